@@ -1,0 +1,31 @@
+# tcpmon: `make run` and `make test` are all the set-up there is. Cargo decides what is stale.
+CARGO ?= cargo
+ARGS ?=
+
+.PHONY: all run test lint syscalls accuracy clean
+
+all:
+	$(CARGO) build --release
+
+# Watches what ./tcpmon.conf or /etc/tcpmon.conf lists, else a few public resolvers;
+# make run ARGS="web=127.0.0.1:8080" watches that.
+run: all
+	target/release/tcpmon $(ARGS)
+
+test:
+	$(CARGO) test
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+# System calls per probe, and wake-ups of an idle monitor (needs strace).
+syscalls:
+	$(CARGO) bench --bench measure -- syscalls
+
+# Error of the reported connect times against a capture (needs tcpdump and namespaces).
+accuracy:
+	$(CARGO) bench --bench measure -- accuracy
+
+clean:
+	$(CARGO) clean

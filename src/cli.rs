@@ -1,0 +1,206 @@
+//! The command line: arguments to [`Cli`]. What its settings and targets mean is `config`'s work.
+
+use crate::config::Directive;
+use crate::time::Nanos;
+
+/// The usage text.
+pub const USAGE: &str = "\
+usage: tcpmon [COMMAND] [OPTIONS] [SERVICE=HOST:PORT ...]
+
+Times name lookups and TCP connects to every target, every 2 seconds, and appends a table to a daily log.
+
+commands:
+  run       watch the targets until told to end (what is done without a command)
+  once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
+  check     read the configuration and report every mistake; exit status 0 or 2
+  sample    print a configuration to start from
+
+options:
+  -c, --config FILE     read FILE (else, without targets here: ./tcpmon.conf, else /etc/tcpmon.conf,
+                        else a few public resolvers are watched)
+  -n, --rounds ROUNDS   end after so many probes of each target
+      --for DURATION    end after so long
+  -q, --quiet           nothing on standard output
+  -h, --help            this text
+  -V, --version         the version
+and, with the same words as in a configuration, whose settings they replace:
+      --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
+      --log-dir DIRECTORY   --spread on|off      --close fin|rst   --helpers COUNT
+
+An IPv6 address is written in brackets: db=[2001:db8::5]:5432
+signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report now   QUIT: summary
+";
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Command {
+    /// Watch.
+    #[default]
+    Run,
+    /// Probe each target one time.
+    Once,
+    /// Check the configuration.
+    Check,
+    /// Print the sample configuration.
+    Sample,
+    /// Print the usage.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// The command line, in parts. Its texts live as long as the process: a reload needs them again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Cli {
+    /// What is to be done.
+    pub command: Command,
+    /// `-c`
+    pub file: Option<&'static str>,
+    /// `-q`
+    pub quiet: bool,
+    /// `-n`
+    pub rounds: Option<u32>,
+    /// `--for`
+    pub duration: Option<Nanos>,
+    /// Settings in the order they were given.
+    pub settings: Vec<(Directive, &'static str)>,
+    /// Targets in the order they were given.
+    pub targets: Vec<&'static str>,
+}
+
+impl Cli {
+    /// Reads the arguments behind the program's name. On failure gives every mistake, a line each.
+    pub fn parse(arguments: impl IntoIterator<Item = &'static str>) -> Result<Cli, Vec<String>> {
+        let mut cli = Cli::default();
+        let mut mistakes = Vec::new();
+        let mut arguments = arguments.into_iter().peekable();
+        if let Some(command) = arguments.peek().and_then(|word| command(word)) {
+            cli.command = command;
+            arguments.next();
+        }
+        while let Some(argument) = arguments.next() {
+            if !argument.starts_with('-') {
+                cli.targets.push(argument);
+                continue;
+            }
+            let (option, joined) = match argument.split_once('=') {
+                Some((option, value)) if option.starts_with("--") => (option, Some(value)),
+                _ => (argument, None),
+            };
+            if let Err(mistake) = cli.take(option, joined, &mut arguments) {
+                mistakes.push(mistake);
+            }
+        }
+        if mistakes.is_empty() { Ok(cli) } else { Err(mistakes) }
+    }
+
+    fn take(
+        &mut self,
+        option: &'static str,
+        joined: Option<&'static str>,
+        rest: &mut impl Iterator<Item = &'static str>,
+    ) -> Result<(), String> {
+        if let Some(command) = match option {
+            "-h" | "--help" => Some(Command::Help),
+            "-V" | "--version" => Some(Command::Version),
+            _ => None,
+        } {
+            self.command = command;
+            return Ok(());
+        }
+        if let "-q" | "--quiet" = option {
+            self.quiet = true;
+            return Ok(());
+        }
+        let directive = Directive::ALL.into_iter().find(|d| option.strip_prefix("--") == Some(d.option()));
+        if directive.is_none() && !["-c", "--config", "-n", "--rounds", "--for"].contains(&option) {
+            return Err(format!("command line: unknown option \"{option}\", tcpmon --help lists those there are"));
+        }
+        let value = joined.or_else(|| rest.next());
+        let value = value.ok_or_else(|| format!("command line: {option} has no value, write one behind it"))?;
+        match (directive, option) {
+            (Some(directive), _) => self.settings.push((directive, value)),
+            (None, "-c" | "--config") => self.file = Some(value),
+            (None, "-n" | "--rounds") => {
+                let rounds = value.parse().ok().filter(|rounds| *rounds > 0);
+                self.rounds = Some(rounds.ok_or_else(|| {
+                    format!("command line: {option} \"{value}\" is no number of rounds, use 1 to {}", u32::MAX)
+                })?);
+            }
+            (None, _) => {
+                let duration = Nanos::parse(value).filter(|duration| *duration > Nanos::ZERO);
+                self.duration = Some(duration.ok_or_else(|| {
+                    format!("command line: {option} \"{value}\" is no duration, write one like 30s, 5m or 1h")
+                })?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn command(word: &str) -> Option<Command> {
+    match word {
+        "run" => Some(Command::Run),
+        "once" => Some(Command::Once),
+        "check" => Some(Command::Check),
+        "sample" => Some(Command::Sample),
+        "help" => Some(Command::Help),
+        "version" => Some(Command::Version),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &'static str) -> Result<Cli, Vec<String>> {
+        Cli::parse(line.split_whitespace())
+    }
+
+    #[test]
+    fn commands_options_and_targets_are_told_apart() {
+        let cli = parse("once -c f -q -n 3 --for 1h --interval 1s --log-dir=/tmp web=h:1 db=[::1]:2");
+        assert_eq!(
+            cli,
+            Ok(Cli {
+                command: Command::Once,
+                file: Some("f"),
+                quiet: true,
+                rounds: Some(3),
+                duration: Some(Nanos::from_secs(3600)),
+                settings: vec![(Directive::Interval, "1s"), (Directive::LogDir, "/tmp")],
+                targets: vec!["web=h:1", "db=[::1]:2"],
+            })
+        );
+        assert_eq!(parse(""), Ok(Cli::default()));
+        assert_eq!(parse("web=h:1 once").map(|cli| cli.targets), Ok(vec!["web=h:1", "once"]));
+        assert_eq!(parse("-h").map(|cli| cli.command), Ok(Command::Help));
+        assert_eq!(parse("check -V").map(|cli| cli.command), Ok(Command::Version));
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        assert_eq!(
+            parse("--intervall 1s -n 0 --for x -c"),
+            Err(vec![
+                "command line: unknown option \"--intervall\", tcpmon --help lists those there are".into(),
+                "command line: -n \"0\" is no number of rounds, use 1 to 4294967295".into(),
+                "command line: --for \"x\" is no duration, write one like 30s, 5m or 1h".into(),
+                "command line: -c has no value, write one behind it".into(),
+            ])
+        );
+    }
+
+    #[test]
+    fn the_usage_names_every_command_option_and_setting() {
+        for directive in Directive::ALL {
+            assert!(USAGE.contains(&format!("--{} ", directive.option())), "{directive:?}");
+        }
+        for word in
+            ["run", "once", "check", "sample", "--config", "--rounds", "--for", "--quiet", "--help", "--version"]
+        {
+            assert!(USAGE.contains(&format!("  {word} ")) || USAGE.contains(&format!(" {word} ")), "{word}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `tcpmon check`: reads the configuration and nothing else.
+
+use std::process::ExitCode;
+
+use super::{MISTAKES, load};
+use crate::cli::Cli;
+use crate::config_file::Source;
+use crate::console::Console;
+use crate::text::Count;
+
+/// Tells every mistake, or that there is none.
+pub fn check(cli: Cli, mut console: Console) -> ExitCode {
+    match load(cli, &mut console) {
+        Ok((config, file, source)) => {
+            let place = match source {
+                Source::File => file.path().unwrap_or_default(),
+                Source::CommandLine => "command line",
+                Source::Defaults => "embedded default list",
+            };
+            let targets = Count(config.targets.len() as u64, "target");
+            let in_flight = Count(config.in_flight(), "probe");
+            console.line(format_args!("{place}: right, {targets}, at most {in_flight} in flight"));
+            ExitCode::SUCCESS
+        }
+        Err(_) => ExitCode::from(MISTAKES),
+    }
+}

@@ -1,0 +1,59 @@
+//! What the command line can ask for, one file a command that does more than print a text.
+
+mod check;
+mod once;
+mod run;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, USAGE};
+use crate::config::{Config, SAMPLE};
+use crate::config_file::{ConfigFile, Source};
+use crate::console::Console;
+use crate::time::Nanos;
+
+/// The configuration is wrong, and nothing was started.
+const MISTAKES: u8 = 2;
+
+/// The run could not be started.
+const NOT_STARTED: u8 = 1;
+
+/// Output that is the whole point of a command waits for its reader.
+const PATIENCE: Nanos = Nanos::from_secs(3600);
+
+/// Does what the arguments behind the program's name ask for. They must live as long as the
+/// process, because a reload reads them again.
+pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
+    let cli = match Cli::parse(arguments) {
+        Ok(cli) => cli,
+        Err(mistakes) => {
+            let mut console = Console::new(false);
+            for mistake in mistakes {
+                console.complain(format_args!("{mistake}"));
+            }
+            return ExitCode::from(MISTAKES);
+        }
+    };
+    let mut console = Console::new(cli.quiet);
+    match cli.command {
+        Command::Run => run::run(cli, console),
+        Command::Once => once::once(cli, console),
+        Command::Check => check::check(cli, console),
+        Command::Sample => print(&mut console, SAMPLE),
+        Command::Help => print(&mut console, USAGE),
+        Command::Version => print(&mut console, concat!("tcpmon ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn print(console: &mut Console, text: &str) -> ExitCode {
+    console.lines(text, PATIENCE);
+    ExitCode::SUCCESS
+}
+
+/// Reads the configuration, and tells every mistake.
+fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source), usize> {
+    let mut config_file = ConfigFile::new(cli);
+    let mut config = Config::new();
+    let source = config_file.load(&mut config, &mut |what| console.complain(what))?;
+    Ok((config, config_file, source))
+}

@@ -1,0 +1,161 @@
+//! Tests of the configuration's text.
+
+use super::*;
+
+/// Reads a file; gives the configuration and every mistake.
+fn read(content: &str) -> (Config, Vec<String>) {
+    let mut config = Config::new();
+    let mut mistakes = Vec::new();
+    let mut tell = |what: fmt::Arguments<'_>| mistakes.push(what.to_string());
+    let mut reader = Reader::new(&mut config, &mut tell);
+    reader.file("f", content.as_bytes());
+    let count = reader.finish();
+    assert_eq!(count, mistakes.len());
+    (config, mistakes)
+}
+
+fn mistakes(content: &str) -> Vec<String> {
+    read(content).1
+}
+
+#[test]
+fn the_sample_is_right_and_shows_the_defaults() {
+    let (config, mistakes) = read(SAMPLE);
+    assert_eq!(mistakes, Vec::<String>::new());
+    assert_eq!(config.settings, Settings::default());
+    assert_eq!(config.targets.len(), 3);
+    for directive in Directive::ALL {
+        assert!(SAMPLE.contains(&format!("\n{}", directive.name())), "{directive:?} is missing");
+    }
+}
+
+#[test]
+fn every_directive_and_every_option_is_taken() {
+    let (config, mistakes) = read(
+        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nspread on\n\
+         close rst\nhelpers 7\ntarget a#b one.example 443\n#target x\n\
+         target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h\n",
+    );
+    assert_eq!(mistakes, Vec::<String>::new());
+    let Settings { interval, thresholds, report, log_dir, spread, close, helpers } = config.settings;
+    assert_eq!(
+        (interval, thresholds.timeout, thresholds.slow),
+        (Nanos::from_millis(500), Nanos::from_secs(3), Nanos::from_millis(250))
+    );
+    assert_eq!((report, log_dir.as_str(), spread), (Nanos::from_secs(60), "/var/log/my logs", true));
+    assert_eq!((close, helpers), (Close::Rst, 7));
+    let [first, second] = config.targets[..] else { panic!("two targets") };
+    assert_eq!((first.service.as_str(), first.place().to_string().as_str()), ("a#b", "one.example:443"));
+    assert_eq!((second.family, second.device.as_str()), (Family::Inet6, "eth0"));
+    assert_eq!((second.source, second.interval), ("2001:db8::1".parse().ok(), Some(Nanos::from_secs(3600))));
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
+    let told = mistakes(
+        "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0\nreport 1500ms\nspread maybe\nhelpers 65\nlog_dir\n\
+         target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
+         target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
+         target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b host 1\n",
+    );
+    assert_eq!(
+        told,
+        [
+            "f:1: interval \"2x\" is no duration, write one like 500ms, 2s, 5m or 1h",
+            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir spread close helpers target",
+            "f:4: timeout is set a second time, keep one: it was set by f:3",
+            "f:5: slow \"0\" is out of range, use 1ms to 10m",
+            "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",
+            "f:7: spread \"maybe\" is neither \"on\" nor \"off\", write one of them",
+            "f:8: helpers \"65\" is out of range, use 1 to 64",
+            "f:9: log_dir \"\" is no directory, write a path of 1 to 320 bytes",
+            "f:10: a target needs three words, write: target SERVICE HOST PORT",
+            "f:11: target \"b\" at \"host\": a port is a number from 1 to 65535",
+            "f:12: target \"c\" at \"host\": a port is a number from 1 to 65535",
+            "f:13: target \"d\" at \"10.0.0.256\": this is no IP address, write one like 10.0.0.5 or 2001:db8::5",
+            "f:14: target \"e\" asks for inet and inet6, keep one",
+            "f:14: target \"e\": unknown option \"colour\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
+            "f:14: target \"e\": unknown option \"red\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
+            "f:15: target \"f\": its address is of the other family than it asks for, leave inet or inet6 out",
+            "f:16: target \"g\": with a source a name needs a family, add inet or inet6",
+            "f:17: target \"h\": source and host are of different families, use two of the same",
+            "f:18: target \"i\": device \"\" is no network device, write a name of 1 to 15 bytes like eth0",
+            "f:19: target \"j\": interval \"2h\" is out of range, use 10ms to 1h",
+            "f:19: target \"j\": source \"x\" is no IP address, write one of this box's own",
+            "f:20: target \"a|b\" at \"host\": a service is 1 to 64 bytes without `|` and control characters",
+        ]
+    );
+}
+
+#[test]
+fn what_only_the_whole_shows_is_told_too() {
+    assert_eq!(
+        mistakes("slow 5s\ntarget a h 1\n"),
+        ["f:1: slow 5s is not below timeout 5s, a slow phase would have failed"]
+    );
+    assert_eq!(mistakes("interval 2s\n"), ["f: no target, add a line such as: target web www.example.com 443"]);
+    assert_eq!(mistakes(""), ["f: no target, add a line such as: target web www.example.com 443"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_and_the_rest_is_read() {
+    let mut config = Config::new();
+    let mut told = Vec::new();
+    let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
+    let mut reader = Reader::new(&mut config, &mut tell);
+    reader.file("f", b"\xef\xbb\xbfinterval 3s\n\xff\xfe\ntarget a h 1");
+    reader.finish();
+    assert_eq!(told, ["f:2: this line is not UTF-8, save the file as UTF-8"]);
+    assert_eq!((config.settings.interval, config.targets.len()), (Nanos::from_secs(3), 1));
+}
+
+#[test]
+fn the_last_target_that_fits_is_taken_and_one_more_is_told() {
+    let file = |count: usize| (0..count).map(|i| format!("target s{i} 10.0.0.1 {}\n", i + 1)).collect::<String>();
+    assert_eq!(read(&file(limits::TARGETS)).0.targets.len(), limits::TARGETS);
+    assert_eq!(mistakes(&file(limits::TARGETS + 1)), ["f:1025: target \"s1024\" is one too many, at most 1024 fit"]);
+}
+
+#[test]
+fn more_probes_in_flight_than_fit_are_refused_with_the_setting_to_change() {
+    let file = |interval: u64| format!("interval {interval}ms\ntimeout 4096ms\n{}", "target a h 1\n".repeat(10));
+    assert_eq!(
+        mistakes(&file(10)),
+        [
+            "f:1: 10 targets at interval 10ms and timeout 4096ms need 8200 probes in flight, 8192 fit: use a longer interval, a shorter timeout or fewer targets"
+        ]
+    );
+    let nine = format!("interval 10ms\ntimeout 4096ms\n{}", "target a h 1\n".repeat(9));
+    assert_eq!(mistakes(&nine), Vec::<String>::new());
+    let own = format!("interval 1s\ntimeout 4096ms\n{}", "target a h 1 interval 10ms\n".repeat(10));
+    assert_eq!(mistakes(&own).len(), 1, "a target's own interval counts");
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
+    let mut config = Config::new();
+    let mut told = Vec::new();
+    let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
+    let mut reader = Reader::new(&mut config, &mut tell);
+    reader.option(Directive::Interval, "1s");
+    for argument in
+        ["web=127.0.0.1:8080", "db=[::1]:5432 inet6", "www.example.com:443", "x=::1:5", "y=host", "z=:80", "=h:1"]
+    {
+        reader.argument(argument);
+    }
+    reader.file("f", b"interval 3s\ntarget last h 1\n");
+    assert!(reader.has_targets());
+    assert_eq!(reader.finish(), 4);
+    assert_eq!(config.settings.interval, Nanos::from_secs(1));
+    let services: Vec<_> = config.targets.iter().map(|target| target.service.to_string()).collect();
+    assert_eq!(services, ["web", "db", "www.example.com", "last"]);
+    assert_eq!(
+        told,
+        [
+            "command line: target \"x=::1:5\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
+            "command line: target \"y=host\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
+            "command line: target \"z\" at \"\": a host is a name or IP address of 1 to 253 bytes without blanks, `|` and control characters",
+            "command line: target \"\" at \"h\": a service is 1 to 64 bytes without `|` and control characters",
+        ]
+    );
+}

@@ -1,0 +1,72 @@
+//! tcpmon times name lookups and TCP connects to a list of services and appends a table of the
+//! results to a daily log. This page is its architecture.
+//!
+//! # How a number comes about
+//!
+//! ```text
+//! configuration -> schedule -> probe -> (lookup helper | nonblocking connect) -> outcome -> tally -> table -> daily log
+//! ```
+//!
+//! Each target has a fixed grid of ticks. A tick starts a probe: a lookup, made by getaddrinfo in
+//! a helper process, then a connect over the addresses it gave. A probe ends in exactly one of
+//! seven outcomes and adds one to one of its target's seven counters; the columns of the log are
+//! sums of those, and a report is what was counted since the last report that was written. A tick
+//! that cannot become a probe for a reason of our own is skipped, counted apart and said.
+//!
+//! # A pure core in a thin shell
+//!
+//! [`monitor`] decides everything: which probe starts when, what it does next, what is counted,
+//! when a report is due. It is a plain value: [`monitor::Monitor::handle`] takes in what happened
+//! and when, [`monitor::Monitor::poll`] gives the next thing to do, and
+//! [`monitor::Monitor::next_deadline`] says how long nothing is to be done. It reads no clock,
+//! owns no descriptor and allocates nothing once it is made, so that the simulator in `tests` can
+//! run hours of it in milliseconds, with any fault at any moment.
+//!
+//! [`event_loop`] is the shell: one thread, one poll set. It waits, stamps the time, hands over
+//! events and carries out actions. getaddrinfo blocks and cannot be cancelled, so [`resolver`]
+//! keeps a pool of helper processes that call it, each over a packet socket pair; one that holds a
+//! lookup beyond its limit is killed. Signals come through a descriptor in the same set.
+//!
+//! # Layers
+//!
+//! A file imports only from layers above its own in this table, and within its own only what
+//! stands to its left. A test reads the table and the `use` lines.
+//!
+//! | layer | files |
+//! |---|---|
+//! | 0 | text, time, limits |
+//! | 1 | ring, timers, target, tally |
+//! | 2 | config, cli, probe, schedule, table, message |
+//! | 3 | monitor |
+//! | 4 | sys |
+//! | 5 | resolver, daily_log, console, config_file |
+//! | 6 | event_loop |
+//! | 7 | commands, main |
+//!
+//! `sys` does not know `monitor`; it holds every system call and all `unsafe`. Memory is reserved
+//! at the start, within the bounds of [`limits`]; after that the heap is not used.
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod config_file;
+pub mod console;
+pub mod daily_log;
+pub mod event_loop;
+pub mod limits;
+pub mod message;
+pub mod monitor;
+pub mod probe;
+pub mod resolver;
+pub mod ring;
+pub mod schedule;
+#[allow(unsafe_code)]
+pub mod sys;
+pub mod table;
+pub mod tally;
+pub mod target;
+pub mod text;
+pub mod time;
+pub mod timers;

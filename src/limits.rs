@@ -1,0 +1,92 @@
+//! Every bound of the program, with its unit and the reason for its value.
+//!
+//! Nothing here grows at run time: a table that is full is an error with a message.
+
+use crate::time::Nanos;
+
+/// Most targets in one configuration. A jump host watches hundreds of services at the most.
+pub const TARGETS: usize = 1024;
+
+/// Most targets held in memory: those configured, and as many again that a reload has retired
+/// and that wait for their last report.
+pub const WATCHES: usize = 2 * TARGETS;
+
+/// Most probes in flight that a configuration may need, by `targets x ceil(2 x timeout / interval)`.
+/// 1,024 targets at the default 2 s and 5 s need 5,120; each costs a descriptor while it connects.
+pub const IN_FLIGHT: usize = 8192;
+
+/// Slots for probes: one more for each target than the formula asks for, because the loop's own
+/// delays make a probe that uses both its limits last a little longer than both.
+pub const PROBES: usize = IN_FLIGHT + TARGETS;
+
+/// Most addresses of one name that a connect tries; the rest of a longer answer is not used.
+pub const ADDRESSES: usize = 8;
+
+/// Most helper processes. Each may hold a lookup for the whole timeout.
+pub const HELPERS: usize = 64;
+
+/// Helpers that may die one after the other, without an answer between, before forking pauses.
+pub const DEATHS_IN_A_ROW: u32 = 8;
+
+/// How long forking pauses when helpers die at once: long enough to be no storm, short enough
+/// to be over before the operator looks.
+pub const FORK_PAUSE: Nanos = Nanos::from_secs(1);
+
+/// A helper that has been idle so long is ended, as long as one stays.
+pub const HELPER_IDLE: Nanos = Nanos::from_secs(30);
+
+/// How often one lookup is asked again because its helper died, before its tick is skipped.
+pub const LOOKUP_ASKS: u8 = 3;
+
+/// Bytes of a service's label in UTF-8.
+pub const SERVICE: usize = 64;
+
+/// Bytes of a host name in its text form (RFC 1035, section 2.3.4: 255 octets on the wire).
+pub const HOST: usize = 253;
+
+/// Bytes of a network device's name (`IFNAMSIZ` of linux/if.h, less the final NUL).
+pub const DEVICE: usize = 15;
+
+/// Bytes of the log directory's path: with the longest file name behind it a path stays below
+/// the 384 bytes up to which the standard library needs no heap for it.
+pub const DIRECTORY: usize = 320;
+
+/// Bytes of a whole path of ours: directory, slash, file name.
+pub const PATH: usize = DIRECTORY + 48;
+
+/// Bytes of a configuration file: 1,024 targets with the longest names and every option.
+pub const CONFIG_FILE: usize = 512 * 1024;
+
+/// Bytes of one message on stderr; a longer one is cut.
+pub const MESSAGE: usize = 1024;
+
+/// Bytes of one row of the table: the longest service four bytes a character wide, seven numbers
+/// of up to 20 digits and the separators.
+pub const ROW: usize = 19 + 4 * SERVICE + 8 * 23 + 1;
+
+/// Shortest and longest interval between a target's ticks.
+pub const INTERVAL: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(3600));
+
+/// Shortest and longest limit of one phase.
+pub const TIMEOUT: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(600));
+
+/// Shortest and longest report interval; a day is the longest that a daily log can hold.
+pub const REPORT: (Nanos, Nanos) = (Nanos::from_secs(1), Nanos::from_secs(86_400));
+
+/// The same trouble of our own is said once in so long.
+pub const SAY_AGAIN: Nanos = Nanos::from_secs(60);
+
+/// Connects started before the answers that came in meanwhile are collected, so that their times
+/// do not hold our own batch. A poll costs as much as a few connects: this is 1/16 of one a probe.
+pub const BATCH: usize = 16;
+
+/// How far back the kernel must place the end of a handshake before its word is taken over our
+/// own clock: it counts in ticks of up to 10 ms.
+pub const BACKDATE: Nanos = Nanos::from_millis(50);
+
+/// How long the console may keep the last words of a run waiting for a slow reader.
+pub const LAST_WORDS: Nanos = Nanos::from_secs(2);
+
+/// The loop's own descriptors: three standard ones, signals, clock, the log, its directory, and
+/// some that a shell left open.
+pub const OWN_DESCRIPTORS: usize = 16;

@@ -1,0 +1,581 @@
+//! The whole decision: which probe starts when, what each one does next, what is counted, when a
+//! report is due. Pure: time and events come in, actions and a deadline come out; no clock, no
+//! descriptor, and no allocation after [`Monitor::new`].
+//!
+//! The core is driven by three calls. Feed what happened with [`Monitor::handle`]; call
+//! [`Monitor::poll`] until it gives `None` and carry out each action at once; then wait until
+//! [`Monitor::next_deadline`] or for something to happen. Events may also be fed between two
+//! calls of `poll`. What the driver promises:
+//!
+//! - [`Action::Lookup`] and [`Action::Connect`] are answered exactly once unless the monitor
+//!   drops them. With its final answer the driver has released the socket or the helper.
+//! - [`Action::ReadClock`] is answered by [`Event::Clock`] at once, [`Action::Report`] by
+//!   [`Event::Reported`].
+//!
+//! What the monitor promises: after a drain the next deadline lies ahead; a drain ends; an early
+//! or repeated call changes nothing; every probe that starts ends in exactly one outcome, or is
+//! counted as skipped, or is in flight; an answer that comes late, twice or for another probe is
+//! dropped.
+
+mod watch;
+
+use watch::Watches;
+pub use watch::{Watch, WatchId};
+
+use crate::config::{Config, Settings};
+use crate::limits;
+use crate::probe::{End, Next, Probe, ProbeId};
+use crate::ring::Ring;
+use crate::schedule::{Boundaries, Grid};
+use crate::tally::{Columns, Ending, Reason, Shortage};
+use crate::target::{Address, Target};
+use crate::time::{Instant, Nanos, WallTime};
+use crate::timers::Timers;
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A helper has been asked.
+    LookupStarted(ProbeId),
+    /// The lookup took so long and gave these addresses.
+    Answered(ProbeId, Nanos, &'a [Address]),
+    /// The lookup took so long and failed.
+    LookupFailed(ProbeId, Nanos, Reason),
+    /// The helper died by itself.
+    LookupLost(ProbeId),
+    /// The connect is under way. Comes before an end that came at once, too.
+    ConnectStarted(ProbeId),
+    /// The connect was accepted. The time of this event may lie before the present.
+    Connected(ProbeId),
+    /// The connect failed.
+    ConnectFailed(ProbeId, Reason),
+    /// The lookup or connect could not be made, for a reason of our own.
+    FellShort(ProbeId, Shortage),
+    /// The wall clock reads this; it was asked for, or it has been set.
+    Clock(WallTime),
+    /// The report is in the log, or it could not be written.
+    Reported {
+        /// Whether the log has all of it.
+        written: bool,
+    },
+    /// A report is wanted now.
+    ReportNow,
+    /// The run is to end: a last report, and that is all.
+    Stop,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ask a helper for the target's addresses.
+    Lookup(ProbeId, WatchId),
+    /// Nobody waits for this lookup any more: end its helper.
+    DropLookup(ProbeId),
+    /// Connect to this address at the target's port.
+    Connect(ProbeId, WatchId, Address),
+    /// Nobody waits for this connect any more: close its socket.
+    DropConnect(ProbeId),
+    /// Read the wall clock.
+    ReadClock,
+    /// Append the [`Monitor::rows`] to the log under this stamp.
+    Report(WallTime),
+    /// A round of probes has started.
+    Round,
+    /// Say that ticks were skipped: how many since it was last said, and why the last one.
+    SaySkipped(u64, Shortage),
+    /// The run has ended.
+    Finish,
+}
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    /// After so many ticks of each target.
+    pub rounds: Option<u32>,
+    /// After so long.
+    pub duration: Option<Nanos>,
+}
+
+/// What a reload changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Targets that stay, with their counts.
+    pub kept: usize,
+    /// Targets that are new.
+    pub added: usize,
+    /// Targets that are gone; what they counted goes into the next report.
+    pub removed: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    watch: u16,
+    /// `None`: the slot is free.
+    probe: Option<Probe>,
+    /// The address that the probe, standing in the line, wants to connect to.
+    wanted: Option<Address>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The run goes on.
+    Running,
+    /// The last report is to be made.
+    LastReport,
+    /// All is done but to say so.
+    Finish,
+    /// It has been said.
+    Finished,
+}
+
+/// The decision-making core. See the module's page for how it is driven.
+#[derive(Debug)]
+pub struct Monitor {
+    settings: Settings,
+    span: Span,
+    end: Option<Instant>,
+    watches: Watches,
+    /// The first target of those with the shortest interval: its tick is a round.
+    pacemaker: u16,
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    /// Probes that want to connect now.
+    line: Ring,
+    /// Probes that wait for a helper.
+    waiting: Ring,
+    /// Lookups that helpers hold.
+    asked: u16,
+    /// Probes that have started and not ended.
+    in_flight: usize,
+    timers: Timers,
+    boundaries: Boundaries,
+    clock_wanted: bool,
+    clock_asked: bool,
+    report_now: bool,
+    report_due: Option<WallTime>,
+    reporting: bool,
+    round: bool,
+    skips: Skips,
+    phase: Phase,
+}
+
+/// Skipped ticks that have not been said yet.
+#[derive(Debug)]
+struct Skips {
+    unsaid: u64,
+    last: Shortage,
+    say_from: Instant,
+}
+
+/// Timers of targets have their ids behind those of the probes: a probe that ends at the very
+/// moment of a tick makes room for it.
+const WATCH_TIMERS: u16 = limits::PROBES as u16;
+
+impl Monitor {
+    /// A monitor of this configuration whose ticks start at `now`. All its memory is reserved
+    /// here.
+    pub fn new(config: &Config, span: Span, now: Instant, wall: WallTime) -> Self {
+        let mut monitor = Self {
+            settings: config.settings,
+            span,
+            end: span.duration.map(|duration| now + duration),
+            watches: Watches::new(),
+            pacemaker: 0,
+            slots: Vec::with_capacity(limits::PROBES),
+            free: Vec::with_capacity(limits::PROBES),
+            line: Ring::new(limits::PROBES),
+            waiting: Ring::new(limits::PROBES),
+            asked: 0,
+            in_flight: 0,
+            timers: Timers::new(limits::PROBES + limits::WATCHES),
+            boundaries: Boundaries::new(config.settings.report, now, wall),
+            clock_wanted: false,
+            clock_asked: false,
+            report_now: false,
+            report_due: None,
+            reporting: false,
+            round: false,
+            skips: Skips { unsaid: 0, last: Shortage::Late, say_from: now },
+            phase: Phase::Running,
+        };
+        monitor.adopt(config, now, wall);
+        monitor
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn handle(&mut self, now: Instant, event: Event<'_>) {
+        match event {
+            Event::LookupStarted(id) => self.step(now, id, |probe| probe.asked(now)),
+            Event::Answered(id, elapsed, addresses) => {
+                self.step(now, id, |probe| probe.answered(elapsed, addresses));
+            }
+            Event::LookupFailed(id, elapsed, reason) => {
+                self.step(now, id, |probe| probe.lookup_failed(elapsed, reason));
+            }
+            Event::LookupLost(id) => self.step(now, id, Probe::lost_helper),
+            Event::ConnectStarted(id) => self.step(now, id, |probe| probe.connecting(now)),
+            Event::Connected(id) => self.step(now, id, |probe| probe.connected(now)),
+            Event::ConnectFailed(id, reason) => self.step(now, id, |probe| probe.connect_failed(now, reason)),
+            Event::FellShort(id, shortage) => self.step(now, id, |probe| probe.fell_short(now, shortage)),
+            Event::Clock(wall) => self.read_clock(now, wall),
+            Event::Reported { written } => self.reported(written),
+            Event::ReportNow => {
+                self.report_now = true;
+                self.clock_wanted = true;
+            }
+            Event::Stop => self.stop(),
+        }
+    }
+
+    /// The next thing to do, or `None` when there is nothing more to do at `now`.
+    pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        loop {
+            match self.phase {
+                Phase::Running | Phase::LastReport => {}
+                Phase::Finish => {
+                    self.phase = Phase::Finished;
+                    return Some(Action::Finish);
+                }
+                Phase::Finished => return None,
+            }
+            if core::mem::take(&mut self.clock_wanted) {
+                self.clock_asked = true;
+                return Some(Action::ReadClock);
+            }
+            if let Some(stamp) = self.report_due.take() {
+                self.reporting = true;
+                return Some(Action::Report(stamp));
+            }
+            if self.phase == Phase::LastReport {
+                return None;
+            }
+            if core::mem::take(&mut self.round) {
+                return Some(Action::Round);
+            }
+            if self.skips.unsaid > 0 && now >= self.skips.say_from {
+                let unsaid = core::mem::take(&mut self.skips.unsaid);
+                self.skips.say_from = now + limits::SAY_AGAIN;
+                return Some(Action::SaySkipped(unsaid, self.skips.last));
+            }
+            if let Some(action) = self.next_in_line(now) {
+                return Some(action);
+            }
+            if !self.clock_asked && now >= self.boundaries.next() {
+                self.clock_wanted = true;
+                continue;
+            }
+            if let Some((at, id)) = self.timers.first()
+                && at <= now
+            {
+                match id.checked_sub(WATCH_TIMERS) {
+                    Some(watch) => self.tick(now, watch),
+                    None => {
+                        if let Some(action) = self.expire(now, id) {
+                            return Some(action);
+                        }
+                    }
+                }
+                continue;
+            }
+            if self.is_complete(now) {
+                self.stop();
+                continue;
+            }
+            return None;
+        }
+    }
+
+    /// When to call [`Monitor::poll`] again if nothing happens before.
+    pub fn next_deadline(&self) -> Instant {
+        match self.phase {
+            Phase::Running => {}
+            Phase::LastReport | Phase::Finish | Phase::Finished => return Instant::NEVER,
+        }
+        let boundary = if self.clock_asked { Instant::NEVER } else { self.boundaries.next() };
+        // Without timers no probe is in flight: only the end of the run is left to wait for.
+        let timer = self.timers.first().map(|(at, _)| at).or(self.end).unwrap_or(Instant::NEVER);
+        timer.min(boundary)
+    }
+
+    /// Goes over to another configuration at `now`: targets that stay keep their counts and their
+    /// grid, those that are gone are kept until their counts are in the log. `None` and no change
+    /// where too many of those still wait for that.
+    pub fn adopt(&mut self, config: &Config, now: Instant, wall: WallTime) -> Option<Changes> {
+        let kept = self.watches.plan(&config.targets)?;
+        if self.settings.report != config.settings.report {
+            self.boundaries.change(config.settings.report, now, wall);
+        }
+        let spread_changed = self.settings.spread != config.settings.spread;
+        self.settings = config.settings;
+        let before = self.watches.live().count();
+        for index in self.watches.retire() {
+            self.timers.clear(WATCH_TIMERS + index);
+        }
+        let count = config.targets.len() as u64;
+        for (i, target) in config.targets.iter().enumerate() {
+            let interval = self.settings.interval_of(target);
+            let offset = if self.settings.spread { interval.step(i as u64, count) } else { Nanos::ZERO };
+            let grid = Grid::new(now + offset, interval);
+            let index = self.watches.install(i, target, grid, spread_changed);
+            self.arm(index);
+        }
+        self.pacemaker = self.watches.fastest();
+        self.watches.free_retired();
+        Some(Changes { kept, added: config.targets.len() - kept, removed: before - kept })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The target that an action is about.
+    pub fn target(&self, watch: WatchId) -> &Target {
+        &self.watches[watch.0].target
+    }
+
+    /// The configured targets, in order.
+    pub fn live(&self) -> impl Iterator<Item = &Watch> + Clone {
+        self.watches.live()
+    }
+
+    /// What the log does not have yet: a row for each target in order, then for each that is gone
+    /// and has something left.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
+        let watches = self.watches.live().chain(self.watches.gone());
+        watches.map(|watch| (watch.target.service.as_str(), watch.tally.unreported().columns()))
+    }
+
+    /// Probes that have started and not ended.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Ticks that were skipped, over all targets that are watched.
+    pub fn skipped(&self) -> u64 {
+        self.live().map(|watch| watch.skipped).sum()
+    }
+
+    /// Carries a probe one step on, unless it is no longer there.
+    fn step(&mut self, now: Instant, id: ProbeId, step: impl FnOnce(&mut Probe) -> Next) {
+        let Some(slot) = self.slots.get_mut(usize::from(id.slot)) else { return };
+        if slot.id(id.slot) != id {
+            return;
+        }
+        let Some(probe) = &mut slot.probe else { return };
+        let was_looking_up = probe.is_looking_up();
+        let next = step(probe);
+        if was_looking_up && !matches!(next, Next::Wait(_)) {
+            self.asked -= 1;
+        }
+        self.follow(now, id.slot, next);
+    }
+
+    /// Does what a probe needs next.
+    fn follow(&mut self, now: Instant, slot: u16, next: Next) {
+        match next {
+            Next::Wait(Instant::NEVER) => self.timers.clear(slot),
+            Next::Wait(deadline) => self.timers.set(slot, deadline),
+            Next::Connect(address) => {
+                self.timers.clear(slot);
+                let place = &mut self.slots[usize::from(slot)];
+                place.renew();
+                place.wanted = Some(address);
+                let placed = self.line.push(slot);
+                debug_assert!(placed, "a probe stands in the line once");
+            }
+            Next::Ask => {
+                self.timers.clear(slot);
+                self.slots[usize::from(slot)].renew();
+                let placed = self.waiting.push(slot);
+                debug_assert!(placed, "a probe waits once");
+            }
+            Next::End(end) => self.finish(now, slot, end),
+        }
+    }
+
+    /// The one ending: counts and forgets a probe.
+    fn finish(&mut self, now: Instant, index: u16, end: End) {
+        self.timers.clear(index);
+        let slot = &mut self.slots[usize::from(index)];
+        slot.probe = None;
+        slot.renew();
+        let watch = slot.watch;
+        self.free.push(index);
+        self.in_flight -= 1;
+        let watch = &mut self.watches[watch];
+        watch.in_flight -= 1;
+        watch.last = Some(end);
+        match (end.outcome, end.ending) {
+            (Some(outcome), _) => watch.tally.count(outcome),
+            (None, Ending::Skipped(shortage)) => {
+                watch.skipped += 1;
+                self.skips.add(1, shortage);
+            }
+            (None, Ending::Connected(_) | Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => {
+                debug_assert!(false, "{end:?} at {now:?} has no outcome");
+            }
+        }
+    }
+
+    /// The next connect or lookup that can be made.
+    fn next_in_line(&mut self, now: Instant) -> Option<Action> {
+        while let Some(index) = self.line.pop() {
+            let slot = &mut self.slots[usize::from(index)];
+            let Some(address) = slot.wanted.take() else { continue };
+            return Some(Action::Connect(slot.id(index), WatchId(slot.watch), address));
+        }
+        if self.asked < u16::from(self.settings.helpers)
+            && let Some(index) = self.waiting.pop()
+        {
+            let slot = &mut self.slots[usize::from(index)];
+            let (id, watch) = (slot.id(index), slot.watch);
+            self.watches[watch].waits = false;
+            self.asked += 1;
+            let next = slot.probe.as_mut().map(|probe| probe.asked(now));
+            if let Some(next) = next {
+                self.follow(now, index, next);
+            }
+            return Some(Action::Lookup(id, WatchId(watch)));
+        }
+        None
+    }
+
+    /// A target's tick: starts a probe, unless there is no room for one.
+    fn tick(&mut self, now: Instant, index: u16) {
+        let watch = &mut self.watches[index];
+        let missed = watch.grid.advance(now);
+        watch.ticks = watch.ticks.saturating_add(missed as u32 + 1);
+        if missed > 0 {
+            watch.skipped += missed;
+            self.skips.add(missed, Shortage::Late);
+        }
+        let bound = self.settings.in_flight(&watch.target) + 1;
+        let shortage = if watch.waits {
+            Some(Shortage::Helpers)
+        } else if u64::from(watch.in_flight) >= bound || (self.free.is_empty() && self.slots.len() == limits::PROBES) {
+            Some(Shortage::Probes)
+        } else {
+            None
+        };
+        match shortage {
+            Some(shortage) => {
+                watch.skipped += 1;
+                self.skips.add(1, shortage);
+            }
+            None => self.start(now, index),
+        }
+        self.round |= index == self.pacemaker;
+        self.arm(index);
+    }
+
+    fn start(&mut self, now: Instant, index: u16) {
+        let watch = &mut self.watches[index];
+        let thresholds = self.settings.thresholds;
+        let (probe, next) = match watch.target.literal {
+            Some(address) => Probe::of_literal(thresholds, address),
+            None => Probe::of_name(thresholds),
+        };
+        watch.waits = watch.target.literal.is_none();
+        watch.in_flight += 1;
+        self.in_flight += 1;
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                let place = &mut self.slots[usize::from(slot)];
+                place.watch = index;
+                place.probe = Some(probe);
+                slot
+            }
+            None => {
+                self.slots.push(Slot { generation: 0, watch: index, probe: Some(probe), wanted: None });
+                self.slots.len() as u16 - 1
+            }
+        };
+        self.follow(now, slot, next);
+    }
+
+    /// A probe's deadline has passed: it ends, and what it held is dropped.
+    fn expire(&mut self, now: Instant, index: u16) -> Option<Action> {
+        self.timers.clear(index);
+        let slot = &mut self.slots[usize::from(index)];
+        let id = slot.id(index);
+        let probe = slot.probe.as_mut()?;
+        let looking_up = probe.is_looking_up();
+        let next = probe.expired(now);
+        if looking_up {
+            self.asked -= 1;
+        }
+        self.follow(now, index, next);
+        Some(if looking_up { Action::DropLookup(id) } else { Action::DropConnect(id) })
+    }
+
+    /// Sets the timer of a target's next tick, if it has one.
+    fn arm(&mut self, index: u16) {
+        let watch = &self.watches[index];
+        let next = watch.grid.next();
+        let done = self.span.rounds.is_some_and(|rounds| watch.ticks >= rounds)
+            || self.end.is_some_and(|end| next >= end)
+            || !watch.is_live();
+        if done {
+            self.timers.clear(WATCH_TIMERS + index);
+        } else {
+            self.timers.set(WATCH_TIMERS + index, next);
+        }
+    }
+
+    /// Whether a run with an end of its own has reached it.
+    fn is_complete(&self, now: Instant) -> bool {
+        let over = self.span.rounds.is_some() || self.end.is_some_and(|end| now >= end);
+        // Without probes in flight only ticks can have timers.
+        over && self.in_flight == 0 && self.timers.first().is_none()
+    }
+
+    fn stop(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::LastReport;
+            self.clock_wanted = true;
+        }
+    }
+
+    fn read_clock(&mut self, now: Instant, wall: WallTime) {
+        let boundary = self.boundaries.read(now, wall);
+        self.clock_asked = false;
+        let now_wanted = core::mem::take(&mut self.report_now) || self.phase == Phase::LastReport;
+        if now_wanted {
+            self.report_due = Some(wall);
+        } else if boundary.is_some() {
+            self.report_due = boundary;
+        }
+    }
+
+    fn reported(&mut self, written: bool) {
+        if !core::mem::take(&mut self.reporting) {
+            return;
+        }
+        if written {
+            self.watches.mark_reported();
+        }
+        if self.phase == Phase::LastReport {
+            self.phase = Phase::Finish;
+        }
+    }
+}
+
+impl Slot {
+    fn id(&self, slot: u16) -> ProbeId {
+        ProbeId::new(slot, self.generation)
+    }
+
+    /// What was asked for until now is answered: its id is not valid any more.
+    fn renew(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+}
+
+impl Skips {
+    fn add(&mut self, ticks: u64, shortage: Shortage) {
+        self.unsaid += ticks;
+        self.last = shortage;
+    }
+}

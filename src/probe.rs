@@ -1,0 +1,443 @@
+//! One probe's life: a lookup, then a connect over the addresses it gave, then exactly one end.
+//!
+//! A probe is a plain value. What happens to it is passed in with its time; what it needs next
+//! comes out as a [`Next`]. It waits for exactly one thing at a time, and each of its states has
+//! a way out: those that wait for the world have a deadline.
+
+use crate::limits;
+use crate::tally::{Ending, Outcome, Reason, Shortage, Speed, Thresholds};
+use crate::target::Address;
+use crate::time::{Instant, Nanos};
+
+/// Which lookup or connect of which probe an action or an event is about. Each has an id of its
+/// own, not used again within 2^32 of them in one slot: an answer that comes late or twice finds
+/// nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProbeId {
+    /// Its place in the table, below [`limits::PROBES`].
+    pub slot: u16,
+    generation: u32,
+}
+
+impl ProbeId {
+    /// The id of what the slot's probe asks for at its `generation`.
+    pub const fn new(slot: u16, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+}
+
+/// What a probe needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A helper that makes the lookup.
+    Ask,
+    /// A connect to this address.
+    Connect(Address),
+    /// Nothing before this deadline.
+    Wait(Instant),
+    /// Nothing more.
+    End(End),
+}
+
+/// How a probe ended, and how long its phases took; `None` for a phase that was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What is counted; `None` where the tick was skipped for a reason of our own.
+    pub outcome: Option<Outcome>,
+    /// The same in words, with the reason.
+    pub ending: Ending,
+    /// Time of the lookup.
+    pub lookup: Option<Nanos>,
+    /// Time from the first connect to its end.
+    pub connect: Option<Nanos>,
+}
+
+/// A probe that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    thresholds: Thresholds,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would need the heap, and most probes connect")]
+enum State {
+    /// Wants a helper. It gets one when a lookup in flight ends, and each of those has a deadline.
+    Waiting { asks: u8 },
+    /// A helper makes the lookup.
+    LookingUp { asks: u8, asked: Instant },
+    /// Connects, or is about to.
+    Connecting(Connecting),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Connecting {
+    lookup: Nanos,
+    lookup_speed: Speed,
+    addresses: [Address; limits::ADDRESSES],
+    count: u8,
+    /// The address being tried.
+    current: u8,
+    /// When the first connect was made.
+    started: Option<Instant>,
+    /// Why the addresses before did not accept.
+    reason: Option<Reason>,
+}
+
+impl Probe {
+    /// A probe of a name: it needs a lookup first.
+    pub fn of_name(thresholds: Thresholds) -> (Self, Next) {
+        (Self { thresholds, state: State::Waiting { asks: 0 } }, Next::Ask)
+    }
+
+    /// A probe of an IP literal: a fast lookup of no time, and no helper.
+    pub fn of_literal(thresholds: Thresholds, address: Address) -> (Self, Next) {
+        let state = State::Connecting(Connecting::to(&[address], Nanos::ZERO, Speed::Fast));
+        (Self { thresholds, state }, Next::Connect(address))
+    }
+
+    /// A helper has been asked at `now`: the lookup's limit runs from here.
+    pub fn asked(&mut self, now: Instant) -> Next {
+        if let State::Waiting { asks } | State::LookingUp { asks, .. } = self.state {
+            self.state = State::LookingUp { asks, asked: now };
+        }
+        self.wait()
+    }
+
+    /// The helper died by itself: the lookup is asked again, but not for ever.
+    pub fn lost_helper(&mut self) -> Next {
+        match self.state {
+            State::LookingUp { asks, .. } if asks + 1 < limits::LOOKUP_ASKS => {
+                self.state = State::Waiting { asks: asks + 1 };
+                Next::Ask
+            }
+            State::LookingUp { .. } => self.skip(Shortage::Processes),
+            State::Waiting { .. } | State::Connecting(_) => self.wait(),
+        }
+    }
+
+    /// The lookup gave these addresses after `elapsed`.
+    pub fn answered(&mut self, elapsed: Nanos, addresses: &[Address]) -> Next {
+        let Some(speed) = self.thresholds.speed(elapsed) else {
+            return self.lookup_failed(elapsed, Reason::TimedOut);
+        };
+        let Some(first) = addresses.first() else {
+            return self.lookup_failed(elapsed, Reason::NoAddress);
+        };
+        self.state = State::Connecting(Connecting::to(addresses, elapsed, speed));
+        Next::Connect(*first)
+    }
+
+    /// The lookup failed after `elapsed`.
+    pub fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
+        let reason = if elapsed < self.thresholds.timeout { reason } else { Reason::TimedOut };
+        Next::End(End {
+            outcome: Some(Outcome::LookupFailed),
+            ending: Ending::LookupFailed(reason),
+            lookup: Some(elapsed),
+            connect: None,
+        })
+    }
+
+    /// A connect was made at `now`; if it was the first, the limit of this phase runs from here.
+    pub fn connecting(&mut self, now: Instant) -> Next {
+        if let State::Connecting(connecting) = &mut self.state
+            && connecting.current == 0
+        {
+            connecting.started = Some(now);
+        }
+        self.wait()
+    }
+
+    /// The connect was accepted at `now`.
+    pub fn connected(&mut self, now: Instant) -> Next {
+        let State::Connecting(connecting) = self.state else { return self.wait() };
+        let elapsed = connecting.elapsed(now);
+        match self.thresholds.speed(elapsed) {
+            Some(speed) => connecting.end(Some(speed), elapsed, Ending::Connected(connecting.address())),
+            None => connecting.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut)),
+        }
+    }
+
+    /// The connect failed at `now`: the next address is tried, if there is one.
+    pub fn connect_failed(&mut self, now: Instant, reason: Reason) -> Next {
+        let timeout = self.thresholds.timeout;
+        let State::Connecting(connecting) = &mut self.state else { return self.wait() };
+        connecting.blame(reason);
+        let elapsed = connecting.elapsed(now);
+        if connecting.is_last() {
+            return connecting.fail(elapsed);
+        }
+        if elapsed >= timeout {
+            // The deadline would have come first had we been awake: the addresses that are left
+            // lost their time to us, not to the network.
+            return self.skip(Shortage::Late);
+        }
+        connecting.next()
+    }
+
+    /// A connect or a lookup could not be made for a reason of our own.
+    pub fn fell_short(&mut self, now: Instant, shortage: Shortage) -> Next {
+        if let State::Connecting(connecting) = &mut self.state
+            && shortage == Shortage::Ports
+        {
+            // No local address for this one (no IPv6 here, say) says nothing about the others.
+            if !connecting.is_last() && connecting.elapsed(now) < self.thresholds.timeout {
+                return connecting.next();
+            }
+            if connecting.reason.is_some() {
+                return connecting.fail(connecting.elapsed(now));
+            }
+        }
+        self.skip(shortage)
+    }
+
+    /// The deadline has passed at `now`.
+    pub fn expired(&mut self, now: Instant) -> Next {
+        match &mut self.state {
+            State::Waiting { .. } => self.wait(),
+            State::LookingUp { asked, .. } => {
+                let elapsed = now.since(*asked);
+                self.lookup_failed(elapsed, Reason::TimedOut)
+            }
+            State::Connecting(connecting) => {
+                let elapsed = connecting.elapsed(now);
+                connecting.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut))
+            }
+        }
+    }
+
+    /// Whether a helper holds its lookup.
+    pub fn is_looking_up(&self) -> bool {
+        matches!(self.state, State::LookingUp { .. })
+    }
+
+    fn wait(&self) -> Next {
+        Next::Wait(match &self.state {
+            State::Waiting { .. } => Instant::NEVER,
+            State::LookingUp { asked, .. } => *asked + self.thresholds.timeout,
+            State::Connecting(connecting) => match connecting.started {
+                Some(started) => started + self.thresholds.timeout,
+                None => Instant::NEVER,
+            },
+        })
+    }
+
+    fn skip(&self, shortage: Shortage) -> Next {
+        Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
+    }
+}
+
+impl Connecting {
+    fn to(addresses: &[Address], lookup: Nanos, lookup_speed: Speed) -> Self {
+        let mut kept = [addresses[0]; limits::ADDRESSES];
+        let count = addresses.len().min(limits::ADDRESSES);
+        kept[..count].copy_from_slice(&addresses[..count]);
+        Self { lookup, lookup_speed, addresses: kept, count: count as u8, current: 0, started: None, reason: None }
+    }
+
+    fn address(&self) -> Address {
+        self.addresses[usize::from(self.current)]
+    }
+
+    fn is_last(&self) -> bool {
+        self.current + 1 >= self.count
+    }
+
+    fn next(&mut self) -> Next {
+        self.current += 1;
+        Next::Connect(self.address())
+    }
+
+    fn elapsed(&self, now: Instant) -> Nanos {
+        self.started.map_or(Nanos::ZERO, |started| now.since(started))
+    }
+
+    /// Keeps the reason that says most: a refusal outdoes "unreachable", and the first of equals
+    /// stays.
+    fn blame(&mut self, reason: Reason) {
+        if self.reason.is_none_or(Reason::is_unreachable) {
+            self.reason = Some(reason);
+        }
+    }
+
+    fn fail(&self, elapsed: Nanos) -> Next {
+        self.end(None, elapsed, Ending::ConnectFailed(self.reason.unwrap_or(Reason::TimedOut)))
+    }
+
+    fn end(&self, speed: Option<Speed>, elapsed: Nanos, ending: Ending) -> Next {
+        Next::End(End {
+            outcome: Some(Outcome::of(self.lookup_speed, speed)),
+            ending,
+            lookup: Some(self.lookup),
+            connect: Some(elapsed),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::{IpAddr, Ipv4Addr};
+
+    const SECOND: u64 = 1_000_000_000;
+    const LIMITS: Thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    fn address(last: u8) -> Address {
+        Address::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)))
+    }
+
+    fn addresses(count: u8) -> Vec<Address> {
+        (1..=count).map(address).collect()
+    }
+
+    fn outcome(next: Next) -> Option<Outcome> {
+        match next {
+            Next::End(end) => end.outcome,
+            other => panic!("not at its end: {other:?}"),
+        }
+    }
+
+    fn ending(next: Next) -> String {
+        match next {
+            Next::End(end) => end.ending.to_string(),
+            other => panic!("not at its end: {other:?}"),
+        }
+    }
+
+    /// A probe of a name whose lookup took `lookup` and gave `count` addresses, at time 0 of its
+    /// first connect.
+    fn connecting(lookup: Nanos, count: u8) -> Probe {
+        let (mut probe, next) = Probe::of_name(LIMITS);
+        assert_eq!(next, Next::Ask);
+        assert_eq!(probe.asked(at(0)), Next::Wait(at(5 * SECOND)));
+        assert_eq!(probe.answered(lookup, &addresses(count)), Next::Connect(address(1)));
+        assert_eq!(probe.connecting(at(0)), Next::Wait(at(5 * SECOND)));
+        probe
+    }
+
+    #[test]
+    fn a_literal_is_a_fast_lookup_of_no_time() {
+        let (mut probe, next) = Probe::of_literal(LIMITS, address(1));
+        assert_eq!(next, Next::Connect(address(1)));
+        probe.connecting(at(7));
+        let Next::End(end) = probe.connected(at(12)) else { panic!("no end") };
+        assert_eq!((end.lookup, end.connect), (Some(Nanos::ZERO), Some(Nanos::new(5))));
+        assert_eq!(end.outcome, Some(Outcome::FastFast));
+    }
+
+    #[test]
+    fn answer_one_nanosecond_below_a_limit_is_in_and_at_it_is_out() {
+        for (lookup, connect, expected) in [
+            (SECOND - 1, SECOND - 1, Outcome::FastFast),
+            (SECOND - 1, SECOND, Outcome::FastSlow),
+            (SECOND - 1, 5 * SECOND - 1, Outcome::FastSlow),
+            (SECOND - 1, 5 * SECOND, Outcome::FastFailed),
+            (SECOND, SECOND - 1, Outcome::SlowFast),
+            (5 * SECOND - 1, SECOND, Outcome::SlowSlow),
+            (5 * SECOND - 1, 5 * SECOND, Outcome::SlowFailed),
+        ] {
+            let mut probe = connecting(Nanos::new(lookup), 1);
+            assert_eq!(outcome(probe.connected(at(connect))), Some(expected), "{lookup} {connect}");
+        }
+    }
+
+    #[test]
+    fn a_lookup_at_its_limit_has_failed_even_with_an_answer() {
+        let (mut probe, _) = Probe::of_name(LIMITS);
+        probe.asked(at(0));
+        let next = probe.answered(Nanos::from_secs(5), &addresses(1));
+        assert_eq!((outcome(next), ending(next)), (Some(Outcome::LookupFailed), "lookup failed: timed out".into()));
+    }
+
+    #[test]
+    fn no_address_is_a_failed_lookup() {
+        let (mut probe, _) = Probe::of_name(LIMITS);
+        probe.asked(at(0));
+        assert_eq!(ending(probe.answered(Nanos::new(1), &[])), "lookup failed: no address");
+    }
+
+    #[test]
+    fn a_deadline_runs_from_when_the_helper_was_asked() {
+        let (mut probe, _) = Probe::of_name(LIMITS);
+        assert_eq!(probe.asked(at(3)), Next::Wait(at(5 * SECOND + 3)));
+        let next = probe.expired(at(5 * SECOND + 3));
+        assert_eq!((outcome(next), ending(next)), (Some(Outcome::LookupFailed), "lookup failed: timed out".into()));
+    }
+
+    #[test]
+    fn addresses_are_tried_in_order_within_one_limit() {
+        let mut probe = connecting(Nanos::ZERO, 3);
+        assert_eq!(probe.connect_failed(at(SECOND), Reason::Refused), Next::Connect(address(2)));
+        assert_eq!(probe.connecting(at(SECOND)), Next::Wait(at(5 * SECOND)), "the limit runs from the first connect");
+        assert_eq!(probe.connect_failed(at(2 * SECOND), Reason::HostUnreachable), Next::Connect(address(3)));
+        probe.connecting(at(2 * SECOND));
+        let Next::End(end) = probe.connected(at(3 * SECOND)) else { panic!("no end") };
+        assert_eq!((end.connect, end.outcome), (Some(Nanos::from_secs(3)), Some(Outcome::FastSlow)));
+        assert_eq!(end.ending, Ending::Connected(address(3)));
+    }
+
+    #[test]
+    fn all_refused_is_refused_and_unreachable_gives_way_to_a_better_reason() {
+        let mut probe = connecting(Nanos::ZERO, 2);
+        probe.connect_failed(at(1), Reason::NetworkUnreachable);
+        assert_eq!(ending(probe.connect_failed(at(2), Reason::Refused)), "connect failed: refused");
+        let mut probe = connecting(Nanos::ZERO, 2);
+        probe.connect_failed(at(1), Reason::Refused);
+        assert_eq!(ending(probe.connect_failed(at(2), Reason::NetworkUnreachable)), "connect failed: refused");
+    }
+
+    #[test]
+    fn more_addresses_than_fit_are_left_out() {
+        let mut probe = connecting(Nanos::ZERO, 20);
+        for _ in 1..limits::ADDRESSES {
+            assert!(matches!(probe.connect_failed(at(1), Reason::Refused), Next::Connect(_)));
+        }
+        assert_eq!(ending(probe.connect_failed(at(1), Reason::Refused)), "connect failed: refused");
+    }
+
+    #[test]
+    fn addresses_left_when_we_were_late_are_not_blamed_on_the_target() {
+        let mut probe = connecting(Nanos::ZERO, 2);
+        assert_eq!(
+            ending(probe.connect_failed(at(60 * SECOND), Reason::Refused)),
+            "skipped: the monitor was stopped or late"
+        );
+        let mut probe = connecting(Nanos::ZERO, 1);
+        assert_eq!(ending(probe.connect_failed(at(60 * SECOND), Reason::Refused)), "connect failed: refused");
+    }
+
+    #[test]
+    fn a_shortage_skips_the_tick() {
+        for shortage in [Shortage::Descriptors, Shortage::Memory, Shortage::Ports] {
+            let mut probe = connecting(Nanos::ZERO, 1);
+            assert_eq!(outcome(probe.fell_short(at(1), shortage)), None);
+        }
+    }
+
+    #[test]
+    fn no_local_address_for_one_family_leaves_the_other() {
+        let mut probe = connecting(Nanos::ZERO, 2);
+        assert_eq!(probe.fell_short(at(1), Shortage::Ports), Next::Connect(address(2)));
+        probe.connecting(at(1));
+        assert_eq!(outcome(probe.connected(at(2))), Some(Outcome::FastFast));
+        let mut probe = connecting(Nanos::ZERO, 2);
+        probe.connect_failed(at(1), Reason::Refused);
+        assert_eq!(ending(probe.fell_short(at(2), Shortage::Ports)), "connect failed: refused");
+    }
+
+    #[test]
+    fn a_lookup_is_asked_again_when_its_helper_dies_but_not_for_ever() {
+        let (mut probe, _) = Probe::of_name(LIMITS);
+        for _ in 1..limits::LOOKUP_ASKS {
+            probe.asked(at(0));
+            assert_eq!(probe.lost_helper(), Next::Ask);
+        }
+        assert_eq!(probe.asked(at(9)), Next::Wait(at(5 * SECOND + 9)), "with its whole limit each time");
+        assert_eq!(outcome(probe.lost_helper()), None);
+    }
+}

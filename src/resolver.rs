@@ -1,0 +1,248 @@
+//! The pool of helper processes that call getaddrinfo for the loop: one lookup each at a time.
+//!
+//! It starts with one, grows while all are busy, and shrinks again. A helper whose lookup nobody
+//! waits for any more is killed: getaddrinfo cannot be interrupted. Who gets a helper when, and
+//! how often a lookup is asked again, is decided in `monitor`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::limits;
+use crate::message::{Answer, REPLY, REQUEST, Reply, Request};
+use crate::probe::ProbeId;
+use crate::sys::poll::PollSet;
+use crate::sys::process::{self, Child};
+use crate::sys::{Errno, clock, lookup};
+use crate::tally::Shortage;
+use crate::target::Family;
+use crate::text::Text;
+use crate::time::Instant;
+
+/// Where the helpers stand in the loop's poll set, and how many places they have there.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// The first place.
+    pub first: usize,
+}
+
+/// What a helper that was readable had to say.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would need the heap, and it lives for one call")]
+pub enum Heard {
+    /// The end of a probe's lookup.
+    Reply(ProbeId, Reply),
+    /// It died while it had a probe's lookup.
+    Lost(ProbeId),
+    /// Nothing that matters to a probe.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Helper {
+    child: Child,
+    /// Whether the child has been reaped: its pid is no longer ours to use.
+    reaped: bool,
+    socket: OwnedFd,
+    work: Work,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Idle { since: Instant },
+    Busy { probe: ProbeId, token: u32 },
+}
+
+/// The pool.
+#[derive(Debug)]
+pub struct Resolver {
+    helpers: [Option<Helper>; limits::HELPERS],
+    places: Places,
+    /// Numbers the requests, so that a reply is known to belong to the last one.
+    token: u32,
+    /// Helpers that died by themselves since the last reply.
+    deaths: u32,
+    /// No helper is forked before this moment.
+    fork_from: Instant,
+}
+
+impl Resolver {
+    /// An empty pool.
+    pub fn new(places: Places) -> Self {
+        Self {
+            helpers: [const { None }; limits::HELPERS],
+            places,
+            token: 0,
+            deaths: 0,
+            fork_from: Instant::from_nanos(0),
+        }
+    }
+
+    /// Starts the first helper, so that the first lookup does not wait for its fork.
+    pub fn warm_up(&mut self, now: Instant, polls: &mut PollSet) -> Result<(), Shortage> {
+        if self.helpers.iter().flatten().next().is_none() {
+            self.spawn(now, polls)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a lookup to an idle helper, or to a new one. Returns whether one was forked for it.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        polls: &mut PollSet,
+        probe: ProbeId,
+        host: Text<{ limits::HOST }>,
+        family: Family,
+    ) -> Result<bool, Shortage> {
+        let idle = |helper: &Option<Helper>| matches!(helper, Some(Helper { work: Work::Idle { .. }, .. }));
+        let (index, forked) = match self.helpers.iter().position(idle) {
+            Some(index) => (index, false),
+            None => (self.spawn(now, polls)?, true),
+        };
+        self.token = self.token.wrapping_add(1);
+        let mut packet = [0; REQUEST];
+        let length = Request { token: self.token, family, host }.encode(&mut packet);
+        let Some(helper) = &mut self.helpers[index] else { return Err(Shortage::Processes) };
+        helper.work = Work::Busy { probe, token: self.token };
+        match process::send_packet(&helper.socket, &packet[..length]) {
+            Ok(()) => Ok(forked),
+            // It has just died: reading from it says so, and the lookup is asked again.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(forked),
+            Err(_) => {
+                helper.work = Work::Idle { since: now };
+                Err(Shortage::Memory)
+            }
+        }
+    }
+
+    /// Kills the helper that has this probe's lookup.
+    pub fn drop_lookup(&mut self, polls: &mut PollSet, probe: ProbeId) {
+        let has = |helper: &Option<Helper>| {
+            helper.as_ref().is_some_and(|helper| matches!(helper.work, Work::Busy { probe: p, .. } if p == probe))
+        };
+        if let Some(index) = self.helpers.iter().position(has) {
+            self.remove(index, polls);
+        }
+    }
+
+    /// Reads what the helper at `index` has to say; poll says that there is something.
+    pub fn hear(&mut self, now: Instant, polls: &mut PollSet, index: usize) -> Heard {
+        let Some(helper) = &mut self.helpers[index] else { return Heard::Nothing };
+        let mut packet = [0; REPLY + 1];
+        let received = process::receive_packet(&helper.socket, &mut packet);
+        if matches!(received, Err(Errno::EAGAIN | Errno::EINTR)) {
+            return Heard::Nothing;
+        }
+        let reply = received.ok().and_then(|length| Reply::decode(packet.get(..length)?));
+        match (reply, helper.work) {
+            (Some(reply), Work::Busy { probe, token }) if reply.token == token => {
+                helper.work = Work::Idle { since: now };
+                self.deaths = 0;
+                Heard::Reply(probe, reply)
+            }
+            // It is gone, or it says what nobody asked for and so is of no more use.
+            (_, work) => {
+                self.remove(index, polls);
+                self.deaths = self.deaths.saturating_add(1);
+                if self.deaths >= limits::DEATHS_IN_A_ROW {
+                    self.fork_from = now + limits::FORK_PAUSE;
+                }
+                match work {
+                    Work::Busy { probe, .. } => Heard::Lost(probe),
+                    Work::Idle { .. } => Heard::Nothing,
+                }
+            }
+        }
+    }
+
+    /// Takes note of every child that has ended.
+    pub fn reap(&mut self) {
+        while let Some(child) = process::reap() {
+            for helper in self.helpers.iter_mut().flatten().filter(|helper| helper.child == child) {
+                // What it said before it died is still to be read: it stays until then.
+                helper.reaped = true;
+            }
+        }
+    }
+
+    /// When [`Resolver::shrink`] has something to do.
+    pub fn next_deadline(&self) -> Instant {
+        if self.helpers.iter().flatten().nth(1).is_none() {
+            return Instant::NEVER;
+        }
+        let idle = self.helpers.iter().flatten().filter_map(Helper::idle_since);
+        idle.min().map_or(Instant::NEVER, |since| since + limits::HELPER_IDLE)
+    }
+
+    /// Ends helpers that have been idle for long, all but one.
+    pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
+        let mut count = self.helpers.iter().flatten().count();
+        for index in (0..limits::HELPERS).rev() {
+            let since = self.helpers[index].as_ref().and_then(Helper::idle_since);
+            if count > 1 && since.is_some_and(|since| now >= since + limits::HELPER_IDLE) {
+                self.remove(index, polls);
+                count -= 1;
+            }
+        }
+    }
+
+    /// Ends every helper and waits for their ends.
+    pub fn end(&mut self, polls: &mut PollSet) {
+        for index in 0..limits::HELPERS {
+            let ended = self.helpers[index].as_ref().filter(|helper| !helper.reaped).map(|helper| helper.child);
+            self.remove(index, polls);
+            if let Some(child) = ended {
+                process::reap_ended(child);
+            }
+        }
+    }
+
+    fn spawn(&mut self, now: Instant, polls: &mut PollSet) -> Result<usize, Shortage> {
+        let free = self.helpers.iter().position(Option::is_none).ok_or(Shortage::Helpers)?;
+        if now < self.fork_from {
+            return Err(Shortage::Processes);
+        }
+        let (child, socket) = process::spawn(serve).map_err(|errno| match errno {
+            Errno::EMFILE | Errno::ENFILE => Shortage::Descriptors,
+            Errno::ENOMEM | Errno::ENOBUFS => Shortage::Memory,
+            _ => Shortage::Processes,
+        })?;
+        polls.place(self.places.first + free, Some(socket.as_fd()));
+        self.helpers[free] = Some(Helper { child, reaped: false, socket, work: Work::Idle { since: now } });
+        Ok(free)
+    }
+
+    /// The one way out of the pool.
+    fn remove(&mut self, index: usize, polls: &mut PollSet) {
+        polls.place(self.places.first + index, None);
+        if let Some(helper) = self.helpers[index].take()
+            && !helper.reaped
+        {
+            process::end(helper.child);
+        }
+    }
+}
+
+impl Helper {
+    fn idle_since(&self) -> Option<Instant> {
+        match self.work {
+            Work::Idle { since } => Some(since),
+            Work::Busy { .. } => None,
+        }
+    }
+}
+
+/// A helper's whole life: answer one request after the other until the monitor is gone.
+fn serve(socket: &OwnedFd) {
+    let mut packet = [0; REQUEST + 1];
+    while let Ok(length @ 1..) = process::await_packet(socket, &mut packet) {
+        let Some(request) = packet.get(..length).and_then(Request::decode) else { return };
+        let begin = clock::monotonic();
+        let answer: Answer = lookup::addresses(request.host.as_str(), request.family);
+        let elapsed = clock::monotonic().since(begin);
+        let mut reply = [0; REPLY];
+        let length = Reply { token: request.token, elapsed, answer }.encode(&mut reply);
+        if process::send_packet(socket, &reply[..length]).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The clocks. Every other part of the program gets the time as an argument.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::Errno;
+use crate::time::{Instant, Nanos, WallTime};
+
+/// `CLOCK_MONOTONIC`: does not count the time that the machine is suspended.
+pub fn monotonic() -> Instant {
+    let now =
+        clock_gettime(ClockId::CLOCK_MONOTONIC).expect("clock_gettime(2) fails only for a clock that does not exist");
+    Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec() as u64) + Nanos::new(now.tv_nsec() as u64)
+}
+
+/// `CLOCK_REALTIME`, with the local zone's offset at that moment (localtime(3)).
+pub fn wall() -> WallTime {
+    let now =
+        clock_gettime(ClockId::CLOCK_REALTIME).expect("clock_gettime(2) fails only for a clock that does not exist");
+    let seconds = now.tv_sec();
+    // SAFETY: `tm` is plain data for which zeroes are a valid value.
+    let mut local: libc::tm = unsafe { core::mem::zeroed() };
+    // SAFETY: both pointers are to live values on this stack, and localtime_r keeps neither.
+    let converted = unsafe { libc::localtime_r(&seconds, &mut local) };
+    let offset = if converted.is_null() { 0 } else { local.tm_gmtoff as i32 };
+    #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
+    WallTime { unix: i64::from(seconds), nanos: now.tv_nsec() as u32, offset }
+}
+
+/// Reads the local zone's rules anew (tzset(3)), and for the first time where that needs memory.
+pub fn read_zone() {
+    unsafe extern "C" {
+        fn tzset();
+    }
+    // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile.
+    unsafe { tzset() };
+}
+
+/// A descriptor that becomes readable when the wall clock is set (timerfd_create(2),
+/// `TFD_TIMER_CANCEL_ON_SET`).
+#[derive(Debug)]
+pub struct ClockWatch(OwnedFd);
+
+impl ClockWatch {
+    /// Starts to watch.
+    pub fn new() -> Result<Self, Errno> {
+        // SAFETY: a call without pointers; the result is checked.
+        let fd = Errno::result(unsafe {
+            libc::timerfd_create(libc::CLOCK_REALTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)
+        })?;
+        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+        let watch = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        // SAFETY: `itimerspec` is plain data for which zeroes are a valid value.
+        let mut never: libc::itimerspec = unsafe { core::mem::zeroed() };
+        // The last second that every Linux's time_t can hold; it is only there to be cancelled.
+        never.it_value.tv_sec = libc::time_t::from(i32::MAX);
+        let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+        // SAFETY: `never` outlives the call, and the old value is not asked for.
+        Errno::result(unsafe { libc::timerfd_settime(watch.0.as_raw_fd(), flags, &never, core::ptr::null_mut()) })?;
+        Ok(watch)
+    }
+
+    /// Takes note that the descriptor was readable. Returns whether the clock was set; if not,
+    /// the timer has come to its end and is of no use any more.
+    pub fn was_set(&self) -> bool {
+        let mut expirations = [0; 8];
+        nix::unistd::read(&self.0, &mut expirations) == Err(Errno::ECANCELED)
+    }
+}
+
+impl AsFd for ClockWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

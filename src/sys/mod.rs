@@ -1,0 +1,39 @@
+//! System calls: the only place with `unsafe`, and the only one that knows libc and nix. One call a
+//! function where that is possible, no policy, errors as [`Errno`].
+
+pub mod clock;
+pub mod file;
+pub mod lookup;
+pub mod net;
+pub mod poll;
+pub mod process;
+pub mod signal;
+
+pub use nix::errno::Errno;
+
+use crate::tally::{Reason, Shortage};
+
+/// The shortage of our own that an error stands for, if it stands for one.
+pub fn shortage(errno: Errno) -> Option<Shortage> {
+    match errno {
+        Errno::EMFILE | Errno::ENFILE => Some(Shortage::Descriptors),
+        Errno::ENOBUFS | Errno::ENOMEM => Some(Shortage::Memory),
+        // Linux before 3.19 said EAGAIN where no local port was left (connect(2)).
+        Errno::EADDRNOTAVAIL | Errno::EAGAIN => Some(Shortage::Ports),
+        _ => None,
+    }
+}
+
+/// Why a connect failed (connect(2), ip(7), tcp(7)).
+pub fn reason(errno: Errno) -> Reason {
+    match errno {
+        Errno::ECONNREFUSED => Reason::Refused,
+        Errno::ECONNRESET | Errno::EPIPE => Reason::Reset,
+        Errno::ETIMEDOUT => Reason::TimedOut,
+        Errno::ENETUNREACH | Errno::ENETDOWN => Reason::NetworkUnreachable,
+        Errno::EHOSTUNREACH | Errno::EHOSTDOWN => Reason::HostUnreachable,
+        Errno::EPERM | Errno::EACCES => Reason::Denied,
+        Errno::ENODEV => Reason::NoDevice,
+        other => Reason::Other(other as i32),
+    }
+}

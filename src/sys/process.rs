@@ -1,0 +1,119 @@
+//! Helper processes: forked, confined, ended and reaped; and the limit on descriptors.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+
+use super::{Errno, signal};
+
+/// A child of ours that has not been reaped yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Child(Pid);
+
+/// Forks a helper that runs `serve` with its end of a packet socket pair, and ends with it.
+/// Gives the child and our end.
+pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    let parent = getpid();
+    // SAFETY: the process has one thread, so the child's heap and locks are in order.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok((Child(child), ours)),
+        ForkResult::Child => {
+            if let Ok(socket) = confine(&theirs, parent) {
+                serve(&socket);
+            }
+            // SAFETY: always sound; it runs no destructors and no atexit handlers, which are the
+            // monitor's.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
+
+/// Cuts the child off from the monitor's signals, descriptors and death.
+fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: prctl(2) with a number.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    if getppid() != parent {
+        // The monitor died between the fork and the line above.
+        return Err(Errno::ESRCH);
+    }
+    // SAFETY: prctl(2) with a text that ends with a NUL and lives for ever.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"tcpmon-helper".as_ptr()) };
+    signal::reset_in_helper()?;
+    // The pair becomes descriptor 0, and everything else goes.
+    // SAFETY: dup2(2) with numbers.
+    Errno::result(unsafe { libc::dup2(socket.as_raw_fd(), 0) })?;
+    close_from(1);
+    // SAFETY: descriptor 0 was made just above, and nobody else owns it: whatever had that number
+    // in the monitor is never used in this process again.
+    Ok(unsafe { OwnedFd::from_raw_fd(0) })
+}
+
+/// Closes every descriptor from `first` on. Owners of them may not be used any more.
+fn close_from(first: libc::c_uint) {
+    // SAFETY: close_range(2) with numbers; the libc crate has no wrapper for musl.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if closed == 0 {
+        return;
+    }
+    // Linux before 5.9: no descriptor lies above the limit.
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((65_536, 65_536));
+    for fd in first..limit.min(1 << 20) as libc::c_uint {
+        // SAFETY: closing a number; what it may have belonged to is never used in this process.
+        unsafe { libc::close(fd as libc::c_int) };
+    }
+}
+
+/// Sends one packet; never blocks and never raises `SIGPIPE`.
+pub fn send_packet(socket: &OwnedFd, packet: &[u8]) -> Result<(), Errno> {
+    send(socket.as_raw_fd(), packet, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT).map(drop)
+}
+
+/// The next packet, if one is there; 0 bytes where the other end is gone.
+pub fn receive_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
+    recv(socket.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)
+}
+
+/// Waits for the next packet; 0 bytes where the other end is gone.
+pub fn await_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match recv(socket.as_raw_fd(), packet, MsgFlags::empty()) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Ends a child at once. It is reaped like one that died by itself.
+pub fn end(child: Child) {
+    // It fails only for a child that is gone, and a child that has not been reaped is not.
+    let _ = kill(child.0, Signal::SIGKILL);
+}
+
+/// A child that has ended, if there is one; it is reaped with this.
+pub fn reap() -> Option<Child> {
+    waitpid(None, Some(WaitPidFlag::WNOHANG)).ok()?.pid().map(Child)
+}
+
+/// Waits for the end of a child that was ended.
+pub fn reap_ended(child: Child) {
+    while waitpid(child.0, None) == Err(Errno::EINTR) {}
+}
+
+/// Raises the limit on descriptors to `needed` if it is lower and the hard limit allows it.
+/// Gives the limit then in force.
+pub fn raise_descriptor_limit(needed: u64) -> Result<u64, Errno> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let (soft, hard, needed) = (soft as libc::rlim_t, hard as libc::rlim_t, needed as libc::rlim_t);
+    if soft >= needed {
+        return Ok(soft);
+    }
+    let raised = needed.min(hard);
+    setrlimit(Resource::RLIMIT_NOFILE, raised, hard)?;
+    Ok(raised)
+}

@@ -1,0 +1,236 @@
+//! What is watched: a [`Target`] is a service's label, a host, a port, and how to get there.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::limits;
+use crate::text::Text;
+use crate::time::Nanos;
+
+/// Which of a name's addresses are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Whatever getaddrinfo gives (`AF_UNSPEC`).
+    #[default]
+    Any,
+    /// IPv4 only.
+    Inet,
+    /// IPv6 only.
+    Inet6,
+}
+
+/// One address to connect to, without its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address itself.
+    pub ip: IpAddr,
+    /// The interface of a link-local IPv6 address (`sin6_scope_id`); 0 for none.
+    pub scope: u32,
+}
+
+impl Address {
+    /// An address that needs no interface.
+    pub const fn new(ip: IpAddr) -> Self {
+        Self { ip, scope: 0 }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.ip)?;
+        if self.scope != 0 {
+            write!(f, "%{}", self.scope)?;
+        }
+        Ok(())
+    }
+}
+
+/// A service that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its label in the log. Labels may repeat.
+    pub service: Text<{ limits::SERVICE }>,
+    /// A host name or an IP literal, as it was written but without brackets and zone.
+    pub host: Text<{ limits::HOST }>,
+    /// The device that a link-local literal names (`fe80::1%eth0`); empty for none.
+    pub zone: Text<{ limits::DEVICE }>,
+    /// The TCP port, not zero.
+    pub port: u16,
+    /// The address where the host is a literal: then no lookup is made.
+    pub literal: Option<Address>,
+    /// The family that lookups ask for.
+    pub family: Family,
+    /// The local address to connect from.
+    pub source: Option<IpAddr>,
+    /// The network device to connect through (`SO_BINDTODEVICE`); empty for any.
+    pub device: Text<{ limits::DEVICE }>,
+    /// An interval of its own.
+    pub interval: Option<Nanos>,
+}
+
+impl Target {
+    /// A target with nothing special about it. The host may be an IP literal, in brackets or not,
+    /// with a zone or not. The error says what is wrong and what would be right.
+    pub fn new(service: &str, host: &str, port: u16) -> Result<Self, TargetError> {
+        let service = label(service).ok_or(TargetError::Service)?;
+        let bare = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or(TargetError::Host)?,
+            None => host,
+        };
+        let (bare, zone) = bare.split_once('%').unwrap_or((bare, ""));
+        let ip = bare.parse::<IpAddr>().ok();
+        let linked = ip.is_some_and(|ip| matches!(ip, IpAddr::V6(ip) if is_link_local(ip)));
+        if bare.is_empty() || !is_clean(bare) || bare.contains(char::is_whitespace) {
+            return Err(TargetError::Host);
+        }
+        let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if ip.is_none() && (looks_numeric || bare.contains(':') || host.starts_with('[')) {
+            return Err(TargetError::Literal);
+        }
+        if linked == zone.is_empty() || (!linked && host.contains('%')) {
+            return Err(TargetError::Zone);
+        }
+        if port == 0 {
+            return Err(TargetError::Port);
+        }
+        Ok(Self {
+            service,
+            host: Text::copy(bare).ok_or(TargetError::Host)?,
+            zone: Text::copy(zone).filter(|zone| is_clean(zone.as_str())).ok_or(TargetError::Zone)?,
+            port,
+            literal: ip.map(Address::new),
+            family: Family::Any,
+            source: None,
+            device: Text::new(),
+            interval: None,
+        })
+    }
+
+    /// Whether `other` is the same service at the same host and port: its counts go on.
+    pub fn is_same_as(&self, other: &Target) -> bool {
+        self.port == other.port && self.service == other.service && self.host == other.host && self.zone == other.zone
+    }
+
+    /// The host and port as a person writes them: `host:443`, `[2001:db8::5]:443`.
+    pub fn place(&self) -> Place<'_> {
+        Place(self)
+    }
+}
+
+/// See [`Target::place`].
+pub struct Place<'a>(&'a Target);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Target { host, zone, port, literal, .. } = self.0;
+        match literal {
+            Some(Address { ip: IpAddr::V6(_), .. }) if zone.is_empty() => write!(f, "[{host}]:{port}"),
+            Some(Address { ip: IpAddr::V6(_), .. }) => write!(f, "[{host}%{zone}]:{port}"),
+            Some(_) | None => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// Why something is no target. Displayed as what is wrong, and what would be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    /// The label is empty, too long or holds what would break the table.
+    Service,
+    /// The host is empty, too long or holds what no host name has.
+    Host,
+    /// The host looks like an IP literal but is none.
+    Literal,
+    /// A link-local literal without its device, or a device where there is nothing to choose.
+    Zone,
+    /// Port 0.
+    Port,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetError::Service => {
+                write!(f, "a service is 1 to {} bytes without `|` and control characters", limits::SERVICE)
+            }
+            TargetError::Host => write!(
+                f,
+                "a host is a name or IP address of 1 to {} bytes without blanks, `|` and control characters",
+                limits::HOST
+            ),
+            TargetError::Literal => f.write_str("this is no IP address, write one like 10.0.0.5 or 2001:db8::5"),
+            TargetError::Zone => {
+                f.write_str("a link-local address, and no other host, names its device, write one like fe80::1%eth0")
+            }
+            TargetError::Port => f.write_str("a port is a number from 1 to 65535"),
+        }
+    }
+}
+
+/// A label as the log may show it.
+fn label(text: &str) -> Option<Text<{ limits::SERVICE }>> {
+    if text.is_empty() || text.trim() != text || !is_clean(text) {
+        return None;
+    }
+    Text::copy(text)
+}
+
+/// Without anything that would break a row of the table or a message.
+fn is_clean(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || c == '|')
+}
+
+/// fe80::/10 (RFC 4291, section 2.5.6).
+fn is_link_local(ip: Ipv6Addr) -> bool {
+    ip.segments()[0] & 0xffc0 == 0xfe80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_known_and_names_are_not() {
+        let literal = |host| Target::new("s", host, 1).map(|t| (t.literal.is_some(), t.place().to_string()));
+        assert_eq!(literal("10.0.0.5"), Ok((true, "10.0.0.5:1".into())));
+        assert_eq!(literal("2001:db8::5"), Ok((true, "[2001:db8::5]:1".into())));
+        assert_eq!(literal("[::1]"), Ok((true, "[::1]:1".into())));
+        assert_eq!(literal("fe80::1%eth0"), Ok((true, "[fe80::1%eth0]:1".into())));
+        assert_eq!(literal("db.example"), Ok((false, "db.example:1".into())));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_with_its_reason() {
+        for (host, error) in [
+            ("", TargetError::Host),
+            ("10.0.0.256", TargetError::Literal),
+            ("10.1", TargetError::Literal),
+            ("010.0.0.1", TargetError::Literal),
+            ("2001:db8:::5", TargetError::Literal),
+            ("[db]", TargetError::Literal),
+            ("[::1", TargetError::Host),
+            ("fe80::1", TargetError::Zone),
+            ("fe80::1%", TargetError::Zone),
+            ("10.0.0.1%eth0", TargetError::Zone),
+            ("name%eth0", TargetError::Zone),
+            ("fe80::1%averyveryverylongname", TargetError::Zone),
+            ("a|b", TargetError::Host),
+            ("a b", TargetError::Host),
+            ("a\u{7}b", TargetError::Host),
+        ] {
+            assert_eq!(Target::new("s", host, 1).err(), Some(error), "{host}");
+        }
+        assert!(Target::new("s", &"h".repeat(limits::HOST), 1).is_ok());
+        assert_eq!(Target::new("s", &"h".repeat(limits::HOST + 1), 1).err(), Some(TargetError::Host));
+        assert_eq!(Target::new("s", "h", 0).err(), Some(TargetError::Port));
+    }
+
+    #[test]
+    fn a_service_is_a_label_that_keeps_the_table_whole() {
+        for service in ["", " a", "a|b", "a\nb", &"s".repeat(limits::SERVICE + 1)] {
+            assert_eq!(Target::new(service, "h", 1).err(), Some(TargetError::Service), "{service:?}");
+        }
+        for service in ["a", "promotion api", "kassa-äö", &"s".repeat(limits::SERVICE)] {
+            assert!(Target::new(service, "h", 1).is_ok(), "{service:?}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Moments and lengths of time: [`Instant`] and [`Nanos`] for everything that is measured or
+//! waited for, [`WallTime`] only for what a person will read.
+//!
+//! Nothing here reads a clock; that is `sys::clock`'s work alone.
+
+use core::fmt;
+use core::ops::Add;
+
+const NANOS_PER_SEC: u64 = 1_000_000_000;
+const SECS_PER_DAY: i64 = 86_400;
+
+/// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// Later than everything: the deadline of who waits for nothing.
+    pub const NEVER: Instant = Instant(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after the clock's zero.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The time from `earlier` to here; zero where `earlier` is the later one.
+    pub const fn since(self, earlier: Instant) -> Nanos {
+        Nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `length` before this one.
+    pub const fn before(self, length: Nanos) -> Instant {
+        Instant(self.0.saturating_sub(length.0))
+    }
+}
+
+impl Add<Nanos> for Instant {
+    type Output = Instant;
+
+    fn add(self, length: Nanos) -> Instant {
+        Instant(self.0.saturating_add(length.0))
+    }
+}
+
+/// A length of time in nanoseconds. Displayed as in a configuration: `500ms`, `2s`, `5m`, `1h`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(u64);
+
+impl Nanos {
+    /// No time at all.
+    pub const ZERO: Nanos = Nanos(0);
+
+    /// From nanoseconds.
+    pub const fn new(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// From milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000_000)
+    }
+
+    /// From seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs * NANOS_PER_SEC)
+    }
+
+    /// In nanoseconds.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded down.
+    pub const fn secs(self) -> u64 {
+        self.0 / NANOS_PER_SEC
+    }
+
+    /// What is left over the whole seconds, in nanoseconds.
+    pub const fn subsec_nanos(self) -> u32 {
+        (self.0 % NANOS_PER_SEC) as u32
+    }
+
+    /// This length `n` times.
+    pub const fn times(self, n: u64) -> Nanos {
+        Nanos(self.0.saturating_mul(n))
+    }
+
+    /// How many whole `part`s fit in; `part` is not zero.
+    pub const fn whole(self, part: Nanos) -> u64 {
+        self.0 / part.0
+    }
+
+    /// How many `part`s are needed to cover this length; `part` is not zero.
+    pub const fn cover(self, part: Nanos) -> u64 {
+        self.0.div_ceil(part.0)
+    }
+
+    /// The `i`-th of `n` equal steps through this length.
+    pub const fn step(self, i: u64, n: u64) -> Nanos {
+        Nanos((self.0 as u128 * i as u128 / n as u128) as u64)
+    }
+
+    /// Reads `500ms`, `2s`, `5m`, `1h`, or a bare number of seconds. `None` for anything else, and
+    /// for a length that does not fit.
+    pub fn parse(text: &str) -> Option<Nanos> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let nanos = match unit {
+            "ms" => 1_000_000,
+            "s" | "" => NANOS_PER_SEC,
+            "m" => 60 * NANOS_PER_SEC,
+            "h" => 3600 * NANOS_PER_SEC,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(nanos).map(Nanos)
+    }
+
+    /// As decimal seconds without trailing zeros: `1`, `0.5`, `0.25`.
+    pub const fn as_seconds(self) -> Seconds {
+        Seconds(self)
+    }
+
+    /// As milliseconds with three decimals: `0.112`.
+    pub const fn as_millis(self) -> Millis {
+        Millis(self)
+    }
+}
+
+impl fmt::Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Nanos(n) = *self;
+        for (unit, name) in [(3600 * NANOS_PER_SEC, "h"), (60 * NANOS_PER_SEC, "m"), (NANOS_PER_SEC, "s")] {
+            if n >= unit && n.is_multiple_of(unit) {
+                return write!(f, "{}{name}", n / unit);
+            }
+        }
+        write!(f, "{}ms", n / 1_000_000)
+    }
+}
+
+/// See [`Nanos::as_seconds`].
+pub struct Seconds(Nanos);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.secs())?;
+        let (mut rest, mut width) = (self.0.subsec_nanos(), 9);
+        if rest == 0 {
+            return Ok(());
+        }
+        while rest.is_multiple_of(10) {
+            rest /= 10;
+            width -= 1;
+        }
+        write!(f, ".{rest:0width$}")
+    }
+}
+
+/// See [`Nanos::as_millis`].
+pub struct Millis(Nanos);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.get() / 1000;
+        let mut text = crate::text::Text::<24>::new();
+        fmt::Write::write_fmt(&mut text, format_args!("{}.{:03}", micros / 1000, micros % 1000))?;
+        f.pad(text.as_str())
+    }
+}
+
+/// A reading of the wall clock with the local zone's offset at that moment. Displayed as
+/// `2025-10-09 14:30:00`, in local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallTime {
+    /// Seconds since 1970-01-01 00:00:00 UTC; negative before.
+    pub unix: i64,
+    /// Nanoseconds into that second.
+    pub nanos: u32,
+    /// Seconds that local time is east of UTC.
+    pub offset: i32,
+}
+
+/// A date and time of day of the Gregorian calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// Year, astronomical.
+    pub year: i64,
+    /// Month, 1 to 12.
+    pub month: u8,
+    /// Day of the month, 1 to 31.
+    pub day: u8,
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Minute, 0 to 59.
+    pub minute: u8,
+    /// Second, 0 to 59: POSIX time has no leap seconds.
+    pub second: u8,
+}
+
+impl WallTime {
+    /// Seconds since local midnight, 0 to 86,399.
+    pub fn second_of_day(self) -> u32 {
+        (self.unix + i64::from(self.offset)).rem_euclid(SECS_PER_DAY) as u32
+    }
+
+    /// The same zone's reading at another second.
+    pub fn at(self, unix: i64) -> WallTime {
+        WallTime { unix, nanos: 0, ..self }
+    }
+
+    /// Local date and time. The date follows Howard Hinnant's `civil_from_days`.
+    pub fn civil(self) -> Civil {
+        let local = self.unix + i64::from(self.offset);
+        let second_of_day = local.rem_euclid(SECS_PER_DAY);
+        // Days since 0000-03-01, in eras of 400 years: with March first the leap day comes last.
+        let days = local.div_euclid(SECS_PER_DAY) + 719_468;
+        let era = days.div_euclid(146_097);
+        let day_of_era = days.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        Civil {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month: month as u8,
+            day: (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u8,
+            hour: (second_of_day / 3600) as u8,
+            minute: (second_of_day / 60 % 60) as u8,
+            second: (second_of_day % 60) as u8,
+        }
+    }
+}
+
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Civil { year, month, day, hour, minute, second } = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(unix: i64) -> String {
+        WallTime { unix, nanos: 0, offset: 0 }.to_string()
+    }
+
+    #[test]
+    fn civil_dates_agree_with_the_calendar() {
+        assert_eq!(local(0), "1970-01-01 00:00:00");
+        assert_eq!(local(-1), "1969-12-31 23:59:59");
+        assert_eq!(local(951_782_399), "2000-02-28 23:59:59");
+        assert_eq!(local(951_782_400), "2000-02-29 00:00:00");
+        assert_eq!(local(1_760_020_200), "2025-10-09 14:30:00");
+        assert_eq!(local(2_147_483_648), "2038-01-19 03:14:08");
+        assert_eq!(local(4_107_542_399), "2100-02-28 23:59:59");
+        assert_eq!(local(4_107_542_400), "2100-03-01 00:00:00");
+    }
+
+    #[test]
+    fn a_civil_date_is_local_and_counts_every_day_once() {
+        assert_eq!(WallTime { unix: 0, nanos: 0, offset: -3600 }.to_string(), "1969-12-31 23:00:00");
+        assert_eq!(WallTime { unix: 0, nanos: 0, offset: 20_700 }.to_string(), "1970-01-01 05:45:00");
+        let mut before = WallTime { unix: -SECS_PER_DAY * 800_000, nanos: 0, offset: 0 }.civil();
+        for day in -799_999..800_000 {
+            let civil = WallTime { unix: day * SECS_PER_DAY, nanos: 0, offset: 0 }.civil();
+            let next_day = civil.day == before.day + 1 && civil.month == before.month && civil.year == before.year;
+            let next_month = civil.day == 1 && civil.month == before.month + 1 && before.day >= 28;
+            let next_year = civil.day == 1 && civil.month == 1 && before.month == 12 && civil.year == before.year + 1;
+            assert!(next_day || next_month || next_year, "{before:?} then {civil:?}");
+            before = civil;
+        }
+    }
+
+    #[test]
+    fn durations_read_as_they_are_shown() {
+        for (text, nanos, shown) in [
+            ("500ms", Nanos::from_millis(500), "500ms"),
+            ("2s", Nanos::from_secs(2), "2s"),
+            ("2", Nanos::from_secs(2), "2s"),
+            ("1500ms", Nanos::from_millis(1500), "1500ms"),
+            ("5m", Nanos::from_secs(300), "5m"),
+            ("60m", Nanos::from_secs(3600), "1h"),
+            ("90s", Nanos::from_secs(90), "90s"),
+        ] {
+            assert_eq!(Nanos::parse(text), Some(nanos), "{text}");
+            assert_eq!(nanos.to_string(), shown);
+        }
+        for text in ["", "s", "2 s", "-1", "1.5s", "2x", "99999999999999999999", "99999999999999h", "٣s"] {
+            assert_eq!(Nanos::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_and_milliseconds_are_exact() {
+        let shown = |ms| Nanos::from_millis(ms).as_seconds().to_string();
+        assert_eq!([shown(1000), shown(500), shown(250), shown(1050)], ["1", "0.5", "0.25", "1.05"]);
+        assert_eq!(format!("{:>9}", Nanos::new(1_112_999).as_millis()), "    1.112");
+    }
+
+    #[test]
+    fn time_never_runs_backwards_or_over() {
+        let (early, late) = (Instant::from_nanos(5), Instant::from_nanos(9));
+        assert_eq!(early.since(late), Nanos::ZERO);
+        assert_eq!(late.since(early), Nanos::new(4));
+        assert_eq!(Instant::NEVER + Nanos::from_secs(1), Instant::NEVER);
+        assert_eq!(early.before(Nanos::from_secs(1)), Instant::from_nanos(0));
+    }
+}

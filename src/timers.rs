@@ -1,0 +1,109 @@
+//! Deadlines of many things at once: set, cleared and found first in logarithmic time, so that a
+//! tick costs the same with a thousand targets as with ten.
+
+use crate::time::Instant;
+
+/// At most one deadline for each of a fixed number of ids: a binary heap that knows where each
+/// id stands. Equal deadlines come in the order of their ids.
+#[derive(Debug)]
+pub struct Timers {
+    heap: Vec<(Instant, u16)>,
+    /// Where id `i` stands in the heap, plus one; 0 where it has no deadline. Zeroes, so that
+    /// memory for ids that never had one is never touched.
+    places: Box<[u16]>,
+}
+
+impl Timers {
+    /// No deadlines yet, for ids below `ids`.
+    pub fn new(ids: usize) -> Self {
+        Self { heap: Vec::with_capacity(ids), places: vec![0; ids].into() }
+    }
+
+    /// Gives `id` the deadline `at`, in place of one it may have.
+    pub fn set(&mut self, id: u16, at: Instant) {
+        match self.place(id) {
+            Some(place) => {
+                self.heap[place].0 = at;
+                self.settle(place);
+            }
+            None => {
+                self.heap.push((at, id));
+                self.places[usize::from(id)] = self.heap.len() as u16;
+                self.settle(self.heap.len() - 1);
+            }
+        }
+    }
+
+    /// Takes the deadline of `id` away, if it has one.
+    pub fn clear(&mut self, id: u16) {
+        let Some(place) = self.place(id) else { return };
+        let last = self.heap.len() - 1;
+        self.swap(place, last);
+        self.heap.pop();
+        self.places[usize::from(id)] = 0;
+        if place < last {
+            self.settle(place);
+        }
+    }
+
+    /// The earliest deadline and its id.
+    pub fn first(&self) -> Option<(Instant, u16)> {
+        self.heap.first().copied()
+    }
+
+    fn place(&self, id: u16) -> Option<usize> {
+        usize::from(self.places[usize::from(id)]).checked_sub(1)
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.heap.swap(a, b);
+        for place in [a, b] {
+            self.places[usize::from(self.heap[place].1)] = place as u16 + 1;
+        }
+    }
+
+    /// Moves the entry at `place` up or down to where it belongs.
+    fn settle(&mut self, mut place: usize) {
+        while place > 0 && self.heap[place] < self.heap[(place - 1) / 2] {
+            self.swap(place, (place - 1) / 2);
+            place = (place - 1) / 2;
+        }
+        loop {
+            let left = 2 * place + 1;
+            let Some(mut least) = self.heap.get(left).map(|_| left) else { return };
+            if self.heap.get(left + 1).is_some_and(|right| *right < self.heap[left]) {
+                least = left + 1;
+            }
+            if self.heap[place] <= self.heap[least] {
+                return;
+            }
+            self.swap(place, least);
+            place = least;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_first_is_always_the_earliest_whatever_is_set_and_cleared() {
+        let mut timers = Timers::new(64);
+        let mut model: BTreeSet<(Instant, u16)> = BTreeSet::new();
+        let mut random = 1_u64;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (id, at) = ((random >> 58) as u16, Instant::from_nanos((random >> 40) & 0xff));
+            model.retain(|entry| entry.1 != id);
+            if (random >> 20).is_multiple_of(3) {
+                timers.clear(id);
+            } else {
+                timers.set(id, at);
+                model.insert((at, id));
+            }
+            assert_eq!(timers.first(), model.first().copied());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! After start-up the heap is not used: the real loop runs with successes, refusals, timeouts,
+//! lookups, helper deaths, reports, signals and a reload under an allocator that counts.
+//!
+//! Without the test harness, which would allocate in threads of its own: the counter is for the
+//! whole process.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use nix::sys::signal::{Signal, kill, raise};
+use nix::unistd::Pid;
+use tcpmon::cli::Cli;
+use tcpmon::config::Config;
+use tcpmon::config_file::ConfigFile;
+use tcpmon::console::Console;
+use tcpmon::event_loop::EventLoop;
+use tcpmon::monitor::Span;
+use tcpmon::sys::clock;
+use tcpmon::time::Nanos;
+
+struct Counting;
+
+static ARMED: AtomicBool = AtomicBool::new(false);
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+fn count() {
+    if ARMED.load(Ordering::Relaxed) {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Helpers that are children of this process, by their name in /proc.
+fn helpers() -> Vec<Pid> {
+    let own = std::process::id();
+    let children = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap();
+    children.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+fn main() -> ExitCode {
+    let folder = std::env::temp_dir().join(format!("tcpmon-allocation-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    let accepting = TcpListener::bind("127.0.0.1:0").unwrap();
+    accepting.set_nonblocking(true).unwrap();
+    let open = accepting.local_addr().unwrap().port();
+    // A listener whose backlog is full is silent.
+    let full = TcpListener::bind("127.0.0.1:0").unwrap();
+    nix::sys::socket::listen(&full, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+    let silent = full.local_addr().unwrap();
+    let fillers: Vec<_> = (0..2)
+        .map_while(|_| std::net::TcpStream::connect_timeout(&silent, std::time::Duration::from_millis(300)).ok())
+        .collect();
+    assert!(!fillers.is_empty(), "the backlog takes at least one");
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+
+    let path = folder.join("tcpmon.conf");
+    let config = format!(
+        "interval 50ms\ntimeout 300ms\nslow 100ms\nreport 1s\nlog_dir {}\ntarget open 127.0.0.1 {open}\n\
+         target refused 127.0.0.1 {refusing}\ntarget silent 127.0.0.1 {}\ntarget name localhost {open}\n\
+         target slow-name localhost {open} interval 100ms\n",
+        folder.display(),
+        silent.port()
+    );
+    fs::write(&path, &config).unwrap();
+    let path: &'static str = String::leak(path.to_string_lossy().into_owned());
+    let cli = Cli::parse(["-c", path]).unwrap();
+    let mut file = ConfigFile::new(cli);
+    let mut config = Config::new();
+    file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();
+    let span = Span { rounds: None, duration: Some(Nanos::from_secs(4)) };
+    let mut event_loop = EventLoop::new(config, file, span, true, Console::new(false)).unwrap();
+
+    let begin = clock::monotonic();
+    let mut step = 0;
+    let mut killed = 0;
+    loop {
+        ARMED.store(true, Ordering::Relaxed);
+        let goes_on = event_loop.turn();
+        ARMED.store(false, Ordering::Relaxed);
+        if !goes_on {
+            break;
+        }
+        while accepting.accept().is_ok() {}
+        // What happens from outside, one thing every 300 ms.
+        if clock::monotonic().since(begin) < Nanos::from_millis(300).times(step + 1) {
+            continue;
+        }
+        step += 1;
+        match step {
+            1 | 4 | 7 => {
+                for helper in helpers() {
+                    kill(helper, Signal::SIGKILL).unwrap();
+                    killed += 1;
+                }
+            }
+            2 => raise(Signal::SIGUSR1).unwrap(),
+            3 => raise(Signal::SIGQUIT).unwrap(),
+            5 => {
+                let mut more = fs::OpenOptions::new().append(true).open(path).unwrap();
+                writeln!(more, "target added localhost {open} inet").unwrap();
+                raise(Signal::SIGHUP).unwrap();
+            }
+            6 => {
+                fs::write(path, "interval never\n").unwrap();
+                raise(Signal::SIGHUP).unwrap();
+            }
+            8 => fs::rename(&folder, folder.with_extension("moved")).unwrap(),
+            9 => {
+                fs::remove_dir_all(&folder).ok();
+                fs::rename(folder.with_extension("moved"), &folder).unwrap();
+            }
+            _ => {}
+        }
+    }
+    let calls = CALLS.load(Ordering::Relaxed);
+    let columns = |service: &str| {
+        let watch = event_loop.monitor().live().find(|watch| watch.target.service.as_str() == service).unwrap();
+        watch.tally.counted().columns()
+    };
+    assert!(columns("open").conn_fast > 40, "successes");
+    assert!(columns("refused").conn_failed > 40, "refusals");
+    assert!(columns("silent").conn_failed > 20, "timeouts");
+    assert!(columns("name").conn_fast > 30, "lookups");
+    assert!(columns("added").conn_fast > 20, "the reload took place");
+    assert!(killed >= 3, "helpers died");
+    let mut rows = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("tcp_stats_2") {
+            rows += fs::read_to_string(path).unwrap().lines().count();
+        }
+    }
+    assert!(rows > 15, "reports were written: {rows} rows");
+    drop((full, fillers));
+    fs::remove_dir_all(&folder).unwrap();
+    let failed = u8::from(calls > 0);
+    println!("heap calls after start-up: {calls} (0 allowed)");
+    println!("{} passed, {failed} failed", 1 - failed);
+    ExitCode::from(failed)
+}
