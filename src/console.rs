@@ -2,7 +2,7 @@
 //! error. Nothing here ever waits for a slow or stopped reader, unless it is told how long.
 
 use core::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use crate::limits;
 use crate::sys::file::{self, Stream};
@@ -25,8 +25,14 @@ pub struct Console {
 impl Console {
     /// The console as it is at the start; a quiet one has no standard output.
     pub fn new(quiet: bool) -> Self {
-        let out = if quiet { Stream::Closed } else { file::stream(std::io::stdout().as_fd()) };
+        let out = if quiet { Stream::Closed } else { file::stream(file::stdout()) };
         Self { out, dots: out == Stream::Live, open_line: false }
+    }
+
+    /// From here on without dots: what is printed is for programs, too.
+    pub fn without_dots(mut self) -> Self {
+        self.dots = false;
+        self
     }
 
     /// A dot for a round, where somebody may be watching.
@@ -62,7 +68,7 @@ impl Console {
         // A line that had to be cut still ends.
         let end = if text.try_push("\n") { "" } else { "\n" };
         for part in [text.as_str(), end] {
-            write_patiently(std::io::stderr().as_fd(), part.as_bytes(), Nanos::ZERO);
+            write_patiently(file::stderr(), part.as_bytes(), Nanos::ZERO);
         }
     }
 
@@ -75,8 +81,8 @@ impl Console {
     fn print(&mut self, text: &str, patience: Nanos) {
         let done = match self.out {
             Stream::Closed => return,
-            Stream::Stored => file::write(std::io::stdout(), text.as_bytes()).is_ok(),
-            Stream::Live => write_patiently(std::io::stdout().as_fd(), text.as_bytes(), patience),
+            Stream::Stored => file::write(file::stdout(), text.as_bytes()).is_ok(),
+            Stream::Live => write_patiently(file::stdout(), text.as_bytes(), patience),
         };
         if !done {
             self.out = Stream::Closed;

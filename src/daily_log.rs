@@ -102,7 +102,9 @@ impl DailyLog {
         for (service, columns) in rows {
             let _ = write!(self.report, "{}", self.form.row(stamp, service, columns));
         }
-        let written = match file::write(&log, self.report.as_bytes()) {
+        // Room is made sure of first: a reader must not see the half that fits.
+        let reserved = file::reserve(&log, size, self.report.len());
+        let written = match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
             Ok(length) if length == self.report.len() => Ok(()),
             // A short write means that there is no room for the rest.
             Ok(_) => Err(Errno::ENOSPC),
@@ -168,4 +170,130 @@ fn day(stamp: WallTime) -> Text<8> {
 
 fn file_name(stamp: WallTime) -> Text<32> {
     Text::format(format_args!("tcp_stats_{}.log", day(stamp)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::Thresholds;
+    use crate::time::Nanos;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// A directory of its own, removed at the end.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let place = Self(std::env::temp_dir().join(format!("tcpmon-log-{name}-{}", std::process::id())));
+            let _ = fs::remove_dir_all(&place.0);
+            place
+        }
+
+        fn log(&self, timeout: u64) -> DailyLog {
+            DailyLog::new(Text::format(format_args!("{}", self.0.display())), form(timeout))
+        }
+
+        /// The file's lines, each cut to what tells a header from a row and one stamp from another.
+        fn lines(&self, day: &str) -> Vec<String> {
+            let content = fs::read_to_string(self.0.join(format!("tcp_stats_{day}.log"))).unwrap();
+            content.lines().map(|line| line[..19].trim().to_string()).collect()
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn form(timeout: u64) -> Form {
+        Form::new(Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(timeout) }, 3)
+    }
+
+    /// So many seconds after 2025-10-09 23:55:00.
+    fn stamp(seconds: i64) -> WallTime {
+        WallTime { unix: 1_760_054_100 + seconds, nanos: 0, offset: 0 }
+    }
+
+    fn append(log: &mut DailyLog, seconds: i64) -> Result<(), LogError> {
+        log.append(stamp(seconds), [("web", Columns::default())].into_iter())
+    }
+
+    #[test]
+    fn a_new_file_begins_with_the_header_and_midnight_begins_a_new_file() {
+        let place = Place::new("midnight");
+        let mut log = place.log(5);
+        for seconds in [-300, 0, 300, 600] {
+            assert_eq!(append(&mut log, seconds), Ok(()));
+        }
+        assert_eq!(place.lines("20251009"), ["Timestamp", "2025-10-09 23:50:00", "2025-10-09 23:55:00"]);
+        assert_eq!(place.lines("20251010"), ["Timestamp", "2025-10-10 00:00:00", "2025-10-10 00:05:00"]);
+    }
+
+    #[test]
+    fn a_second_run_goes_on_below_the_header_and_one_with_other_thresholds_brings_its_own() {
+        let place = Place::new("restart");
+        append(&mut place.log(5), -300).unwrap();
+        append(&mut place.log(5), -200).unwrap();
+        append(&mut place.log(3), -100).unwrap();
+        let all = place.lines("20251009");
+        assert_eq!(
+            all,
+            ["Timestamp", "2025-10-09 23:50:00", "2025-10-09 23:51:40", "Timestamp", "2025-10-09 23:53:20"]
+        );
+    }
+
+    #[test]
+    fn a_reload_with_other_thresholds_brings_a_new_header_once() {
+        let place = Place::new("reload");
+        let mut log = place.log(5);
+        append(&mut log, -300).unwrap();
+        log.change(log.directory, form(3));
+        append(&mut log, -200).unwrap();
+        append(&mut log, -100).unwrap();
+        log.change(log.directory, form(5));
+        append(&mut log, 0).unwrap();
+        let headers = place.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
+        assert_eq!(headers, 3);
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_begun_anew_and_its_directory_too() {
+        let place = Place::new("removed");
+        let mut log = place.log(5);
+        append(&mut log, -300).unwrap();
+        fs::remove_dir_all(&place.0).unwrap();
+        append(&mut log, -200).unwrap();
+        assert_eq!(place.lines("20251009"), ["Timestamp", "2025-10-09 23:51:40"]);
+    }
+
+    #[test]
+    fn a_planted_link_is_not_followed() {
+        let place = Place::new("planted");
+        let mut log = place.log(5);
+        fs::create_dir(&place.0).unwrap();
+        let victim = place.0.join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        std::os::unix::fs::symlink(&victim, place.0.join("tcp_stats_20251009.log")).unwrap();
+        let error = append(&mut log, 0).unwrap_err();
+        assert_eq!(error.to_string(), "cannot be opened (it is a symbolic link, and none is followed)");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    }
+
+    #[test]
+    fn the_latest_link_follows_the_day_and_leaves_a_foreign_file_alone() {
+        let place = Place::new("latest");
+        let mut log = place.log(5);
+        let link = place.0.join("tcp_stats_latest.log");
+        for (seconds, file) in [(0, "tcp_stats_20251009.log"), (300, "tcp_stats_20251010.log")] {
+            append(&mut log, seconds).unwrap();
+            assert_eq!(log.link_latest(stamp(seconds)), Ok(()));
+            assert_eq!(fs::read_link(&link).unwrap().to_str(), Some(file));
+        }
+        fs::remove_file(&link).unwrap();
+        fs::write(&link, "mine").unwrap();
+        assert_eq!(log.link_latest(stamp(300)), Err(Errno::EEXIST));
+        assert_eq!(fs::read_to_string(&link).unwrap(), "mine");
+    }
 }

@@ -297,28 +297,24 @@ impl EventLoop {
     fn end_connect(&mut self, now: Instant, slot: u16, connected: bool) {
         let Some(Connection { socket, probe, started, .. }) = self.forget(slot) else { return };
         let result = if connected { Ok(()) } else { net::take_error(&socket) };
-        match result {
-            Ok(()) => {
-                let mut at = now;
-                // A fast connect cannot have been faster by so much that it matters; for a slow
-                // one the kernel is asked whether it was the network that was slow, or we.
-                if now.since(started) >= self.monitor.settings().thresholds.slow
-                    && let Some(heard) = net::last_heard(&socket)
-                    && heard >= limits::BACKDATE
-                {
-                    at = now.before(heard).max(started);
-                }
-                if self.monitor.settings().close == Close::Rst {
-                    // Without it the connection is closed the normal way, which does no harm.
-                    let _ = net::reset_on_close(&socket);
-                }
-                drop(socket);
-                self.monitor.handle(at, Event::Connected(probe));
-            }
-            Err(errno) => {
-                drop(socket);
-                self.fail_connect(now, probe, errno);
-            }
+        // A fast connect cannot have been faster by so much that it matters. For a slow one, and
+        // for one that was reset after its handshake, the kernel is asked when that handshake
+        // ended: it may be we who are late.
+        let late = now.since(started) >= self.monitor.settings().thresholds.slow;
+        let end = match result {
+            Ok(()) if late => Ok(handshake(&socket, started, now).unwrap_or(now)),
+            Ok(()) => Ok(now),
+            Err(Errno::ECONNRESET) => handshake(&socket, started, now).ok_or(Errno::ECONNRESET),
+            Err(errno) => Err(errno),
+        };
+        if end.is_ok() && self.monitor.settings().close == Close::Rst {
+            // Without it the connection is closed the normal way, which does no harm.
+            let _ = net::reset_on_close(&socket);
+        }
+        drop(socket);
+        match end {
+            Ok(at) => self.monitor.handle(at, Event::Connected(probe)),
+            Err(errno) => self.fail_connect(now, probe, errno),
         }
     }
 
@@ -490,6 +486,13 @@ impl EventLoop {
 
 fn form(config: &Config) -> Form {
     Form::new(config.settings.thresholds, config.longest_service())
+}
+
+/// When the handshake of a connect that was made at `started` ended, if that was so long before
+/// `now` that a loop on time would have seen it.
+fn handshake(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant> {
+    let heard = net::last_heard(socket)?;
+    (heard >= limits::BACKDATE && heard <= now.since(started)).then(|| now.before(heard))
 }
 
 /// A socket that is ready to connect to the target at this address, which may need its device.

@@ -25,7 +25,8 @@ pub const ADDRESSES: usize = 8;
 /// Most helper processes. Each may hold a lookup for the whole timeout.
 pub const HELPERS: usize = 64;
 
-/// Helpers that may die one after the other, without an answer between, before forking pauses.
+/// Helpers that may die at once, one after the other without an answer between, before forking
+/// pauses. A helper dies at once when it has not answered yet and is younger than the pause.
 pub const DEATHS_IN_A_ROW: u32 = 8;
 
 /// How long forking pauses when helpers die at once: long enough to be no storm, short enough
@@ -77,8 +78,8 @@ pub const REPORT: (Nanos, Nanos) = (Nanos::from_secs(1), Nanos::from_secs(86_400
 pub const SAY_AGAIN: Nanos = Nanos::from_secs(60);
 
 /// Connects started before the answers that came in meanwhile are collected, so that their times
-/// do not hold our own batch. A poll costs as much as a few connects: this is 1/16 of one a probe.
-pub const BATCH: usize = 16;
+/// do not hold our own batch. The poll between costs 1/8 of a system call a probe.
+pub const BATCH: usize = 8;
 
 /// How far back the kernel must place the end of a handshake before its word is taken over our
 /// own clock: it counts in ticks of up to 10 ms.

@@ -253,11 +253,6 @@ impl Monitor {
             if core::mem::take(&mut self.round) {
                 return Some(Action::Round);
             }
-            if self.skips.unsaid > 0 && now >= self.skips.say_from {
-                let unsaid = core::mem::take(&mut self.skips.unsaid);
-                self.skips.say_from = now + limits::SAY_AGAIN;
-                return Some(Action::SaySkipped(unsaid, self.skips.last));
-            }
             if let Some(action) = self.next_in_line(now) {
                 return Some(action);
             }
@@ -278,6 +273,12 @@ impl Monitor {
                 }
                 continue;
             }
+            // After everything else, so that what happened at once is said at once.
+            if self.skips.unsaid > 0 && now >= self.skips.say_from {
+                let unsaid = core::mem::take(&mut self.skips.unsaid);
+                self.skips.say_from = now + limits::SAY_AGAIN;
+                return Some(Action::SaySkipped(unsaid, self.skips.last));
+            }
             if self.is_complete(now) {
                 self.stop();
                 continue;
@@ -295,7 +296,8 @@ impl Monitor {
         let boundary = if self.clock_asked { Instant::NEVER } else { self.boundaries.next() };
         // Without timers no probe is in flight: only the end of the run is left to wait for.
         let timer = self.timers.first().map(|(at, _)| at).or(self.end).unwrap_or(Instant::NEVER);
-        timer.min(boundary)
+        let say = if self.skips.unsaid > 0 { self.skips.say_from } else { Instant::NEVER };
+        timer.min(boundary).min(say)
     }
 
     /// Goes over to another configuration at `now`: targets that stay keep their counts and their
@@ -387,7 +389,9 @@ impl Monitor {
             }
             Next::Ask => {
                 self.timers.clear(slot);
-                self.slots[usize::from(slot)].renew();
+                let place = &mut self.slots[usize::from(slot)];
+                place.renew();
+                self.watches[place.watch].waiting += 1;
                 let placed = self.waiting.push(slot);
                 debug_assert!(placed, "a probe waits once");
             }
@@ -431,7 +435,7 @@ impl Monitor {
         {
             let slot = &mut self.slots[usize::from(index)];
             let (id, watch) = (slot.id(index), slot.watch);
-            self.watches[watch].waits = false;
+            self.watches[watch].waiting -= 1;
             self.asked += 1;
             let next = slot.probe.as_mut().map(|probe| probe.asked(now));
             if let Some(next) = next {
@@ -452,7 +456,7 @@ impl Monitor {
             self.skips.add(missed, Shortage::Late);
         }
         let bound = self.settings.in_flight(&watch.target) + 1;
-        let shortage = if watch.waits {
+        let shortage = if watch.waiting > 0 {
             Some(Shortage::Helpers)
         } else if u64::from(watch.in_flight) >= bound || (self.free.is_empty() && self.slots.len() == limits::PROBES) {
             Some(Shortage::Probes)
@@ -477,7 +481,6 @@ impl Monitor {
             Some(address) => Probe::of_literal(thresholds, address),
             None => Probe::of_name(thresholds),
         };
-        watch.waits = watch.target.literal.is_none();
         watch.in_flight += 1;
         self.in_flight += 1;
         let slot = match self.free.pop() {

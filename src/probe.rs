@@ -142,7 +142,7 @@ impl Probe {
     /// A connect was made at `now`; if it was the first, the limit of this phase runs from here.
     pub fn connecting(&mut self, now: Instant) -> Next {
         if let State::Connecting(connecting) = &mut self.state
-            && connecting.current == 0
+            && connecting.started.is_none()
         {
             connecting.started = Some(now);
         }
@@ -169,9 +169,14 @@ impl Probe {
             return connecting.fail(elapsed);
         }
         if elapsed >= timeout {
-            // The deadline would have come first had we been awake: the addresses that are left
-            // lost their time to us, not to the network.
-            return self.skip(Shortage::Late);
+            // This address took the whole limit, unless we were not awake at the deadline: then
+            // the addresses that are left lost their time to us, not to the network.
+            let late = elapsed.get() - timeout.get();
+            return if late < limits::BACKDATE.get() {
+                connecting.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut))
+            } else {
+                self.skip(Shortage::Late)
+            };
         }
         connecting.next()
     }
@@ -256,7 +261,7 @@ impl Connecting {
     /// Keeps the reason that says most: a refusal outdoes "unreachable", and the first of equals
     /// stays.
     fn blame(&mut self, reason: Reason) {
-        if self.reason.is_none_or(Reason::is_unreachable) {
+        if self.reason.is_none_or(|kept| kept.is_unreachable() && !reason.is_unreachable()) {
             self.reason = Some(reason);
         }
     }

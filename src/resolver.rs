@@ -43,6 +43,9 @@ struct Helper {
     reaped: bool,
     socket: OwnedFd,
     work: Work,
+    forked: Instant,
+    /// It has answered: helpers work on this box.
+    proven: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +61,7 @@ pub struct Resolver {
     places: Places,
     /// Numbers the requests, so that a reply is known to belong to the last one.
     token: u32,
-    /// Helpers that died by themselves since the last reply.
+    /// Helpers that died at once since the last reply.
     deaths: u32,
     /// No helper is forked before this moment.
     fork_from: Instant,
@@ -136,16 +139,19 @@ impl Resolver {
         match (reply, helper.work) {
             (Some(reply), Work::Busy { probe, token }) if reply.token == token => {
                 helper.work = Work::Idle { since: now };
+                helper.proven = true;
                 self.deaths = 0;
                 Heard::Reply(probe, reply)
             }
             // It is gone, or it says what nobody asked for and so is of no more use.
             (_, work) => {
-                self.remove(index, polls);
-                self.deaths = self.deaths.saturating_add(1);
+                if !helper.proven && now.since(helper.forked) < limits::FORK_PAUSE {
+                    self.deaths = self.deaths.saturating_add(1);
+                }
                 if self.deaths >= limits::DEATHS_IN_A_ROW {
                     self.fork_from = now + limits::FORK_PAUSE;
                 }
+                self.remove(index, polls);
                 match work {
                     Work::Busy { probe, .. } => Heard::Lost(probe),
                     Work::Idle { .. } => Heard::Nothing,
@@ -207,7 +213,8 @@ impl Resolver {
             _ => Shortage::Processes,
         })?;
         polls.place(self.places.first + free, Some(socket.as_fd()));
-        self.helpers[free] = Some(Helper { child, reaped: false, socket, work: Work::Idle { since: now } });
+        let work = Work::Idle { since: now };
+        self.helpers[free] = Some(Helper { child, reaped: false, socket, work, forked: now, proven: false });
         Ok(free)
     }
 

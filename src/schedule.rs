@@ -97,9 +97,10 @@ impl Boundaries {
     fn arm(&mut self, now: Instant, wall: WallTime) {
         self.seen = wall.unix;
         let second = i64::from(wall.second_of_day());
-        let mut wait = (self.every - second % self.every).min(DAY - second);
-        if self.was_due(wall.unix + wait) {
-            wait += self.every;
+        let step = |second: i64| (self.every - second % self.every).min(DAY - second);
+        let mut wait = step(second);
+        while self.was_due(wall.unix + wait) {
+            wait += step((second + wait) % DAY);
         }
         // A change of the zone's offset in between would move the boundary: with a long interval
         // the clock is looked at every hour.

@@ -23,7 +23,7 @@ const NOT_CHECKED: u8 = 3;
 pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     let Ok((config, file, _)) = load(cli, &mut console) else { return ExitCode::from(NOT_CHECKED) };
     let span = Span { rounds: Some(1), duration: None };
-    let mut event_loop = match EventLoop::new(config, file, span, false, console) {
+    let mut event_loop = match EventLoop::new(config, file, span, false, console.without_dots()) {
         Ok(event_loop) => event_loop,
         Err((call, errno)) => {
             Console::new(true).say("start", format_args!("{call}: {}, nothing was checked", errno.desc()));

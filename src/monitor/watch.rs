@@ -28,8 +28,8 @@ pub struct Watch {
     pub(super) grid: Grid,
     pub(super) ticks: u32,
     pub(super) in_flight: u16,
-    /// A lookup of this target waits for a helper.
-    pub(super) waits: bool,
+    /// Lookups of this target that wait for a helper.
+    pub(super) waiting: u16,
     state: State,
 }
 
@@ -53,7 +53,7 @@ impl Watch {
             grid,
             ticks: 0,
             in_flight: 0,
-            waits: false,
+            waiting: 0,
             state: State::Live,
         }
     }

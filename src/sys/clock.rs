@@ -54,7 +54,7 @@ impl ClockWatch {
         // SAFETY: `itimerspec` is plain data for which zeroes are a valid value.
         let mut never: libc::itimerspec = unsafe { core::mem::zeroed() };
         // The last second that every Linux's time_t can hold; it is only there to be cancelled.
-        never.it_value.tv_sec = libc::time_t::from(i32::MAX);
+        never.it_value.tv_sec = i32::MAX as _;
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
         // SAFETY: `never` outlives the call, and the old value is not asked for.
         Errno::result(unsafe { libc::timerfd_settime(watch.0.as_raw_fd(), flags, &never, core::ptr::null_mut()) })?;

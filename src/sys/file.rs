@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::fcntl::{AT_FDCWD, OFlag, open, renameat};
+use nix::fcntl::{AT_FDCWD, FallocateFlags, OFlag, fallocate, open, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{AccessFlags, access, ftruncate, mkdir, read, symlinkat, unlink};
 
@@ -33,6 +33,17 @@ pub fn write(file: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
             Err(Errno::EINTR) => {}
             other => return other,
         }
+    }
+}
+
+/// Reserves room for `length` bytes behind `size` without making the file longer (fallocate(2)),
+/// so that a write that follows is whole. Many file systems cannot do that: then it is for the
+/// write to find out, and this succeeds.
+pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
+    let flags = FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    match fallocate(file, flags, size as libc::off_t, length as libc::off_t) {
+        Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) => Err(errno),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -101,6 +112,19 @@ pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
         }
         content.extend_from_slice(&piece[..length]);
     }
+}
+
+/// Standard output; the standard library's own would bring a buffer on the heap.
+pub fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: the standard library opens descriptor 1 at the start if it is closed, and nothing
+    // closes it after that.
+    unsafe { BorrowedFd::borrow_raw(1) }
+}
+
+/// Standard error.
+pub fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: as with descriptor 1.
+    unsafe { BorrowedFd::borrow_raw(2) }
 }
 
 /// What standard output or standard error is.

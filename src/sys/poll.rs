@@ -112,7 +112,8 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 /// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
     let limit = limit.map(|limit| libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.secs()).unwrap_or(libc::time_t::MAX),
+        // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
+        tv_sec: limit.secs().min(i32::MAX as u64) as _,
         tv_nsec: limit.subsec_nanos() as _,
     });
     let limit = limit.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
