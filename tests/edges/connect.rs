@@ -1,0 +1,376 @@
+//! Connects: every way in which one can end, and what the far end sees of it.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::clock::{self, wait_until};
+use crate::dns::Server;
+use crate::kernel::{self, tcp_counter, unanswered};
+use crate::listener::{self, Accepting, Closed, End, Full};
+use crate::namespace;
+use crate::running::{Place, Running};
+
+/// Thresholds for tests in which only the order of things matters and not the second.
+const SHORT: &str = "--slow 200ms --timeout 600ms";
+
+#[test]
+fn an_accepted_connect_is_fast() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let ended = place.run(&format!("-q -n 3 --interval 200ms web={}", web.address));
+    assert_eq!(ended.outcome(), "exit 0");
+    assert_eq!(place.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
+
+    let once = place.run(&format!("once web={}", web.address));
+    assert_eq!(once.outcome(), "exit 0");
+    let check = once.check();
+    assert_eq!((check.service.as_str(), &check.target), ("web", &web.address.to_string()));
+    assert_eq!(check.result, "connected to 127.0.0.1");
+    assert!(check.connect_ms.is_some_and(|ms| ms < 1000.0), "{check:?}");
+}
+
+#[test]
+fn a_closed_port_is_refused() {
+    let closed = Closed::new();
+    let place = Place::new();
+    let ended = place.run(&format!("-q -n 3 --interval 200ms web={}", closed.address));
+    assert_eq!(ended.outcome(), "exit 0");
+    assert_eq!(place.counted("web"), "0 | 0 | 3 | 0 | 0 | 3 | 3");
+
+    let once = place.run(&format!("once web={}", closed.address));
+    assert_eq!(once.outcome(), "exit 2");
+    assert_eq!(once.check().result, "connect failed: refused");
+}
+
+#[test]
+fn a_silent_target_is_timed_out_at_its_limit() {
+    let full = Full::new();
+    let place = Place::new();
+    let run = place.start(&format!("-q -n 1 --timeout 2s web={}", full.address));
+    let once = place.run(&format!("once --timeout 2s web={}", full.address));
+    assert_eq!(once.outcome(), "exit 2");
+    let check = once.check();
+    assert_eq!(check.result, "connect failed: timed out");
+    assert!(check.connect_ms.is_some_and(|ms| (2000.0..2500.0).contains(&ms)), "{check:?}");
+
+    assert_eq!(run.wait().outcome(), "exit 0");
+    assert_eq!(place.counted("web"), "0 | 0 | 1 | 0 | 0 | 1 | 1");
+}
+
+#[test]
+fn a_connect_whose_first_syn_was_lost_is_slow() {
+    let (full, other) = (Full::new(), Full::new());
+    let place = Place::new();
+    let run = place.start(&format!("-q -n 1 web={}", full.address));
+    let once = place.start(&format!("once web={}", other.address));
+    for full in [&full, &other] {
+        wait_until("the first SYN is lost", || unanswered(full.address) == 1);
+    }
+    full.make_room();
+    other.make_room();
+
+    assert_eq!(run.wait().outcome(), "exit 0");
+    assert_eq!(place.counted("web"), "0 | 1 | 1 | 0 | 0 | 0 | 1");
+    let once = once.wait();
+    assert_eq!(once.outcome(), "exit 0");
+    let check = once.check();
+    assert_eq!(check.result, "connected to 127.0.0.1");
+    // The second SYN comes after 1 s (RFC 6298, section 2); a busy machine may need the third.
+    assert!(check.connect_ms.is_some_and(|ms| (1000.0..4000.0).contains(&ms)), "{check:?}");
+}
+
+#[test]
+fn a_connection_that_was_reset_before_we_looked_is_a_failed_connect() {
+    let full = Full::new();
+    let place = Place::new();
+    let once = place.start(&format!("once web={}", full.address));
+    wait_until("the first SYN is lost", || unanswered(full.address) == 1);
+    // While the program stands still, its second SYN is accepted and the connection reset.
+    once.signal(Signal::SIGSTOP);
+    full.make_room();
+    listener::reset(full.accept());
+    once.signal(Signal::SIGCONT);
+
+    let once = once.wait();
+    assert_eq!(once.outcome(), "exit 2");
+    assert_eq!(once.check().result, "connect failed: reset");
+}
+
+#[test]
+fn an_ipv6_literal_is_connected_to_and_shown_in_brackets() {
+    let Ok(web) = Accepting::on("[::1]:0") else {
+        return namespace::skip("connect::an_ipv6_literal", "this machine has no IPv6");
+    };
+    let place = Place::new();
+    let target = format!("[::1]:{}", web.address.port());
+    let once = place.run(&format!("once web={target}"));
+    assert_eq!(once.outcome(), "exit 0");
+    let check = once.check();
+    assert_eq!((check.target, check.result.as_str()), (target, "connected to ::1"));
+
+    // In a file the host stands without brackets.
+    place.write("tcpmon.conf", &format!("target web ::1 {}\n", web.address.port()));
+    let ended = place.run("-q -n 2 --interval 200ms -c tcpmon.conf");
+    assert_eq!(ended.outcome(), "exit 0");
+    assert_eq!(place.counted("web"), "2 | 0 | 2 | 0 | 0 | 0 | 2");
+}
+
+#[test]
+fn the_second_address_is_tried_when_the_first_refuses() {
+    namespace::within(|| {
+        let dns = Server::start();
+        dns.addresses("refused-first.test", &["127.0.1.2", "127.0.1.3"]);
+        dns.addresses("accepted-first.test", &["127.0.1.3", "127.0.1.2"]);
+        let web = Accepting::on("127.0.1.3:0").expect("all of 127.0.0.0/8 is ours");
+        let port = web.address.port();
+        let place = Place::new();
+
+        let mut failed = tcp_counter("AttemptFails");
+        for (name, refusals) in [("refused-first.test", 1), ("accepted-first.test", 0)] {
+            let once = place.run(&format!("once web={name}:{port}"));
+            assert_eq!(once.outcome(), "exit 0");
+            assert_eq!(once.check().result, "connected to 127.0.1.3");
+            assert_eq!(tcp_counter("AttemptFails") - failed, refusals, "{name}");
+            failed += refusals;
+        }
+        let ended = place.run(&format!("-q -n 2 --interval 200ms web=refused-first.test:{port}"));
+        assert_eq!(ended.outcome(), "exit 0");
+        assert_eq!(place.counted("web"), "2 | 0 | 2 | 0 | 0 | 0 | 2", "one probe, one increment");
+    });
+}
+
+#[test]
+fn no_route_an_unreachable_and_a_prohibited_one_are_told_apart() {
+    namespace::within(|| {
+        assert!(namespace::ip("route add unreachable 198.51.100.1"));
+        assert!(namespace::ip("route add prohibit 198.51.100.2"));
+        let place = Place::new();
+        let targets = "none=203.0.113.1:80 unreachable=198.51.100.1:80 prohibited=198.51.100.2:80";
+        let once = place.run(&format!("once {targets}"));
+        assert_eq!(once.outcome(), "exit 2");
+        let results: Vec<String> = once.checks().into_iter().map(|check| check.result).collect();
+        assert_eq!(
+            results,
+            [
+                "connect failed: network unreachable",
+                "connect failed: host unreachable",
+                "connect failed: denied by this host"
+            ]
+        );
+        let ended = place.run(&format!("-q -n 2 --interval 200ms {targets}"));
+        assert_eq!(ended.outcome(), "exit 0");
+        for service in ["none", "unreachable", "prohibited"] {
+            assert_eq!(place.counted(service), "0 | 0 | 2 | 0 | 0 | 2 | 2", "{service}");
+        }
+    });
+}
+
+#[test]
+fn a_neighbour_that_does_not_answer_is_host_unreachable() {
+    namespace::within(|| {
+        if !namespace::ip("link add near type veth peer name far") {
+            return namespace::skip("connect::a_neighbour_that_does_not_answer", "no veth devices here");
+        }
+        assert!(namespace::ip("address add 198.51.100.1/24 dev near"));
+        assert!(namespace::ip("link set near up") && namespace::ip("link set far up"));
+        // The kernel asks three times, a second apart, before it gives up.
+        let place = Place::new();
+        let once = place.run("once web=198.51.100.77:80");
+        assert_eq!(once.outcome(), "exit 2");
+        assert_eq!(once.check().result, "connect failed: host unreachable");
+    });
+}
+
+#[test]
+fn every_tick_of_a_silent_target_is_a_probe_and_probes_overlap() {
+    namespace::within(|| {
+        let full = Full::new();
+        let place = Place::new();
+        let connects = tcp_counter("ActiveOpens");
+        // A probe lasts five ticks.
+        let mut run = place.start(&format!("-q -n 10 --interval 200ms --timeout 1s --slow 500ms web={}", full.address));
+        let mut most = 0;
+        while run.runs() {
+            most = most.max(unanswered(full.address));
+            clock::a_moment();
+        }
+        assert_eq!(run.wait().outcome(), "exit 0");
+        assert_eq!(place.counted("web"), "0 | 0 | 10 | 0 | 0 | 10 | 10");
+        assert_eq!(tcp_counter("ActiveOpens") - connects, 10, "one connect a tick");
+        assert!((5..=6).contains(&most), "{most} at a time");
+    });
+}
+
+#[test]
+fn the_source_is_the_address_that_the_listener_sees() {
+    let web = Accepting::new();
+    let place = Place::new();
+    place.write("tcpmon.conf", &format!("target web 127.0.0.1 {} source 127.0.0.5\n", web.address.port()));
+    let ended = place.run("once -c tcpmon.conf");
+    assert_eq!(ended.outcome(), "exit 0");
+    assert_eq!(web.total(), 1);
+    assert_eq!(web.accepted()[0].peer.ip(), IpAddr::from([127, 0, 0, 5]));
+}
+
+#[test]
+fn a_source_that_is_not_ours_is_not_the_targets_fault() {
+    let web = Accepting::new();
+    let place = Place::new();
+    place.write("tcpmon.conf", &format!("target web 127.0.0.1 {} source 203.0.113.9\n", web.address.port()));
+    let once = place.run("once -c tcpmon.conf");
+    assert_eq!(once.code(), Some(3), "{once:?}");
+    let result = once.check().result;
+    assert!(result.starts_with("skipped: "), "{result}");
+    assert_eq!(web.total(), 0);
+}
+
+#[test]
+fn a_device_is_the_only_way_out() {
+    namespace::within(|| {
+        let web = Accepting::new();
+        let port = web.address.port();
+        let place = Place::new();
+        place.write("lo.conf", &format!("target web 127.0.0.1 {port} device lo\n"));
+        let once = place.run("once -c lo.conf");
+        assert_eq!(once.outcome(), "exit 0");
+        assert_eq!(once.check().result, "connected to 127.0.0.1");
+
+        if !namespace::ip("link add near type veth peer name far") {
+            return namespace::skip("connect::a_device_is_the_only_way_out", "no veth devices here");
+        }
+        assert!(namespace::ip("link set near up") && namespace::ip("link set far up"));
+        place.write("near.conf", &format!("target web 127.0.0.1 {port} device near\n"));
+        let once = place.run(&format!("once {SHORT} -c near.conf"));
+        assert_eq!(once.outcome(), "exit 2");
+        assert_eq!(web.total(), 1, "nothing came by way of loopback");
+    });
+}
+
+#[test]
+fn the_connection_is_closed_with_fin_and_no_byte_or_with_rst_where_that_is_set() {
+    for (close, end) in [("", End::Finished), ("--close rst", End::Reset)] {
+        let web = Accepting::new();
+        let place = Place::new();
+        let ended = place.run(&format!("-q -n 3 --interval 200ms {close} web={}", web.address));
+        assert_eq!(ended.outcome(), "exit 0");
+        assert_eq!(web.total(), 3);
+        assert!(web.accepted().iter().all(|accepted| accepted.end == end), "{close}: {:?}", web.accepted());
+        assert_eq!(place.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
+    }
+}
+
+/// Sets how many descriptors the running process may have; it keeps those it has.
+fn limit_descriptors(run: &Running, limit: &str) {
+    let pid = run.pid().to_string();
+    let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={limit}:")]).status();
+    assert!(status.is_ok_and(|status| status.success()), "prlimit of util-linux is needed");
+}
+
+#[test]
+fn ticks_without_a_free_descriptor_are_skipped_and_said_once_and_it_recovers() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let run = place.start(&format!("-q --interval 100ms --report 1h web={}", web.address));
+    wait_until("it probes", || web.accepted().len() >= 3);
+    let before = soft_limit(&run);
+    // Not one more than it has between its probes.
+    let free = (0..40).map(|_| {
+        clock::let_pass(Duration::from_millis(3));
+        kernel::lowest_free_descriptor(run.pid())
+    });
+    limit_descriptors(&run, &free.min().expect("forty").to_string());
+    wait_until("it complains", || run.stderr().contains("too many open files"));
+    let accepted = web.accepted().len();
+    // Six ticks go by.
+    clock::let_pass(Duration::from_millis(600));
+    assert!(web.accepted().len() <= accepted + 1, "it still connects");
+
+    limit_descriptors(&run, &before);
+    wait_until("it probes again", || web.accepted().len() >= accepted + 5);
+    web.wait_for_a_round(1);
+    let ended = run.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let complaints = ended.stderr.lines().filter(|line| line.contains("too many open files"));
+    assert_eq!(complaints.count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.lines().all(|line| line.starts_with("tcpmon: ")), "{}", ended.stderr);
+    let accepted = web.total();
+    assert_eq!(place.counted("web"), format!("{accepted} | 0 | {accepted} | 0 | 0 | 0 | {accepted}"));
+}
+
+fn soft_limit(run: &Running) -> String {
+    let limits = fs::read_to_string(format!("/proc/{}/limits", run.pid())).expect("it runs and is ours");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("proc_pid_limits(5)");
+    line.split_whitespace().next().expect("the soft limit comes first").to_owned()
+}
+
+#[test]
+fn once_never_blames_a_target_for_our_few_descriptors() {
+    let web = Accepting::new();
+    let mut skipped = 0;
+    for limit in 4..=20 {
+        let place = Place::new();
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(env!("CARGO_BIN_EXE_tcpmon"));
+        command.args(["once", &format!("literal={}", web.address), &format!("name=localhost:{}", web.address.port())]);
+        let ended = place.spawn(command, Stdio::piped()).wait();
+        if ended.stdout.is_empty() {
+            // Too few even to begin.
+            assert_eq!(ended.code(), Some(3), "with {limit} descriptors: {ended:?}");
+            continue;
+        }
+        let checks = ended.checks();
+        let (connected, short): (Vec<_>, _) = checks.iter().partition(|check| check.result == "connected to 127.0.0.1");
+        assert!(short.iter().all(|check| check.result == "skipped: too many open files"), "{limit}: {ended:?}");
+        assert_eq!(ended.code(), Some(if connected.len() == 2 { 0 } else { 3 }), "{limit}: {ended:?}");
+        skipped += short.len();
+    }
+    assert!(skipped > 0, "one limit is just too low for a connect");
+}
+
+#[test]
+fn ticks_without_a_free_local_port_are_skipped() {
+    namespace::within(|| {
+        let range = "/proc/sys/net/ipv4/ip_local_port_range";
+        let full = Full::new();
+        if fs::write(range, "50000 50003").is_err() {
+            return namespace::skip("connect::ticks_without_a_free_local_port", "the port range cannot be set");
+        }
+        let place = Place::new();
+        let run = place.run(&format!("-q -n 10 --interval 50ms --timeout 1s --slow 500ms web={}", full.address));
+        assert_eq!(run.code(), Some(0), "{run:?}");
+        assert_eq!(place.counted("web"), "0 | 0 | 4 | 0 | 0 | 4 | 4", "four ports, four probes at a time");
+        assert_eq!(run.stderr.lines().count(), 1, "said once: {}", run.stderr);
+        assert!(run.stderr.starts_with("tcpmon: "), "{}", run.stderr);
+    });
+}
+
+#[test]
+fn a_listener_that_resets_at_once_is_counted_once_a_probe() {
+    let resetting = listener::Resetting::new();
+    let place = Place::new();
+    let ended = place.run(&format!("-q -n 20 --interval 100ms web={}", resetting.address));
+    assert_eq!(ended.outcome(), "exit 0");
+    // Which of the two it was is a race that only the kernel decides.
+    let rows = place.rows();
+    let sum = |column: usize| rows.iter().map(|row| row.numbers[column]).sum::<u64>();
+    assert_eq!((sum(0) + sum(5), sum(1), sum(6)), (20, 0, 20), "{rows:?}");
+}
+
+#[test]
+fn targets_are_apart_a_dead_one_delays_no_other() {
+    let (web, full, closed) = (Accepting::new(), Full::new(), Closed::new());
+    let place = Place::new();
+    let addresses: [SocketAddr; 3] = [full.address, closed.address, web.address];
+    let [dead, shut, alive] = addresses;
+    let ended = place.run(&format!("-q -n 5 --interval 200ms {SHORT} dead={dead} shut={shut} alive={alive}"));
+    assert_eq!(ended.outcome(), "exit 0");
+    assert_eq!(place.counted("dead"), "0 | 0 | 5 | 0 | 0 | 5 | 5");
+    assert_eq!(place.counted("shut"), "0 | 0 | 5 | 0 | 0 | 5 | 5");
+    assert_eq!(place.counted("alive"), "5 | 0 | 5 | 0 | 0 | 0 | 5");
+    // Five ticks of 200 ms, and the last probe of the dead one.
+    assert!(ended.took < Duration::from_millis(2500), "{:?}", ended.took);
+}

@@ -1,0 +1,217 @@
+//! The daily log: what stands in it when all is well, and that nothing is lost when it cannot be
+//! written.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::clock::{self, wait_until};
+use crate::listener::Accepting;
+use crate::namespace::{self, Disk};
+use crate::running::{Place, Row, Running, logs_in, rows_in, rows_of, total};
+
+const HEADER: &str = "Timestamp           | Service              | Conn<1s | Conn1-5s | DNS<1s |  DNS1-5s | DNSFail | ConnFailed | Total";
+
+fn lines(run: &Running) -> usize {
+    run.stderr().lines().count()
+}
+
+fn seconds(row: &Row) -> u64 {
+    let (_, time) = row.stamp.split_once(' ').expect("a date and a time");
+    time.split(':').fold(0, |sum, part| sum * 60 + part.parse::<u64>().expect("a number"))
+}
+
+#[test]
+fn a_file_has_one_header_and_its_rows_stand_in_the_order_of_the_configuration() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let at = web.address;
+    let arguments = format!("-q --for 2500ms --interval 250ms --report 1s zebra={at} ant={at} zebra={at} cat={at}");
+    // The second run goes on in the file of the first.
+    for _ in 0..2 {
+        assert_eq!(place.run(&arguments).outcome(), "exit 0");
+    }
+    for log in place.logs() {
+        let text = fs::read_to_string(&log).expect("a log is text");
+        assert_eq!(text.lines().next(), Some(HEADER));
+        assert_eq!(text.matches("Timestamp").count(), 1, "{text}");
+        assert_eq!(fs::metadata(&log).expect("it is there").mode() & 0o7777, 0o644);
+    }
+    let rows = place.rows();
+    assert!(rows.len() >= 2 * 3 * 4, "two boundaries and the end of each run: {rows:?}");
+    for report in rows.chunks(4) {
+        let services: Vec<&str> = report.iter().map(|row| row.service.as_str()).collect();
+        assert_eq!(services, ["zebra", "ant", "zebra", "cat"]);
+        assert!(report.iter().all(|row| row.stamp == report[0].stamp), "{report:?}");
+    }
+    let services = ["zebra", "ant", "cat"].iter();
+    assert_eq!(services.map(|service| total(&rows, service)).sum::<u64>(), web.total() as u64);
+}
+
+#[test]
+fn reports_fall_on_multiples_of_their_interval_and_the_console_names_each() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let ended = place.run(&format!("--for 5s --interval 250ms --report 2s web={}", web.address));
+    assert_eq!(ended.outcome(), "exit 0");
+    let rows = place.rows();
+    let (last, boundaries) = rows.split_last().expect("the last report at least");
+    assert!((2..=3).contains(&boundaries.len()), "{rows:?}");
+    assert!(boundaries.iter().all(|row| seconds(row).is_multiple_of(2)), "{rows:?}");
+    assert!(boundaries.windows(2).all(|pair| (seconds(&pair[0]) + 2) % 86_400 == seconds(&pair[1])), "{rows:?}");
+    assert_eq!(total(&rows, "web"), web.total() as u64);
+
+    let said: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("Statistics logged to ")).collect();
+    let logged = |row: &Row| {
+        let date = row.stamp[..10].replace('-', "");
+        format!("Statistics logged to tcp_stats_{date}.log at {}", row.stamp)
+    };
+    let expected: Vec<String> = boundaries.iter().chain([last]).map(logged).collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn the_latest_log_has_a_link() {
+    let web = Accepting::new();
+    let place = Place::new();
+    assert_eq!(place.run(&format!("-q -n 1 --log-dir new/logs web={}", web.address)).outcome(), "exit 0");
+    let logs = logs_in(&place.path().join("new/logs"));
+    let latest = fs::read_link(place.path().join("new/logs/tcp_stats_latest.log")).expect("a symbolic link");
+    assert_eq!(latest.to_str(), logs.last().and_then(|log| log.file_name()?.to_str()));
+}
+
+#[test]
+fn sigusr1_reports_now() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let run = place.start(&format!("-q --interval 200ms --report 1h web={}", web.address));
+    wait_until("it probes", || web.accepted().len() >= 3);
+    run.signal(Signal::SIGUSR1);
+    wait_until("the report is there", || total(&place.rows(), "web") >= 3);
+    web.wait_for_a_round(1);
+    let ended = run.end();
+    assert_eq!(ended.outcome(), "exit 0");
+    let rows = place.rows();
+    assert!(rows.len() >= 2, "{rows:?}");
+    assert_eq!(total(&rows, "web"), web.total() as u64);
+}
+
+/// Runs twelve services into a log on a disk that `breaks` and is `mended`, and checks that it is
+/// said once each, that nobody sees half a row, and that no count is lost.
+fn a_broken_disk_loses_nothing(breaks: impl Fn(&Disk), mended: impl Fn(&Disk), from_the_start: bool) {
+    let web = Accepting::new();
+    let place = Place::new();
+    let directory = place.path().join("disk");
+    fs::create_dir(&directory).expect("our own directory");
+    let disk = Disk::mounted(&directory, "64k");
+    let services: Vec<String> = (1..=12).map(|number| format!("service-{number:02}")).collect();
+    let targets: Vec<String> = services.iter().map(|service| format!("{service}={}", web.address)).collect();
+    if from_the_start {
+        breaks(&disk);
+    }
+    let run = place.start(&format!("-q --interval 400ms --report 1s --log-dir disk {}", targets.join(" ")));
+    if !from_the_start {
+        wait_until("the first report is there", || !rows_in(&directory).is_empty());
+        breaks(&disk);
+    }
+    wait_until("it is said", || lines(&run) > 0);
+    let said = run.stderr();
+    // Two more reports are due.
+    clock::let_pass(Duration::from_millis(2200));
+    assert_eq!(run.stderr(), said, "once");
+    for log in logs_in(&directory) {
+        let text = fs::read_to_string(log).expect("a log is text");
+        assert!(text.is_empty() || rows_of(&text).len().is_multiple_of(12), "half a report:\n{text}");
+    }
+    mended(&disk);
+    wait_until("the end of it is said", || lines(&run) > 1);
+
+    web.wait_for_a_round(12);
+    let ended = run.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
+    for line in ended.stderr.lines() {
+        assert!(line.starts_with("tcpmon: ") && line.contains("disk"), "{line}");
+    }
+    let rows = rows_in(&directory);
+    for service in &services {
+        assert_eq!(12 * total(&rows, service), web.total() as u64, "{service}");
+    }
+}
+
+const BALLAST: &str = "ballast";
+
+fn fill(disk: &Disk) {
+    let mut file = fs::File::create(disk.path().join(BALLAST)).expect("a file needs no block yet");
+    while file.write_all(&[0; 4096]).is_ok() {}
+}
+
+fn empty(disk: &Disk) {
+    fs::remove_file(disk.path().join(BALLAST)).expect("it is there");
+}
+
+#[test]
+fn a_disk_that_becomes_full_loses_no_count_and_shows_no_half_report() {
+    namespace::within(|| a_broken_disk_loses_nothing(fill, empty, false));
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_loses_no_count() {
+    namespace::within(|| a_broken_disk_loses_nothing(fill, empty, true));
+}
+
+#[test]
+fn a_disk_that_is_read_only_at_the_start_loses_no_count() {
+    namespace::within(|| a_broken_disk_loses_nothing(|disk| disk.remount("ro"), |disk| disk.remount("rw"), true));
+}
+
+#[test]
+fn a_directory_that_is_removed_is_made_again_or_waited_for() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let directory = place.path().join("log");
+    let run = place.start(&format!("-q --interval 200ms --report 1s --log-dir log web={}", web.address));
+    // Just after a report, so that we know all that goes with the directory.
+    wait_until("a report is there", || !rows_in(&directory).is_empty());
+    let removed = total(&rows_in(&directory), "web");
+    fs::remove_dir_all(&directory).expect("our own directory");
+    wait_until("it is missed", || directory.exists() || lines(&run) > 0);
+    if !directory.exists() {
+        fs::create_dir(&directory).expect("our own directory");
+    }
+    wait_until("a report is there", || !rows_in(&directory).is_empty());
+    web.wait_for_a_round(1);
+    let ended = run.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!([0, 2].contains(&ended.stderr.lines().count()), "when it begins and when it is over: {}", ended.stderr);
+    assert_eq!(removed + total(&rows_in(&directory), "web"), web.total() as u64);
+    assert_eq!(rows_in(&directory)[0].service, "web");
+}
+
+#[test]
+fn a_link_planted_at_the_logs_name_is_not_followed() {
+    let web = Accepting::new();
+    let place = Place::new();
+    // A first run tells today's name.
+    assert_eq!(place.run(&format!("-q -n 1 web={}", web.address)).outcome(), "exit 0");
+    let log = place.logs().pop().expect("the report of the first run");
+    let first = total(&place.rows(), "web");
+    fs::remove_file(&log).expect("it is there");
+    place.write("victim", "precious\n");
+    symlink("victim", &log).expect("its name is free");
+
+    let run = place.start(&format!("-q --interval 200ms --report 1s web={}", web.address));
+    wait_until("it is said", || lines(&run) > 0);
+    assert_eq!(fs::read_to_string(place.path().join("victim")).expect("it is there"), "precious\n");
+    fs::remove_file(&log).expect("it is there");
+    wait_until("the end of it is said", || lines(&run) > 1);
+    web.wait_for_a_round(1);
+    let ended = run.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(place.path().join("victim")).expect("it is there"), "precious\n");
+    assert_eq!(first + total(&place.rows(), "web"), web.total() as u64);
+}

@@ -1,0 +1,22 @@
+//! The real edges: the program as it is installed, against real sockets, a real kernel and a DNS
+//! server that does as it is told.
+//!
+//! `connect`, `lookup`, `helpers`, `daily_log` and `console` hold the tests; the other files hold
+//! what the tests stand on. Nothing leaves the machine: every connect stays on loopback, and every
+//! test that needs an address, a route, a name or a full disk has a namespace of its own.
+
+// The lints keep panics out of a monitor that must not end; a test ends by one.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod clock;
+mod dns;
+mod kernel;
+mod listener;
+mod namespace;
+mod running;
+
+mod connect;
+mod console;
+mod daily_log;
+mod helpers;
+mod lookup;
