@@ -21,11 +21,11 @@ lint:
 
 # System calls per probe, and wake-ups of an idle monitor (needs strace).
 syscalls:
-	$(CARGO) bench --bench measure -- syscalls
+	$(CARGO) bench --quiet --bench measure -- syscalls
 
 # Error of the reported connect times against a capture (needs tcpdump and namespaces).
 accuracy:
-	$(CARGO) bench --bench measure -- accuracy
+	$(CARGO) bench --quiet --bench measure -- accuracy
 
 clean:
 	$(CARGO) clean

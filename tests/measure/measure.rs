@@ -1,0 +1,78 @@
+//! Measures the program as it is built: what a probe costs, and how true its times are.
+//!
+//! `cargo bench --bench measure -- syscalls` counts the loop's system calls and holds them against
+//! their bounds; `-- accuracy` holds the reported times against a capture. Both print what they
+//! saw. Exit status 1: a bound is exceeded, or it could not be measured, with the reason on
+//! stderr. A path behind the word measures that binary, one built for musl for instance.
+
+// The lints keep the program's clock in one place; this stands outside the program.
+#![allow(clippy::disallowed_methods)]
+
+mod accuracy;
+mod capture;
+mod distribution;
+mod far_peer;
+mod idle;
+mod listeners;
+mod place;
+mod strace;
+mod syscalls;
+mod untraced;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How many targets share a tick.
+const TARGETS: usize = 256;
+
+const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy [BINARY]]";
+
+fn main() -> ExitCode {
+    let mut words: Vec<String> = env::args().skip(1).collect();
+    let count = words.len();
+    words.retain(|word| word != "--bench");
+    if words.is_empty() && count == 0 {
+        // `cargo bench` says so; this is `cargo test --all-targets`, which has no use for figures.
+        return ExitCode::SUCCESS;
+    }
+    let binary = words.get(1).map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_tcpmon")), PathBuf::from);
+    let Ok(binary) = binary.canonicalize() else {
+        eprintln!("measure: {}: there is no such program", binary.display());
+        return ExitCode::FAILURE;
+    };
+    let result = match words.first().map(String::as_str) {
+        None => syscalls::measure(&binary).and_then(|()| accuracy::measure(&binary)),
+        Some("syscalls") => syscalls::measure(&binary),
+        Some("accuracy") => accuracy::measure(&binary),
+        Some(accuracy::INSIDE) => accuracy::measure_inside(&binary),
+        Some(_) => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            if !why.is_empty() {
+                eprintln!("measure: {why}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The end of a measurement; `Err` says what was wrong, and is empty where that has been said.
+type Result<T = ()> = std::result::Result<T, String>;
+
+/// What to say where a command could not be run.
+fn cannot_run(command: &str, package: &str, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{command} is not installed, nothing was measured; Debian has it in the package {package}")
+        }
+        _ => format!("{command} does not run ({error}), nothing was measured"),
+    }
+}
+
+/// The name of a program, without its directories.
+fn name_of(binary: &Path) -> String {
+    binary.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
