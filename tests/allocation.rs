@@ -4,6 +4,8 @@
 //! Without the test harness, which would allocate in threads of its own: the counter is for the
 //! whole process.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says where it failed")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::io::Write;
@@ -102,6 +104,11 @@ fn main() -> ExitCode {
     file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();
     let span = Span { rounds: None, duration: Some(Nanos::from_secs(4)) };
     let mut event_loop = EventLoop::new(config, file, span, true, Console::new(false)).unwrap();
+
+    ARMED.store(true, Ordering::Relaxed);
+    drop(std::hint::black_box(Box::new(1)));
+    ARMED.store(false, Ordering::Relaxed);
+    assert_eq!(CALLS.swap(0, Ordering::Relaxed), 2, "the counter counts");
 
     let begin = clock::monotonic();
     let mut step = 0;

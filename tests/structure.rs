@@ -1,5 +1,7 @@
 //! The structure that `src/lib.rs` promises: layers, and where `unsafe` and system calls live.
 
+#![allow(clippy::unwrap_used, reason = "a test says where it failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -87,6 +89,7 @@ fn unsafe_and_system_calls_live_in_sys_alone() {
         }
         for (number, line) in content.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
+            let code = code.replace("unix::", "");
             let word = ["unsafe ", "libc::", "nix::", ".unwrap()"].into_iter().find(|word| code.contains(word));
             let in_test =
                 path.ends_with("tests.rs") || content.lines().take(number).any(|l| l.contains("#[cfg(test)]"));
