@@ -1,0 +1,90 @@
+//! The simulator's own idea of when a report is due, worked out from the civil day and not from
+//! the distance to the next boundary.
+
+use tcpmon::time::{Instant, Nanos, WallTime};
+
+const DAY: i64 = 86_400;
+const HOUR: i64 = 3600;
+
+/// Boundaries lie at multiples of the interval since local midnight, and at midnight.
+#[derive(Debug)]
+pub struct Calendar {
+    every: i64,
+    /// The last reading.
+    seen: WallTime,
+    seen_at: Instant,
+    /// The last boundary that was due.
+    last: Option<i64>,
+    /// When the next boundary passes if nobody sets the clock.
+    next: Instant,
+}
+
+impl Calendar {
+    /// A calendar that has just been looked at.
+    pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
+        let mut calendar =
+            Self { every: every.secs() as i64, seen: wall, seen_at: now, last: None, next: Instant::NEVER };
+        calendar.look(now, wall);
+        calendar
+    }
+
+    /// Goes over to another interval.
+    pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
+        if self.every != every.secs() as i64 {
+            self.every = every.secs() as i64;
+            self.look(now, wall);
+        }
+    }
+
+    /// When the wall clock must have been read.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Whether there is a reason to read the clock at `now`, other than being asked: a boundary,
+    /// or a full hour on the way to one that is further than that.
+    pub fn may_read(&self, now: Instant) -> bool {
+        let far = self.next.since(self.seen_at) > Nanos::from_secs(HOUR as u64);
+        let passed = Nanos::new(now.since(self.seen_at).get() + u64::from(self.seen.nanos)).secs() as i64;
+        let local = self.seen.unix + i64::from(self.seen.offset);
+        now >= self.next || (far && (local + passed).div_euclid(HOUR) > local.div_euclid(HOUR))
+    }
+
+    /// The clock reads `wall`: the boundary that is due by that, if one is.
+    pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
+        let boundary = self.at_or_before(wall);
+        let due = boundary > self.seen.unix && !self.has_been(boundary);
+        if due {
+            self.last = Some(boundary);
+        }
+        self.look(now, wall);
+        due.then_some(WallTime { unix: boundary, nanos: 0, offset: wall.offset })
+    }
+
+    /// A boundary that a clock set back by less than an interval brings again.
+    fn has_been(&self, boundary: i64) -> bool {
+        self.last.is_some_and(|last| (last - self.every + 1..=last).contains(&boundary))
+    }
+
+    fn at_or_before(&self, wall: WallTime) -> i64 {
+        let midnight = wall.unix - i64::from(wall.second_of_day());
+        midnight + (wall.unix - midnight) / self.every * self.every
+    }
+
+    /// The first boundary after this second.
+    fn after(&self, wall: WallTime) -> i64 {
+        let midnight = wall.unix - i64::from(wall.second_of_day());
+        let boundary = midnight + ((wall.unix - midnight) / self.every + 1) * self.every;
+        boundary.min(midnight + DAY)
+    }
+
+    fn look(&mut self, now: Instant, wall: WallTime) {
+        (self.seen, self.seen_at) = (wall, now);
+        let mut boundary = self.after(wall);
+        while self.has_been(boundary) {
+            boundary = self.after(wall.at(boundary));
+        }
+        let wait = Nanos::from_secs((boundary - wall.unix) as u64).get() - u64::from(wall.nanos);
+        self.next = now + Nanos::new(wait);
+    }
+}

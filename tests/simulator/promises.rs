@@ -1,0 +1,108 @@
+//! What the monitor promises, checked after every wake.
+
+use tcpmon::limits;
+use tcpmon::monitor::Event;
+use tcpmon::time::{Instant, Nanos};
+
+use crate::driver::Driver;
+use crate::queue::Due;
+use crate::world::World;
+
+impl<W: World> Driver<W> {
+    /// Wakes up some time before there is anything to do.
+    pub(crate) fn wake_early(&mut self, wake: Instant) {
+        let rest = wake.since(self.now).get();
+        if rest > 1 {
+            let at = self.now + Nanos::new(self.random.below(rest));
+            let before = (self.monitor.next_deadline(), self.monitor.in_flight());
+            assert_eq!(self.monitor.poll(at), None, "an early poll at {at:?}");
+            assert_eq!(
+                (self.monitor.next_deadline(), self.monitor.in_flight()),
+                before,
+                "after an early poll at {at:?}"
+            );
+        }
+    }
+
+    /// A probe's deadline must not be slept through.
+    pub(crate) fn check_deadlines_ahead(&mut self) {
+        while let Some((at, Due::Deadline(slot))) = self.queue.peek() {
+            if self.is_deadline_of(slot, at) {
+                assert!(
+                    self.monitor.next_deadline() <= at,
+                    "the deadline of the probe in slot {slot} at {at:?} is slept through"
+                );
+                return;
+            }
+            self.queue.pop(at);
+        }
+    }
+
+    /// After every wake.
+    pub(crate) fn settle(&mut self) {
+        let now = self.turn;
+        if self.finished {
+            self.settle_end();
+            return;
+        }
+        self.book.settle(now, &self.monitor);
+        let deadline = self.monitor.next_deadline();
+        assert!(deadline > now, "the next deadline {deadline:?} is not after {now:?}");
+        assert_eq!(self.monitor.in_flight() as i64, self.book.in_flight(), "probes in flight");
+        assert_eq!(self.to_connect, 0, "probes were left without their connect");
+        let busy = self.lookups >= usize::from(self.book.settings.helpers);
+        assert!(busy || self.book.waiting() == 0, "a lookup waits though a helper is free");
+        assert!(deadline <= self.book.next_tick(), "a tick is slept through");
+        assert!(deadline <= self.calendar.next(), "a report is slept through");
+        assert!(deadline <= self.book.end_of_run() || self.book.in_flight() > 0, "the end is slept through");
+        assert!(self.calendar.next() > now, "a boundary has passed and the clock was not read");
+        assert_eq!((self.report_due, self.report_wanted, self.clock_wanted), (None, false, false), "a report is owed");
+        assert_eq!(self.rounds, u32::from(self.book.round), "rounds");
+        assert!(self.said <= self.book.skipped, "more ticks were said to be skipped than were");
+        assert!(self.said == self.book.skipped || now < self.say_from, "skipped ticks were not said");
+        for (at, slot) in std::mem::take(&mut self.overdue) {
+            if at > now {
+                // It passed while we were busy: the next wake will see it.
+                self.queue.push(at, Due::Deadline(slot));
+            } else {
+                assert!(!self.is_deadline_of(slot, at), "the probe in slot {slot} outlives its deadline {at:?}");
+            }
+        }
+        assert!(!self.book.is_complete(now), "the run did not end by itself");
+        assert!(!self.completing, "the clock is read for nothing");
+        let in_flight = self.monitor.in_flight();
+        assert_eq!(self.monitor.poll(now), None, "a repeated poll");
+        assert_eq!(
+            (self.monitor.next_deadline(), self.monitor.in_flight()),
+            (deadline, in_flight),
+            "after a repeated poll"
+        );
+        if self.random.one_in(self.manners.audits) {
+            self.book.audit(&self.monitor);
+        }
+    }
+
+    /// When the run has ended, nothing happens any more, and the counters say all there is.
+    fn settle_end(&mut self) {
+        if !self.stopping {
+            self.book.settle(self.turn, &self.monitor);
+            assert!(self.book.is_complete(self.turn), "the run ended by itself too early");
+            assert_eq!((self.monitor.in_flight(), self.book.in_flight()), (0, 0));
+            self.book.audit(&self.monitor);
+        }
+        for event in [Event::ReportNow, Event::Clock(self.wall()), Event::Stop, Event::Reported { written: true }] {
+            assert_eq!(self.monitor.next_deadline(), Instant::NEVER);
+            assert_eq!(self.monitor.poll(self.now), None, "after the end");
+            assert_eq!(self.monitor.poll(self.now + Nanos::from_secs(86_400)), None, "a day after the end");
+            self.monitor.handle(self.now, event);
+        }
+        self.book.balance();
+    }
+
+    /// Checks what the monitor says about skipped ticks.
+    pub(crate) fn hear_skipped(&mut self, ticks: u64) {
+        assert!(ticks > 0 && self.turn >= self.say_from, "{ticks} skipped ticks are said too often");
+        self.said += ticks;
+        self.say_from = self.turn + limits::SAY_AGAIN;
+    }
+}

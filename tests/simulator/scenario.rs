@@ -1,0 +1,269 @@
+//! A random hour: settings, targets, and what befalls the process meanwhile.
+
+use std::sync::OnceLock;
+
+use tcpmon::config::{Config, Settings};
+use tcpmon::limits;
+use tcpmon::monitor::Span;
+use tcpmon::tally::Thresholds;
+use tcpmon::target::Target;
+use tcpmon::time::{Instant, Nanos};
+
+use crate::book::Counts;
+use crate::driver::{Driver, Manners};
+use crate::random::Random;
+use crate::wall_clock::WallClock;
+use crate::weather::Weather;
+
+/// Targets at a time, at the start.
+const TARGETS: u64 = 100;
+
+/// Targets that there are to choose from.
+const POOL: u16 = 140;
+
+const SECOND: u64 = 1_000_000_000;
+const HOUR: u64 = 3600 * SECOND;
+
+/// What befalls the process.
+#[derive(Clone, Copy, Debug)]
+enum Incident {
+    Stopped,
+    ClockSet,
+    ZoneChanged,
+    Reloaded,
+    ReportWanted,
+    ResolverDead(bool),
+    NetworkDead(bool),
+    DiskFull(bool),
+    Told,
+}
+
+/// What came of an hour.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    /// Probes that ended, by their outcome.
+    pub probes: Counts,
+    /// Ticks that were skipped.
+    pub skipped: u64,
+    /// Lookups and connects.
+    pub requests: u64,
+    /// Simulated time.
+    pub seconds: u64,
+}
+
+/// Lives through the hour of this seed.
+pub fn run(seed: u64) -> Sum {
+    let mut random = Random::new(seed);
+    let mut config = Config { settings: settings(&mut random), targets: Vec::new() };
+    let named = random.pick(&[0, 20, 50, 50, 100]);
+    let own = random.pick(&[0, 0, 6]);
+    let choose = |port: u16, random: &mut Random| {
+        let mut target = pool()[usize::from(port - 1)][usize::from(u64::from(port) * 37 % 100 < named)];
+        if random.one_in(own) {
+            target.interval = Some(random.length(Nanos::from_secs(2), Nanos::from_secs(200)));
+        }
+        target
+    };
+    config.targets.extend((1..=TARGETS as u16).map(|port| choose(port, &mut random)));
+    shorten(&mut config);
+    let span = match random.below(40) {
+        0 => Span { rounds: Some(random.within(1, 100) as u32), duration: None },
+        1 => Span { rounds: None, duration: Some(Nanos::new(random.below(HOUR))) },
+        2 => Span { rounds: Some(random.within(1, 100) as u32), duration: Some(Nanos::new(random.below(HOUR))) },
+        _ => Span::default(),
+    };
+    let manners = Manners {
+        hands: Nanos::new(random.pick(&[0, 0, 0, 0, 0, 20_000, 20_000, 2_000_000])),
+        early: 16,
+        repeats: 32,
+        late: 4,
+        interleaves: random.pick(&[0, 8]),
+        audits: 512,
+    };
+    let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
+    let unix = i128::from(random.below(2_500_000_000 * SECOND));
+    let offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);
+    let weather = Weather::new(Random::new(random.next()));
+    let clock = WallClock::new(start, unix, offset);
+    let mut driver = Driver::new(&config, span, weather, Random::new(random.next()), manners, start, clock);
+
+    let lasts = if random.one_in(20) { random.below(HOUR) } else { HOUR };
+    let mut offset = offset;
+    for (at, incident) in incidents(&mut random, lasts) {
+        driver.run_until(start + Nanos::new(at));
+        if driver.finished {
+            break;
+        }
+        match incident {
+            Incident::Stopped => driver.sleep(Nanos::new(match random.below(3) {
+                0 => random.below(SECOND),
+                1 => random.below(20 * SECOND),
+                _ => random.below(300 * SECOND),
+            })),
+            Incident::ClockSet => {
+                let by = match random.below(3) {
+                    0 => random.below(4 * SECOND),
+                    1 => random.below(2 * HOUR),
+                    _ => random.below(72 * HOUR),
+                };
+                let by = if random.one_in(2) { i128::from(by) } else { -i128::from(by) };
+                driver.set_clock(by, offset, random.one_in(2));
+            }
+            Incident::ZoneChanged => {
+                offset += random.pick(&[3600, -3600, 1800]);
+                driver.set_clock(0, offset, random.one_in(2));
+            }
+            Incident::Reloaded => {
+                reload(&mut config, &mut random, choose);
+                if random.one_in(2) {
+                    driver.adopt(&config)
+                } else {
+                    driver.adopt_between_polls(&config)
+                };
+            }
+            Incident::ReportWanted => driver.report_now(),
+            Incident::ResolverDead(dead) => driver.world.resolver_dead = dead,
+            Incident::NetworkDead(dead) => driver.world.network_dead = dead,
+            Incident::DiskFull(full) => driver.world.disk_full = full,
+            Incident::Told => driver.set_clock(0, offset, true),
+        }
+        if random.one_in(2) {
+            driver.wake();
+        }
+    }
+    driver.run_until(start + Nanos::new(lasts));
+    if random.one_in(3) && !driver.finished {
+        driver.sleep(Nanos::new(random.below(60 * SECOND)));
+    }
+    driver.stop();
+    Sum {
+        probes: driver.book.counted,
+        skipped: driver.book.skipped,
+        requests: u64::from(driver.requests),
+        seconds: driver.now().since(start).secs(),
+    }
+}
+
+fn settings(random: &mut Random) -> Settings {
+    let interval = match random.below(20) {
+        0 => Nanos::from_secs(2),
+        1..9 => Nanos::from_secs(random.within(5, 60)),
+        9..16 => random.length(Nanos::from_secs(15), Nanos::from_secs(60)),
+        _ => Nanos::from_secs(random.within(60, 300)),
+    };
+    let timeout = match random.below(3) {
+        // As a person would choose it, or so that probes overlap.
+        0 => Nanos::from_secs(random.within(1, 20)),
+        _ => Nanos::new(interval.get() / 100 * random.within(20, 300)),
+    };
+    let slow = Nanos::new(timeout.get() / 100 * random.within(5, 95));
+    Settings {
+        interval,
+        thresholds: Thresholds { slow, timeout },
+        report: Nanos::from_secs(random.pick(&[10, 60, 60, 300, 300, 420, 600, 1800, 3600, 3600])),
+        spread: random.one_in(2),
+        helpers: if random.one_in(4) { random.within(1, 8) } else { random.within(32, limits::HELPERS as u64) } as u8,
+        ..Settings::default()
+    }
+}
+
+/// A timeout short enough for the table of probes.
+fn shorten(config: &mut Config) {
+    let Thresholds { slow, timeout } = &mut config.settings.thresholds;
+    *timeout = (*timeout).clamp(limits::TIMEOUT.0, limits::TIMEOUT.1);
+    *slow = (*slow).min(Nanos::new(timeout.get() - 1));
+    while config.in_flight() > limits::IN_FLIGHT as u64 {
+        let Thresholds { slow, timeout } = config.settings.thresholds;
+        config.settings.thresholds =
+            Thresholds { slow: Nanos::new(slow.get() / 2), timeout: Nanos::new(timeout.get() / 2) };
+    }
+}
+
+fn reload(config: &mut Config, random: &mut Random, choose: impl Fn(u16, &mut Random) -> Target) {
+    for _ in 0..random.below(12) {
+        let place = random.below(config.targets.len() as u64) as usize;
+        if config.targets.len() > 2 {
+            config.targets.remove(place);
+        }
+    }
+    for _ in 0..random.below(12) {
+        let place = random.below(config.targets.len() as u64 + 1) as usize;
+        let target = match random.below(8) {
+            // Once more, or another way to it.
+            0 => config.targets[place % config.targets.len()],
+            _ => choose(random.within(1, POOL.into()) as u16, random),
+        };
+        config.targets.insert(place, target);
+    }
+    match random.below(8) {
+        0 => random.shuffle(&mut config.targets),
+        1 => config.targets.truncate(1 + random.below(3) as usize),
+        2 => config.targets.extend((1..=40).map(|port| choose(port, random))),
+        _ => {}
+    }
+    let fresh = settings(random);
+    let settings = &mut config.settings;
+    match random.below(8) {
+        0 => settings.interval = fresh.interval,
+        1 => settings.thresholds = fresh.thresholds,
+        2 => settings.report = fresh.report,
+        3 => settings.spread = fresh.spread,
+        4 => settings.helpers = fresh.helpers,
+        5 => *settings = fresh,
+        _ => {}
+    }
+    // More targets than the simulation is meant for would make one seed last as long as ten.
+    config.targets.truncate(2 * TARGETS as usize);
+    settings.interval = settings.interval.max(Nanos::from_secs(5));
+    shorten(config);
+}
+
+fn incidents(random: &mut Random, lasts: u64) -> Vec<(u64, Incident)> {
+    let mut incidents = Vec::new();
+    let kinds = [
+        Incident::Stopped,
+        Incident::ClockSet,
+        Incident::ZoneChanged,
+        Incident::Reloaded,
+        Incident::ReportWanted,
+        Incident::Told,
+    ];
+    for kind in kinds {
+        let times = if random.one_in(2) { 0 } else { random.below(8) };
+        for _ in 0..times {
+            let at = random.below(lasts + 1);
+            if random.one_in(4) {
+                // The process finds it when it goes on.
+                incidents.push((at, Incident::Stopped));
+            }
+            incidents.push((at, kind));
+        }
+    }
+    for (begins, ends) in [
+        (Incident::ResolverDead(true), Incident::ResolverDead(false)),
+        (Incident::NetworkDead(true), Incident::NetworkDead(false)),
+        (Incident::DiskFull(true), Incident::DiskFull(false)),
+    ] {
+        if random.one_in(3) {
+            let at = random.below(lasts + 1);
+            incidents.push((at, begins));
+            // Some last to the end.
+            incidents.push((at + random.below(HOUR / 2), ends));
+        }
+    }
+    incidents.retain(|(at, _)| *at <= lasts);
+    incidents.sort_by_key(|(at, _)| *at);
+    incidents
+}
+
+/// Each target as a literal and as a name.
+fn pool() -> &'static [[Target; 2]] {
+    static TARGETS: OnceLock<Vec<[Target; 2]>> = OnceLock::new();
+    TARGETS.get_or_init(|| {
+        let target = |port: u16, host: &str| {
+            Target::new(&format!("service-{port}"), host, port).expect("the pool's targets are well formed")
+        };
+        let both = |port| [target(port, &format!("192.0.2.{port}")), target(port, &format!("host-{port}.example"))];
+        (1..=POOL).map(both).collect()
+    })
+}

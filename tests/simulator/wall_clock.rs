@@ -1,0 +1,37 @@
+//! The wall clock of the simulated box: it runs with the monotonic one until somebody sets it.
+
+use tcpmon::time::{Instant, WallTime};
+
+/// What it reads at the monotonic clock's zero, in nanoseconds since 1970, and the zone.
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock {
+    epoch: i128,
+    offset: i32,
+}
+
+impl WallClock {
+    /// A clock that reads `unix` nanoseconds at `now`, in a zone so many seconds east of UTC.
+    pub fn new(now: Instant, unix: i128, offset: i32) -> Self {
+        Self { epoch: unix - since_zero(now), offset }
+    }
+
+    /// Moves it by so many nanoseconds, and to another zone.
+    pub fn set(&mut self, by: i128, offset: i32) {
+        self.epoch += by;
+        self.offset = offset;
+    }
+
+    /// What it reads.
+    pub fn at(&self, now: Instant) -> WallTime {
+        let unix = self.epoch + since_zero(now);
+        WallTime {
+            unix: unix.div_euclid(1_000_000_000) as i64,
+            nanos: unix.rem_euclid(1_000_000_000) as u32,
+            offset: self.offset,
+        }
+    }
+}
+
+fn since_zero(now: Instant) -> i128 {
+    now.since(Instant::from_nanos(0)).get().into()
+}

@@ -1,0 +1,153 @@
+//! The random world: lookups and connects that take any time, above all times around the
+//! thresholds, and fail in every way.
+
+use tcpmon::monitor::Monitor;
+use tcpmon::tally::{Reason, Shortage, Thresholds};
+use tcpmon::time::{Instant, Nanos, WallTime};
+
+use crate::random::Random;
+use crate::world::{Ask, ConnectFate, LookupEnd, LookupFate, World};
+
+/// How often something happens; what is left of the hundred hangs for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// In a hundred: well below slow.
+    pub fast: u64,
+    /// In a hundred: about slow, exactly at it or a nanosecond off in half of these.
+    pub about_slow: u64,
+    /// In a hundred: about the timeout, likewise.
+    pub about_timeout: u64,
+    /// In a hundred of those that end: with a failure.
+    pub failing: u64,
+}
+
+/// A day's weather, other from seed to seed.
+#[derive(Debug)]
+pub struct Weather {
+    /// Times of lookups.
+    pub lookups: Mix,
+    /// Times of connects.
+    pub connects: Mix,
+    /// One in so many lookups or connects cannot be made.
+    pub shortages: u64,
+    /// One in so many helpers dies.
+    pub deaths: u64,
+    /// One in so many lookups begins later than it is asked for.
+    pub begins_late: u64,
+    /// No resolver answers.
+    pub resolver_dead: bool,
+    /// No connect is answered.
+    pub network_dead: bool,
+    /// The log cannot be written.
+    pub disk_full: bool,
+    random: Random,
+}
+
+impl Weather {
+    /// The weather of a seed.
+    pub fn new(mut random: Random) -> Self {
+        // The first, an ordinary day, is the most frequent.
+        let mixes = [
+            Mix { fast: 94, about_slow: 4, about_timeout: 1, failing: 2 },
+            Mix { fast: 50, about_slow: 25, about_timeout: 15, failing: 10 },
+            Mix { fast: 10, about_slow: 40, about_timeout: 40, failing: 5 },
+            Mix { fast: 60, about_slow: 5, about_timeout: 5, failing: 60 },
+            Mix { fast: 5, about_slow: 5, about_timeout: 10, failing: 10 },
+        ];
+        Self {
+            lookups: mixes[random.below(8).saturating_sub(3) as usize],
+            connects: mixes[random.below(8).saturating_sub(3) as usize],
+            shortages: random.pick(&[0, 0, 1000, 50]),
+            deaths: random.pick(&[0, 0, 500, 20, 3]),
+            begins_late: random.pick(&[0, 0, 100, 5]),
+            resolver_dead: false,
+            network_dead: false,
+            disk_full: false,
+            random,
+        }
+    }
+
+    /// How long a phase takes in all, or for ever.
+    fn length(&mut self, mix: Mix, limits: Thresholds) -> Option<Nanos> {
+        let roll = self.random.below(100);
+        let (slow, timeout) = (limits.slow.get(), limits.timeout.get());
+        let about = if roll < mix.fast {
+            // Now and then at once.
+            let length = if self.random.one_in(8) { 0 } else { self.random.below(slow) };
+            return Some(Nanos::new(length));
+        } else if roll < mix.fast + mix.about_slow {
+            slow
+        } else if roll < mix.fast + mix.about_slow + mix.about_timeout {
+            timeout
+        } else {
+            return None;
+        };
+        Some(Nanos::new(match self.random.below(8) {
+            0 => about - 1,
+            1 | 2 => about,
+            3 => about + 1,
+            _ => self.random.within(about / 2, about + about / 2),
+        }))
+    }
+}
+
+impl World for Weather {
+    fn lookup(&mut self, ask: Ask) -> LookupFate {
+        let begins = self.random.one_in(self.begins_late).then(|| Nanos::new(self.random.below(2_000_000_000)));
+        let length = if self.resolver_dead { None } else { self.length(self.lookups, ask.limits) };
+        let transit = Nanos::new(if self.random.one_in(16) { self.random.below(2_000_000) } else { 0 });
+        let end = if self.random.one_in(self.shortages) {
+            let shortage = self.random.pick(&[Shortage::Processes, Shortage::Memory, Shortage::Descriptors]);
+            let after = Nanos::new(self.random.pick(&[0, 0, 1_000_000]));
+            LookupEnd::FallsShort { after, shortage }
+        } else if self.random.one_in(self.deaths) {
+            LookupEnd::Dies { after: Nanos::new(self.random.below(ask.limits.timeout.get())) }
+        } else if let Some(elapsed) = length {
+            if self.random.below(100) < self.lookups.failing {
+                let reason = self.random.pick(&[Reason::NameNotFound, Reason::ResolverSilent, Reason::ResolverFailed]);
+                LookupEnd::Fails { elapsed, transit, reason }
+            } else {
+                let addresses = self.random.pick(&[1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 8, 9, 12, 0]);
+                LookupEnd::Answers { elapsed, transit, addresses }
+            }
+        } else {
+            LookupEnd::Hangs
+        };
+        LookupFate { begins, end }
+    }
+
+    fn connect(&mut self, ask: Ask) -> ConnectFate {
+        if self.random.one_in(self.shortages) {
+            let shortage =
+                self.random.pick(&[Shortage::Ports, Shortage::Ports, Shortage::Descriptors, Shortage::Memory]);
+            return ConnectFate::FallsShort { begun: self.random.one_in(2), shortage };
+        }
+        if self.network_dead {
+            return ConnectFate::Hangs;
+        }
+        let Some(total) = self.length(self.connects, ask.limits) else { return ConnectFate::Hangs };
+        let after = total.get().saturating_sub(ask.elapsed.get());
+        if self.random.below(100) < self.connects.failing {
+            let reasons = [
+                Reason::Refused,
+                Reason::Reset,
+                Reason::NetworkUnreachable,
+                Reason::HostUnreachable,
+                Reason::Denied,
+                Reason::TimedOut,
+            ];
+            // Half of the failures come so early that there is time for the next address.
+            let after = if self.random.one_in(2) { after / 8 } else { after };
+            return ConnectFate::Fails { after: Nanos::new(after), reason: self.random.pick(&reasons) };
+        }
+        ConnectFate::Accepted { after: Nanos::new(after) }
+    }
+
+    fn knows_when(&mut self) -> bool {
+        !self.random.one_in(4)
+    }
+
+    fn append(&mut self, _: Instant, _: WallTime, _: &Monitor) -> bool {
+        !self.disk_full
+    }
+}
