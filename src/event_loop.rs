@@ -14,7 +14,7 @@ use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::ProbeId;
 use crate::resolver::{Heard, Places, Resolver};
 use crate::sys::clock::{self, ClockWatch};
-use crate::sys::poll::{self, Interest, PollSet};
+use crate::sys::poll::{Interest, PollSet};
 use crate::sys::signal::{Signals, Wish};
 use crate::sys::{Errno, net, process, reason, shortage};
 use crate::table::Form;
@@ -65,6 +65,8 @@ pub struct EventLoop {
     connections: Vec<Option<Connection>>,
     /// The slot of each connect in the poll set, in the same order.
     owners: Vec<u16>,
+    /// When poll was last asked: whatever is ready by then has been seen.
+    seen: Instant,
     /// Connects made since the answers were last collected.
     batch: usize,
     started: WallTime,
@@ -105,6 +107,7 @@ impl EventLoop {
             polls,
             connections: Vec::with_capacity(limits::PROBES),
             owners: Vec::with_capacity(limits::PROBES),
+            seen: clock::monotonic(),
             batch: 0,
             started,
             finished: false,
@@ -163,10 +166,11 @@ impl EventLoop {
         self.console.lines(&self.summary, patience);
     }
 
-    /// Does everything that is due now. The core sees one moment for all of it, so that a drain
-    /// ends however long it takes; what is measured is stamped where it happens.
+    /// Does everything that was due when poll was last asked: no deadline passes before the answer
+    /// that may be there has been looked for. The core sees one moment for all of it, so that a
+    /// drain ends however long it takes; what is measured is stamped where it happens.
     fn drain(&mut self) {
-        let now = clock::monotonic();
+        let now = self.seen;
         self.resolver.shrink(now, &mut self.polls);
         while let Some(action) = self.monitor.poll(now) {
             self.carry_out(action);
@@ -203,18 +207,20 @@ impl EventLoop {
     /// Waits for something to happen, at most so long, and takes in all that has.
     fn collect(&mut self, limit: Option<Nanos>) {
         self.batch = 0;
-        match self.polls.wait(limit) {
+        let ready = self.polls.wait(limit);
+        let now = clock::monotonic();
+        self.seen = now;
+        match ready {
             Ok(0) => return,
             Ok(_) => self.poll_failing = false,
             Err(errno) => {
                 if !core::mem::replace(&mut self.poll_failing, true) {
                     self.console.say("poll", format_args!("{}, trying again", errno.desc()));
                 }
-                poll::rest(POLL_PAUSE);
+                clock::rest(POLL_PAUSE);
                 return;
             }
         }
-        let now = clock::monotonic();
         // Backwards: the entry that takes the place of one that ends has been seen already.
         for place in (CONNECTS..self.polls.len()).rev() {
             let ready = self.polls.ready(place);
@@ -491,8 +497,7 @@ fn form(config: &Config) -> Form {
 /// When the handshake of a connect that was made at `started` ended, if that was so long before
 /// `now` that a loop on time would have seen it.
 fn handshake(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant> {
-    let heard = net::last_heard(socket)?;
-    (heard >= limits::BACKDATE && heard <= now.since(started)).then(|| now.before(heard))
+    net::handshake_end(socket, started, now).filter(|end| now.since(*end) >= limits::BACKDATE)
 }
 
 /// A socket that is ready to connect to the target at this address, which may need its device.

@@ -82,8 +82,12 @@ pub const SAY_AGAIN: Nanos = Nanos::from_secs(60);
 pub const BATCH: usize = 8;
 
 /// How far back the kernel must place the end of a handshake before its word is taken over our
-/// own clock: it counts in ticks of up to 10 ms.
+/// own clock: it may be in ticks of 10 ms.
 pub const BACKDATE: Nanos = Nanos::from_millis(50);
+
+/// A lookup that is seen to end so long after its limit was not held up by the resolver alone:
+/// the box or the whole session was stopped, and the helper perhaps with us.
+pub const STALL: Nanos = Nanos::from_millis(500);
 
 /// How long the console may keep the last words of a run waiting for a slow reader.
 pub const LAST_WORDS: Nanos = Nanos::from_secs(2);

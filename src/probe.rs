@@ -82,6 +82,9 @@ struct Connecting {
     started: Option<Instant>,
     /// Why the addresses before did not accept.
     reason: Option<Reason>,
+    /// There was no local port for an IPv4 address. (For an IPv6 address that may only mean that
+    /// this box has no IPv6.)
+    short: bool,
 }
 
 impl Probe {
@@ -130,6 +133,11 @@ impl Probe {
 
     /// The lookup failed after `elapsed`.
     pub fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
+        if elapsed >= self.thresholds.timeout.plus(limits::STALL) {
+            // It would have been ended at its limit had we been awake, and who was not awake may
+            // have been the helper, too.
+            return self.skip(Shortage::Late);
+        }
         let reason = if elapsed < self.thresholds.timeout { reason } else { Reason::TimedOut };
         Next::End(End {
             outcome: Some(Outcome::LookupFailed),
@@ -166,7 +174,7 @@ impl Probe {
         connecting.blame(reason);
         let elapsed = connecting.elapsed(now);
         if connecting.is_last() {
-            return connecting.fail(elapsed);
+            return if connecting.is_our_own() { self.skip(Shortage::Ports) } else { connecting.fail(elapsed) };
         }
         if elapsed >= timeout {
             // This address took the whole limit, unless we were not awake at the deadline: then
@@ -186,11 +194,12 @@ impl Probe {
         if let State::Connecting(connecting) = &mut self.state
             && shortage == Shortage::Ports
         {
+            connecting.short |= connecting.address().ip.is_ipv4();
             // No local address for this one (no IPv6 here, say) says nothing about the others.
             if !connecting.is_last() && connecting.elapsed(now) < self.thresholds.timeout {
                 return connecting.next();
             }
-            if connecting.reason.is_some() {
+            if connecting.reason.is_some() && !connecting.is_our_own() {
                 return connecting.fail(connecting.elapsed(now));
             }
         }
@@ -238,7 +247,16 @@ impl Connecting {
         let mut kept = [addresses[0]; limits::ADDRESSES];
         let count = addresses.len().min(limits::ADDRESSES);
         kept[..count].copy_from_slice(&addresses[..count]);
-        Self { lookup, lookup_speed, addresses: kept, count: count as u8, current: 0, started: None, reason: None }
+        Self {
+            lookup,
+            lookup_speed,
+            addresses: kept,
+            count: count as u8,
+            current: 0,
+            started: None,
+            reason: None,
+            short: false,
+        }
     }
 
     fn address(&self) -> Address {
@@ -264,6 +282,12 @@ impl Connecting {
         if self.reason.is_none_or(|kept| kept.is_unreachable() && !reason.is_unreachable()) {
             self.reason = Some(reason);
         }
+    }
+
+    /// Whether a shortage of our own stands behind the failure: what is left then says only that
+    /// there is no way to the other addresses.
+    fn is_our_own(&self) -> bool {
+        self.short && self.reason.is_none_or(Reason::is_unreachable)
     }
 
     fn fail(&self, elapsed: Nanos) -> Next {
@@ -414,6 +438,31 @@ mod tests {
         );
         let mut probe = connecting(Nanos::ZERO, 1);
         assert_eq!(ending(probe.connect_failed(at(60 * SECOND), Reason::Refused)), "connect failed: refused");
+    }
+
+    #[test]
+    fn a_lookup_that_ends_long_after_its_limit_was_held_up_by_us() {
+        for (beyond, outcome_then) in
+            [(0, Some(Outcome::LookupFailed)), (499, Some(Outcome::LookupFailed)), (500, None)]
+        {
+            let (mut probe, _) = Probe::of_name(LIMITS);
+            probe.asked(at(0));
+            let elapsed = Nanos::from_millis(5000 + beyond);
+            assert_eq!(outcome({ probe }.answered(elapsed, &addresses(1))), outcome_then, "{beyond}");
+            assert_eq!(outcome(probe.expired(at(elapsed.get()))), outcome_then, "{beyond}");
+        }
+    }
+
+    #[test]
+    fn no_local_port_is_not_blamed_on_a_target_whose_other_address_has_no_way() {
+        let six = Address::new("2001:db8::1".parse().expect("an address"));
+        let (mut probe, _) = Probe::of_name(LIMITS);
+        probe.asked(at(0));
+        probe.answered(Nanos::ZERO, &[address(1), six]);
+        probe.connecting(at(0));
+        assert_eq!(probe.fell_short(at(1), Shortage::Ports), Next::Connect(six));
+        let next = probe.connect_failed(at(2), Reason::NetworkUnreachable);
+        assert_eq!(ending(next), "skipped: no local address or port to connect from");
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Nanos {
         (self.0 % NANOS_PER_SEC) as u32
     }
 
+    /// This length and another.
+    pub const fn plus(self, more: Nanos) -> Nanos {
+        Nanos(self.0.saturating_add(more.0))
+    }
+
     /// This length `n` times.
     pub const fn times(self, n: u64) -> Nanos {
         Nanos(self.0.saturating_mul(n))

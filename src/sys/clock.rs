@@ -1,8 +1,10 @@
 //! The clocks. Every other part of the program gets the time as an argument.
 
+use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
 use super::Errno;
 use crate::time::{Instant, Nanos, WallTime};
@@ -26,6 +28,13 @@ pub fn wall() -> WallTime {
     let offset = if converted.is_null() { 0 } else { local.tm_gmtoff as i32 };
     #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
     WallTime { unix: i64::from(seconds), nanos: now.tv_nsec() as u32, offset }
+}
+
+/// Does nothing for so long; a signal may end it early.
+pub fn rest(length: Nanos) {
+    let length = TimeSpec::from_duration(Duration::new(length.secs(), length.subsec_nanos()));
+    // What could fail is the interruption, and then it was a shorter rest.
+    let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::empty(), &length);
 }
 
 /// Reads the local zone's rules anew (tzset(3)), and for the first time where that needs memory.

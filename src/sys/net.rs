@@ -9,7 +9,7 @@ use nix::sys::socket::{
 
 use super::Errno;
 use crate::target::Address;
-use crate::time::Nanos;
+use crate::time::{Instant, Nanos};
 
 /// A nonblocking TCP socket of the family of `ip`, closed on exec.
 pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
@@ -87,9 +87,10 @@ pub fn take_error(socket: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// How long ago the peer last acknowledged something, which without data sent is the handshake
-/// (`tcpi_last_ack_recv`, linux/tcp.h). In the kernel's ticks of 1 to 10 ms.
-pub fn last_heard(socket: &OwnedFd) -> Option<Nanos> {
+/// When a handshake ended that began with the connect at `started`, in the kernel's own words
+/// (`TCP_INFO`, linux/tcp.h): its round trip where no SYN was sent again, else when the peer last
+/// acknowledged something, which without data sent is the handshake, in ticks of 1 to 10 ms.
+pub fn handshake_end(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant> {
     // SAFETY: `tcp_info` is plain data for which zeroes are a valid value.
     let mut info: libc::tcp_info = unsafe { core::mem::zeroed() };
     let mut length = size_of_val(&info) as libc::socklen_t;
@@ -97,7 +98,13 @@ pub fn last_heard(socket: &OwnedFd) -> Option<Nanos> {
     let result = unsafe {
         libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length)
     };
-    let reaches = core::mem::offset_of!(libc::tcp_info, tcpi_last_ack_recv) + size_of::<u32>();
-    let known = result == 0 && length as usize >= reaches;
-    known.then(|| Nanos::from_millis(u64::from(info.tcpi_last_ack_recv)))
+    let reaches = core::mem::offset_of!(libc::tcp_info, tcpi_total_retrans) + size_of::<u32>();
+    if result != 0 || (length as usize) < reaches {
+        return None;
+    }
+    if info.tcpi_total_retrans == 0 && info.tcpi_rtt > 0 {
+        return Some(started + Nanos::new(u64::from(info.tcpi_rtt) * 1000));
+    }
+    let ago = Nanos::from_millis(u64::from(info.tcpi_last_ack_recv));
+    (ago <= now.since(started)).then(|| now.before(ago))
 }

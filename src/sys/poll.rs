@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::Errno;
+use super::{Errno, clock};
 use crate::time::Nanos;
 
 /// What a descriptor is watched for.
@@ -100,7 +100,7 @@ impl PollSet {
             ready += poll(entries, Some(Nanos::ZERO))?;
         }
         if ready == 0 {
-            poll(&mut [], Some(limit.unwrap_or(PAUSE).min(PAUSE)))?;
+            clock::rest(limit.unwrap_or(PAUSE).min(PAUSE));
         }
         Ok(ready)
     }
@@ -137,12 +137,6 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
 pub fn is_writable(fd: BorrowedFd<'_>, limit: Nanos) -> bool {
     let mut entries = [entry(fd.as_raw_fd(), Interest::Write)];
     poll(&mut entries, Some(limit)).is_ok_and(|ready| ready > 0)
-}
-
-/// Does nothing for so long.
-pub fn rest(length: Nanos) {
-    // An interrupted or refused rest is a shorter one.
-    let _ = poll(&mut [], Some(length));
 }
 
 fn entry(fd: RawFd, interest: Interest) -> libc::pollfd {

@@ -79,6 +79,8 @@ pub struct Book {
     pub round: bool,
     /// Ticks in this wake.
     pub ticked: u32,
+    /// The most probes that can have been in flight at a time.
+    pub peak: i64,
     ticks: BinaryHeap<Reverse<(Instant, u16)>>,
     span: Span,
     end: Option<Instant>,
@@ -103,6 +105,7 @@ impl Book {
             counted: [0; 7],
             round: false,
             ticked: 0,
+            peak: 0,
             ticks: BinaryHeap::new(),
             span,
             end: span.duration.map(|duration| now + duration),
@@ -268,6 +271,7 @@ impl Book {
             self.round |= place == self.pacemaker;
             self.schedule(place);
         }
+        self.peak = self.peak.max(self.before + i64::from(self.ticked));
         for place in self.touched.drain(..) {
             let page = &self.pages[usize::from(place)];
             let most = i32::from(page.target.literal.is_none());

@@ -160,7 +160,7 @@ impl<W: World> Driver<W> {
             }
             LookupEnd::FallsShort { shortage, .. } => {
                 self.monitor.handle(now, Event::FellShort(id, shortage));
-                life.fell_short(now, shortage)
+                life.fell_short(now, shortage, None)
             }
             LookupEnd::Hangs => return,
         };
@@ -203,11 +203,11 @@ impl<W: World> Driver<W> {
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         trace::note(now, || format!("<- {:?} {id:?}", life.connect_fate));
+        let target = &self.book.pages[usize::from(life.watch)].target;
+        let address = target.literal.unwrap_or_else(|| world::address(target.port, life.current));
         let then = match life.connect_fate {
             ConnectFate::Accepted { .. } => {
                 let stamp = if self.world.knows_when() { at } else { now };
-                let page = &self.book.pages[usize::from(life.watch)];
-                let address = page.target.literal.unwrap_or_else(|| world::address(page.target.port, life.current));
                 self.monitor.handle(stamp, Event::Connected(id));
                 life.connected(stamp, address)
             }
@@ -217,7 +217,7 @@ impl<W: World> Driver<W> {
             }
             ConnectFate::FallsShort { shortage, .. } => {
                 self.monitor.handle(now, Event::FellShort(id, shortage));
-                life.fell_short(now, shortage)
+                life.fell_short(now, shortage, Some(address))
             }
             ConnectFate::Hangs => return,
         };

@@ -71,6 +71,8 @@ pub struct Life {
     addresses: u8,
     started: Option<Instant>,
     reason: Option<Reason>,
+    /// Whether there was no local port for an IPv4 address, of which every box has some.
+    short: bool,
 }
 
 impl Life {
@@ -94,6 +96,7 @@ impl Life {
             addresses: 1,
             started: None,
             reason: None,
+            short: false,
         }
     }
 
@@ -142,6 +145,9 @@ impl Life {
 
     /// The lookup has failed.
     pub fn lookup_failed(&self, elapsed: Nanos, reason: Reason) -> Then {
+        if elapsed.get() >= self.limits.timeout.get() + limits::STALL.get() {
+            return skipped(Shortage::Late);
+        }
         let reason = if elapsed >= self.limits.timeout { Reason::TimedOut } else { reason };
         Then::End(End {
             outcome: Some(Outcome::LookupFailed),
@@ -184,7 +190,7 @@ impl Life {
                 Some((now + after, self.outcome(Some(elapsed))))
             }
             ConnectFate::Fails { after, .. } if in_time(after) => {
-                self.is_last().then(|| (now + after, self.outcome(None)))
+                (self.is_last() && !self.short).then(|| (now + after, self.outcome(None)))
             }
             ConnectFate::Accepted { .. } | ConnectFate::Fails { .. } | ConnectFate::Hangs => timed_out,
             ConnectFate::FallsShort { .. } => None,
@@ -203,14 +209,16 @@ impl Life {
 
     /// The connect has failed.
     pub fn connect_failed(&mut self, now: Instant, reason: Reason) -> Then {
-        let unreachable = |reason| matches!(reason, Reason::NetworkUnreachable | Reason::HostUnreachable);
         self.reason = match self.reason {
-            Some(first) if !unreachable(first) || unreachable(reason) => Some(first),
+            Some(first) if !is_unreachable(first) || is_unreachable(reason) => Some(first),
             Some(_) | None => Some(reason),
         };
         let elapsed = self.elapsed(now);
         if self.is_last() {
-            return self.end(None, elapsed, Ending::ConnectFailed(self.reason.unwrap_or(reason)));
+            return match self.blame() {
+                Some(reason) => self.end(None, elapsed, Ending::ConnectFailed(reason)),
+                None => skipped(Shortage::Ports),
+            };
         }
         if elapsed < self.limits.timeout {
             self.current += 1;
@@ -227,14 +235,17 @@ impl Life {
         }
     }
 
-    /// What was asked for could not be made.
-    pub fn fell_short(&mut self, now: Instant, shortage: Shortage) -> Then {
-        if self.phase == Phase::Connecting && shortage == Shortage::Ports {
+    /// What was asked for could not be made; for a connect, at this address.
+    pub fn fell_short(&mut self, now: Instant, shortage: Shortage, address: Option<Address>) -> Then {
+        if let Some(address) = address
+            && shortage == Shortage::Ports
+        {
+            self.short |= address.ip.is_ipv4();
             if !self.is_last() && self.elapsed(now) < self.limits.timeout {
                 self.current += 1;
                 return self.connects();
             }
-            if let Some(reason) = self.reason {
+            if let Some(reason) = self.blame() {
                 return self.end(None, self.elapsed(now), Ending::ConnectFailed(reason));
             }
         }
@@ -249,6 +260,12 @@ impl Life {
                 self.end(None, self.elapsed(now), Ending::ConnectFailed(Reason::TimedOut))
             }
         }
+    }
+
+    /// What the network is blamed for. That there is no way to the other addresses says nothing
+    /// where it was our own fault that the first could not be tried.
+    fn blame(&self) -> Option<Reason> {
+        self.reason.filter(|reason| !self.short || !is_unreachable(*reason))
     }
 
     fn is_last(&self) -> bool {
@@ -282,6 +299,10 @@ impl Life {
             (true, None) => Outcome::SlowFailed,
         }
     }
+}
+
+fn is_unreachable(reason: Reason) -> bool {
+    matches!(reason, Reason::NetworkUnreachable | Reason::HostUnreachable)
 }
 
 fn skipped(shortage: Shortage) -> Then {

@@ -134,6 +134,42 @@ fn addresses_that_were_not_tried_because_we_were_stopped_blame_nobody() {
 }
 
 #[test]
+fn a_lookup_that_hung_while_the_process_was_stopped_blames_nobody() {
+    let mut stage = Stage::open("interval 1m\ntarget web host.example 1", |world| world.lookups(1, SILENT));
+    stage.pass(0.1);
+    stage.sleep(30.0);
+    stage.hear(
+        59.0,
+        &[
+            "0s lookup web",
+            "30.1s drop lookup web",
+            "30.1s say that 1 ticks were skipped: the monitor was stopped or late",
+        ],
+    );
+    assert_eq!((stage.counted("web").as_str(), stage.skipped("web")), ("nothing", 1));
+}
+
+#[test]
+fn without_a_local_port_the_other_family_having_no_way_blames_nobody() {
+    // The second address of this port is an IPv6 one.
+    let mut stage = Stage::open("interval 1m\ntarget web host.example 2", |world| {
+        world.lookups(2, &[answers(0.0, 2)]);
+        let short = ConnectFate::FallsShort { begun: true, shortage: Shortage::Ports };
+        world.connects(2, &[short, fails(0.0, Reason::NetworkUnreachable)]);
+    });
+    stage.hear(
+        59.0,
+        &[
+            "0s lookup web",
+            "0s connect web",
+            "0s connect web, address 2",
+            "0s say that 1 ticks were skipped: no local address or port to connect from",
+        ],
+    );
+    assert_eq!((stage.counted("web").as_str(), stage.skipped("web")), ("nothing", 1));
+}
+
+#[test]
 fn an_address_that_took_the_whole_limit_is_a_failure_however_many_are_left() {
     let mut stage = Stage::open("interval 1m\ntarget web host.example 1", |world| {
         world.lookups(1, &[answers(0.001, 2)]);
@@ -214,6 +250,43 @@ fn trouble_of_our_own_is_said_once_a_minute_and_blames_no_target() {
         ]
     );
     assert_eq!((stage.counted("web").as_str(), stage.skipped("web")), ("nothing", 13));
+}
+
+#[test]
+fn what_was_skipped_is_said_as_soon_as_it_may_be() {
+    let mut stage = Stage::open("interval 45s\ntarget web 192.0.2.1 1", |world| {
+        world.connects(1, &[ConnectFate::FallsShort { begun: true, shortage: Shortage::Memory }]);
+    });
+    let shortage = "1 ticks were skipped: out of memory or network buffers";
+    assert_eq!(
+        stage.until(60.0),
+        [
+            "0s connect web".into(),
+            format!("0s say that {shortage}"),
+            "45s connect web".into(),
+            format!("60s say that {shortage}")
+        ]
+    );
+}
+
+#[test]
+fn the_reason_that_says_most_is_kept_and_of_equals_the_first() {
+    let mut stage = Stage::open("interval 1m\ntarget web host.example 1", |world| {
+        world.lookups(1, &[answers(0.0, 3)]);
+        let reasons = [
+            [Reason::NetworkUnreachable, Reason::HostUnreachable, Reason::NetworkUnreachable],
+            [Reason::HostUnreachable, Reason::Refused, Reason::Reset],
+            [Reason::Reset, Reason::HostUnreachable, Reason::Refused],
+        ];
+        world.connects(1, &reasons.concat().into_iter().map(|reason| fails(0.1, reason)).collect::<Vec<_>>());
+    });
+    let mut endings = Vec::new();
+    for minute in 0..3 {
+        stage.pass(f64::from(minute) * 60.0 + 1.0);
+        let last = stage.driver.monitor.live().next().and_then(|watch| watch.last);
+        endings.extend(last.map(|end| end.ending.to_string()));
+    }
+    assert_eq!(endings, ["connect failed: network unreachable", "connect failed: refused", "connect failed: reset"]);
 }
 
 #[test]

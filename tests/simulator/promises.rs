@@ -9,11 +9,12 @@ use crate::queue::Due;
 use crate::world::World;
 
 impl<W: World> Driver<W> {
-    /// Wakes up some time before there is anything to do.
+    /// Wakes up some time before there is anything to do, often at the last moment.
     pub(crate) fn wake_early(&mut self, wake: Instant) {
         let rest = wake.since(self.now).get();
         if rest > 1 {
-            let at = self.now + Nanos::new(self.random.below(rest));
+            let wait = if self.random.one_in(2) { rest - 1 } else { self.random.below(rest) };
+            let at = self.now + Nanos::new(wait);
             let before = (self.monitor.next_deadline(), self.monitor.in_flight());
             assert_eq!(self.monitor.poll(at), None, "an early poll at {at:?}");
             assert_eq!(
@@ -49,6 +50,12 @@ impl<W: World> Driver<W> {
         let deadline = self.monitor.next_deadline();
         assert!(deadline > now, "the next deadline {deadline:?} is not after {now:?}");
         assert_eq!(self.monitor.in_flight() as i64, self.book.in_flight(), "probes in flight");
+        assert!(
+            self.lives.len() as i64 <= self.book.peak,
+            "slots are used up: {} of {}",
+            self.lives.len(),
+            self.book.peak
+        );
         assert_eq!(self.to_connect, 0, "probes were left without their connect");
         let busy = self.lookups >= usize::from(self.book.settings.helpers);
         assert!(busy || self.book.waiting() == 0, "a lookup waits though a helper is free");

@@ -66,10 +66,13 @@ pub fn run(seed: u64) -> Sum {
     };
     config.targets.extend((1..=TARGETS as u16).map(|port| choose(port, &mut random)));
     shorten(&mut config);
+    let rounds = random.within(1, 100);
+    let interval = config.settings.interval;
+    let duration = if random.one_in(2) { interval.times(rounds) } else { Nanos::new(random.below(HOUR)) };
     let span = match random.below(40) {
-        0 => Span { rounds: Some(random.within(1, 100) as u32), duration: None },
-        1 => Span { rounds: None, duration: Some(Nanos::new(random.below(HOUR))) },
-        2 => Span { rounds: Some(random.within(1, 100) as u32), duration: Some(Nanos::new(random.below(HOUR))) },
+        0 => Span { rounds: Some(rounds as u32), duration: None },
+        1 => Span { rounds: None, duration: Some(duration) },
+        2 => Span { rounds: Some(rounds as u32), duration: Some(duration) },
         _ => Span::default(),
     };
     let manners = Manners {
@@ -81,8 +84,13 @@ pub fn run(seed: u64) -> Sum {
         audits: 512,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
-    let unix = i128::from(random.below(2_500_000_000 * SECOND));
     let offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);
+    let mut unix = i128::from(random.below(2_500_000_000 * SECOND));
+    if random.one_in(4) {
+        // Shortly before midnight.
+        let day = i128::from(86_400 * SECOND);
+        unix -= unix.rem_euclid(day) + i128::from(offset) * i128::from(SECOND) + i128::from(random.below(HOUR));
+    }
     let weather = Weather::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
     let mut driver = Driver::new(&config, span, weather, Random::new(random.next()), manners, start, clock);
@@ -160,7 +168,7 @@ fn settings(random: &mut Random) -> Settings {
     Settings {
         interval,
         thresholds: Thresholds { slow, timeout },
-        report: Nanos::from_secs(random.pick(&[10, 60, 60, 300, 300, 420, 600, 1800, 3600, 3600])),
+        report: Nanos::from_secs(random.pick(&[10, 60, 60, 77, 300, 300, 420, 600, 1000, 1800, 3600, 3600])),
         spread: random.one_in(2),
         helpers: if random.one_in(4) { random.within(1, 8) } else { random.within(32, limits::HELPERS as u64) } as u8,
         ..Settings::default()
