@@ -18,7 +18,7 @@ commands:
 options:
   -c, --config FILE     read FILE (else, without targets here: ./tcpmon.conf, else /etc/tcpmon.conf,
                         else a few public resolvers are watched)
-  -n, --rounds ROUNDS   end after so many probes of each target
+  -n, --rounds ROUNDS   end after so many ticks of each target
       --for DURATION    end after so long
   -q, --quiet           nothing on standard output
   -h, --help            this text
@@ -69,8 +69,9 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads the arguments behind the program's name. On failure gives every mistake, a line each.
-    pub fn parse(arguments: impl IntoIterator<Item = &'static str>) -> Result<Cli, Vec<String>> {
+    /// Reads the arguments behind the program's name. On failure gives the command as far as it is
+    /// known, and every mistake, a line each.
+    pub fn parse(arguments: impl IntoIterator<Item = &'static str>) -> Result<Cli, (Command, Vec<String>)> {
         let mut cli = Cli::default();
         let mut mistakes = Vec::new();
         let mut arguments = arguments.into_iter().peekable();
@@ -91,7 +92,7 @@ impl Cli {
                 mistakes.push(mistake);
             }
         }
-        if mistakes.is_empty() { Ok(cli) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(cli) } else { Err((cli.command, mistakes)) }
     }
 
     fn take(
@@ -117,6 +118,7 @@ impl Cli {
             return Err(format!("command line: unknown option \"{option}\", tcpmon --help lists those there are"));
         }
         let value = joined.or_else(|| rest.next());
+        let value = value.filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| format!("command line: {option} has no value, write one behind it"))?;
         match (directive, option) {
             (Some(directive), _) => self.settings.push((directive, value)),
@@ -154,7 +156,7 @@ fn command(word: &str) -> Option<Command> {
 mod tests {
     use super::*;
 
-    fn parse(line: &'static str) -> Result<Cli, Vec<String>> {
+    fn parse(line: &'static str) -> Result<Cli, (Command, Vec<String>)> {
         Cli::parse(line.split_whitespace())
     }
 
@@ -182,13 +184,16 @@ mod tests {
     #[test]
     fn every_mistake_is_told() {
         assert_eq!(
-            parse("--intervall 1s -n 0 --for x -c"),
-            Err(vec![
-                "command line: unknown option \"--intervall\", tcpmon --help lists those there are".into(),
-                "command line: -n \"0\" is no number of rounds, use 1 to 4294967295".into(),
-                "command line: --for \"x\" is no duration, write one like 30s, 5m or 1h".into(),
-                "command line: -c has no value, write one behind it".into(),
-            ])
+            parse("once --intervall 1s -n 0 --for x -c"),
+            Err((
+                Command::Once,
+                vec![
+                    "command line: unknown option \"--intervall\", tcpmon --help lists those there are".into(),
+                    "command line: -n \"0\" is no number of rounds, use 1 to 4294967295".into(),
+                    "command line: --for \"x\" is no duration, write one like 30s, 5m or 1h".into(),
+                    "command line: -c has no value, write one behind it".into(),
+                ]
+            ))
         );
     }
 

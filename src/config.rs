@@ -207,6 +207,8 @@ pub struct Reader<'a> {
     tell: &'a mut dyn FnMut(fmt::Arguments<'_>),
     mistakes: usize,
     set: [Option<Place<'a>>; Directive::ALL.len()],
+    /// Settings whose value was wrong: what is in force for them says nothing.
+    wrong: [bool; Directive::ALL.len()],
     last: Place<'a>,
 }
 
@@ -215,7 +217,14 @@ impl<'a> Reader<'a> {
     pub fn new(config: &'a mut Config, tell: &'a mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         config.settings = Settings::default();
         config.targets.clear();
-        Self { config, tell, mistakes: 0, set: [None; Directive::ALL.len()], last: Place::CommandLine }
+        Self {
+            config,
+            tell,
+            mistakes: 0,
+            set: [None; Directive::ALL.len()],
+            wrong: [false; Directive::ALL.len()],
+            last: Place::CommandLine,
+        }
     }
 
     /// A setting of the command line.
@@ -271,15 +280,10 @@ impl<'a> Reader<'a> {
         self.set = [None; Directive::ALL.len()];
     }
 
-    /// Whether any target was given.
-    pub fn has_targets(&self) -> bool {
-        !self.config.targets.is_empty()
-    }
-
     /// Checks what only the whole shows. Returns how many mistakes there were.
     pub fn finish(mut self) -> usize {
         let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = self.config.settings;
-        if slow >= timeout {
+        if slow >= timeout && !self.is_wrong(&[Directive::Slow, Directive::Timeout]) {
             let place = self.place_of(&[Directive::Slow, Directive::Timeout]);
             self.tell(
                 place,
@@ -290,7 +294,7 @@ impl<'a> Reader<'a> {
             self.tell(self.last, format_args!("no target, add a line such as: target web www.example.com 443"));
         }
         let needed = self.config.in_flight();
-        if needed > limits::IN_FLIGHT as u64 {
+        if needed > limits::IN_FLIGHT as u64 && !self.is_wrong(&[Directive::Interval, Directive::Timeout]) {
             let targets = self.config.targets.len();
             let place = self.place_of(&[Directive::Interval, Directive::Timeout]);
             self.tell(
@@ -333,6 +337,7 @@ impl<'a> Reader<'a> {
     fn set_one(&mut self, place: Place<'a>, directive: Directive, value: &str) {
         let mut scratch = self.config.settings;
         if let Err(error) = apply(&mut scratch, directive, value) {
+            self.wrong[directive as usize] = true;
             return self.tell(place, format_args!("{} \"{value}\" {error}", directive.name()));
         }
         match (self.set[directive as usize], place) {
@@ -359,14 +364,21 @@ impl<'a> Reader<'a> {
         let before = self.mistakes;
         // A port that is no number is as wrong as port 0.
         let port = if port.bytes().all(|b| b.is_ascii_digit()) { port.parse().unwrap_or(0) } else { 0 };
-        let mut target = match Target::new(service, host, port) {
-            Ok(target) => target,
-            Err(error) => return self.tell(place, format_args!("target \"{service}\" at \"{host}\": {error}")),
-        };
-        while let Some(option) = options.next() {
-            self.target_option(place, &mut target, option, &mut options);
+        // Each part is tried with others that are right, so that every mistake is told.
+        let tries =
+            [Target::new(service, "host", 1), Target::new("service", host, 1), Target::new("service", "host", port)];
+        for error in tries.iter().filter_map(|result| result.as_ref().err()) {
+            self.tell(place, format_args!("target \"{service}\" at \"{host}\": {error}"));
         }
-        if let Some(error) = contradiction(&target) {
+        let [with_service, with_host, _] = tries;
+        let target = Target::new(service, host, port).or(with_host).or(with_service);
+        let Ok(mut target) = target.or_else(|_| Target::new("service", "host", 1)) else { return };
+        while let Some(option) = options.next() {
+            self.target_option(place, service, &mut target, option, &mut options);
+        }
+        if self.mistakes == before
+            && let Some(error) = contradiction(&target)
+        {
             self.tell(place, format_args!("target \"{service}\": {error}"));
         }
         if self.mistakes > before {
@@ -382,11 +394,11 @@ impl<'a> Reader<'a> {
     fn target_option<'w>(
         &mut self,
         place: Place<'a>,
+        service: &str,
         target: &mut Target,
         option: &str,
         values: &mut impl Iterator<Item = &'w str>,
     ) {
-        let service = target.service;
         let mut value = || values.next().unwrap_or_default();
         match option {
             "inet" | "inet6" => {
@@ -435,6 +447,10 @@ impl<'a> Reader<'a> {
                 ),
             ),
         }
+    }
+
+    fn is_wrong(&self, directives: &[Directive]) -> bool {
+        directives.iter().any(|directive| self.wrong[*directive as usize])
     }
 
     fn place_of(&self, directives: &[Directive]) -> Place<'a> {
@@ -522,6 +538,9 @@ fn contradiction(target: &Target) -> Option<&'static str> {
     let host = target.literal.map_or(target.family, |address| ip_family(address.ip));
     if target.family != Family::Any && host != target.family {
         return Some("its address is of the other family than it asks for, leave inet or inet6 out");
+    }
+    if matches!(target.source, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local()) {
+        return Some("a link-local source needs a device, use device NAME instead");
     }
     match target.source.map(ip_family) {
         Some(_) if host == Family::Any => Some("with a source a name needs a family, add inet or inet6"),

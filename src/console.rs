@@ -1,32 +1,38 @@
 //! What a person sees: the running words on standard output, and one line a matter on standard
-//! error. Nothing here ever waits for a slow or stopped reader, unless it is told how long.
+//! error. Once the loop runs, nothing here waits for a slow or stopped reader, unless it is told
+//! how long.
 
 use core::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::limits;
 use crate::sys::file::{self, Stream};
-use crate::sys::poll::is_writable;
+use crate::sys::poll::{Interest, is_ready};
 use crate::text::Text;
 use crate::time::Nanos;
 
 /// Bytes that a pipe takes whole once it says that it takes some (`PIPE_BUF`, pipe(7)).
-const PIECE: usize = 4096;
+const PIPE_BUF: usize = 4096;
 
 /// Standard output and standard error.
 #[derive(Debug)]
 pub struct Console {
-    out: Stream,
+    out: Output,
+    error: Output,
     dots: bool,
     /// The line on the terminal has dots on it.
     open_line: bool,
+    /// How long a line may wait for its reader.
+    patience: Nanos,
 }
 
 impl Console {
-    /// The console as it is at the start; a quiet one has no standard output.
+    /// The console as it is at the start; a quiet one has no standard output. Until the loop
+    /// runs there is time to wait for a reader.
     pub fn new(quiet: bool) -> Self {
-        let out = if quiet { Stream::Closed } else { file::stream(file::stdout()) };
-        Self { out, dots: out == Stream::Live, open_line: false }
+        let out = if quiet { Output::nothing() } else { Output::new(file::stdout()) };
+        let dots = matches!(out.stream, Stream::Pipe | Stream::Terminal);
+        Self { out, error: Output::new(file::stderr()), dots, open_line: false, patience: limits::PATIENCE }
     }
 
     /// From here on without dots: what is printed is for programs, too.
@@ -35,25 +41,30 @@ impl Console {
         self
     }
 
+    /// From here on no line waits for its reader: it is lost, or its end is.
+    pub fn never_wait(&mut self) {
+        self.patience = Nanos::ZERO;
+    }
+
     /// A dot for a round, where somebody may be watching.
     pub fn dot(&mut self) {
         if self.dots {
-            self.print(".", Nanos::ZERO);
+            self.out.write(b".", Nanos::ZERO);
             self.open_line = true;
         }
     }
 
-    /// One line, or a few with newlines between.
+    /// One line.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
-        self.end_dots(Nanos::ZERO);
-        let text = Text::<{ 2 * limits::MESSAGE }>::format(format_args!("{line}\n"));
-        self.print(text.as_str(), Nanos::ZERO);
+        self.end_dots(self.patience);
+        self.out.line(&Text::<{ limits::MESSAGE }>::format(line), self.patience);
     }
 
     /// Lines with their newlines, of any length; waits for a slow reader so long and no longer.
-    pub fn lines(&mut self, lines: &str, patience: Nanos) {
+    /// Returns whether all of it was taken.
+    pub fn lines(&mut self, lines: &str, patience: Nanos) -> bool {
         self.end_dots(patience);
-        self.print(lines, patience);
+        self.out.write(lines.as_bytes(), patience)
     }
 
     /// A message: `tcpmon: subject: what happened, what happens next`.
@@ -63,46 +74,73 @@ impl Console {
 
     /// A line on standard error as it is.
     pub fn complain(&mut self, what: fmt::Arguments<'_>) {
-        self.end_dots(Nanos::ZERO);
-        let mut text = Text::<{ limits::MESSAGE }>::format(what);
-        // A line that had to be cut still ends.
-        let end = if text.try_push("\n") { "" } else { "\n" };
-        for part in [text.as_str(), end] {
-            write_patiently(file::stderr(), part.as_bytes(), Nanos::ZERO);
-        }
+        self.end_dots(self.patience);
+        self.error.line(&Text::<{ limits::MESSAGE }>::format(what), self.patience);
     }
 
     fn end_dots(&mut self, patience: Nanos) {
         if core::mem::take(&mut self.open_line) {
-            self.print("\n", patience);
-        }
-    }
-
-    fn print(&mut self, text: &str, patience: Nanos) {
-        let done = match self.out {
-            Stream::Closed => return,
-            Stream::Stored => file::write(file::stdout(), text.as_bytes()).is_ok(),
-            Stream::Live => write_patiently(file::stdout(), text.as_bytes(), patience),
-        };
-        if !done {
-            self.out = Stream::Closed;
-            self.dots = false;
+            self.out.write(b"\n", patience);
         }
     }
 }
 
-/// Writes as much as the reader takes without waiting longer than `patience` for any piece; the
-/// rest is lost. Returns false where nobody will read any more.
-fn write_patiently(fd: BorrowedFd<'_>, mut bytes: &[u8], patience: Nanos) -> bool {
-    while !bytes.is_empty() {
-        if !is_writable(fd, patience) {
-            return true;
-        }
-        match file::write(fd, &bytes[..bytes.len().min(PIECE)]) {
-            Ok(length) => bytes = &bytes[length..],
-            Err(crate::sys::Errno::EAGAIN) => return true,
-            Err(_) => return false,
-        }
+/// One of the two, and how to write to it without waiting.
+#[derive(Debug)]
+struct Output {
+    stream: Stream,
+    fd: BorrowedFd<'static>,
+    /// The same opened anew, for writes that never wait.
+    own: Option<OwnedFd>,
+    /// Bytes that one write to it takes without waiting, once it says that it takes some.
+    piece: usize,
+}
+
+impl Output {
+    fn new(fd: BorrowedFd<'static>) -> Self {
+        let stream = file::stream(fd);
+        let live = matches!(stream, Stream::Pipe | Stream::Terminal);
+        // A socket cannot be opened anew, and neither can a terminal of somebody else's.
+        let own = if live { file::reopen(fd).ok() } else { None };
+        let piece = match (stream, &own) {
+            (Stream::Terminal, None) => 1,
+            (Stream::Terminal | Stream::Pipe | Stream::Stored | Stream::Closed, _) => PIPE_BUF,
+        };
+        Self { stream, fd, own, piece }
     }
-    true
+
+    fn nothing() -> Self {
+        Self { stream: Stream::Closed, fd: file::stdout(), own: None, piece: PIPE_BUF }
+    }
+
+    /// One line, with what a terminal would take for a command made visible.
+    fn line(&mut self, line: &Text<{ limits::MESSAGE }>, patience: Nanos) {
+        let mut shown = Text::<{ limits::MESSAGE + 1 }>::new();
+        for c in line.as_str().chars() {
+            let mut bytes = [0; 4];
+            shown.push(if c.is_control() { "?" } else { c.encode_utf8(&mut bytes) });
+        }
+        shown.push("\n");
+        self.write(shown.as_str().as_bytes(), patience);
+    }
+
+    /// Writes as much as the reader takes without waiting longer than `patience` for any piece;
+    /// the rest is lost. Returns whether all of it was taken.
+    fn write(&mut self, mut bytes: &[u8], patience: Nanos) -> bool {
+        while !bytes.is_empty() {
+            let fd = self.own.as_ref().map_or(self.fd, AsFd::as_fd);
+            match self.stream {
+                Stream::Closed => return false,
+                Stream::Stored => {}
+                Stream::Pipe | Stream::Terminal if is_ready(fd, Interest::Write, patience) => {}
+                Stream::Pipe | Stream::Terminal => return false,
+            }
+            match file::write(fd, &bytes[..bytes.len().min(self.piece)]) {
+                Ok(length) => bytes = &bytes[length..],
+                Err(crate::sys::Errno::EAGAIN) => return false,
+                Err(_) => self.stream = Stream::Closed,
+            }
+        }
+        true
+    }
 }

@@ -43,7 +43,7 @@ pub struct DailyLog {
     form: Form,
     /// The day, as in the file's name, whose file is known to have this form's header.
     headed: Text<8>,
-    /// The form has changed: a header is due even if the file begins with the same one.
+    /// The form has changed: a header is due.
     header_due: bool,
     report: String,
 }
@@ -146,12 +146,24 @@ impl DailyLog {
         }
     }
 
-    /// Whether the file begins with this form's header.
-    fn has_header(&mut self, log: &OwnedFd) -> bool {
-        let mut start = [0; 512];
-        let length = file::read_start(log, &mut start).unwrap_or(0);
+    /// Whether the last header in the file is this form's: runs with other thresholds may have
+    /// written to it before. A header is the only line that begins with a letter.
+    fn has_header(&self, log: &OwnedFd) -> bool {
+        let mut piece = [0; 4096];
+        let (mut offset, mut begins, mut last) = (0, true, None);
+        while let Ok(length @ 1..) = file::read_at(log, &mut piece, offset) {
+            for (i, byte) in piece[..length].iter().enumerate() {
+                if begins && byte.is_ascii_alphabetic() {
+                    last = Some(offset + i as u64);
+                }
+                begins = *byte == b'\n';
+            }
+            offset += length as u64;
+        }
         let header = Text::<512>::format(format_args!("{}", self.form.header()));
-        start[..length].starts_with(header.as_str().as_bytes())
+        let header = header.as_str().as_bytes();
+        let found = last.and_then(|last| file::read_at(log, &mut piece[..header.len()], last).ok());
+        found.is_some_and(|length| piece[..length] == *header)
     }
 
     fn beside(&self, name: &str) -> Path {

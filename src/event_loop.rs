@@ -15,9 +15,10 @@ use crate::probe::ProbeId;
 use crate::resolver::{Heard, Places, Resolver};
 use crate::sys::clock::{self, ClockWatch};
 use crate::sys::poll::{Interest, PollSet};
-use crate::sys::signal::{Signals, Wish};
-use crate::sys::{Errno, net, process, reason, shortage};
+use crate::sys::signal::{self, Signals, Wish};
+use crate::sys::{Errno, file, net, process, reason, shortage};
 use crate::table::Form;
+use crate::tally::Shortage;
 use crate::target::{Address, Target};
 use crate::text::{Count, Text};
 use crate::time::{Instant, Nanos, WallTime};
@@ -75,17 +76,18 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Everything that a run needs, with all its memory reserved; the ticks start now. `Err` is the
-    /// system call that failed, and why.
+    /// Everything that a run needs, with all its memory reserved; the ticks start now. A loop that
+    /// is not `logged` writes no reports.
     pub fn new(
         config: Config,
         config_file: ConfigFile,
         span: Span,
         logged: bool,
         console: Console,
-    ) -> Result<Self, (&'static str, Errno)> {
-        let signals = Signals::new().map_err(|errno| ("signalfd", errno))?;
+        signals: Signals,
+    ) -> Self {
         clock::read_zone();
+        file::open_to_all();
         let started = clock::wall();
         let mut polls = PollSet::new(CONNECTS, limits::PROBES);
         polls.place(SIGNALS, Some(signals.as_fd()));
@@ -113,10 +115,11 @@ impl EventLoop {
             finished: false,
             summary: String::with_capacity((limits::TARGETS + 2) * limits::ROW),
         };
+        event_loop.console.never_wait();
         event_loop.allow_descriptors();
         event_loop.prepare_log();
         event_loop.warm_up();
-        Ok(event_loop)
+        event_loop
     }
 
     /// Runs to the end.
@@ -129,6 +132,8 @@ impl EventLoop {
         self.drain();
         if self.finished {
             self.resolver.end(&mut self.polls);
+            // Whoever is tired of the last words may end them.
+            signal::unblock();
             return false;
         }
         let deadline = self.monitor.next_deadline().min(self.resolver.next_deadline());
@@ -279,6 +284,10 @@ impl EventLoop {
         self.monitor.handle(started, Event::ConnectStarted(probe));
         let (socket, address) = match prepared {
             Ok(prepared) => prepared,
+            // What is missing to go the configured way out is ours, not the target's.
+            Err(Errno::EPERM | Errno::EACCES) => {
+                return self.monitor.handle(started, Event::FellShort(probe, Shortage::Rights));
+            }
             Err(errno) => return self.fail_connect(started, probe, errno),
         };
         match net::start_connect(&socket, address, port) {
@@ -369,7 +378,10 @@ impl EventLoop {
         let Some(log) = &mut self.log else { return true };
         let path = log.path(stamp);
         if let Err(error) = log.append(stamp, self.monitor.rows()) {
-            if !core::mem::replace(&mut self.log_failing, true) {
+            if self.monitor.is_ending() {
+                let lost = self.monitor.rows().map(|(_, columns)| columns.total).sum();
+                self.console.say("log", format_args!("{path} {error}, {} not in it are lost", Count(lost, "probe")));
+            } else if !core::mem::replace(&mut self.log_failing, true) {
                 self.console.say(
                     "log",
                     format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
@@ -429,6 +441,8 @@ impl EventLoop {
             );
         };
         if let Some(log) = &mut self.log {
+            // Trouble with another directory is another trouble.
+            self.log_failing &= before.log_dir == self.next.settings.log_dir;
             log.change(self.next.settings.log_dir, form(&self.next));
         }
         self.console.say(

@@ -89,7 +89,14 @@ pub const BACKDATE: Nanos = Nanos::from_millis(50);
 /// the box or the whole session was stopped, and the helper perhaps with us.
 pub const STALL: Nanos = Nanos::from_millis(500);
 
-/// How long the console may keep the last words of a run waiting for a slow reader.
+/// How long a configuration that comes through a pipe may keep us waiting.
+pub const PIPE_WAIT: Nanos = Nanos::from_secs(2);
+
+/// How long output that is the whole point of a command, or says why nothing was started, waits
+/// for its reader.
+pub const PATIENCE: Nanos = Nanos::from_secs(3600);
+
+/// How long the console may keep the first and last words of a run waiting for a slow reader.
 pub const LAST_WORDS: Nanos = Nanos::from_secs(2);
 
 /// The loop's own descriptors: three standard ones, signals, clock, the log, its directory, and

@@ -127,10 +127,28 @@ impl Reply {
             Answer::Failed(Reason::NameNotFound) => 1,
             Answer::Failed(Reason::NoAddress) => 2,
             Answer::Failed(Reason::ResolverSilent) => 3,
-            // getaddrinfo gives none of the others.
-            Answer::Failed(_) => 4,
             Answer::Short(Shortage::Descriptors) => 5,
-            Answer::Short(_) => 6,
+            // getaddrinfo gives none of the others.
+            Answer::Failed(
+                Reason::ResolverFailed
+                | Reason::TimedOut
+                | Reason::Refused
+                | Reason::Reset
+                | Reason::NetworkUnreachable
+                | Reason::HostUnreachable
+                | Reason::Denied
+                | Reason::NoDevice
+                | Reason::Other(_),
+            ) => 4,
+            Answer::Short(
+                Shortage::Memory
+                | Shortage::Ports
+                | Shortage::Processes
+                | Shortage::Rights
+                | Shortage::Helpers
+                | Shortage::Probes
+                | Shortage::Late,
+            ) => 6,
         };
         let Answer::Found(addresses) = &self.answer else { return 13 };
         let mut end = 13;

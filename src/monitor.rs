@@ -274,10 +274,8 @@ impl Monitor {
                 continue;
             }
             // After everything else, so that what happened at once is said at once.
-            if self.skips.unsaid > 0 && now >= self.skips.say_from {
-                let unsaid = core::mem::take(&mut self.skips.unsaid);
-                self.skips.say_from = now + limits::SAY_AGAIN;
-                return Some(Action::SaySkipped(unsaid, self.skips.last));
+            if let Some(action) = self.skips.say(now) {
+                return Some(action);
             }
             if self.is_complete(now) {
                 self.stop();
@@ -347,6 +345,11 @@ impl Monitor {
     pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
         let watches = self.watches.live().chain(self.watches.gone());
         watches.map(|watch| (watch.target.service.as_str(), watch.tally.unreported().columns()))
+    }
+
+    /// Whether the run is at its last report.
+    pub fn is_ending(&self) -> bool {
+        self.phase != Phase::Running
     }
 
     /// Probes that have started and not ended.
@@ -450,7 +453,7 @@ impl Monitor {
     fn tick(&mut self, now: Instant, index: u16) {
         let watch = &mut self.watches[index];
         let missed = watch.grid.advance(now);
-        watch.ticks = watch.ticks.saturating_add(missed as u32 + 1);
+        watch.ticks = watch.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
         if missed > 0 {
             watch.skipped += missed;
             self.skips.add(missed, Shortage::Late);
@@ -580,5 +583,14 @@ impl Skips {
     fn add(&mut self, ticks: u64, shortage: Shortage) {
         self.unsaid += ticks;
         self.last = shortage;
+    }
+
+    /// What has not been said yet, if there is anything and it is time for it.
+    fn say(&mut self, now: Instant) -> Option<Action> {
+        if self.unsaid == 0 || now < self.say_from {
+            return None;
+        }
+        self.say_from = now + limits::SAY_AGAIN;
+        Some(Action::SaySkipped(core::mem::take(&mut self.unsaid), self.last))
     }
 }

@@ -37,11 +37,6 @@ impl Ring {
         self.length -= 1;
         Some(number)
     }
-
-    /// Whether nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
 }
 
 #[cfg(test)]
@@ -58,7 +53,7 @@ mod tests {
                 [ring.pop(), ring.pop(), ring.pop(), ring.pop()],
                 [Some(round), Some(round + 10), Some(round + 20), None]
             );
-            assert!(ring.push(7) && ring.pop() == Some(7) && ring.is_empty());
+            assert!(ring.push(7) && ring.pop() == Some(7) && ring.pop().is_none());
         }
     }
 }

@@ -259,6 +259,8 @@ pub enum Shortage {
     Ports,
     /// `EAGAIN` from fork, or helpers that die again and again.
     Processes,
+    /// `EPERM`, `EACCES`: this user may not use the target's device.
+    Rights,
     /// Every helper is busy, and a lookup of the target already waits for one.
     Helpers,
     /// The table of probes has no place, or the target has all of its own in use.
@@ -274,6 +276,7 @@ impl fmt::Display for Shortage {
             Shortage::Memory => "out of memory or network buffers",
             Shortage::Ports => "no local address or port to connect from",
             Shortage::Processes => "no helper process could be started",
+            Shortage::Rights => "no right to use the device, which needs root or CAP_NET_RAW",
             Shortage::Helpers => "all helpers are busy",
             Shortage::Probes => "too many probes in flight",
             Shortage::Late => "the monitor was stopped or late",

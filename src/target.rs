@@ -80,7 +80,7 @@ impl Target {
         let (bare, zone) = bare.split_once('%').unwrap_or((bare, ""));
         let ip = bare.parse::<IpAddr>().ok();
         let linked = ip.is_some_and(|ip| matches!(ip, IpAddr::V6(ip) if is_link_local(ip)));
-        if bare.is_empty() || !is_clean(bare) || bare.contains(char::is_whitespace) {
+        if bare.is_empty() || !bare.chars().all(|c| c.is_alphanumeric() || "-_.:".contains(c)) {
             return Err(TargetError::Host);
         }
         let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -154,7 +154,7 @@ impl fmt::Display for TargetError {
             }
             TargetError::Host => write!(
                 f,
-                "a host is a name or IP address of 1 to {} bytes without blanks, `|` and control characters",
+                "a host is an IP address or a name of 1 to {} bytes of letters, digits, `-`, `_` and `.`",
                 limits::HOST
             ),
             TargetError::Literal => f.write_str("this is no IP address, write one like 10.0.0.5 or 2001:db8::5"),
@@ -216,6 +216,8 @@ mod tests {
             ("a|b", TargetError::Host),
             ("a b", TargetError::Host),
             ("a\u{7}b", TargetError::Host),
+            ("www.example.com/path", TargetError::Host),
+            ("=h", TargetError::Host),
         ] {
             assert_eq!(Target::new("s", host, 1).err(), Some(error), "{host}");
         }

@@ -46,15 +46,6 @@ impl<const N: usize> Text<N> {
         self.length = (start + taken) as u16;
     }
 
-    /// Appends `text` if all of it fits; returns whether it does.
-    pub fn try_push(&mut self, text: &str) -> bool {
-        let fits = text.len() <= N - usize::from(self.length);
-        if fits {
-            self.push(text);
-        }
-        fits
-    }
-
     /// The text.
     pub fn as_str(&self) -> &str {
         // Only whole characters ever come in, so this cannot fail; an empty text would be the

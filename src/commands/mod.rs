@@ -10,28 +10,32 @@ use crate::cli::{Cli, Command, USAGE};
 use crate::config::{Config, SAMPLE};
 use crate::config_file::{ConfigFile, Source};
 use crate::console::Console;
-use crate::time::Nanos;
+use crate::limits;
+use crate::sys::signal::Signals;
 
 /// The configuration is wrong, and nothing was started.
 const MISTAKES: u8 = 2;
 
-/// The run could not be started.
-const NOT_STARTED: u8 = 1;
-
-/// Output that is the whole point of a command waits for its reader.
-const PATIENCE: Nanos = Nanos::from_secs(3600);
+/// Prepares to be told what to do by signals, before anything takes time.
+fn heed_signals(console: &mut Console) -> Option<Signals> {
+    let signals = Signals::new();
+    if let Err(errno) = &signals {
+        console.say("signals", format_args!("cannot be received ({}), nothing is started", errno.desc()));
+    }
+    signals.ok()
+}
 
 /// Does what the arguments behind the program's name ask for. They must live as long as the
 /// process, because a reload reads them again.
 pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
     let cli = match Cli::parse(arguments) {
         Ok(cli) => cli,
-        Err(mistakes) => {
+        Err((command, mistakes)) => {
             let mut console = Console::new(false);
             for mistake in mistakes {
                 console.complain(format_args!("{mistake}"));
             }
-            return ExitCode::from(MISTAKES);
+            return ExitCode::from(if command == Command::Once { once::NOT_CHECKED } else { MISTAKES });
         }
     };
     let mut console = Console::new(cli.quiet);
@@ -46,8 +50,7 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
 }
 
 fn print(console: &mut Console, text: &str) -> ExitCode {
-    console.lines(text, PATIENCE);
-    ExitCode::SUCCESS
+    if console.lines(text, limits::PATIENCE) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Reads the configuration, and tells every mistake.

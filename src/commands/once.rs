@@ -3,10 +3,11 @@
 use core::fmt::{self, Write};
 use std::process::ExitCode;
 
-use super::{PATIENCE, load};
+use super::{heed_signals, load};
 use crate::cli::Cli;
 use crate::console::Console;
 use crate::event_loop::EventLoop;
+use crate::limits;
 use crate::monitor::{Span, Watch};
 use crate::tally::Ending;
 use crate::text::Text;
@@ -16,24 +17,22 @@ use crate::time::Nanos;
 const FAILED: u8 = 2;
 
 /// The check itself could not be made.
-const NOT_CHECKED: u8 = 3;
+pub const NOT_CHECKED: u8 = 3;
 
 /// Probes each target one time. Exit status: 0 all connected, 2 one did not, 3 the check could not
 /// be made, for all targets or for one.
 pub fn once(cli: Cli, mut console: Console) -> ExitCode {
-    let Ok((config, file, _)) = load(cli, &mut console) else { return ExitCode::from(NOT_CHECKED) };
+    let quiet = cli.quiet;
+    let Some(signals) = heed_signals(&mut console) else { return ExitCode::from(NOT_CHECKED) };
+    let Ok((mut config, file, _)) = load(cli, &mut console) else { return ExitCode::from(NOT_CHECKED) };
+    // Spread over an interval, the only round could take an hour.
+    config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
-    let mut event_loop = match EventLoop::new(config, file, span, false, console.without_dots()) {
-        Ok(event_loop) => event_loop,
-        Err((call, errno)) => {
-            Console::new(true).say("start", format_args!("{call}: {}, nothing was checked", errno.desc()));
-            return ExitCode::from(NOT_CHECKED);
-        }
-    };
+    let mut event_loop = EventLoop::new(config, file, span, false, console.without_dots(), signals);
     event_loop.run();
     let (table, worst) = table(event_loop.monitor().live());
-    event_loop.console().lines(&table, PATIENCE);
-    ExitCode::from(worst)
+    let printed = event_loop.console().lines(&table, limits::PATIENCE);
+    ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
 }
 
 /// The table, and the exit status it stands for.

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use std::process::ExitCode;
 
-use super::{MISTAKES, NOT_STARTED, load};
+use super::{MISTAKES, heed_signals, load};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::config_file::Source;
@@ -15,16 +15,11 @@ use crate::monitor::Span;
 /// Watches. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
 /// could not be started.
 pub fn run(cli: Cli, mut console: Console) -> ExitCode {
+    let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
     greet(&mut console, &config, source);
-    let mut event_loop = match EventLoop::new(config, file, span, true, console) {
-        Ok(event_loop) => event_loop,
-        Err((call, errno)) => {
-            Console::new(true).say("start", format_args!("{call}: {}, nothing is watched", errno.desc()));
-            return ExitCode::from(NOT_STARTED);
-        }
-    };
+    let mut event_loop = EventLoop::new(config, file, span, true, console, signals);
     event_loop.run();
     event_loop.print_summary(limits::LAST_WORDS);
     ExitCode::SUCCESS

@@ -56,7 +56,8 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
         "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0\nreport 1500ms\nspread maybe\nhelpers 65\nlog_dir\n\
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
-         target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b host 1\n",
+         target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
+         target k fe80::1%eth0 1 source fe80::2\n",
     );
     assert_eq!(
         told,
@@ -82,7 +83,11 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
             "f:18: target \"i\": device \"\" is no network device, write a name of 1 to 15 bytes like eth0",
             "f:19: target \"j\": interval \"2h\" is out of range, use 10ms to 1h",
             "f:19: target \"j\": source \"x\" is no IP address, write one of this box's own",
-            "f:20: target \"a|b\" at \"host\": a service is 1 to 64 bytes without `|` and control characters",
+            "f:20: target \"a|b\" at \"h|i\": a service is 1 to 64 bytes without `|` and control characters",
+            "f:20: target \"a|b\" at \"h|i\": a host is an IP address or a name of 1 to 253 bytes of letters, digits, `-`, `_` and `.`",
+            "f:20: target \"a|b\" at \"h|i\": a port is a number from 1 to 65535",
+            "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
+            "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
         ]
     );
 }
@@ -92,6 +97,11 @@ fn what_only_the_whole_shows_is_told_too() {
     assert_eq!(
         mistakes("slow 5s\ntarget a h 1\n"),
         ["f:1: slow 5s is not below timeout 5s, a slow phase would have failed"]
+    );
+    assert_eq!(
+        mistakes("timeout 10x\nslow 6s\ntarget a h 1\n").len(),
+        1,
+        "what is in force for a wrong one says nothing"
     );
     assert_eq!(mistakes("interval 2s\n"), ["f: no target, add a line such as: target web www.example.com 443"]);
     assert_eq!(mistakes(""), ["f: no target, add a line such as: target web www.example.com 443"]);
@@ -144,7 +154,6 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
         reader.argument(argument);
     }
     reader.file("f", b"interval 3s\ntarget last h 1\n");
-    assert!(reader.has_targets());
     assert_eq!(reader.finish(), 4);
     assert_eq!(config.settings.interval, Nanos::from_secs(1));
     let services: Vec<_> = config.targets.iter().map(|target| target.service.to_string()).collect();
@@ -154,7 +163,7 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
         [
             "command line: target \"x=::1:5\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
             "command line: target \"y=host\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
-            "command line: target \"z\" at \"\": a host is a name or IP address of 1 to 253 bytes without blanks, `|` and control characters",
+            "command line: target \"z\" at \"\": a host is an IP address or a name of 1 to 253 bytes of letters, digits, `-`, `_` and `.`",
             "command line: target \"\" at \"h\": a service is 1 to 64 bytes without `|` and control characters",
         ]
     );

@@ -30,6 +30,8 @@ pub struct Watch {
     pub(super) in_flight: u16,
     /// Lookups of this target that wait for a helper.
     pub(super) waiting: u16,
+    /// The plan of a reload lets it go on.
+    planned: bool,
     state: State,
 }
 
@@ -54,6 +56,7 @@ impl Watch {
             ticks: 0,
             in_flight: 0,
             waiting: 0,
+            planned: false,
             state: State::Live,
         }
     }
@@ -103,10 +106,15 @@ impl Watches {
     /// no room for those that are new.
     pub(super) fn plan(&mut self, targets: &[Target]) -> Option<usize> {
         self.plan.clear();
+        for watch in &mut self.places {
+            watch.planned = false;
+        }
         for target in targets {
-            let known = |(i, watch): &(usize, &Watch)| watch.is_of(target) && !self.plan.contains(&Some(*i as u16));
-            let known = self.places.iter().enumerate().find(known).map(|(i, _)| i as u16);
-            self.plan.push(known);
+            let known = self.places.iter().position(|watch| !watch.planned && watch.is_of(target));
+            if let Some(index) = known {
+                self.places[index].planned = true;
+            }
+            self.plan.push(known.map(|index| index as u16));
         }
         let taken = self.plan.iter().flatten().count();
         let occupied = self.places.iter().filter(|watch| watch.state != State::Free).count();
@@ -119,12 +127,12 @@ impl Watches {
     /// Second step: retires the watches that are not in the plan, and gives them.
     pub(super) fn retire(&mut self) -> impl Iterator<Item = u16> {
         self.order.clear();
-        let gone = |index: &u16| !self.plan.contains(&Some(*index));
-        (0..self.places.len() as u16).filter(gone).inspect(|index| {
-            let watch = &mut self.places[usize::from(*index)];
+        let gone = self.places.iter_mut().enumerate().filter(|(_, watch)| !watch.planned);
+        gone.map(|(index, watch)| {
             if watch.state == State::Live {
                 watch.state = State::Retired;
             }
+            index as u16
         })
     }
 

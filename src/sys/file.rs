@@ -3,10 +3,13 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{AT_FDCWD, FallocateFlags, OFlag, fallocate, open, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, umask};
 use nix::unistd::{AccessFlags, access, ftruncate, mkdir, read, symlinkat, unlink};
 
 use super::Errno;
+use super::poll::{Interest, is_ready};
+use crate::limits;
+use crate::text::Text;
 
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
 /// followed, and what is no regular file is `EINVAL`. Gives its size, too.
@@ -21,9 +24,9 @@ pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
     Ok((file, status.st_size as u64))
 }
 
-/// Reads from the file's start; gives how much it was.
-pub fn read_start(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    nix::sys::uio::pread(file, buffer, 0)
+/// Reads from this place of the file on; gives how much it was, 0 at its end.
+pub fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    nix::sys::uio::pread(file, buffer, offset as libc::off_t)
 }
 
 /// Writes once; gives how much was taken.
@@ -52,14 +55,22 @@ pub fn truncate(file: &OwnedFd, size: u64) -> Result<(), Errno> {
     ftruncate(file, size as libc::off_t)
 }
 
+/// Lets the files that are made from here on have the modes that are asked for (umask(2)): the
+/// log is for everybody to read.
+pub fn open_to_all() {
+    umask(Mode::from_bits_truncate(0o022));
+}
+
 /// Makes a directory, and those above it, where they are missing.
 pub fn make_directories(path: &str) -> Result<(), Errno> {
+    let mut refused = None;
     let slashes = path.char_indices().filter(|(at, c)| *c == '/' && *at > 0).map(|(at, _)| at);
     for end in slashes.chain([path.len()]) {
         match mkdir(&path[..end], Mode::from_bits_truncate(0o755)) {
-            // A directory above that we may not write to is there already.
-            Ok(()) | Err(Errno::EEXIST | Errno::EROFS | Errno::EACCES | Errno::EPERM) => {}
-            Err(errno) => return Err(errno),
+            Ok(()) | Err(Errno::EEXIST) => refused = None,
+            // That may be because it is there already; what follows tells.
+            Err(errno @ (Errno::EROFS | Errno::EACCES | Errno::EPERM)) => refused = Some(errno),
+            Err(errno) => return Err(refused.unwrap_or(errno)),
         }
     }
     Ok(())
@@ -67,12 +78,14 @@ pub fn make_directories(path: &str) -> Result<(), Errno> {
 
 /// Whether files can be made in this directory.
 pub fn check_directory(path: &str) -> Result<(), Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty())?;
     access(path, AccessFlags::W_OK | AccessFlags::X_OK)
 }
 
 /// Whether `link` is a symbolic link to just `content`. `EINVAL` where it is something else.
 pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
-    let mut path = [0_u8; crate::limits::PATH + 1];
+    let mut path = [0_u8; limits::PATH + 1];
     let Some(place) = path.get_mut(..link.len()) else { return Err(Errno::ENAMETOOLONG) };
     place.copy_from_slice(link.as_bytes());
     let mut found = [0_u8; 64];
@@ -105,6 +118,8 @@ pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
             Ok(0) => return Ok(()),
             Ok(length) => length,
             Err(Errno::EINTR) => continue,
+            // A pipe whose writer has not written yet.
+            Err(Errno::EAGAIN) if is_ready(file.as_fd(), Interest::Read, limits::PIPE_WAIT) => continue,
             Err(errno) => return Err(errno),
         };
         if content.len() + length > content.capacity() {
@@ -130,8 +145,10 @@ pub fn stderr() -> BorrowedFd<'static> {
 /// What standard output or standard error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// A person, or a program that reads as it comes: a terminal, a pipe, a socket.
-    Live,
+    /// A person or a program that reads as it comes: a pipe or a socket.
+    Pipe,
+    /// A person at a terminal.
+    Terminal,
     /// A file or a device such as /dev/null.
     Stored,
     /// Nothing.
@@ -141,12 +158,20 @@ pub enum Stream {
 /// What this descriptor is.
 pub fn stream(fd: BorrowedFd<'_>) -> Stream {
     match fstat(fd).map(|status| kind(&status)) {
-        Ok(SFlag::S_IFIFO | SFlag::S_IFSOCK) => Stream::Live,
+        Ok(SFlag::S_IFIFO | SFlag::S_IFSOCK) => Stream::Pipe,
         // SAFETY: isatty(3) with a descriptor that is borrowed and so is open.
-        Ok(SFlag::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Live,
+        Ok(SFlag::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Terminal,
         Ok(_) => Stream::Stored,
         Err(_) => Stream::Closed,
     }
+}
+
+/// Opens what this descriptor is anew, for writes that never wait. `O_NONBLOCK` on the descriptor
+/// itself would be there for the shell and everybody else who has it, too.
+pub fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let path = Text::<32>::format(format_args!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Mode::empty())
 }
 
 fn kind(status: &FileStat) -> SFlag {

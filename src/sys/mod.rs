@@ -19,7 +19,8 @@ pub fn shortage(errno: Errno) -> Option<Shortage> {
         Errno::EMFILE | Errno::ENFILE => Some(Shortage::Descriptors),
         Errno::ENOBUFS | Errno::ENOMEM => Some(Shortage::Memory),
         // Linux before 3.19 said EAGAIN where no local port was left (connect(2)).
-        Errno::EADDRNOTAVAIL | Errno::EAGAIN => Some(Shortage::Ports),
+        // EAFNOSUPPORT: this box has none of that family's addresses at all.
+        Errno::EADDRNOTAVAIL | Errno::EAGAIN | Errno::EAFNOSUPPORT => Some(Shortage::Ports),
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ use crate::time::Nanos;
 pub enum Interest {
     /// Something to read.
     Read,
-    /// A connect that has ended.
+    /// Room to write, or a connect that has ended.
     Write,
 }
 
@@ -132,10 +132,10 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
     }
 }
 
-/// Waits until `fd` takes more output or `limit` has passed. Returns whether it does: an error on
-/// it does too, and comes with the write.
-pub fn is_writable(fd: BorrowedFd<'_>, limit: Nanos) -> bool {
-    let mut entries = [entry(fd.as_raw_fd(), Interest::Write)];
+/// Waits until `fd` is ready or `limit` has passed. Returns whether it is: an error on it is
+/// ready too, and comes with the read or write.
+pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest, limit: Nanos) -> bool {
+    let mut entries = [entry(fd.as_raw_fd(), interest)];
     poll(&mut entries, Some(limit)).is_ok_and(|ready| ready > 0)
 }
 
