@@ -132,7 +132,8 @@ impl EventLoop {
         self.drain();
         if self.finished {
             self.resolver.end(&mut self.polls);
-            // Whoever is tired of the last words may end them.
+            // Whoever is tired of the last words may end them; what was said before is obeyed.
+            while self.signals.next().is_some() {}
             signal::unblock();
             return false;
         }

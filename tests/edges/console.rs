@@ -3,11 +3,15 @@
 
 use std::fs;
 use std::io::{Write, pipe};
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::pty::openpty;
 use nix::sys::signal::Signal;
+use tcpmon::sys::poll::{Interest, is_ready};
+use tcpmon::time::Nanos;
 
 use crate::clock::{self, wait_until};
 use crate::listener::{Accepting, Full};
@@ -80,6 +84,28 @@ fn a_reader_that_does_not_read_does_not_block_the_run() {
     // Ten ticks, and a moment for a reader that might read yet.
     assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
     assert_eq!(place.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_holds_nothing_up() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let terminal = openpty(None, None).expect("a terminal can be made");
+    let look = terminal.slave.try_clone().expect("descriptors are free");
+    let run =
+        place.start_with(&format!("--interval 50ms --report 1s web={}", web.address), Stdio::from(terminal.slave));
+    web.wait_for_a_round(1);
+    wait_until("summaries have filled the terminal", || {
+        run.signal(Signal::SIGQUIT);
+        !is_ready(look.as_fd(), Interest::Write, Nanos::ZERO)
+    });
+    let before = web.total();
+    wait_until("it probes on", || web.total() > before + 20);
+    let ended = run.end();
+    assert_eq!((ended.outcome(), ended.stderr.as_str()), ("exit 0".to_string(), ""));
+    // The probe that was in flight at the end may have been accepted.
+    let counted = total(&place.rows(), "web");
+    assert!((web.total() as u64).abs_diff(counted) <= 1, "{counted} of {}", web.total());
 }
 
 #[test]

@@ -189,8 +189,10 @@ impl Life {
                 let elapsed = (now + after).since(started);
                 Some((now + after, self.outcome(Some(elapsed))))
             }
+            // Whether this is anybody's fault depends on the reason, and at the limit on who is first.
+            ConnectFate::Fails { .. } if self.short && self.is_last() => None,
             ConnectFate::Fails { after, .. } if in_time(after) => {
-                (self.is_last() && !self.short).then(|| (now + after, self.outcome(None)))
+                self.is_last().then(|| (now + after, self.outcome(None)))
             }
             ConnectFate::Accepted { .. } | ConnectFate::Fails { .. } | ConnectFate::Hangs => timed_out,
             ConnectFate::FallsShort { .. } => None,
