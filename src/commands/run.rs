@@ -29,7 +29,7 @@ pub fn run(cli: Cli, mut console: Console) -> ExitCode {
 fn greet(console: &mut Console, config: &Config, source: Source) {
     let mut words = String::from("Starting TCP Connection Monitor...\n");
     if source == Source::Defaults {
-        words.push_str("No targets given: the embedded default list is used, a few public resolvers\n");
+        words.push_str("No targets given: watching the embedded default list of public anycast resolvers\n");
     }
     words.push_str("Monitoring hosts: ");
     for (i, target) in config.targets.iter().enumerate() {
