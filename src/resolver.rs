@@ -253,3 +253,116 @@ fn serve(socket: &OwnedFd) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Nanos;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// Reaping is for the whole process: one test has children at a time.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    /// A pool with its poll set, at moments that the test gives.
+    struct Pool {
+        resolver: Resolver,
+        polls: PollSet,
+        _turn: MutexGuard<'static, ()>,
+    }
+
+    impl Pool {
+        fn new() -> Self {
+            let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+            let polls = PollSet::new(limits::HELPERS, 0);
+            Self { resolver: Resolver::new(Places { first: 0 }), polls, _turn: turn }
+        }
+
+        fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {
+            let host = Text::format(format_args!("localhost"));
+            self.resolver.ask(now, &mut self.polls, ProbeId::new(slot, 0), host, Family::Any)
+        }
+
+        /// Waits until a helper has something to say, and hears all of those that have.
+        fn hear(&mut self, now: Instant) -> Vec<Heard> {
+            assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper says something");
+            let ready: Vec<_> = (0..limits::HELPERS).filter(|index| self.polls.ready(*index).any()).collect();
+            ready.into_iter().map(|index| self.resolver.hear(now, &mut self.polls, index)).collect()
+        }
+
+        fn size(&self) -> usize {
+            self.resolver.helpers.iter().flatten().count()
+        }
+
+        /// Kills the helpers that there are.
+        fn kill(&mut self) {
+            for helper in self.resolver.helpers.iter().flatten() {
+                process::end(helper.child);
+            }
+        }
+    }
+
+    impl Drop for Pool {
+        fn drop(&mut self) {
+            self.resolver.end(&mut self.polls);
+        }
+    }
+
+    fn second(n: u64) -> Instant {
+        Instant::from_nanos(0) + Nanos::from_secs(n)
+    }
+
+    #[test]
+    fn the_pool_grows_while_all_are_busy_and_shrinks_to_one_when_idle() {
+        let mut pool = Pool::new();
+        pool.resolver.warm_up(second(1), &mut pool.polls).unwrap();
+        assert_eq!(pool.size(), 1);
+        let forked: Vec<_> = (0..3).map(|slot| pool.ask(second(1), slot).unwrap()).collect();
+        assert_eq!((forked, pool.size()), (vec![false, true, true], 3));
+        let mut replies = 0;
+        while replies < 3 {
+            replies += pool.hear(second(2)).iter().filter(|heard| matches!(heard, Heard::Reply(..))).count();
+        }
+        assert!(!pool.ask(second(3), 0).unwrap(), "an idle one is there");
+        while !matches!(pool.hear(second(4))[..], [Heard::Reply(..)]) {}
+
+        let idle = second(2) + limits::HELPER_IDLE;
+        assert_eq!(pool.resolver.next_deadline(), idle);
+        pool.resolver.shrink(idle.before(Nanos::new(1)), &mut pool.polls);
+        assert_eq!(pool.size(), 3, "just before its time none goes");
+        pool.resolver.shrink(idle, &mut pool.polls);
+        assert_eq!(pool.size(), 1, "the two that were idle for so long go");
+        pool.resolver.shrink(second(1000), &mut pool.polls);
+        assert_eq!((pool.size(), pool.resolver.next_deadline()), (1, Instant::NEVER), "the last one stays");
+    }
+
+    #[test]
+    fn helpers_that_die_at_once_are_no_fork_storm() {
+        let mut pool = Pool::new();
+        for death in 1..=limits::DEATHS_IN_A_ROW {
+            pool.resolver.warm_up(second(5), &mut pool.polls).unwrap();
+            pool.kill();
+            // It may be seen to be dead already, or only when its answer is waited for.
+            assert_eq!(pool.ask(second(5), 7), Ok(false), "death {death}");
+            assert!(matches!(pool.hear(second(5))[..], [Heard::Lost(probe)] if probe == ProbeId::new(7, 0)));
+            pool.resolver.reap();
+        }
+        assert_eq!(pool.ask(second(5), 7), Err(Shortage::Processes), "forking pauses");
+        assert_eq!(pool.ask(second(6), 7), Ok(true), "and goes on after that");
+        while !matches!(pool.hear(second(6))[..], [Heard::Reply(..)]) {}
+        pool.kill();
+        assert!(matches!(pool.hear(second(6))[..], [Heard::Nothing]), "an idle one is missed by nobody");
+        assert_eq!(pool.ask(second(6), 7), Ok(true), "one that has answered is no storm");
+    }
+
+    #[test]
+    fn as_many_helpers_as_fit_are_forked_and_one_more_is_refused() {
+        let mut pool = Pool::new();
+        for slot in 0..limits::HELPERS as u16 {
+            assert_eq!(pool.ask(second(1), slot), Ok(true));
+        }
+        assert_eq!(pool.ask(second(1), 99), Err(Shortage::Helpers));
+        pool.resolver.drop_lookup(&mut pool.polls, ProbeId::new(5, 0));
+        assert_eq!(pool.size(), limits::HELPERS - 1, "a lookup that nobody waits for ends its helper");
+        assert_eq!(pool.ask(second(1), 99), Ok(true));
+    }
+}
