@@ -432,14 +432,12 @@ impl EventLoop {
             while let Some(action) = self.monitor.poll(Instant::from_nanos(0)) {
                 self.carry_out(action);
             }
+            if self.log_failing {
+                return self.refuse_reload(path);
+            }
         }
         let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
-            return self.console.say(
-                "configuration",
-                format_args!(
-                    "{path} cannot be taken in until the log can be written, the configuration in force stays"
-                ),
-            );
+            return self.refuse_reload(path);
         };
         if let Some(log) = &mut self.log {
             // Trouble with another directory is another trouble.
@@ -449,8 +447,9 @@ impl EventLoop {
         self.console.say(
             "configuration",
             format_args!(
-                "{path} re-read, {} kept, {} new, {} gone{}",
+                "{path} re-read, {} kept ({} with other options), {} new, {} gone{}",
                 Count(changes.kept as u64, "target"),
+                changes.changed,
                 changes.added,
                 changes.removed,
                 differences(&before, &self.next.settings)
@@ -459,6 +458,15 @@ impl EventLoop {
         self.allow_descriptors();
         self.prepare_log();
         self.warm_up();
+    }
+
+    /// Counts that the log must have first would stand under wrong headings, or there is no room
+    /// beside them.
+    fn refuse_reload(&mut self, path: &str) {
+        self.console.say(
+            "configuration",
+            format_args!("{path} cannot be taken in until the log can be written, the configuration in force stays"),
+        );
     }
 
     /// Makes room for as many descriptors as the configuration can need, or says that there is

@@ -101,6 +101,8 @@ pub struct Span {
 pub struct Changes {
     /// Targets that stay, with their counts.
     pub kept: usize,
+    /// Targets among those that have other options of their own now.
+    pub changed: usize,
     /// Targets that are new.
     pub added: usize,
     /// Targets that are gone; what they counted goes into the next report.
@@ -313,6 +315,7 @@ impl Monitor {
             self.timers.clear(WATCH_TIMERS + index);
         }
         let count = config.targets.len() as u64;
+        let changed = self.watches.differing(&config.targets);
         for (i, target) in config.targets.iter().enumerate() {
             let interval = self.settings.interval_of(target);
             let offset = if self.settings.spread { interval.step(i as u64, count) } else { Nanos::ZERO };
@@ -322,7 +325,7 @@ impl Monitor {
         }
         self.pacemaker = self.watches.fastest();
         self.watches.free_retired();
-        Some(Changes { kept, added: config.targets.len() - kept, removed: before - kept })
+        Some(Changes { kept, changed, added: config.targets.len() - kept, removed: before - kept })
     }
 
     /// The settings in force.

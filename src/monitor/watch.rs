@@ -136,6 +136,12 @@ impl Watches {
         })
     }
 
+    /// How many of the planned watches get other options.
+    pub(super) fn differing(&self, targets: &[Target]) -> usize {
+        let planned = self.plan.iter().zip(targets).filter_map(|(index, target)| Some((&self[(*index)?], target)));
+        planned.filter(|(watch, target)| watch.is_live() && watch.target != **target).count()
+    }
+
     /// Third step, for each target in order: lets the planned watch go on, or puts a new one where
     /// there is room. A watch keeps its grid unless the interval is another or `anew` is asked for.
     pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, anew: bool) -> u16 {

@@ -274,7 +274,7 @@ fn the_reason_that_says_most_is_kept_and_of_equals_the_first() {
     let mut stage = Stage::open("interval 1m\ntarget web host.example 1", |world| {
         world.lookups(1, &[answers(0.0, 3)]);
         let reasons = [
-            [Reason::NetworkUnreachable, Reason::HostUnreachable, Reason::NetworkUnreachable],
+            [Reason::NetworkUnreachable, Reason::HostUnreachable, Reason::HostUnreachable],
             [Reason::HostUnreachable, Reason::Refused, Reason::Reset],
             [Reason::Reset, Reason::HostUnreachable, Reason::Refused],
         ];

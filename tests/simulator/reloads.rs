@@ -12,7 +12,7 @@ const WEB: &str = "interval 1m\ntarget web 192.0.2.1 1";
 fn a_removed_target_is_reported_once_more() {
     let mut stage = Stage::open(TWO, |_| {});
     stage.pass(119.0);
-    assert_eq!(stage.reload(WEB), Some(Changes { kept: 1, added: 0, removed: 1 }));
+    assert_eq!(stage.reload(WEB), Some(Changes { kept: 1, changed: 0, added: 0, removed: 1 }));
     let reports: Vec<String> = stage.until(899.0).into_iter().filter(|line| line.contains("report")).collect();
     assert_eq!(reports, ["300s report 14:35:00, web: 5 fast, db: 2 fast", "600s report 14:40:00, web: 5 fast"]);
 }
@@ -44,7 +44,7 @@ fn a_removed_target_with_a_probe_in_flight_is_reported_when_that_has_ended() {
 fn a_target_that_stays_keeps_its_counts_and_its_grid() {
     let mut stage = Stage::open(WEB, |_| {});
     stage.pass(100.0);
-    assert_eq!(stage.reload(TWO), Some(Changes { kept: 1, added: 1, removed: 0 }));
+    assert_eq!(stage.reload(TWO), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
     stage.hear(160.0, &["0s connect web", "60s connect web", "100s connect db", "120s connect web", "160s connect db"]);
     assert_eq!((stage.counted("web").as_str(), stage.counted("db").as_str()), ("3 fast", "1 fast"));
 }
@@ -55,7 +55,7 @@ fn a_target_that_comes_back_before_its_last_report_goes_on_with_its_counts() {
     stage.pass(100.0);
     stage.reload(WEB);
     stage.pass(150.0);
-    assert_eq!(stage.reload(TWO), Some(Changes { kept: 1, added: 1, removed: 0 }));
+    assert_eq!(stage.reload(TWO), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
     let heard = stage.until(300.0);
     assert_eq!(heard.last().map(String::as_str), Some("300s connect web"), "{heard:?}");
     assert!(heard.contains(&"300s report 14:35:00, web: 5 fast, db: 5 fast".into()), "{heard:?}");
@@ -70,13 +70,20 @@ fn another_interval_starts_another_grid() {
 }
 
 #[test]
+fn a_target_that_gets_other_options_of_its_own_is_one_that_stays() {
+    let mut stage = Stage::open(TWO, |_| {});
+    let changes = stage.reload("interval 1m\ntarget web 192.0.2.1 1 interval 7s\ntarget db 192.0.2.2 2");
+    assert_eq!(changes, Some(Changes { kept: 2, changed: 1, added: 0, removed: 0 }));
+}
+
+#[test]
 fn a_service_that_is_listed_twice_has_two_rows() {
     let twice = "interval 1m\ntarget web 192.0.2.1 1\ntarget web 192.0.2.1 1";
     let mut stage = Stage::open(twice, |_| {});
     stage.until(299.0);
     stage.hear(300.0, &["300s report 14:35:00, web: 5 fast, web: 5 fast", "300s connect web", "300s connect web"]);
-    assert_eq!(stage.reload(WEB), Some(Changes { kept: 1, added: 0, removed: 1 }));
-    assert_eq!(stage.reload(twice), Some(Changes { kept: 1, added: 1, removed: 0 }));
+    assert_eq!(stage.reload(WEB), Some(Changes { kept: 1, changed: 0, added: 0, removed: 1 }));
+    assert_eq!(stage.reload(twice), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
 }
 
 #[test]
