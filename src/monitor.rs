@@ -9,8 +9,8 @@
 //!
 //! - [`Action::Lookup`] and [`Action::Connect`] are answered exactly once unless the monitor
 //!   drops them. With its final answer the driver has released the socket or the helper.
-//! - [`Action::ReadClock`] is answered by [`Event::Clock`] at once, [`Action::Report`] by
-//!   [`Event::Reported`].
+//! - [`Action::ReadClock`] is answered by [`Event::Clock`], [`Action::Report`] by
+//!   [`Event::Reported`], both at once and with no other event between.
 //!
 //! What the monitor promises: after a drain the next deadline lies ahead; a drain ends; an early
 //! or repeated call changes nothing; every probe that starts ends in exactly one outcome, or is
@@ -304,6 +304,7 @@ impl Monitor {
     /// grid, those that are gone are kept until their counts are in the log. `None` and no change
     /// where too many of those still wait for that.
     pub fn adopt(&mut self, config: &Config, now: Instant, wall: WallTime) -> Option<Changes> {
+        self.watches.free_retired();
         let kept = self.watches.plan(&config.targets)?;
         if self.settings.report != config.settings.report {
             self.boundaries.change(config.settings.report, now, wall);
