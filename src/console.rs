@@ -6,6 +6,7 @@ use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::limits;
+use crate::sys::Errno;
 use crate::sys::file::{self, Stream};
 use crate::sys::poll::{Interest, is_ready};
 use crate::text::Text;
@@ -137,8 +138,9 @@ impl Output {
             }
             match file::write(fd, &bytes[..bytes.len().min(self.piece)]) {
                 Ok(length) => bytes = &bytes[length..],
-                Err(crate::sys::Errno::EAGAIN) => return false,
-                Err(_) => self.stream = Stream::Closed,
+                Err(Errno::EPIPE) => self.stream = Stream::Closed,
+                // A full disk or a stopped terminal may be over by the next time.
+                Err(_) => return false,
             }
         }
         true
