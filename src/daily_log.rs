@@ -249,11 +249,23 @@ mod tests {
         append(&mut place.log(5), -300).unwrap();
         append(&mut place.log(5), -200).unwrap();
         append(&mut place.log(3), -100).unwrap();
-        let all = place.lines("20251009");
-        assert_eq!(
-            all,
-            ["Timestamp", "2025-10-09 23:50:00", "2025-10-09 23:51:40", "Timestamp", "2025-10-09 23:53:20"]
-        );
+        append(&mut place.log(3), -90).unwrap();
+        append(&mut place.log(5), -80).unwrap();
+        append(&mut place.log(3), -70).unwrap();
+        let headers: Vec<_> = place.lines("20251009").iter().map(|line| line == "Timestamp").collect();
+        assert_eq!(headers, [true, false, false, true, false, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn the_last_header_is_found_wherever_it_lies_in_a_long_file() {
+        let place = Place::new("long");
+        for run in 0..40 {
+            append(&mut place.log(3), run * 10 - 400).unwrap();
+            append(&mut place.log(5), run * 10 - 395).unwrap();
+            append(&mut place.log(5), run * 10 - 394).unwrap();
+        }
+        let headers = place.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
+        assert_eq!(headers, 80, "one for each change of the thresholds");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::message::{Answer, Reply};
 use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::ProbeId;
-use crate::resolver::{Heard, Places, Resolver};
+use crate::resolver::{Heard, Resolver};
 use crate::sys::clock::{self, ClockWatch};
 use crate::sys::poll::{Interest, PollSet};
 use crate::sys::signal::{self, Signals, Wish};
@@ -99,7 +99,7 @@ impl EventLoop {
             monitor: Monitor::new(&config, span, clock::monotonic(), started),
             config_file,
             next: config,
-            resolver: Resolver::new(Places { first: HELPERS }),
+            resolver: Resolver::new(HELPERS),
             log_failing: false,
             link_failing: false,
             poll_failing: false,
@@ -153,11 +153,10 @@ impl EventLoop {
         &mut self.console
     }
 
-    /// Prints the table of the whole run.
+    /// Prints the table of the whole run, in the log's form.
     pub fn print_summary(&mut self, patience: Nanos) {
+        let Some(form) = self.log.as_ref().map(|log| *log.form()) else { return };
         let stamp = clock::wall();
-        let longest = self.monitor.live().map(|watch| watch.target.service.as_str().chars().count()).max();
-        let form = Form::new(self.monitor.settings().thresholds, longest.unwrap_or(0));
         self.summary.clear();
         // Writing to a String does not fail, and there is memory for the longest summary.
         let _ = write!(self.summary, "\nSince {}:\n{}", self.started, form.header());
@@ -381,7 +380,10 @@ impl EventLoop {
         if let Err(error) = log.append(stamp, self.monitor.rows()) {
             if self.monitor.is_ending() {
                 let lost = self.monitor.rows().map(|(_, columns)| columns.total).sum();
-                self.console.say("log", format_args!("{path} {error}, {} not in it are lost", Count(lost, "probe")));
+                self.console.say(
+                    "log",
+                    format_args!("{path} {error}, the run ends without its last report of {}", Count(lost, "probe")),
+                );
             } else if !core::mem::replace(&mut self.log_failing, true) {
                 self.console.say(
                     "log",

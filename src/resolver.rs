@@ -17,13 +17,6 @@ use crate::target::Family;
 use crate::text::Text;
 use crate::time::Instant;
 
-/// Where the helpers stand in the loop's poll set, and how many places they have there.
-#[derive(Clone, Copy, Debug)]
-pub struct Places {
-    /// The first place.
-    pub first: usize,
-}
-
 /// What a helper that was readable had to say.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a box would need the heap, and it lives for one call")]
@@ -58,7 +51,8 @@ enum Work {
 #[derive(Debug)]
 pub struct Resolver {
     helpers: [Option<Helper>; limits::HELPERS],
-    places: Places,
+    /// The first of [`limits::HELPERS`] places in the loop's poll set.
+    first_place: usize,
     /// Numbers the requests, so that a reply is known to belong to the last one.
     token: u32,
     /// Helpers that died at once since the last reply.
@@ -68,11 +62,11 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// An empty pool.
-    pub fn new(places: Places) -> Self {
+    /// An empty pool whose helpers stand in the poll set from `first_place` on.
+    pub fn new(first_place: usize) -> Self {
         Self {
             helpers: [const { None }; limits::HELPERS],
-            places,
+            first_place,
             token: 0,
             deaths: 0,
             fork_from: Instant::from_nanos(0),
@@ -212,7 +206,7 @@ impl Resolver {
             Errno::ENOMEM | Errno::ENOBUFS => Shortage::Memory,
             _ => Shortage::Processes,
         })?;
-        polls.place(self.places.first + free, Some(socket.as_fd()));
+        polls.place(self.first_place + free, Some(socket.as_fd()));
         let work = Work::Idle { since: now };
         self.helpers[free] = Some(Helper { child, reaped: false, socket, work, forked: now, proven: false });
         Ok(free)
@@ -220,7 +214,7 @@ impl Resolver {
 
     /// The one way out of the pool.
     fn remove(&mut self, index: usize, polls: &mut PollSet) {
-        polls.place(self.places.first + index, None);
+        polls.place(self.first_place + index, None);
         if let Some(helper) = self.helpers[index].take()
             && !helper.reaped
         {
@@ -274,7 +268,7 @@ mod tests {
         fn new() -> Self {
             let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
             let polls = PollSet::new(limits::HELPERS, 0);
-            Self { resolver: Resolver::new(Places { first: 0 }), polls, _turn: turn }
+            Self { resolver: Resolver::new(0), polls, _turn: turn }
         }
 
         fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {

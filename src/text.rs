@@ -4,8 +4,7 @@ use core::fmt;
 
 /// At most `N` bytes of UTF-8.
 ///
-/// Writing to it never fails: what does not fit is cut at a character's edge, and
-/// [`Text::was_cut`] says so from then on.
+/// Writing to it never fails: what does not fit is cut at a character's edge.
 #[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
     length: u16,
@@ -56,11 +55,6 @@ impl<const N: usize> Text<N> {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.length == 0
-    }
-
-    /// Whether something did not fit.
-    pub fn was_cut(&self) -> bool {
-        self.cut
     }
 
     /// Forgets the content.
@@ -125,13 +119,13 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_cut_at_a_whole_character() {
         let text = Text::<4>::format(format_args!("{}{}", "ab", "äö"));
-        assert_eq!((text.as_str(), text.was_cut()), ("abä", true));
+        assert_eq!((text.as_str(), text.cut), ("abä", true));
     }
 
     #[test]
     fn a_cleared_text_is_new() {
         let mut text = Text::<2>::format(format_args!("abc"));
         text.clear();
-        assert_eq!((text.as_str(), text.was_cut(), text.is_empty()), ("", false, true));
+        assert_eq!((text.as_str(), text.cut, text.is_empty()), ("", false, true));
     }
 }

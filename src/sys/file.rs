@@ -73,7 +73,11 @@ pub fn make_directories(path: &str) -> Result<(), Errno> {
             Err(errno) => return Err(refused.unwrap_or(errno)),
         }
     }
-    Ok(())
+    // What was refused and is not there will not be.
+    match refused {
+        Some(errno) if access(path, AccessFlags::F_OK).is_err() => Err(errno),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether files can be made in this directory.

@@ -109,6 +109,23 @@ fn a_terminal_that_nobody_reads_holds_nothing_up() {
 }
 
 #[test]
+fn a_signal_that_was_ignored_at_the_start_stays_so() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let mut shell = Command::new("sh");
+    let line = format!("trap '' HUP; exec {} -q --interval 50ms web={}", env!("CARGO_BIN_EXE_tcpmon"), web.address);
+    shell.arg("-c").arg(line);
+    let run = place.spawn(shell, Stdio::piped());
+    web.wait_for_a_round(1);
+    run.signal(Signal::SIGHUP);
+    let before = web.total();
+    wait_until("it probes on", || web.total() > before + 10);
+    let ended = run.end();
+    // Heeded, it would say that there is no file to re-read.
+    assert_eq!((ended.outcome(), ended.stderr.as_str()), ("exit 0".to_string(), ""));
+}
+
+#[test]
 fn standard_output_is_left_as_it_was_found() {
     let web = Accepting::new();
     let place = Place::new();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -190,6 +191,23 @@ fn a_directory_that_is_removed_is_made_again_or_waited_for() {
     let counted = total(&rows_in(&removed), "web") + total(&rows_in(&directory), "web");
     assert_eq!(counted, web.total() as u64);
     assert_eq!(rows_in(&directory)[0].service, "web");
+}
+
+#[test]
+fn a_log_at_its_size_limit_does_not_end_the_run() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let targets: String = (0..40).map(|i| format!(" web{i}={}", web.address)).collect();
+    assert_eq!(place.run(&format!("-q -n 1{targets}")).outcome(), "exit 0");
+    let size = fs::metadata(place.logs().pop().expect("a log")).expect("it is there").len();
+    assert!(size > 1024, "beyond the limit below, in whatever unit: {size}");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -f 1; exec {} -q -n 1 web={}", env!("CARGO_BIN_EXE_tcpmon"), web.address));
+    let ended = place.spawn(shell, Stdio::piped()).wait();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let said = "cannot be written (File too large), the run ends without its last report of 1 probe\n";
+    assert!(ended.stderr.ends_with(said) && ended.stderr.lines().count() == 1, "{}", ended.stderr);
+    assert_eq!(fs::metadata(place.logs().pop().expect("a log")).expect("it is there").len(), size);
 }
 
 #[test]

@@ -14,11 +14,18 @@ use crate::dns::{Answer, Server};
 use crate::kernel::{self, Process, children, helpers};
 use crate::listener::Accepting;
 use crate::namespace;
-use crate::running::Place;
+use crate::running::{Place, Running};
 
 fn kill(helper: &Process) {
     // Only the monitor reaps it: until it does, the pid is nobody else's.
     let _ = signal::kill(helper.pid, Signal::SIGKILL);
+}
+
+/// Kills the monitor, and sees its helpers go.
+fn kill_and_miss(run: Running, orphans: &[Process]) {
+    run.signal(Signal::SIGKILL);
+    assert_eq!(run.wait().outcome(), "signal 9");
+    wait_until("the helpers are gone too", || !orphans.iter().any(Process::runs));
 }
 
 fn has_zombies(monitor: Pid) -> bool {
@@ -203,9 +210,7 @@ fn no_helper_outlives_a_monitor_that_was_killed_while_lookups_hang() {
         wait_until("all names are asked for", || names.iter().all(|name| dns.asked_inet(&format!("{name}.test")) >= 1));
         let orphans = helpers(run.pid());
         assert!(orphans.len() >= 4, "{orphans:?}");
-        run.signal(Signal::SIGKILL);
-        assert_eq!(run.wait().outcome(), "signal 9");
-        wait_until("the helpers are gone too", || !orphans.iter().any(Process::runs));
+        kill_and_miss(run, &orphans);
     });
 }
 
@@ -220,9 +225,7 @@ fn an_idle_helper_ends_with_a_monitor_that_was_killed() {
         wait_until("the first probe is made", || web.accepted().len() == 1);
         let orphans = helpers(run.pid());
         assert_eq!(orphans.len(), 1, "{orphans:?}");
-        run.signal(Signal::SIGKILL);
-        assert_eq!(run.wait().outcome(), "signal 9");
-        wait_until("the helper is gone too", || !orphans.iter().any(Process::runs));
+        kill_and_miss(run, &orphans);
     });
 }
 
