@@ -86,7 +86,11 @@ impl Cli {
             }
             let (option, joined) = match argument.split_once('=') {
                 Some((option, value)) if option.starts_with("--") => (option, Some(value)),
-                _ => (argument, None),
+                // A value may stand right behind its letter: -n5, -cFILE.
+                _ => match argument.split_at_checked(2) {
+                    Some((option @ ("-n" | "-c"), value)) if !value.is_empty() => (option, Some(value)),
+                    _ => (argument, None),
+                },
             };
             if let Err(mistake) = cli.take(option, joined, &mut arguments) {
                 mistakes.push(mistake);
@@ -175,6 +179,7 @@ mod tests {
                 targets: vec!["web=h:1", "db=[::1]:2"],
             })
         );
+        assert_eq!(parse("-n5 -cfile").map(|cli| (cli.rounds, cli.file)), Ok((Some(5), Some("file"))));
         assert_eq!(parse(""), Ok(Cli::default()));
         assert_eq!(parse("web=h:1 once").map(|cli| cli.targets), Ok(vec!["web=h:1", "once"]));
         assert_eq!(parse("-h").map(|cli| cli.command), Ok(Command::Help));
