@@ -11,6 +11,9 @@ Times name lookups and TCP connects to every target, every 2 seconds, and append
 
 commands:
   run       watch the targets until told to end (what is done without a command)
+  start     the same in the background, for cron and at boot; nothing is done if it runs already
+  stop      end what runs in the background, and wait for its last report
+  status    show how the targets do and what was counted; also of a run that was killed
   once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
   check     read the configuration and report every mistake; exit status 0 or 2
   sample    print a configuration to start from
@@ -21,11 +24,14 @@ options:
   -n, --rounds ROUNDS   end after so many ticks of each target
       --for DURATION    end after so long
   -q, --quiet           nothing on standard output
+  -w, --watch           for status: show it again and again
+  -j, --json            for status: for programs, a line of JSON
   -h, --help            this text
   -V, --version         the version
 and, with the same words as in a configuration, whose settings they replace:
       --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
-      --log-dir DIRECTORY   --spread on|off      --close fin|rst   --helpers COUNT
+      --log-dir DIRECTORY   --ledger FILE        --helpers COUNT
+      --spread on|off       --close fin|rst
 
 An IPv6 address is written in brackets: db=[2001:db8::5]:5432
 signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report now   QUIT: summary
@@ -37,6 +43,12 @@ pub enum Command {
     /// Watch.
     #[default]
     Run,
+    /// Watch in the background.
+    Start,
+    /// End what runs.
+    Stop,
+    /// Show what the ledger has.
+    Status,
     /// Probe each target one time.
     Once,
     /// Check the configuration.
@@ -58,6 +70,10 @@ pub struct Cli {
     pub file: Option<&'static str>,
     /// `-q`
     pub quiet: bool,
+    /// `-w`
+    pub watch: bool,
+    /// `-j`
+    pub json: bool,
     /// `-n`
     pub rounds: Option<u32>,
     /// `--for`
@@ -113,8 +129,13 @@ impl Cli {
             self.command = command;
             return Ok(());
         }
-        if let "-q" | "--quiet" = option {
-            self.quiet = true;
+        if let Some(flag) = match option {
+            "-q" | "--quiet" => Some(&mut self.quiet),
+            "-w" | "--watch" => Some(&mut self.watch),
+            "-j" | "--json" => Some(&mut self.json),
+            _ => None,
+        } {
+            *flag = true;
             return Ok(());
         }
         let directive = Directive::ALL.into_iter().find(|d| option.strip_prefix("--") == Some(d.option()));
@@ -147,6 +168,9 @@ impl Cli {
 fn command(word: &str) -> Option<Command> {
     match word {
         "run" => Some(Command::Run),
+        "start" => Some(Command::Start),
+        "stop" => Some(Command::Stop),
+        "status" => Some(Command::Status),
         "once" => Some(Command::Once),
         "check" => Some(Command::Check),
         "sample" => Some(Command::Sample),
@@ -173,6 +197,8 @@ mod tests {
                 command: Command::Once,
                 file: Some("f"),
                 quiet: true,
+                watch: false,
+                json: false,
                 rounds: Some(3),
                 duration: Some(Nanos::from_secs(3600)),
                 settings: vec![(Directive::Interval, "1s"), (Directive::LogDir, "/tmp")],
@@ -207,9 +233,23 @@ mod tests {
         for directive in Directive::ALL {
             assert!(USAGE.contains(&format!("--{} ", directive.option())), "{directive:?}");
         }
-        for word in
-            ["run", "once", "check", "sample", "--config", "--rounds", "--for", "--quiet", "--help", "--version"]
-        {
+        for word in [
+            "run",
+            "start",
+            "stop",
+            "status",
+            "once",
+            "check",
+            "sample",
+            "--config",
+            "--rounds",
+            "--for",
+            "--quiet",
+            "--watch",
+            "--json",
+            "--help",
+            "--version",
+        ] {
             assert!(USAGE.contains(&format!("  {word} ")) || USAGE.contains(&format!(" {word} ")), "{word}");
         }
     }

@@ -7,6 +7,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::limits;
+use crate::path::{self, Path};
 use crate::tally::Thresholds;
 use crate::target::{Family, Target};
 use crate::text::Text;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub report: Nanos,
     /// The daily log's directory.
     pub log_dir: Text<{ limits::DIRECTORY }>,
+    /// The ledger's file; one without a slash is in the log's directory.
+    pub ledger: Text<{ limits::DIRECTORY }>,
     /// Whether the targets' ticks are spread over the interval.
     pub spread: bool,
     /// How connections are closed.
@@ -52,6 +55,7 @@ impl Default for Settings {
             thresholds: Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) },
             report: Nanos::from_secs(300),
             log_dir: Text::format(format_args!(".")),
+            ledger: Text::format(format_args!("tcpmon.ledger")),
             spread: false,
             close: Close::Fin,
             helpers: limits::HELPERS as u8,
@@ -65,14 +69,23 @@ impl Settings {
         target.interval.unwrap_or(self.interval)
     }
 
+    /// The ledger's file.
+    pub fn ledger_path(&self) -> Path {
+        match self.ledger.as_str() {
+            ledger if ledger.contains('/') => Text::format(format_args!("{ledger}")),
+            ledger => path::within(self.log_dir.as_str(), ledger),
+        }
+    }
+
     /// A setting as a configuration has it.
-    pub fn value(&self, directive: Directive) -> Text<{ limits::DIRECTORY }> {
+    pub fn value(&self, directive: Directive) -> Path {
         match directive {
             Directive::Interval => Text::format(format_args!("{}", self.interval)),
             Directive::Timeout => Text::format(format_args!("{}", self.thresholds.timeout)),
             Directive::Slow => Text::format(format_args!("{}", self.thresholds.slow)),
             Directive::Report => Text::format(format_args!("{}", self.report)),
-            Directive::LogDir => self.log_dir,
+            Directive::LogDir => Text::format(format_args!("{}", self.log_dir)),
+            Directive::Ledger => self.ledger_path(),
             Directive::Spread => Text::format(format_args!("{}", if self.spread { "on" } else { "off" })),
             Directive::Close => Text::format(format_args!("{}", if self.close == Close::Rst { "rst" } else { "fin" })),
             Directive::Helpers => Text::format(format_args!("{}", self.helpers)),
@@ -131,6 +144,8 @@ pub enum Directive {
     Report,
     /// `log_dir`
     LogDir,
+    /// `ledger`
+    Ledger,
     /// `spread`
     Spread,
     /// `close`
@@ -141,12 +156,13 @@ pub enum Directive {
 
 impl Directive {
     /// Every directive but `target`, in the order of the usage text.
-    pub const ALL: [Directive; 8] = [
+    pub const ALL: [Directive; 9] = [
         Directive::Interval,
         Directive::Timeout,
         Directive::Slow,
         Directive::Report,
         Directive::LogDir,
+        Directive::Ledger,
         Directive::Spread,
         Directive::Close,
         Directive::Helpers,
@@ -160,6 +176,7 @@ impl Directive {
             Directive::Slow => "slow",
             Directive::Report => "report",
             Directive::LogDir => "log_dir",
+            Directive::Ledger => "ledger",
             Directive::Spread => "spread",
             Directive::Close => "close",
             Directive::Helpers => "helpers",
@@ -174,6 +191,7 @@ impl Directive {
             | Directive::Timeout
             | Directive::Slow
             | Directive::Report
+            | Directive::Ledger
             | Directive::Spread
             | Directive::Close
             | Directive::Helpers => self.name(),
@@ -328,7 +346,7 @@ impl<'a> Reader<'a> {
             None => self.tell(
                 place,
                 format_args!(
-                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir spread close helpers target"
+                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir ledger spread close helpers target"
                 ),
             ),
         }
@@ -469,6 +487,7 @@ enum ValueError {
     OutOfRange(Nanos, Nanos),
     NotWhole,
     NoDirectory,
+    NoFile,
     NotOneOf(&'static str, &'static str),
     NoCount(usize),
 }
@@ -482,6 +501,12 @@ impl fmt::Display for ValueError {
             ValueError::NoDirectory => {
                 write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY)
             }
+            ValueError::NoFile => write!(
+                f,
+                "is no file, write a path of 1 to {} bytes, or a name of 1 to {} for one in log_dir",
+                limits::DIRECTORY,
+                limits::LEDGER_NAME
+            ),
             ValueError::NotOneOf(a, b) => write!(f, "is neither \"{a}\" nor \"{b}\", write one of them"),
             ValueError::NoCount(most) => write!(f, "is out of range, use 1 to {most}"),
         }
@@ -501,8 +526,13 @@ fn apply(settings: &mut Settings, directive: Directive, value: &str) -> Result<(
             settings.report = report;
         }
         Directive::LogDir => {
-            let path = Text::copy(value).filter(|path| !path.is_empty() && !value.contains(char::is_control));
-            settings.log_dir = path.ok_or(ValueError::NoDirectory)?;
+            settings.log_dir = path_of(value).ok_or(ValueError::NoDirectory)?;
+        }
+        Directive::Ledger => {
+            // Beside it there is room for its name with a suffix.
+            let fits = |path: &Text<_>| path.as_str().contains('/') || path.as_str().len() <= limits::LEDGER_NAME;
+            let path = path_of(value).filter(|path| fits(path) && !value.ends_with('/'));
+            settings.ledger = path.ok_or(ValueError::NoFile)?;
         }
         Directive::Spread => settings.spread = one_of(value, "on", "off")?,
         Directive::Close => settings.close = if one_of(value, "rst", "fin")? { Close::Rst } else { Close::Fin },
@@ -512,6 +542,10 @@ fn apply(settings: &mut Settings, directive: Directive, value: &str) -> Result<(
         }
     }
     Ok(())
+}
+
+fn path_of(value: &str) -> Option<Text<{ limits::DIRECTORY }>> {
+    Text::copy(value).filter(|path| !path.is_empty() && !value.contains(char::is_control))
 }
 
 fn bounded(value: &str, (least, most): (Nanos, Nanos)) -> Result<Nanos, ValueError> {

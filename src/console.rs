@@ -9,6 +9,7 @@ use crate::limits;
 use crate::sys::Errno;
 use crate::sys::file::{self, Stream};
 use crate::sys::poll::{Interest, is_ready};
+use crate::sys::system_log::SystemLog;
 use crate::text::Text;
 use crate::time::Nanos;
 
@@ -25,6 +26,8 @@ pub struct Console {
     open_line: bool,
     /// How long a line may wait for its reader.
     patience: Nanos,
+    /// Where messages go instead of to standard error.
+    system_log: Option<SystemLog>,
 }
 
 impl Console {
@@ -33,7 +36,14 @@ impl Console {
     pub fn new(quiet: bool) -> Self {
         let out = if quiet { Output::nothing() } else { Output::new(file::stdout()) };
         let dots = matches!(out.stream, Stream::Pipe | Stream::Terminal);
-        Self { out, error: Output::new(file::stderr()), dots, open_line: false, patience: limits::PATIENCE }
+        Self {
+            out,
+            error: Output::new(file::stderr()),
+            dots,
+            open_line: false,
+            patience: limits::PATIENCE,
+            system_log: None,
+        }
     }
 
     /// From here on without dots: what is printed is for programs, too.
@@ -42,9 +52,19 @@ impl Console {
         self
     }
 
+    /// The console of a process that has gone to the background: its messages go to the system log.
+    pub fn of_background() -> Self {
+        Self { system_log: Some(SystemLog::default()), ..Self::new(true) }
+    }
+
     /// From here on no line waits for its reader: it is lost, or its end is.
     pub fn never_wait(&mut self) {
         self.patience = Nanos::ZERO;
+    }
+
+    /// Whether a person reads standard output at a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.out.stream == Stream::Terminal
     }
 
     /// A dot for a round, where somebody may be watching.
@@ -58,7 +78,7 @@ impl Console {
     /// One line.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
-        self.out.line(&Text::<{ limits::MESSAGE }>::format(line), self.patience);
+        self.out.line(visible(&Text::format(line)), self.patience);
     }
 
     /// Lines with their newlines, of any length; waits for a slow reader so long and no longer.
@@ -76,7 +96,11 @@ impl Console {
     /// A line on standard error as it is.
     pub fn complain(&mut self, what: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
-        self.error.line(&Text::<{ limits::MESSAGE }>::format(what), self.patience);
+        let line = visible(&Text::<{ limits::MESSAGE }>::format(what));
+        match &mut self.system_log {
+            Some(system_log) => system_log.send(line.as_str()),
+            None => self.error.line(line, self.patience),
+        }
     }
 
     fn end_dots(&mut self, patience: Nanos) {
@@ -114,15 +138,10 @@ impl Output {
         Self { stream: Stream::Closed, fd: file::stdout(), own: None, piece: PIPE_BUF }
     }
 
-    /// One line, with what a terminal would take for a command made visible.
-    fn line(&mut self, line: &Text<{ limits::MESSAGE }>, patience: Nanos) {
-        let mut shown = Text::<{ limits::MESSAGE + 1 }>::new();
-        for c in line.as_str().chars() {
-            let mut bytes = [0; 4];
-            shown.push(if c.is_control() { "?" } else { c.encode_utf8(&mut bytes) });
-        }
-        shown.push("\n");
-        self.write(shown.as_str().as_bytes(), patience);
+    /// One line.
+    fn line(&mut self, mut line: Text<{ limits::MESSAGE + 1 }>, patience: Nanos) {
+        line.push("\n");
+        self.write(line.as_str().as_bytes(), patience);
     }
 
     /// Writes as much as the reader takes without waiting longer than `patience` for any piece;
@@ -145,4 +164,14 @@ impl Output {
         }
         true
     }
+}
+
+/// A line with what a terminal would take for a command made visible, and room for its newline.
+fn visible(line: &Text<{ limits::MESSAGE }>) -> Text<{ limits::MESSAGE + 1 }> {
+    let mut shown = Text::new();
+    for c in line.as_str().chars() {
+        let mut bytes = [0; 4];
+        shown.push(if c.is_control() { "?" } else { c.encode_utf8(&mut bytes) });
+    }
+    shown
 }

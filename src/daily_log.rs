@@ -1,18 +1,17 @@
 //! The daily log: which file a report belongs to, when it needs a header, one write a report, and
 //! the link to the latest file.
 
-use core::fmt::{self, Write};
+use core::fmt;
 use std::os::fd::OwnedFd;
 
+use crate::ledger::{Ledger, Phase};
 use crate::limits;
+use crate::path::{self, Path};
 use crate::sys::{Errno, file};
 use crate::table::Form;
 use crate::tally::Columns;
 use crate::text::Text;
 use crate::time::WallTime;
-
-/// A path of ours.
-pub type Path = Text<{ limits::PATH }>;
 
 /// Why a report is not in the log. Displayed as what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +42,8 @@ pub struct DailyLog {
     form: Form,
     /// The day, as in the file's name, whose file is known to have this form's header.
     headed: Text<8>,
-    /// The form has changed: a header is due.
-    header_due: bool,
+    /// Part of a report that could not be cut off: its file, where it begins and where it ends.
+    torn: Option<(Path, u64, u64)>,
     report: String,
 }
 
@@ -52,7 +51,7 @@ impl DailyLog {
     /// A log in this directory. Memory for the longest report is reserved here.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
         let report = String::with_capacity((limits::WATCHES + 1) * limits::ROW);
-        Self { directory, form, headed: Text::new(), header_due: false, report }
+        Self { directory, form, headed: Text::new(), torn: None, report }
     }
 
     /// Makes the directory if it is missing, and tells whether files can be made there.
@@ -63,10 +62,9 @@ impl DailyLog {
 
     /// Goes over to another directory and form.
     pub fn change(&mut self, directory: Text<{ limits::DIRECTORY }>, form: Form) {
-        if self.directory != directory {
+        if self.directory != directory || self.form != form {
             self.headed.clear();
         }
-        self.header_due |= self.form != form;
         self.directory = directory;
         self.form = form;
     }
@@ -86,22 +84,27 @@ impl DailyLog {
         self.beside(file_name(stamp).as_str())
     }
 
-    /// Appends one report: all rows, or none.
+    /// Appends one report: all rows, or none. The ledger takes note before the write and after it.
     pub fn append<'a>(
         &mut self,
         stamp: WallTime,
         rows: impl Iterator<Item = (&'a str, Columns)>,
+        ledger: &Ledger,
     ) -> Result<(), LogError> {
-        let (log, size) = self.open(stamp).map_err(LogError::Open)?;
+        let path = self.path(stamp);
+        let (log, mut size) = self.open(stamp).map_err(LogError::Open)?;
+        if let Some((file, offset, end)) = self.torn {
+            if file == path && end == size {
+                file::truncate(&log, offset).map_err(LogError::Write)?;
+                size = offset;
+            }
+            self.torn = None;
+        }
         let day = day(stamp);
+        let headed = size == 0 || (self.headed != day && !self.has_header(&log));
         self.report.clear();
-        // Writing to a String does not fail, and there is memory for the longest report.
-        if size == 0 || self.header_due || (self.headed != day && !self.has_header(&log)) {
-            let _ = write!(self.report, "{}", self.form.header());
-        }
-        for (service, columns) in rows {
-            let _ = write!(self.report, "{}", self.form.row(stamp, service, columns));
-        }
+        self.form.write(&mut self.report, headed, stamp, rows);
+        ledger.begin_report(&path, size, self.report.len(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());
         let written = match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
@@ -111,14 +114,25 @@ impl DailyLog {
             Err(errno) => Err(errno),
         };
         if let Err(errno) = written {
-            // A reader may have seen a part for a moment, but it is not reported twice. Where this
-            // fails too, there is nothing left to try.
-            let _ = file::truncate(&log, size);
+            // A reader may have seen a part for a moment, but it is not reported twice.
+            self.take_back(&log, path, size, ledger);
             return Err(LogError::Write(errno));
         }
+        ledger.set_phase(Phase::Written);
         self.headed = day;
-        self.header_due = false;
         Ok(())
+    }
+
+    /// Cuts off what a failed write has left behind `size`; where that fails too, it is tried
+    /// again before the next report and by the next run.
+    fn take_back(&mut self, log: &OwnedFd, path: Path, size: u64, ledger: &Ledger) {
+        let end = file::size(log).unwrap_or(size);
+        if end == size || file::truncate(log, size).is_ok() {
+            ledger.end_report();
+        } else {
+            self.torn = Some((path, size, end));
+            ledger.set_phase(Phase::Torn);
+        }
     }
 
     /// Lets `tcp_stats_latest.log` name the file of this moment. `EEXIST` where something that is
@@ -167,11 +181,7 @@ impl DailyLog {
     }
 
     fn beside(&self, name: &str) -> Path {
-        match self.directory.as_str() {
-            "." => Text::format(format_args!("{name}")),
-            directory if directory.ends_with('/') => Text::format(format_args!("{directory}{name}")),
-            directory => Text::format(format_args!("{directory}/{name}")),
-        }
+        path::within(self.directory.as_str(), name)
     }
 }
 
@@ -229,7 +239,7 @@ mod tests {
     }
 
     fn append(log: &mut DailyLog, seconds: i64) -> Result<(), LogError> {
-        log.append(stamp(seconds), [("web", Columns::default())].into_iter())
+        log.append(stamp(seconds), [("web", Columns::default())].into_iter(), &Ledger::absent())
     }
 
     #[test]

@@ -1,26 +1,33 @@
 //! The loop: owns the descriptors, waits, stamps the time, hands events to the monitor and
 //! carries out what it asks for. No policy.
 
-use core::fmt::Write;
-use std::os::fd::{AsFd, OwnedFd};
+mod connects;
+mod reload;
+mod reports;
 
-use crate::config::{Close, Config, Directive, Settings};
+use std::os::fd::AsFd;
+
+use connects::Connection;
+
+use crate::config::Config;
 use crate::config_file::ConfigFile;
 use crate::console::Console;
 use crate::daily_log::DailyLog;
+use crate::ledger::Ledger;
+use crate::ledger_file::LedgerFile;
 use crate::limits;
 use crate::message::{Answer, Reply};
 use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::ProbeId;
+use crate::recovery;
 use crate::resolver::{Heard, Resolver};
 use crate::sys::clock::{self, ClockWatch};
-use crate::sys::poll::{Interest, PollSet};
+use crate::sys::poll::PollSet;
 use crate::sys::signal::{self, Signals, Wish};
-use crate::sys::{Errno, file, net, process, reason, shortage};
+use crate::sys::{file, process};
 use crate::table::Form;
-use crate::tally::Shortage;
-use crate::target::{Address, Target};
-use crate::text::{Count, Text};
+use crate::target::Target;
+use crate::text::Count;
 use crate::time::{Instant, Nanos, WallTime};
 
 /// Places of the poll set: signals, the wall clock, the helpers, and then one for each connect.
@@ -35,16 +42,6 @@ const SUMMARY_PATIENCE: Nanos = Nanos::from_millis(20);
 /// How long the loop rests after poll itself has failed, which must not become a spin.
 const POLL_PAUSE: Nanos = Nanos::from_millis(10);
 
-/// A connect under way.
-#[derive(Debug)]
-struct Connection {
-    socket: OwnedFd,
-    probe: ProbeId,
-    started: Instant,
-    /// Its place behind [`CONNECTS`] in the poll set.
-    place: usize,
-}
-
 /// The loop and everything it owns.
 #[derive(Debug)]
 pub struct EventLoop {
@@ -55,6 +52,8 @@ pub struct EventLoop {
     resolver: Resolver,
     /// `None`: nothing is logged, as for a single check.
     log: Option<DailyLog>,
+    /// `None`: the counts are kept in this process alone.
+    ledger_file: Option<LedgerFile>,
     log_failing: bool,
     link_failing: bool,
     poll_failing: bool,
@@ -76,14 +75,15 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Everything that a run needs, with all its memory reserved; the ticks start now. A loop that
-    /// is not `logged` writes no reports.
+    /// Everything that a run needs, with all its memory reserved; what the last run left behind is
+    /// in order, and the ticks start now. A loop that is not `logged` writes no reports.
     pub fn new(
         config: Config,
         config_file: ConfigFile,
         span: Span,
         logged: bool,
-        console: Console,
+        mut ledger_file: Option<LedgerFile>,
+        mut console: Console,
         signals: Signals,
     ) -> Self {
         clock::read_zone();
@@ -94,9 +94,18 @@ impl EventLoop {
         // Without it, a clock that is set is noticed at the next boundary.
         let clock_watch = ClockWatch::new().ok();
         polls.place(CLOCK, clock_watch.as_ref().map(AsFd::as_fd));
+        console.never_wait();
+        let ledger = match &mut ledger_file {
+            Some(file) => file.load(&config.targets, started, &mut console),
+            None => Ledger::absent(),
+        };
+        let mut log = logged.then(|| DailyLog::new(config.settings.log_dir, form(&config)));
+        let recovered = log.as_mut().and_then(|log| recovery::recover(&ledger, log, &config, started, &mut console));
+        ledger.begin_run(process::own(), started);
         let mut event_loop = Self {
-            log: logged.then(|| DailyLog::new(config.settings.log_dir, form(&config))),
-            monitor: Monitor::new(&config, span, clock::monotonic(), started),
+            log,
+            monitor: Monitor::new(&config, span, ledger, clock::monotonic(), started),
+            ledger_file,
             config_file,
             next: config,
             resolver: Resolver::new(HELPERS),
@@ -115,9 +124,12 @@ impl EventLoop {
             finished: false,
             summary: String::with_capacity((limits::TARGETS + 2) * limits::ROW),
         };
-        event_loop.console.never_wait();
         event_loop.allow_descriptors();
-        event_loop.prepare_log();
+        match recovered {
+            Some(Ok(stamp)) => event_loop.tell_of_report(stamp),
+            Some(Err((stamp, error))) => event_loop.tell_of_trouble(stamp, error),
+            None => event_loop.prepare_log(),
+        }
         event_loop.warm_up();
         event_loop
     }
@@ -151,24 +163,6 @@ impl EventLoop {
     /// The console, for the last words.
     pub fn console(&mut self) -> &mut Console {
         &mut self.console
-    }
-
-    /// Prints the table of the whole run, in the log's form.
-    pub fn print_summary(&mut self, patience: Nanos) {
-        let Some(form) = self.log.as_ref().map(|log| *log.form()) else { return };
-        let stamp = clock::wall();
-        self.summary.clear();
-        // Writing to a String does not fail, and there is memory for the longest summary.
-        let _ = write!(self.summary, "\nSince {}:\n{}", self.started, form.header());
-        for watch in self.monitor.live() {
-            let columns = watch.tally.counted().columns();
-            let _ = write!(self.summary, "{}", form.row(stamp, watch.target.service.as_str(), columns));
-        }
-        let skipped = self.monitor.skipped();
-        if skipped > 0 {
-            let _ = writeln!(self.summary, "{} skipped for reasons of this box's own", Count(skipped, "tick"));
-        }
-        self.console.lines(&self.summary, patience);
     }
 
     /// Does everything that was due when poll was last asked: no deadline passes before the answer
@@ -275,85 +269,6 @@ impl EventLoop {
         }
     }
 
-    fn connect(&mut self, probe: ProbeId, watch: WatchId, address: Address) {
-        self.batch += 1;
-        let target = self.monitor.target(watch);
-        let port = target.port;
-        let prepared = prepare(target, address);
-        let started = clock::monotonic();
-        self.monitor.handle(started, Event::ConnectStarted(probe));
-        let (socket, address) = match prepared {
-            Ok(prepared) => prepared,
-            // What is missing to go the configured way out is ours, not the target's.
-            Err(Errno::EPERM | Errno::EACCES) => {
-                return self.monitor.handle(started, Event::FellShort(probe, Shortage::Rights));
-            }
-            Err(errno) => return self.fail_connect(started, probe, errno),
-        };
-        match net::start_connect(&socket, address, port) {
-            Ok(at_once) => {
-                let slot = usize::from(probe.slot);
-                if self.connections.len() <= slot {
-                    self.connections.resize_with(slot + 1, || None);
-                }
-                let place = self.polls.len();
-                self.polls.push(socket.as_fd(), Interest::Write);
-                self.owners.push(probe.slot);
-                self.connections[slot] = Some(Connection { socket, probe, started, place });
-                if at_once {
-                    self.end_connect(clock::monotonic(), probe.slot, true);
-                }
-            }
-            Err(errno) => self.fail_connect(clock::monotonic(), probe, errno),
-        }
-    }
-
-    /// A connect has ended, at `now` or before.
-    fn end_connect(&mut self, now: Instant, slot: u16, connected: bool) {
-        let Some(Connection { socket, probe, started, .. }) = self.forget(slot) else { return };
-        let result = if connected { Ok(()) } else { net::take_error(&socket) };
-        // A fast connect cannot have been faster by so much that it matters. For a slow one, and
-        // for one that was reset after its handshake, the kernel is asked when that handshake
-        // ended: it may be we who are late.
-        let late = now.since(started) >= self.monitor.settings().thresholds.slow;
-        let end = match result {
-            Ok(()) if late => Ok(handshake(&socket, started, now).unwrap_or(now)),
-            Ok(()) => Ok(now),
-            Err(Errno::ECONNRESET) => handshake(&socket, started, now).ok_or(Errno::ECONNRESET),
-            Err(errno) => Err(errno),
-        };
-        if end.is_ok() && self.monitor.settings().close == Close::Rst {
-            // Without it the connection is closed the normal way, which does no harm.
-            let _ = net::reset_on_close(&socket);
-        }
-        drop(socket);
-        match end {
-            Ok(at) => self.monitor.handle(at, Event::Connected(probe)),
-            Err(errno) => self.fail_connect(now, probe, errno),
-        }
-    }
-
-    fn fail_connect(&mut self, now: Instant, probe: ProbeId, errno: Errno) {
-        let event = match shortage(errno) {
-            Some(shortage) => Event::FellShort(probe, shortage),
-            None => Event::ConnectFailed(probe, reason(errno)),
-        };
-        self.monitor.handle(now, event);
-    }
-
-    /// Takes a connect out of every table.
-    fn forget(&mut self, slot: u16) -> Option<Connection> {
-        let connection = self.connections.get_mut(usize::from(slot))?.take()?;
-        self.polls.swap_remove(connection.place);
-        self.owners.swap_remove(connection.place - CONNECTS);
-        if let Some(moved) = self.owners.get(connection.place - CONNECTS)
-            && let Some(moved) = &mut self.connections[usize::from(*moved)]
-        {
-            moved.place = connection.place;
-        }
-        Some(connection)
-    }
-
     fn clock_was_set(&mut self) {
         if self.clock_watch.as_ref().is_some_and(ClockWatch::was_set) {
             self.tell(Event::Clock(clock::wall()));
@@ -371,104 +286,6 @@ impl EventLoop {
             Wish::Child => self.resolver.reap(),
             Wish::Reload => self.reload(),
         }
-    }
-
-    /// Appends a report to the log. Returns whether the counts are in it.
-    fn report(&mut self, stamp: WallTime) -> bool {
-        let Some(log) = &mut self.log else { return true };
-        let path = log.path(stamp);
-        if let Err(error) = log.append(stamp, self.monitor.rows()) {
-            if self.monitor.is_ending() {
-                let lost = self.monitor.rows().map(|(_, columns)| columns.total).sum();
-                self.console.say(
-                    "log",
-                    format_args!("{path} {error}, the run ends without its last report of {}", Count(lost, "probe")),
-                );
-            } else if !core::mem::replace(&mut self.log_failing, true) {
-                self.console.say(
-                    "log",
-                    format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
-                );
-            }
-            return false;
-        }
-        if core::mem::take(&mut self.log_failing) {
-            self.console.say("log", format_args!("{path} can be written again, this report holds all that was kept"));
-        }
-        match log.link_latest(stamp) {
-            Ok(()) => self.link_failing = false,
-            Err(errno) => {
-                if !core::mem::replace(&mut self.link_failing, true) {
-                    self.console.say(
-                        "log",
-                        format_args!(
-                            "tcp_stats_latest.log in {} cannot be made a link ({}), the log is written without it",
-                            log.directory(),
-                            errno.desc()
-                        ),
-                    );
-                }
-            }
-        }
-        self.console.line(format_args!("Statistics logged to {path} at {stamp}"));
-        true
-    }
-
-    fn reload(&mut self) {
-        clock::read_zone();
-        let Some(path) = self.config_file.path() else {
-            return self.console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
-        };
-        let console = &mut self.console;
-        if let Err(mistakes) = self.config_file.load(&mut self.next, &mut |what| console.complain(what)) {
-            return self.console.say(
-                "configuration",
-                format_args!("{path} has {}, the configuration in force stays", Count(mistakes as u64, "mistake")),
-            );
-        }
-        let before = *self.monitor.settings();
-        if before.thresholds != self.next.settings.thresholds {
-            // What was counted under the thresholds in force is reported under their headings. At
-            // the clock's zero nothing is due but what is asked for.
-            self.tell(Event::ReportNow);
-            while let Some(action) = self.monitor.poll(Instant::from_nanos(0)) {
-                self.carry_out(action);
-            }
-            if self.log_failing {
-                return self.refuse_reload(path);
-            }
-        }
-        let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
-            return self.refuse_reload(path);
-        };
-        if let Some(log) = &mut self.log {
-            // Trouble with another directory is another trouble.
-            self.log_failing &= before.log_dir == self.next.settings.log_dir;
-            log.change(self.next.settings.log_dir, form(&self.next));
-        }
-        self.console.say(
-            "configuration",
-            format_args!(
-                "{path} re-read, {} kept ({} with other options), {} new, {} gone{}",
-                Count(changes.kept as u64, "target"),
-                changes.changed,
-                changes.added,
-                changes.removed,
-                differences(&before, &self.next.settings)
-            ),
-        );
-        self.allow_descriptors();
-        self.prepare_log();
-        self.warm_up();
-    }
-
-    /// Counts that the log must have first would stand under wrong headings, or there is no room
-    /// beside them.
-    fn refuse_reload(&mut self, path: &str) {
-        self.console.say(
-            "configuration",
-            format_args!("{path} cannot be taken in until the log can be written, the configuration in force stays"),
-        );
     }
 
     /// Makes room for as many descriptors as the configuration can need, or says that there is
@@ -490,22 +307,6 @@ impl EventLoop {
         }
     }
 
-    /// Makes the log's directory, and says at once if a report would not find its way there.
-    fn prepare_log(&mut self) {
-        let Some(log) = &self.log else { return };
-        if let Err(error) = log.prepare()
-            && !core::mem::replace(&mut self.log_failing, true)
-        {
-            self.console.say(
-                "log",
-                format_args!(
-                    "{} {error}, the counts are kept and go into the next report that can be written",
-                    log.directory()
-                ),
-            );
-        }
-    }
-
     fn warm_up(&mut self) {
         if self.next.targets.iter().any(|target| target.literal.is_none())
             && let Err(shortage) = self.resolver.warm_up(clock::monotonic(), &mut self.polls)
@@ -517,38 +318,4 @@ impl EventLoop {
 
 fn form(config: &Config) -> Form {
     Form::new(config.settings.thresholds, config.longest_service())
-}
-
-/// When the handshake of a connect that was made at `started` ended, if that was so long before
-/// `now` that a loop on time would have seen it.
-fn handshake(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant> {
-    net::handshake_end(socket, started, now).filter(|end| now.since(*end) >= limits::BACKDATE)
-}
-
-/// A socket that is ready to connect to the target at this address, which may need its device.
-fn prepare(target: &Target, mut address: Address) -> Result<(OwnedFd, Address), Errno> {
-    let socket = net::open(address.ip)?;
-    if !target.zone.is_empty() {
-        address.scope = net::device_index(target.zone.as_str())?;
-    }
-    if !target.device.is_empty() {
-        net::bind_device(&socket, target.device.as_str())?;
-    }
-    if let Some(source) = target.source {
-        net::bind_source(&socket, source)?;
-    }
-    Ok((socket, address))
-}
-
-/// What a reload changed in the settings, as the end of a message.
-fn differences(before: &Settings, after: &Settings) -> Text<{ limits::MESSAGE / 2 }> {
-    let mut text = Text::new();
-    for directive in Directive::ALL {
-        let (was, is) = (before.value(directive), after.value(directive));
-        if was != is {
-            // Writing to a Text never fails.
-            let _ = write!(text, ", {} {was} is now {is}", directive.name());
-        }
-    }
-    text
 }

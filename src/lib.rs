@@ -35,11 +35,11 @@
 //! | layer | files |
 //! |---|---|
 //! | 0 | text, time, limits |
-//! | 1 | ring, timers, target, tally |
-//! | 2 | config, cli, probe, schedule, table, message |
+//! | 1 | ring, timers, path, histogram, target, tally |
+//! | 2 | config, cli, probe, schedule, table, ledger, message |
 //! | 3 | monitor |
 //! | 4 | sys |
-//! | 5 | resolver, daily_log, console, config_file |
+//! | 5 | resolver, daily_log, console, config_file, ledger_file, recovery |
 //! | 6 | event_loop |
 //! | 7 | commands, main |
 //!
@@ -55,10 +55,15 @@ pub mod config_file;
 pub mod console;
 pub mod daily_log;
 pub mod event_loop;
+pub mod histogram;
+pub mod ledger;
+pub mod ledger_file;
 pub mod limits;
 pub mod message;
 pub mod monitor;
+pub mod path;
 pub mod probe;
+pub mod recovery;
 pub mod resolver;
 pub mod ring;
 pub mod schedule;

@@ -55,6 +55,12 @@ pub const DIRECTORY: usize = 320;
 /// Bytes of a whole path of ours: directory, slash, file name.
 pub const PATH: usize = DIRECTORY + 48;
 
+/// Bytes of the ledger's name where it is in the log's directory.
+pub const LEDGER_NAME: usize = 32;
+
+/// The ledger grows by so many records, so that a reload seldom finds it full.
+pub const PLACES: usize = 16;
+
 /// Bytes of a configuration file: 1,024 targets with the longest names and every option.
 pub const CONFIG_FILE: usize = 512 * 1024;
 
@@ -99,6 +105,12 @@ pub const PATIENCE: Nanos = Nanos::from_secs(3600);
 /// How long the console may keep the first and last words of a run waiting for a slow reader.
 pub const LAST_WORDS: Nanos = Nanos::from_secs(2);
 
-/// The loop's own descriptors: three standard ones, signals, clock, the log, its directory, and
+/// How often `tcpmon status --watch` looks.
+pub const REFRESH: Nanos = Nanos::from_secs(1);
+
+/// How long `tcpmon stop` waits for the last report.
+pub const STOP_WAIT: Nanos = Nanos::from_secs(30);
+
+/// The loop's own descriptors: three standard ones, signals, clock, the ledger, the log, its directory, and
 /// some that a shell left open.
 pub const OWN_DESCRIPTORS: usize = 16;

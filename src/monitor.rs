@@ -17,97 +17,25 @@
 //! counted as skipped, or is in flight; an answer that comes late, twice or for another probe is
 //! dropped.
 
+mod event;
+mod skips;
 mod watch;
 
+pub use event::{Action, Changes, Event, Span};
+use skips::Skips;
 use watch::Watches;
 pub use watch::{Watch, WatchId};
 
 use crate::config::{Config, Settings};
+use crate::ledger::Ledger;
 use crate::limits;
 use crate::probe::{End, Next, Probe, ProbeId};
 use crate::ring::Ring;
 use crate::schedule::{Boundaries, Grid};
-use crate::tally::{Columns, Ending, Reason, Shortage};
+use crate::tally::{Columns, Ending, Shortage};
 use crate::target::{Address, Target};
 use crate::time::{Instant, Nanos, WallTime};
 use crate::timers::Timers;
-
-/// What happened.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// A helper has been asked.
-    LookupStarted(ProbeId),
-    /// The lookup took so long and gave these addresses.
-    Answered(ProbeId, Nanos, &'a [Address]),
-    /// The lookup took so long and failed.
-    LookupFailed(ProbeId, Nanos, Reason),
-    /// The helper died by itself.
-    LookupLost(ProbeId),
-    /// The connect is under way. Comes before an end that came at once, too.
-    ConnectStarted(ProbeId),
-    /// The connect was accepted. The time of this event may lie before the present.
-    Connected(ProbeId),
-    /// The connect failed.
-    ConnectFailed(ProbeId, Reason),
-    /// The lookup or connect could not be made, for a reason of our own.
-    FellShort(ProbeId, Shortage),
-    /// The wall clock reads this; it was asked for, or it has been set.
-    Clock(WallTime),
-    /// The report is in the log, or it could not be written.
-    Reported {
-        /// Whether the log has all of it.
-        written: bool,
-    },
-    /// A report is wanted now.
-    ReportNow,
-    /// The run is to end: a last report, and that is all.
-    Stop,
-}
-
-/// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Ask a helper for the target's addresses.
-    Lookup(ProbeId, WatchId),
-    /// Nobody waits for this lookup any more: end its helper.
-    DropLookup(ProbeId),
-    /// Connect to this address at the target's port.
-    Connect(ProbeId, WatchId, Address),
-    /// Nobody waits for this connect any more: close its socket.
-    DropConnect(ProbeId),
-    /// Read the wall clock.
-    ReadClock,
-    /// Append the [`Monitor::rows`] to the log under this stamp.
-    Report(WallTime),
-    /// A round of probes has started.
-    Round,
-    /// Say that ticks were skipped: how many since it was last said, and why the last one.
-    SaySkipped(u64, Shortage),
-    /// The run has ended.
-    Finish,
-}
-
-/// When a run ends by itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Span {
-    /// After so many ticks of each target.
-    pub rounds: Option<u32>,
-    /// After so long.
-    pub duration: Option<Nanos>,
-}
-
-/// What a reload changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Targets that stay, with their counts.
-    pub kept: usize,
-    /// Targets among those that have other options of their own now.
-    pub changed: usize,
-    /// Targets that are new.
-    pub added: usize,
-    /// Targets that are gone; what they counted goes into the next report.
-    pub removed: usize,
-}
 
 #[derive(Debug)]
 struct Slot {
@@ -115,6 +43,8 @@ struct Slot {
     watch: u16,
     /// `None`: the slot is free.
     probe: Option<Probe>,
+    /// When it started.
+    started: Instant,
     /// The address that the probe, standing in the line, wants to connect to.
     wanted: Option<Address>,
 }
@@ -152,6 +82,8 @@ pub struct Monitor {
     in_flight: usize,
     timers: Timers,
     boundaries: Boundaries,
+    /// The last reading of the wall clock, and when that was.
+    clocks: (Instant, WallTime),
     clock_wanted: bool,
     clock_asked: bool,
     report_now: bool,
@@ -162,27 +94,20 @@ pub struct Monitor {
     phase: Phase,
 }
 
-/// Skipped ticks that have not been said yet.
-#[derive(Debug)]
-struct Skips {
-    unsaid: u64,
-    last: Shortage,
-    say_from: Instant,
-}
-
 /// Timers of targets have their ids behind those of the probes: a probe that ends at the very
 /// moment of a tick makes room for it.
 const WATCH_TIMERS: u16 = limits::PROBES as u16;
 
 impl Monitor {
-    /// A monitor of this configuration whose ticks start at `now`. All its memory is reserved
-    /// here.
-    pub fn new(config: &Config, span: Span, now: Instant, wall: WallTime) -> Self {
+    /// A monitor of this configuration whose ticks start at `now`. It goes on with the counts of the
+    /// ledger, which has room for these targets, and keeps its own there. All its memory is
+    /// reserved here.
+    pub fn new(config: &Config, span: Span, ledger: Ledger, now: Instant, wall: WallTime) -> Self {
         let mut monitor = Self {
             settings: config.settings,
             span,
             end: span.duration.map(|duration| now + duration),
-            watches: Watches::new(),
+            watches: Watches::new(ledger),
             pacemaker: 0,
             slots: Vec::with_capacity(limits::PROBES),
             free: Vec::with_capacity(limits::PROBES),
@@ -192,13 +117,14 @@ impl Monitor {
             in_flight: 0,
             timers: Timers::new(limits::PROBES + limits::WATCHES),
             boundaries: Boundaries::new(config.settings.report, now, wall),
+            clocks: (now, wall),
             clock_wanted: false,
             clock_asked: false,
             report_now: false,
             report_due: None,
             reporting: false,
             round: false,
-            skips: Skips { unsaid: 0, last: Shortage::Late, say_from: now },
+            skips: Skips::new(now),
             phase: Phase::Running,
         };
         monitor.adopt(config, now, wall);
@@ -236,6 +162,7 @@ impl Monitor {
             match self.phase {
                 Phase::Running | Phase::LastReport => {}
                 Phase::Finish => {
+                    self.watches.ledger().end_run();
                     self.phase = Phase::Finished;
                     return Some(Action::Finish);
                 }
@@ -283,6 +210,9 @@ impl Monitor {
                 self.stop();
                 continue;
             }
+            if now >= self.clocks.0 {
+                self.watches.ledger().set_alive(now);
+            }
             return None;
         }
     }
@@ -300,18 +230,27 @@ impl Monitor {
         timer.min(boundary).min(say)
     }
 
+    /// How many targets of this configuration stay, and how many places all need, with those that
+    /// are gone and not reported.
+    pub fn plan(&mut self, config: &Config) -> (usize, usize) {
+        self.watches.free_retired();
+        self.watches.plan(&config.targets)
+    }
+
     /// Goes over to another configuration at `now`: targets that stay keep their counts and their
     /// grid, those that are gone are kept until their counts are in the log. `None` and no change
     /// where too many of those still wait for that.
     pub fn adopt(&mut self, config: &Config, now: Instant, wall: WallTime) -> Option<Changes> {
-        self.watches.free_retired();
-        let kept = self.watches.plan(&config.targets)?;
+        let (kept, needed) = self.plan(config);
+        if needed > self.watches.room() {
+            return None;
+        }
         if self.settings.report != config.settings.report {
             self.boundaries.change(config.settings.report, now, wall);
         }
         let spread_changed = self.settings.spread != config.settings.spread;
         self.settings = config.settings;
-        let before = self.watches.live().count();
+        let before = self.watches.count_live();
         for index in self.watches.retire() {
             self.timers.clear(WATCH_TIMERS + index);
         }
@@ -326,7 +265,19 @@ impl Monitor {
         }
         self.pacemaker = self.watches.fastest();
         self.watches.free_retired();
+        self.watches.ledger().set_thresholds(self.settings.thresholds);
+        self.note_clock(now, wall);
         Some(Changes { kept, changed, added: config.targets.len() - kept, removed: before - kept })
+    }
+
+    /// Where the counts are kept.
+    pub fn ledger(&self) -> &Ledger {
+        self.watches.ledger()
+    }
+
+    /// The same, for who brings it to another place or makes it longer.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        self.watches.ledger_mut()
     }
 
     /// The settings in force.
@@ -412,21 +363,12 @@ impl Monitor {
         let slot = &mut self.slots[usize::from(index)];
         slot.probe = None;
         slot.renew();
-        let watch = slot.watch;
+        let (watch, started) = (slot.watch, slot.started);
         self.free.push(index);
         self.in_flight -= 1;
-        let watch = &mut self.watches[watch];
-        watch.in_flight -= 1;
-        watch.last = Some(end);
-        match (end.outcome, end.ending) {
-            (Some(outcome), _) => watch.tally.count(outcome),
-            (None, Ending::Skipped(shortage)) => {
-                watch.skipped += 1;
-                self.skips.add(1, shortage);
-            }
-            (None, Ending::Connected(_) | Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => {
-                debug_assert!(false, "{end:?} at {now:?} has no outcome");
-            }
+        self.watches.end(watch, started, self.unix(now), &end);
+        if let (None, Ending::Skipped(shortage)) = (end.outcome, end.ending) {
+            self.skips.add(1, shortage);
         }
     }
 
@@ -459,9 +401,10 @@ impl Monitor {
         let missed = watch.grid.advance(now);
         watch.ticks = watch.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
         if missed > 0 {
-            watch.skipped += missed;
+            self.watches.skip(index, missed);
             self.skips.add(missed, Shortage::Late);
         }
+        let watch = &self.watches[index];
         let bound = self.settings.in_flight(&watch.target) + 1;
         let shortage = if watch.waiting > 0 {
             Some(Shortage::Helpers)
@@ -472,7 +415,7 @@ impl Monitor {
         };
         match shortage {
             Some(shortage) => {
-                watch.skipped += 1;
+                self.watches.skip(index, 1);
                 self.skips.add(1, shortage);
             }
             None => self.start(now, index),
@@ -495,10 +438,11 @@ impl Monitor {
                 let place = &mut self.slots[usize::from(slot)];
                 place.watch = index;
                 place.probe = Some(probe);
+                place.started = now;
                 slot
             }
             None => {
-                self.slots.push(Slot { generation: 0, watch: index, probe: Some(probe), wanted: None });
+                self.slots.push(Slot { generation: 0, watch: index, probe: Some(probe), started: now, wanted: None });
                 self.slots.len() as u16 - 1
             }
         };
@@ -557,6 +501,29 @@ impl Monitor {
         } else if boundary.is_some() {
             self.report_due = boundary;
         }
+        self.note_clock(now, wall);
+    }
+
+    /// Keeps a reading of the wall clock.
+    fn note_clock(&mut self, now: Instant, wall: WallTime) {
+        self.clocks = (now, wall);
+        self.watches.ledger().set_clocks(now, wall);
+        self.note_due();
+    }
+
+    /// Keeps the boundary of the next report, once the one before is in the log.
+    fn note_due(&self) {
+        if self.report_due.is_none() && !self.reporting {
+            let due = self.clocks.1.at(self.boundaries.due());
+            self.watches.ledger().set_due(due);
+        }
+    }
+
+    /// The second since 1970 at `now`, by the last reading of the wall clock.
+    fn unix(&self, now: Instant) -> u32 {
+        let (at, wall) = self.clocks;
+        let since = now.since(at).plus(Nanos::new(wall.nanos.into())).secs();
+        (wall.unix + since as i64).clamp(0, u32::MAX.into()) as u32
     }
 
     fn reported(&mut self, written: bool) {
@@ -566,6 +533,7 @@ impl Monitor {
         if written {
             self.watches.mark_reported();
         }
+        self.note_due();
         if self.phase == Phase::LastReport {
             self.phase = Phase::Finish;
         }
@@ -580,21 +548,5 @@ impl Slot {
     /// What was asked for until now is answered: its id is not valid any more.
     fn renew(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-    }
-}
-
-impl Skips {
-    fn add(&mut self, ticks: u64, shortage: Shortage) {
-        self.unsaid += ticks;
-        self.last = shortage;
-    }
-
-    /// What has not been said yet, if there is anything and it is time for it.
-    fn say(&mut self, now: Instant) -> Option<Action> {
-        if self.unsaid == 0 || now < self.say_from {
-            return None;
-        }
-        self.say_from = now + limits::SAY_AGAIN;
-        Some(Action::SaySkipped(core::mem::take(&mut self.unsaid), self.last))
     }
 }

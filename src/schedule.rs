@@ -50,6 +50,8 @@ pub struct Boundaries {
     seen: i64,
     /// The last boundary that was due, in seconds since 1970.
     last: Option<i64>,
+    /// The boundary that comes next, likewise.
+    due: i64,
     next: Instant,
 }
 
@@ -60,7 +62,7 @@ impl Boundaries {
     /// Boundaries every `every` (whole seconds, one second to one day), from the moment `now`
     /// when the wall clock reads `wall`.
     pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
-        let mut boundaries = Self { every: (every.secs() as i64).max(1), seen: 0, last: None, next: now };
+        let mut boundaries = Self { every: (every.secs() as i64).max(1), seen: 0, last: None, due: 0, next: now };
         boundaries.arm(now, wall);
         boundaries
     }
@@ -68,6 +70,11 @@ impl Boundaries {
     /// When the wall clock must be read next.
     pub fn next(&self) -> Instant {
         self.next
+    }
+
+    /// The boundary that comes next, in seconds since 1970.
+    pub fn due(&self) -> i64 {
+        self.due
     }
 
     /// Boundaries of another interval from here on.
@@ -102,6 +109,7 @@ impl Boundaries {
         while self.was_due(wall.unix + wait) {
             wait += step((second + wait) % DAY);
         }
+        self.due = wall.unix + wait;
         // A change of the zone's offset in between would move the boundary: with a long interval
         // the clock is looked at every hour.
         if wait > HOUR {

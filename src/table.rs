@@ -50,6 +50,23 @@ impl Form {
         Row { form: self, stamp, service, columns }
     }
 
+    /// Writes a whole report: a header, if it is to have one, and a row for each of `rows`.
+    pub fn write<S: AsRef<str>>(
+        &self,
+        report: &mut String,
+        headed: bool,
+        stamp: WallTime,
+        rows: impl Iterator<Item = (S, Columns)>,
+    ) {
+        // Writing to a String does not fail.
+        if headed {
+            let _ = write!(report, "{}", self.header());
+        }
+        for (service, columns) in rows {
+            let _ = write!(report, "{}", self.row(stamp, service.as_ref(), columns));
+        }
+    }
+
     fn width(&self, column: usize) -> usize {
         NUMBERS[column].max(self.headings[column].as_str().len())
     }

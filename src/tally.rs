@@ -88,10 +88,14 @@ impl Outcome {
 /// Seven counters, one for each [`Outcome`]. They wrap at 2^32: a difference of two readings is
 /// right as long as less than that lies between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
 pub struct Counts([u32; 7]);
 
 impl Counts {
+    /// Counters that read so much, in the order of [`Outcome::ALL`].
+    pub const fn new(counts: [u32; 7]) -> Self {
+        Self(counts)
+    }
+
     /// One more of `outcome`.
     pub fn add(&mut self, outcome: Outcome) {
         let counter = &mut self.0[outcome as usize];
@@ -164,13 +168,17 @@ impl Columns {
 
 /// A target's counters: all that was counted, and how much of it the log already has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
 pub struct Tally {
     counted: Counts,
     reported: Counts,
 }
 
 impl Tally {
+    /// All that was counted, and how much of it the log has.
+    pub const fn new(counted: Counts, reported: Counts) -> Self {
+        Self { counted, reported }
+    }
+
     /// Counts one finished probe.
     pub fn count(&mut self, outcome: Outcome) {
         self.counted.add(outcome);

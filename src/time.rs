@@ -27,6 +27,11 @@ impl Instant {
         Nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// Whole seconds since the clock's zero.
+    pub const fn secs(self) -> u64 {
+        self.0 / NANOS_PER_SEC
+    }
+
     /// The moment `length` before this one.
     pub const fn before(self, length: Nanos) -> Instant {
         Instant(self.0.saturating_sub(length.0))
@@ -67,6 +72,16 @@ impl Nanos {
     /// In nanoseconds.
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// Whole milliseconds, rounded down.
+    pub const fn millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// This length less another, or nothing.
+    pub const fn before(self, less: Nanos) -> Nanos {
+        Nanos(self.0.saturating_sub(less.0))
     }
 
     /// Whole seconds, rounded down.

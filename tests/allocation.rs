@@ -104,7 +104,7 @@ fn main() -> ExitCode {
     let mut config = Config::new();
     file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();
     let span = Span { rounds: None, duration: Some(Nanos::from_secs(4)) };
-    let mut event_loop = EventLoop::new(config, file, span, true, Console::new(false), Signals::new().unwrap());
+    let mut event_loop = EventLoop::new(config, file, span, true, None, Console::new(false), Signals::new().unwrap());
 
     ARMED.store(true, Ordering::Relaxed);
     drop(std::hint::black_box(Box::new(1)));

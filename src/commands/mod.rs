@@ -1,17 +1,21 @@
 //! What the command line can ask for, one file a command that does more than print a text.
 
 mod check;
+mod grid;
 mod once;
 mod run;
+mod status;
+mod stop;
 
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, USAGE};
-use crate::config::{Config, SAMPLE};
+use crate::config::{Config, SAMPLE, Settings};
 use crate::config_file::{ConfigFile, Source};
 use crate::console::Console;
 use crate::limits;
 use crate::sys::signal::Signals;
+use crate::time::Nanos;
 
 /// The configuration is wrong, and nothing was started.
 const MISTAKES: u8 = 2;
@@ -41,6 +45,9 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
     let mut console = Console::new(cli.quiet);
     match cli.command {
         Command::Run => run::run(cli, console),
+        Command::Start => run::start(cli, console),
+        Command::Stop => stop::stop(cli, console),
+        Command::Status => status::status(cli, console),
         Command::Once => once::once(cli, console),
         Command::Check => check::check(cli, console),
         Command::Sample => print(&mut console, SAMPLE),
@@ -53,10 +60,24 @@ fn print(console: &mut Console, text: &str) -> ExitCode {
     if console.lines(text, limits::PATIENCE) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Reads the settings for who does not start anything: what is wrong is told, and does not keep
+/// from using the rest.
+fn load_settings(cli: Cli, console: &mut Console) -> Settings {
+    let mut config = Config::new();
+    // The number of mistakes; each was told.
+    let _ = ConfigFile::new(cli).load(&mut config, &mut |what| console.complain(what));
+    config.settings
+}
+
 /// Reads the configuration, and tells every mistake.
 fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source), usize> {
     let mut config_file = ConfigFile::new(cli);
     let mut config = Config::new();
     let source = config_file.load(&mut config, &mut |what| console.complain(what))?;
     Ok((config, config_file, source))
+}
+
+/// A time in milliseconds for a table.
+fn millis(time: Option<Nanos>) -> String {
+    time.map_or("-".to_string(), |time| time.as_millis().to_string())
 }

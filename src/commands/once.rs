@@ -1,17 +1,15 @@
 //! `tcpmon once`: probes each target one time and prints how it went.
 
-use core::fmt::{self, Write};
 use std::process::ExitCode;
 
-use super::{heed_signals, load};
+use super::grid::{self, Column};
+use super::{heed_signals, load, millis};
 use crate::cli::Cli;
 use crate::console::Console;
 use crate::event_loop::EventLoop;
 use crate::limits;
 use crate::monitor::{Span, Watch};
 use crate::tally::Ending;
-use crate::text::Text;
-use crate::time::Nanos;
 
 /// A target did not connect.
 const FAILED: u8 = 2;
@@ -28,7 +26,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     // Spread over an interval, the only round could take an hour.
     config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
-    let mut event_loop = EventLoop::new(config, file, span, false, console.without_dots(), signals);
+    let mut event_loop = EventLoop::new(config, file, span, false, None, console.without_dots(), signals);
     event_loop.run();
     let (table, worst) = table(event_loop.monitor().live());
     let printed = event_loop.console().lines(&table, limits::PATIENCE);
@@ -36,40 +34,30 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
 }
 
 /// The table, and the exit status it stands for.
-fn table<'a>(watches: impl Iterator<Item = &'a Watch> + Clone) -> (String, u8) {
-    let width = |text: &dyn fmt::Display| Text::<512>::format(format_args!("{text}")).as_str().chars().count();
-    let services = watches.clone().map(|watch| width(&watch.target.service)).max().unwrap_or(0).max("Service".len());
-    let places = watches.clone().map(|watch| width(&watch.target.place())).max().unwrap_or(0).max("Target".len());
-    let mut table = String::new();
+fn table<'a>(watches: impl Iterator<Item = &'a Watch>) -> (String, u8) {
+    let columns = [
+        Column("Service", 0, false),
+        Column("Target", 0, false),
+        Column("DNS ms", 9, true),
+        Column("Connect ms", 10, true),
+        Column("Result", 0, false),
+    ];
     let mut worst = 0;
-    // Writing to a String does not fail.
-    let _ = writeln!(
-        table,
-        "{:<services$} | {:<places$} | {:>9} | {:>10} | Result",
-        "Service", "Target", "DNS ms", "Connect ms"
-    );
-    for watch in watches {
-        let place = Text::<512>::format(format_args!("{}", watch.target.place()));
+    let rows = watches.map(|watch| {
         let end = watch.last;
-        let (lookup, connect) = (millis(end.and_then(|e| e.lookup)), millis(end.and_then(|e| e.connect)));
-        let _ =
-            write!(table, "{:<services$} | {place:<places$} | {lookup:>9} | {connect:>10} | ", watch.target.service);
-        let _ = match end {
-            Some(end) => writeln!(table, "{}", end.ending),
-            None => writeln!(table, "not checked"),
-        };
         worst = worst.max(match end.map(|end| end.ending) {
             Some(Ending::Connected(_)) => 0,
             Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
             Some(Ending::Skipped(_)) | None => NOT_CHECKED,
         });
-    }
-    (table, worst)
-}
-
-fn millis(time: Option<Nanos>) -> Text<24> {
-    match time {
-        Some(time) => Text::format(format_args!("{}", time.as_millis())),
-        None => Text::format(format_args!("-")),
-    }
+        vec![
+            watch.target.service.to_string(),
+            watch.target.place().to_string(),
+            millis(end.and_then(|end| end.lookup)),
+            millis(end.and_then(|end| end.connect)),
+            end.map_or("not checked".to_string(), |end| end.ending.to_string()),
+        ]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    (grid::table(&columns, &rows), worst)
 }

@@ -32,18 +32,20 @@ fn the_sample_is_right_and_shows_the_defaults() {
 #[test]
 fn every_directive_and_every_option_is_taken() {
     let (config, mistakes) = read(
-        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nspread on\n\
+        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nledger l\nspread on\n\
          close rst\nhelpers 7\ntarget a#b one.example 443\n#target x\n\
          target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h\n",
     );
     assert_eq!(mistakes, Vec::<String>::new());
-    let Settings { interval, thresholds, report, log_dir, spread, close, helpers } = config.settings;
+    let Settings { interval, thresholds, report, log_dir, spread, close, helpers, .. } = config.settings;
     assert_eq!(
         (interval, thresholds.timeout, thresholds.slow),
         (Nanos::from_millis(500), Nanos::from_secs(3), Nanos::from_millis(250))
     );
     assert_eq!((report, log_dir.as_str(), spread), (Nanos::from_secs(60), "/var/log/my logs", true));
     assert_eq!((close, helpers), (Close::Rst, 7));
+    assert_eq!(config.settings.ledger_path().as_str(), "/var/log/my logs/l");
+    assert_eq!(read("ledger ./l\nlog_dir /tmp\ntarget a h 1").0.settings.ledger_path().as_str(), "./l");
     let [first, second] = config.targets[..] else { panic!("two targets") };
     assert_eq!((first.service.as_str(), first.place().to_string().as_str()), ("a#b", "one.example:443"));
     assert_eq!((second.family, second.device.as_str()), (Family::Inet6, "eth0"));
@@ -63,7 +65,7 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
         told,
         [
             "f:1: interval \"2x\" is no duration, write one like 500ms, 2s, 5m or 1h",
-            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir spread close helpers target",
+            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir ledger spread close helpers target",
             "f:4: timeout is set a second time, keep one: it was set by f:3",
             "f:5: slow \"0\" is out of range, use 1ms to 10m",
             "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",

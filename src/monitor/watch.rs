@@ -3,11 +3,13 @@
 
 use core::ops::{Index, IndexMut};
 
+use crate::ledger::{Health, Ledger, State};
 use crate::limits;
 use crate::probe::End;
 use crate::schedule::Grid;
-use crate::tally::Tally;
+use crate::tally::{Counts, Ending, Tally};
 use crate::target::Target;
+use crate::time::{Instant, Nanos};
 
 /// A target's place in the table, below [`limits::WATCHES`]. It stays the same as long as a
 /// probe of the target is in flight.
@@ -19,9 +21,14 @@ pub struct WatchId(pub(super) u16);
 pub struct Watch {
     /// What is watched.
     pub target: Target,
-    /// What was counted.
+    /// What was counted, by earlier runs too.
     pub tally: Tally,
-    /// Ticks that were no probe, for reasons of our own.
+    /// What earlier runs had counted.
+    before: Counts,
+    /// When the latest probe started of those that have ended, and whether it connected.
+    judged: Instant,
+    health: Health,
+    /// Ticks of this run that were no probe, for reasons of our own.
     pub skipped: u64,
     /// How the last tick ended, and how long its phases took.
     pub last: Option<End>,
@@ -35,21 +42,14 @@ pub struct Watch {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// The place is free.
-    Free,
-    /// Configured.
-    Live,
-    /// No longer configured: it goes when its last probe has ended and its counts are reported.
-    Retired,
-}
-
 impl Watch {
     fn new(target: Target, grid: Grid) -> Self {
         Self {
             target,
             tally: Tally::default(),
+            before: Counts::default(),
+            judged: Instant::from_nanos(0),
+            health: Health::Unknown,
             skipped: 0,
             last: None,
             grid,
@@ -59,6 +59,11 @@ impl Watch {
             planned: false,
             state: State::Live,
         }
+    }
+
+    /// What this run has counted.
+    pub fn counted(&self) -> Counts {
+        self.tally.counted().since(&self.before)
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -74,7 +79,9 @@ impl Watch {
 /// The table of all targets.
 #[derive(Debug)]
 pub(super) struct Watches {
+    /// Each has its record at the same place of the ledger.
     places: Vec<Watch>,
+    ledger: Ledger,
     /// The live watches in configuration order.
     order: Vec<u16>,
     /// For a reload: the watch that goes on with each target.
@@ -82,18 +89,85 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// An empty table with memory for as many as there may ever be.
-    pub(super) fn new() -> Self {
-        Self {
-            places: Vec::with_capacity(limits::WATCHES),
-            order: Vec::with_capacity(limits::TARGETS),
-            plan: Vec::with_capacity(limits::TARGETS),
+    /// The table of what the ledger knows, with memory for as many as there may ever be. No target
+    /// is configured yet.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        let mut places: Vec<Watch> = Vec::with_capacity(limits::WATCHES);
+        // No tick comes before a target is installed.
+        let grid = Grid::new(Instant::NEVER, Nanos::ZERO);
+        for (place, record) in ledger.records() {
+            let Some(target) = record.target() else { continue };
+            let tally = record.tally();
+            let (health, _) = record.health();
+            let known = Watch { tally, before: *tally.counted(), health, ..Watch::new(target, grid) };
+            // Places between that are free need a watch, too; whose does not matter.
+            places.resize_with(place, || Watch { state: State::Free, ..known.clone() });
+            places.push(known);
         }
+        let (order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
+        Self { places, ledger, order, plan }
+    }
+
+    /// Where the counts are kept.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(super) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// How many places there are.
+    pub(super) fn room(&self) -> usize {
+        if self.ledger.is_present() { self.ledger.places().min(limits::WATCHES) } else { limits::WATCHES }
+    }
+
+    /// A probe that started at `started` has ended, in this second since 1970.
+    pub(super) fn end(&mut self, index: u16, started: Instant, unix: u32, end: &End) {
+        let watch = &mut self.places[usize::from(index)];
+        let record = self.ledger.record(usize::from(index));
+        watch.in_flight -= 1;
+        watch.last = Some(*end);
+        match end.outcome {
+            Some(outcome) => {
+                watch.tally.count(outcome);
+                record.count(outcome, watch.tally.counted().of(outcome));
+            }
+            None => {
+                watch.skipped += 1;
+                record.skip(1);
+            }
+        }
+        record.end(unix, end);
+        let health = match end.ending {
+            Ending::Connected(_) => Health::Up,
+            Ending::LookupFailed(_) | Ending::ConnectFailed(_) => Health::Down,
+            Ending::Skipped(_) => return,
+        };
+        // One that started earlier and hung tells of a time that is past.
+        if started >= watch.judged {
+            watch.judged = started;
+            if watch.health != health {
+                watch.health = health;
+                record.set_health(health, unix);
+            }
+        }
+    }
+
+    /// So many ticks are no probes.
+    pub(super) fn skip(&mut self, index: u16, ticks: u64) {
+        self[index].skipped += ticks;
+        self.ledger.record(usize::from(index)).skip(ticks);
     }
 
     /// The configured targets, in order.
     pub(super) fn live(&self) -> impl Iterator<Item = &Watch> + Clone {
         self.order.iter().map(|index| &self[*index])
+    }
+
+    /// How many targets were configured until now, by the last run too.
+    pub(super) fn count_live(&self) -> usize {
+        self.places.iter().filter(|watch| watch.is_live()).count()
     }
 
     /// Those that are gone and have something left to report.
@@ -102,9 +176,9 @@ impl Watches {
     }
 
     /// First step of a reload: works out which watch goes on with which target, the first of the
-    /// same that is not taken yet. Gives how many configured targets stay; `None` where there is
-    /// no room for those that are new.
-    pub(super) fn plan(&mut self, targets: &[Target]) -> Option<usize> {
+    /// same that is not taken yet. Gives how many configured targets stay, and how many places are
+    /// needed.
+    pub(super) fn plan(&mut self, targets: &[Target]) -> (usize, usize) {
         self.plan.clear();
         for watch in &mut self.places {
             watch.planned = false;
@@ -118,19 +192,19 @@ impl Watches {
         }
         let taken = self.plan.iter().flatten().count();
         let occupied = self.places.iter().filter(|watch| watch.state != State::Free).count();
-        if occupied + targets.len() - taken > limits::WATCHES {
-            return None;
-        }
-        Some(self.plan.iter().flatten().filter(|index| self[**index].is_live()).count())
+        let kept = self.plan.iter().flatten().filter(|index| self[**index].is_live()).count();
+        (kept, occupied + targets.len() - taken)
     }
 
     /// Second step: retires the watches that are not in the plan, and gives them.
     pub(super) fn retire(&mut self) -> impl Iterator<Item = u16> {
         self.order.clear();
+        let ledger = &self.ledger;
         let gone = self.places.iter_mut().enumerate().filter(|(_, watch)| !watch.planned);
         gone.map(|(index, watch)| {
             if watch.state == State::Live {
                 watch.state = State::Retired;
+                ledger.record(index).set_state(State::Retired);
             }
             index as u16
         })
@@ -153,11 +227,13 @@ impl Watches {
                 }
                 watch.target = *target;
                 watch.state = State::Live;
+                self.ledger.record(usize::from(index)).set_state(State::Live);
                 index
             }
             None => self.place(Watch::new(*target, grid)),
         };
         self.order.push(index);
+        self.ledger.record(usize::from(index)).set_order(self.order.len());
         index
     }
 
@@ -169,33 +245,36 @@ impl Watches {
 
     /// The log has everything now.
     pub(super) fn mark_reported(&mut self) {
-        for watch in &mut self.places {
+        for (index, watch) in self.places.iter_mut().enumerate().filter(|(_, watch)| watch.state != State::Free) {
             watch.tally.mark_reported();
+            self.ledger.record(index).mark_reported(&watch.tally);
         }
+        self.ledger.end_report();
         self.free_retired();
     }
 
     /// Frees the places of those that are gone and have nothing left.
     pub(super) fn free_retired(&mut self) {
-        for watch in &mut self.places {
+        for (index, watch) in self.places.iter_mut().enumerate() {
             if watch.state == State::Retired && watch.in_flight == 0 && watch.tally.unreported().is_zero() {
                 watch.state = State::Free;
+                self.ledger.record(index).set_state(State::Free);
             }
         }
     }
 
-    /// Puts a watch where there is room; [`Watches::plan`] has made sure that there is.
+    /// Puts a watch where there is room; [`Watches::room`] was asked before.
     fn place(&mut self, watch: Watch) -> u16 {
-        match self.places.iter().position(|watch| watch.state == State::Free) {
-            Some(index) => {
-                self.places[index] = watch;
-                index as u16
-            }
-            None => {
-                self.places.push(watch);
-                self.places.len() as u16 - 1
-            }
+        let index = match self.places.iter().position(|watch| watch.state == State::Free) {
+            Some(index) => index,
+            None => self.places.len(),
+        };
+        self.ledger.record(index).install(&watch.target);
+        match self.places.get_mut(index) {
+            Some(place) => *place = watch,
+            None => self.places.push(watch),
         }
+        index as u16
     }
 }
 

@@ -16,18 +16,26 @@ pub fn monotonic() -> Instant {
     Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec() as u64) + Nanos::new(now.tv_nsec() as u64)
 }
 
-/// `CLOCK_REALTIME`, with the local zone's offset at that moment (localtime(3)).
+/// `CLOCK_REALTIME`, with the local zone's offset at that moment.
 pub fn wall() -> WallTime {
     let now =
         clock_gettime(ClockId::CLOCK_REALTIME).expect("clock_gettime(2) fails only for a clock that does not exist");
-    let seconds = now.tv_sec();
+    #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
+    let unix = i64::from(now.tv_sec());
+    WallTime { nanos: now.tv_nsec() as u32, ..local(unix) }
+}
+
+/// What the wall clock reads at this second since 1970, with the local zone's offset then
+/// (localtime(3)).
+pub fn local(unix: i64) -> WallTime {
+    #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
+    let seconds = libc::time_t::try_from(unix).unwrap_or(libc::time_t::MAX);
     // SAFETY: `tm` is plain data for which zeroes are a valid value.
     let mut local: libc::tm = unsafe { core::mem::zeroed() };
     // SAFETY: both pointers are to live values on this stack, and localtime_r keeps neither.
     let converted = unsafe { libc::localtime_r(&seconds, &mut local) };
     let offset = if converted.is_null() { 0 } else { local.tm_gmtoff as i32 };
-    #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
-    WallTime { unix: i64::from(seconds), nanos: now.tv_nsec() as u32, offset }
+    WallTime { unix, nanos: 0, offset }
 }
 
 /// Does nothing for so long; a signal may end it early.

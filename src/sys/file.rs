@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::fcntl::{AT_FDCWD, FallocateFlags, OFlag, fallocate, open, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, umask};
-use nix::unistd::{AccessFlags, access, ftruncate, mkdir, read, symlinkat, unlink};
+use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, umask};
+use nix::unistd::{AccessFlags, access, ftruncate, linkat, mkdir, read, symlinkat, unlink};
 
 use super::Errno;
 use super::poll::{Interest, is_ready};
@@ -16,12 +16,115 @@ use crate::text::Text;
 pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
     let flags =
         OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let file = open(path, flags, Mode::from_bits_truncate(0o644))?;
+    regular(open(path, flags, Mode::from_bits_truncate(0o644))?)
+}
+
+/// A file, told from every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// Opens a file for reading and writing that is for this user alone; makes it if it is not there,
+/// and insists on that where it is to be `new`. A planted link is not followed, and what is no
+/// regular file is `EINVAL`. Gives its size, too.
+pub fn open_private(path: &str, new: bool) -> Result<(OwnedFd, u64), Errno> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let flags = if new { flags | OFlag::O_EXCL } else { flags };
+    regular(open(path, flags, Mode::from_bits_truncate(0o600))?)
+}
+
+/// Opens a file that is there for reading; the same holds for it. Gives its size, too.
+pub fn open_to_read(path: &str) -> Result<(OwnedFd, u64), Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    regular(open(path, flags, Mode::empty())?)
+}
+
+fn regular(file: OwnedFd) -> Result<(OwnedFd, u64), Errno> {
     let status = fstat(&file)?;
     if kind(&status) != SFlag::S_IFREG {
         return Err(Errno::EINVAL);
     }
     Ok((file, status.st_size as u64))
+}
+
+/// Its length in bytes.
+pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
+    fstat(file).map(|status| status.st_size as u64)
+}
+
+/// Which file this is.
+pub fn identity(file: &OwnedFd) -> Result<Identity, Errno> {
+    fstat(file).map(|status| Identity::of(&status))
+}
+
+/// Which file has this path; a link is itself.
+pub fn identity_at(path: &str) -> Result<Identity, Errno> {
+    lstat(path).map(|status| Identity::of(&status))
+}
+
+impl Identity {
+    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
+    fn of(status: &FileStat) -> Self {
+        Self { device: status.st_dev as u64, inode: status.st_ino as u64 }
+    }
+}
+
+/// Locks the whole file for this process alone, until it is closed and no mapping of it is left
+/// (flock(2)). `EWOULDBLOCK` where somebody else has it.
+pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: flock(2) with a descriptor that is borrowed and so is open.
+    Errno::result(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+}
+
+/// Makes the file so long, if it is shorter, with blocks for all of it, so that a mapping of it
+/// never finds the disk full.
+pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
+    let status = fstat(file)?;
+    if status.st_size as u64 >= length && status.st_blocks as u64 * 512 >= length {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, length as libc::off_t) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
+        other => return other,
+    }
+    let zeroes = [0; 4096];
+    let mut end = status.st_size as u64;
+    while end < length {
+        let piece = (length - end).min(zeroes.len() as u64) as usize;
+        match nix::sys::uio::pwrite(file, &zeroes[..piece], end as libc::off_t) {
+            Ok(0) => return Err(Errno::ENOSPC),
+            Ok(written) => end += written as u64,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file another name; what had that name is gone.
+pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
+    renameat(AT_FDCWD, from, AT_FDCWD, to)
+}
+
+/// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
+pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
+    linkat(AT_FDCWD, from, AT_FDCWD, to, AtFlags::empty())?;
+    unlink(from)
+}
+
+/// Whether something has this name.
+pub fn exists(path: &str) -> bool {
+    lstat(path) != Err(Errno::ENOENT)
+}
+
+/// Takes away a file, if it is there.
+pub fn remove(path: &str) -> Result<(), Errno> {
+    match unlink(path) {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
 }
 
 /// Reads from this place of the file on; gives how much it was, 0 at its end.
@@ -103,12 +206,9 @@ pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
 /// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:
 /// whoever looks finds the old one or the new one. `scratch` is a name beside it.
 pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
-    match unlink(scratch) {
-        Ok(()) | Err(Errno::ENOENT) => {}
-        Err(errno) => return Err(errno),
-    }
+    remove(scratch)?;
     symlinkat(content, AT_FDCWD, scratch)?;
-    renameat(AT_FDCWD, scratch, AT_FDCWD, link)
+    rename(scratch, link)
 }
 
 /// Reads a whole file into the memory that `content` has reserved; `EFBIG` where that is not

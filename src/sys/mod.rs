@@ -4,10 +4,12 @@
 pub mod clock;
 pub mod file;
 pub mod lookup;
+pub mod map;
 pub mod net;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod system_log;
 
 pub use nix::errno::Errno;
 

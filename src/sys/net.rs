@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, connect, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, setsockopt, socket, sockopt,
 };
 
 use super::Errno;
@@ -15,6 +15,14 @@ use crate::time::{Instant, Nanos};
 pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
     let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// Takes a name that no other process on this box can have until the socket is closed: an abstract
+/// address (unix(7)). `EADDRINUSE` where somebody has it. Nobody can connect to it.
+pub fn claim(name: &str) -> Result<OwnedFd, Errno> {
+    let claim = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    bind(claim.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
+    Ok(claim)
 }
 
 /// Starts a connect. `Ok(true)`: accepted at once; `Ok(false)`: under way.

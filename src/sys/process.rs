@@ -2,13 +2,17 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use nix::fcntl::{OFlag, open};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, read, setsid};
 
 use super::{Errno, signal};
+use crate::ledger::Owner;
+use crate::text::Text;
 
 /// A child of ours that has not been reaped yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +107,59 @@ pub fn reap() -> Option<Child> {
 /// Waits for the end of a child that was ended.
 pub fn reap_ended(child: Child) {
     while waitpid(child.0, None) == Err(Errno::EINTR) {}
+}
+
+/// This process.
+pub fn own() -> Owner {
+    let pid = getpid().as_raw() as u32;
+    Owner { pid, born: birth(pid).unwrap_or(0) }
+}
+
+/// Whether this very process is there, and not a later one with its pid.
+pub fn is_alive(owner: Owner) -> bool {
+    match birth(owner.pid) {
+        Some(born) => born == owner.born,
+        // Without /proc the pid is all there is.
+        None => owner.born == 0 && owner.pid != 0 && kill(Pid::from_raw(owner.pid as i32), None) != Err(Errno::ESRCH),
+    }
+}
+
+/// Asks a process to end (`SIGTERM`).
+pub fn terminate(owner: Owner) -> Result<(), Errno> {
+    kill(Pid::from_raw(owner.pid as i32), Signal::SIGTERM)
+}
+
+/// When a process was started, in clock ticks since boot: the 22nd field of /proc/PID/stat
+/// (proc(5)). The second one is a name in parentheses that may hold anything.
+fn birth(pid: u32) -> Option<u32> {
+    let mut content = [0; 1024];
+    let path = Text::<32>::format(format_args!("/proc/{pid}/stat"));
+    let file = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    let length = read(&file, &mut content).ok()?;
+    let after_name = content[..length].rsplit(|byte| *byte == b')').next()?;
+    // One that has ended and waits to be reaped is gone.
+    if after_name.starts_with(b" Z") || after_name.starts_with(b" X") {
+        return None;
+    }
+    let field = after_name.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(19)?;
+    core::str::from_utf8(field).ok()?.parse::<u64>().ok().map(|ticks| ticks as u32)
+}
+
+/// Goes on in a process of its own, in a session of its own, without a terminal: in the child this
+/// returns; the parent ends with success. Nothing of the console's is kept.
+pub fn go_to_background() -> Result<(), Errno> {
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    // SAFETY: the process has one thread, so the child's heap and locks are in order.
+    if let ForkResult::Parent { .. } = unsafe { fork() }? {
+        // SAFETY: always sound; what there is to be cleaned up is the child's.
+        unsafe { libc::_exit(0) }
+    }
+    setsid()?;
+    for standard in 0..=2 {
+        // SAFETY: dup2(2) with numbers.
+        Errno::result(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
+    }
+    Ok(())
 }
 
 /// Raises the limit on descriptors to `needed` if it is lower and the hard limit allows it.

@@ -2,6 +2,7 @@
 //! promises.
 
 use tcpmon::config::Config;
+use tcpmon::ledger::Ledger;
 use tcpmon::limits;
 use tcpmon::monitor::{Changes, Event, Monitor, Span, Watch, WatchId};
 use tcpmon::probe::ProbeId;
@@ -122,7 +123,7 @@ impl<W: World> Driver<W> {
         clock: WallClock,
     ) -> Self {
         let wall = clock.at(now);
-        let monitor = Monitor::new(config, span, now, wall);
+        let monitor = Monitor::new(config, span, Ledger::absent(), now, wall);
         let base = monitor.live().next().map_or(0, |watch| std::ptr::from_ref(&watch.target) as usize);
         let mut driver = Self {
             book: Book::new(config.settings, span, now),

@@ -1,0 +1,104 @@
+//! The loop's reports: to the log, and to the console.
+
+use core::fmt::Write;
+
+use super::EventLoop;
+use crate::daily_log::LogError;
+use crate::sys::clock;
+use crate::text::Count;
+use crate::time::{Nanos, WallTime};
+
+impl EventLoop {
+    /// Prints the table of the whole run, in the log's form.
+    pub fn print_summary(&mut self, patience: Nanos) {
+        let Some(form) = self.log.as_ref().map(|log| *log.form()) else { return };
+        let stamp = clock::wall();
+        self.summary.clear();
+        // Writing to a String does not fail, and there is memory for the longest summary.
+        let _ = write!(self.summary, "\nSince {}:\n{}", self.started, form.header());
+        for watch in self.monitor.live() {
+            let columns = watch.counted().columns();
+            let _ = write!(self.summary, "{}", form.row(stamp, watch.target.service.as_str(), columns));
+        }
+        let skipped = self.monitor.skipped();
+        if skipped > 0 {
+            let _ = writeln!(self.summary, "{} skipped for reasons of this box's own", Count(skipped, "tick"));
+        }
+        self.console.lines(&self.summary, patience);
+    }
+
+    /// Appends a report to the log. Returns whether the counts are in it.
+    pub(super) fn report(&mut self, stamp: WallTime) -> bool {
+        if let Some(file) = &mut self.ledger_file {
+            file.keep_in_place(self.monitor.ledger_mut(), &mut self.console);
+        }
+        let Some(log) = &mut self.log else { return true };
+        match log.append(stamp, self.monitor.rows(), self.monitor.ledger()) {
+            Ok(()) => self.tell_of_report(stamp),
+            Err(error) => {
+                self.tell_of_trouble(stamp, error);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A report could not be written.
+    pub(super) fn tell_of_trouble(&mut self, stamp: WallTime, error: LogError) {
+        let Some(log) = &self.log else { return };
+        let path = log.path(stamp);
+        if self.monitor.is_ending() {
+            let left = Count(self.monitor.rows().map(|(_, columns)| columns.total).sum(), "probe");
+            let kept = self.monitor.ledger().is_present();
+            let without = "the run ends without its last report of";
+            let next = if kept { "; the ledger keeps it for the next run" } else { "" };
+            self.console.say("log", format_args!("{path} {error}, {without} {left}{next}"));
+        } else if !core::mem::replace(&mut self.log_failing, true) {
+            self.console.say(
+                "log",
+                format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
+            );
+        }
+    }
+
+    /// A report was written.
+    pub(super) fn tell_of_report(&mut self, stamp: WallTime) {
+        let Some(log) = &self.log else { return };
+        let path = log.path(stamp);
+        if core::mem::take(&mut self.log_failing) {
+            self.console.say("log", format_args!("{path} can be written again, this report holds all that was kept"));
+        }
+        match log.link_latest(stamp) {
+            Ok(()) => self.link_failing = false,
+            Err(errno) => {
+                if !core::mem::replace(&mut self.link_failing, true) {
+                    self.console.say(
+                        "log",
+                        format_args!(
+                            "tcp_stats_latest.log in {} cannot be made a link ({}), the log is written without it",
+                            log.directory(),
+                            errno.desc()
+                        ),
+                    );
+                }
+            }
+        }
+        self.console.line(format_args!("Statistics logged to {path} at {stamp}"));
+    }
+
+    /// Makes the log's directory, and says at once if a report would not find its way there.
+    pub(super) fn prepare_log(&mut self) {
+        let Some(log) = &self.log else { return };
+        if let Err(error) = log.prepare()
+            && !core::mem::replace(&mut self.log_failing, true)
+        {
+            self.console.say(
+                "log",
+                format_args!(
+                    "{} {error}, the counts are kept and go into the next report that can be written",
+                    log.directory()
+                ),
+            );
+        }
+    }
+}

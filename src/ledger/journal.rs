@@ -1,0 +1,80 @@
+//! The report that is being written: where it goes, and how far it has come.
+
+use super::layout::{FILE, HEAD_AT, HEADED, LENGTH, OFFSET, PHASE, STAMP};
+use super::{Ledger, is_path, seconds};
+use crate::path::Path;
+use crate::time::WallTime;
+
+/// How far a report has come. Between [`Phase::Writing`] and the end nothing is counted, so that
+/// its rows are what the counters say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    /// It may be in the file as a whole, in part or not at all.
+    Writing = 1,
+    /// The file has all of it, and the counters do not know yet.
+    Written = 2,
+    /// The file has a part of it that could not be cut off. The counters go on: they do not count
+    /// it as reported.
+    Torn = 3,
+}
+
+/// A report, and where it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// How far it has come.
+    pub phase: Phase,
+    /// Its file.
+    pub file: Path,
+    /// The file's length before.
+    pub offset: u64,
+    /// Bytes of the report.
+    pub length: u32,
+    /// Its stamp.
+    pub stamp: WallTime,
+    /// It begins with a header.
+    pub headed: bool,
+}
+
+impl Ledger {
+    /// The report that has not come to its end, if there is one.
+    pub fn journal(&self) -> Option<Journal> {
+        let phase = match self.get(PHASE, 0) {
+            1 => Phase::Writing,
+            2 => Phase::Written,
+            3 => Phase::Torn,
+            _ => return None,
+        };
+        Some(Journal {
+            phase,
+            file: self.text(HEAD_AT + FILE.at).filter(is_path)?,
+            offset: u64::from(self.get(OFFSET, 0)) | u64::from(self.get(OFFSET, 1)) << 32,
+            length: self.get(LENGTH, 0),
+            stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
+            headed: self.get(HEADED, 0) != 0,
+        })
+    }
+
+    /// A report is about to be written.
+    pub fn begin_report(&self, file: &Path, offset: u64, length: usize, stamp: WallTime, headed: bool) {
+        self.end_report();
+        self.set_text(HEAD_AT + FILE.at, file.as_str());
+        self.set(OFFSET, 0, offset as u32);
+        self.set(OFFSET, 1, (offset >> 32) as u32);
+        self.set(LENGTH, 0, length as u32);
+        self.set(STAMP, 0, seconds(stamp));
+        self.set(STAMP, 1, stamp.offset as u32);
+        self.set(HEADED, 0, headed.into());
+        self.set_phase(Phase::Writing);
+    }
+
+    /// The report has come so far.
+    pub fn set_phase(&self, phase: Phase) {
+        self.set(PHASE, 0, phase as u32);
+    }
+
+    /// The report has come to its end: the counters know of it, or nothing of it is in the file.
+    pub fn end_report(&self) {
+        self.set(PHASE, 0, 0);
+    }
+}

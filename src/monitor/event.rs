@@ -1,0 +1,84 @@
+//! What the monitor is told, and what it asks for.
+
+use super::WatchId;
+use crate::probe::ProbeId;
+use crate::tally::{Reason, Shortage};
+use crate::target::Address;
+use crate::time::{Nanos, WallTime};
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A helper has been asked.
+    LookupStarted(ProbeId),
+    /// The lookup took so long and gave these addresses.
+    Answered(ProbeId, Nanos, &'a [Address]),
+    /// The lookup took so long and failed.
+    LookupFailed(ProbeId, Nanos, Reason),
+    /// The helper died by itself.
+    LookupLost(ProbeId),
+    /// The connect is under way. Comes before an end that came at once, too.
+    ConnectStarted(ProbeId),
+    /// The connect was accepted. The time of this event may lie before the present.
+    Connected(ProbeId),
+    /// The connect failed.
+    ConnectFailed(ProbeId, Reason),
+    /// The lookup or connect could not be made, for a reason of our own.
+    FellShort(ProbeId, Shortage),
+    /// The wall clock reads this; it was asked for, or it has been set.
+    Clock(WallTime),
+    /// The report is in the log, or it could not be written.
+    Reported {
+        /// Whether the log has all of it.
+        written: bool,
+    },
+    /// A report is wanted now.
+    ReportNow,
+    /// The run is to end: a last report, and that is all.
+    Stop,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ask a helper for the target's addresses.
+    Lookup(ProbeId, WatchId),
+    /// Nobody waits for this lookup any more: end its helper.
+    DropLookup(ProbeId),
+    /// Connect to this address at the target's port.
+    Connect(ProbeId, WatchId, Address),
+    /// Nobody waits for this connect any more: close its socket.
+    DropConnect(ProbeId),
+    /// Read the wall clock.
+    ReadClock,
+    /// Append the [`Monitor::rows`] to the log under this stamp.
+    Report(WallTime),
+    /// A round of probes has started.
+    Round,
+    /// Say that ticks were skipped: how many since it was last said, and why the last one.
+    SaySkipped(u64, Shortage),
+    /// The run has ended.
+    Finish,
+}
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    /// After so many ticks of each target.
+    pub rounds: Option<u32>,
+    /// After so long.
+    pub duration: Option<Nanos>,
+}
+
+/// What a reload changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Targets that stay, with their counts.
+    pub kept: usize,
+    /// Targets among those that have other options of their own now.
+    pub changed: usize,
+    /// Targets that are new.
+    pub added: usize,
+    /// Targets that are gone; what they counted goes into the next report.
+    pub removed: usize,
+}

@@ -1,0 +1,182 @@
+//! What a run finds that its predecessor left behind: a report that was being written when it was
+//! killed, and one whose moment passed while nobody was there. After this the log and the ledger
+//! agree.
+
+use std::os::fd::OwnedFd;
+
+use crate::config::Config;
+use crate::console::Console;
+use crate::daily_log::{DailyLog, LogError};
+use crate::ledger::{Journal, Ledger, Phase};
+use crate::limits;
+use crate::sys::{Errno, clock, file};
+use crate::text::Text;
+use crate::time::WallTime;
+
+/// Bytes beyond a report's own that are searched for it: others may have written to the file.
+const OTHERS: usize = 1 << 20;
+
+/// Where a report is in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Nothing of it is there.
+    Nowhere,
+    /// All of it is there.
+    Whole,
+    /// A part of it is at the file's end, from so many bytes behind the offset on.
+    Torn(usize),
+}
+
+/// Brings log and ledger into agreement, and writes the report whose moment has passed by `now`, or
+/// that must be written before counts are sorted by other thresholds. How the last run ended is said
+/// where it did not come to its end. Afterwards the log has the form of this configuration. Gives
+/// the stamp of a report that was due and, where it could not be written, why; its counts are kept.
+pub fn recover(
+    ledger: &Ledger,
+    log: &mut DailyLog,
+    config: &Config,
+    now: WallTime,
+    console: &mut Console,
+) -> Option<Result<WallTime, (WallTime, LogError)>> {
+    if ledger.is_running() {
+        let alive = clock::local(ledger.alive());
+        console.say(
+            "ledger",
+            format_args!(
+                "the last run (pid {}) did not end cleanly, it was last alive at {alive}; its counts go on",
+                ledger.owner().pid
+            ),
+        );
+    }
+    let interrupted = ledger.journal().and_then(|journal| settle(ledger, journal, console));
+    if ledger.is_reported() {
+        return None;
+    }
+    let passed = (ledger.due() > 0 && ledger.due() <= now.unix).then(|| clock::local(ledger.due()));
+    let sorted_otherwise = (ledger.thresholds() != config.settings.thresholds).then_some(now);
+    let stamp = interrupted.or(passed).or(sorted_otherwise)?;
+    let form = *log.form();
+    log.change(config.settings.log_dir, ledger.form());
+    let rows = ledger.rows();
+    let written = log.append(stamp, rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
+    log.change(config.settings.log_dir, form);
+    match written {
+        Ok(()) => {
+            ledger.mark_reported();
+            ledger.end_report();
+            Some(Ok(stamp))
+        }
+        Err(error) => Some(Err((stamp, error))),
+    }
+}
+
+/// Finds out how far the last run's report came. Gives its stamp if it is yet to be written.
+fn settle(ledger: &Ledger, journal: Journal, console: &mut Console) -> Option<WallTime> {
+    let in_file = match journal.phase {
+        Phase::Written => Ok(true),
+        Phase::Writing => complete(ledger, &journal),
+        Phase::Torn => cut_torn(&journal).map(|()| false),
+    };
+    match in_file {
+        Ok(true) => ledger.mark_reported(),
+        Ok(false) => {}
+        Err(errno) => console.say(
+            "log",
+            format_args!(
+                "{} cannot be searched for the last run's report ({}), its rows may be there in part",
+                journal.file,
+                errno.desc()
+            ),
+        ),
+    }
+    ledger.end_report();
+    (in_file != Ok(true) && journal.phase == Phase::Writing).then_some(journal.stamp)
+}
+
+/// Whether the file has the whole report; a part of it is cut off.
+fn complete(ledger: &Ledger, journal: &Journal) -> Result<bool, Errno> {
+    let Some((log, end)) = open(journal)? else { return Ok(false) };
+    let mut report = String::new();
+    let rows = ledger.rows();
+    ledger.form().write(&mut report, journal.headed, journal.stamp, rows.into_iter());
+    match find(report.as_bytes(), &end) {
+        Found::Whole => Ok(true),
+        Found::Nowhere => Ok(false),
+        Found::Torn(at) => file::truncate(&log, journal.offset + at as u64).map(|()| false),
+    }
+}
+
+/// Cuts off the part of a report that its run could not cut off. What was counted since is not in
+/// it, so its rows are known by their stamp alone.
+fn cut_torn(journal: &Journal) -> Result<(), Errno> {
+    let Some((log, end)) = open(journal)? else { return Ok(()) };
+    let stamp = Text::<32>::format(format_args!("{} | ", journal.stamp));
+    let is_ours = |line: &[u8]| {
+        let known =
+            if line.first().is_some_and(u8::is_ascii_alphabetic) { b"Timestamp " } else { stamp.as_str().as_bytes() };
+        line.starts_with(known) || known.starts_with(line)
+    };
+    let is_part = end.len() < journal.length as usize && end.split(|byte| *byte == b'\n').all(is_ours);
+    if is_part { file::truncate(&log, journal.offset) } else { Ok(()) }
+}
+
+/// The report's file and what is in it from the report's offset on; `None` where that is nothing.
+fn open(journal: &Journal) -> Result<Option<(OwnedFd, Vec<u8>)>, Errno> {
+    if !file::exists(journal.file.as_str()) {
+        return Ok(None);
+    }
+    let (log, size) = file::open_log(journal.file.as_str())?;
+    let there = usize::try_from(size.saturating_sub(journal.offset)).unwrap_or(usize::MAX);
+    let most = (limits::WATCHES + 1) * limits::ROW + OTHERS;
+    let mut end = vec![0; there.min(most)];
+    let mut filled = 0;
+    while filled < end.len() {
+        match file::read_at(&log, &mut end[filled..], journal.offset + filled as u64) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    end.truncate(filled);
+    Ok((filled > 0).then_some((log, end)))
+}
+
+/// Looks for a report in what its file has from its offset on: others may have written first.
+fn find(report: &[u8], end: &[u8]) -> Found {
+    let lines = end.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let starts = [0].into_iter().chain(lines).filter(|at| *at < end.len());
+    for at in starts {
+        if end[at..].starts_with(report) {
+            return Found::Whole;
+        }
+        if report.starts_with(&end[at..]) {
+            return Found::Torn(at);
+        }
+    }
+    Found::Nowhere
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_found_whole_in_part_or_not_at_all() {
+        let report = b"a 1\nb 2\n";
+        for (end, found) in [
+            (&b""[..], Found::Nowhere),
+            (b"x 7\n", Found::Nowhere),
+            (b"a 1\nb 3\n", Found::Nowhere),
+            (b"a 1\nb 2\n", Found::Whole),
+            (b"a 1\nb 2\nx 7\n", Found::Whole),
+            (b"x 7\na 1\nb 2\n", Found::Whole),
+            (b"a", Found::Torn(0)),
+            (b"a 1\nb 2", Found::Torn(0)),
+            (b"x 7\na 1\n", Found::Torn(4)),
+            (b"xa 1\nb 2\n", Found::Nowhere),
+        ] {
+            assert_eq!(find(report, end), found, "{:?}", std::str::from_utf8(end));
+        }
+    }
+}
