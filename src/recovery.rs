@@ -10,6 +10,7 @@ use crate::daily_log::{DailyLog, LogError};
 use crate::ledger::{Journal, Ledger, Phase};
 use crate::limits;
 use crate::sys::{Errno, clock, file};
+use crate::tally::Thresholds;
 use crate::text::Text;
 use crate::time::WallTime;
 
@@ -48,13 +49,16 @@ pub fn recover(
             ),
         );
     }
-    let interrupted = ledger.journal().and_then(|journal| settle(ledger, journal, console));
-    if ledger.is_reported() {
-        return None;
-    }
-    let passed = (ledger.due() > 0 && ledger.due() <= now.unix).then(|| clock::local(ledger.due()));
-    let sorted_otherwise = (ledger.thresholds() != config.settings.thresholds).then_some(now);
-    let stamp = interrupted.or(passed).or(sorted_otherwise)?;
+    let complete = |journal: &Journal| match in_file(ledger, journal) {
+        Ok(complete) => complete,
+        Err(errno) => {
+            let (file, why) = (journal.file, errno.desc());
+            let next = "its rows may be there in part";
+            console.say("log", format_args!("{file} cannot be searched for the last run's report ({why}), {next}"));
+            false
+        }
+    };
+    let stamp = clock::local(settle(ledger, config.settings.thresholds, now.unix, complete)?);
     let form = *log.form();
     log.change(config.settings.log_dir, ledger.form());
     let rows = ledger.rows();
@@ -70,27 +74,40 @@ pub fn recover(
     }
 }
 
-/// Finds out how far the last run's report came. Gives its stamp if it is yet to be written.
-fn settle(ledger: &Ledger, journal: Journal, console: &mut Console) -> Option<WallTime> {
-    let in_file = match journal.phase {
-        Phase::Written => Ok(true),
-        Phase::Writing => complete(ledger, &journal),
-        Phase::Torn => cut_torn(&journal).map(|()| false),
-    };
-    match in_file {
-        Ok(true) => ledger.mark_reported(),
-        Ok(false) => {}
-        Err(errno) => console.say(
-            "log",
-            format_args!(
-                "{} cannot be searched for the last run's report ({}), its rows may be there in part",
-                journal.file,
-                errno.desc()
-            ),
-        ),
+/// Brings a report that was being written to its end, where `complete` says that all of it is in the
+/// log. Gives the second since 1970 under which what the log does not have is to be reported at
+/// `now`, in the same seconds; `None` where counting simply goes on.
+pub fn settle(
+    ledger: &Ledger,
+    thresholds: Thresholds,
+    now: i64,
+    complete: impl FnOnce(&Journal) -> bool,
+) -> Option<i64> {
+    let mut interrupted = None;
+    if let Some(journal) = ledger.journal() {
+        // Nothing is counted while a report is written: what the counters say is what it says.
+        if complete(&journal) {
+            ledger.mark_reported();
+        } else if journal.phase == Phase::Writing {
+            interrupted = Some(journal.stamp.unix);
+        }
+        ledger.end_report();
     }
-    ledger.end_report();
-    (in_file != Ok(true) && journal.phase == Phase::Writing).then_some(journal.stamp)
+    if ledger.is_reported() {
+        return None;
+    }
+    let passed = Some(ledger.due()).filter(|due| *due > 0 && *due <= now);
+    let sorted_otherwise = (ledger.thresholds() != thresholds).then_some(now);
+    interrupted.or(passed).or(sorted_otherwise)
+}
+
+/// Whether the log has the whole report. A part of it is cut off.
+fn in_file(ledger: &Ledger, journal: &Journal) -> Result<bool, Errno> {
+    match journal.phase {
+        Phase::Written => Ok(true),
+        Phase::Writing => complete(ledger, journal),
+        Phase::Torn => cut_torn(journal).map(|()| false),
+    }
 }
 
 /// Whether the file has the whole report; a part of it is cut off.
