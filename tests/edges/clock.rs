@@ -33,3 +33,9 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 pub fn let_pass(time: Duration) {
     thread::sleep(time);
 }
+
+/// What the wall clock reads, as in the log and in UTC.
+pub fn wall() -> String {
+    let unix = tcpmon::sys::clock::wall().unix;
+    tcpmon::time::WallTime { unix, nanos: 0, offset: 0 }.to_string()
+}

@@ -122,8 +122,8 @@ fn a_broken_disk_loses_nothing(breaks: impl Fn(&Disk), mended: impl Fn(&Disk), f
     }
     wait_until("it is said", || lines(&run) > 0);
     let said = run.stderr();
-    // Two more reports are due.
-    clock::let_pass(Duration::from_millis(2200));
+    // Three more reports are due.
+    clock::let_pass(Duration::from_millis(3200));
     assert_eq!(run.stderr(), said, "once");
     for log in logs_in(&directory) {
         let text = fs::read_to_string(log).expect("a log is text");

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::clock::{self, wait_until};
 
 /// No run lasts as long as this; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(50);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A directory in which the program runs and writes its log.
 pub struct Place(TempDir);
@@ -70,6 +70,11 @@ impl Place {
         Running { child, started, stdout, stderr }
     }
 
+    /// Ends what runs here in the background when it goes.
+    pub fn background(&self) -> Background<'_> {
+        Background(self)
+    }
+
     /// The daily logs in this place, oldest first.
     pub fn logs(&self) -> Vec<PathBuf> {
         logs_in(self.path())
@@ -83,6 +88,23 @@ impl Place {
     /// What the log counts for a service over all reports, see [`sum`].
     pub fn counted(&self, service: &str) -> String {
         sum(&self.rows(), service)
+    }
+}
+
+/// What `tcpmon start` has started in a place.
+pub struct Background<'a>(&'a Place);
+
+impl Background<'_> {
+    pub fn is_running(&self) -> bool {
+        self.0.run("status --json").json()["running"] == true
+    }
+}
+
+impl Drop for Background<'_> {
+    fn drop(&mut self) {
+        // A test that fails leaves nothing running.
+        let mut stop = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
+        let _ = stop.arg("stop").current_dir(self.0.path()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
@@ -284,6 +306,11 @@ impl Ended {
 
     pub fn code(&self) -> Option<i32> {
         self.status.code()
+    }
+
+    /// What it printed, as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The rows of the last table on its console: the summary.

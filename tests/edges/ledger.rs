@@ -1,0 +1,308 @@
+//! The ledger: what is in it outlives the run, one run has it at a time, and a bad one is no harm.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+
+use crate::clock::{self, wait_until};
+use crate::listener::Accepting;
+use crate::namespace;
+use crate::running::{Place, total};
+
+const LEDGER: &str = "tcpmon.ledger";
+
+/// Kills a run between two rounds of its only target, so that every probe has been counted.
+fn kill_after_a_round(place: &Place, web: &Accepting, arguments: &str) -> u32 {
+    let run = place.start(arguments);
+    web.wait_for_a_round(1);
+    let pid = run.pid();
+    run.signal(Signal::SIGKILL);
+    assert_eq!(run.wait().outcome(), "signal 9");
+    pid.as_raw().unsigned_abs()
+}
+
+#[test]
+fn a_killed_run_loses_no_probe_and_the_next_one_says_so_once() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let arguments = format!("-q --interval 300ms --report 1h web={}", web.address);
+    for _ in 0..2 {
+        let pid = kill_after_a_round(&place, &web, &arguments);
+        let run = place.start(&arguments);
+        web.wait_for_a_round(1);
+        let ended = run.end();
+        let said = format!("tcpmon: ledger: the last run (pid {pid}) did not end cleanly, it was last alive at ");
+        assert!(ended.stderr.starts_with(&said) && ended.stderr.ends_with("; its counts go on\n"), "{ended:?}");
+        assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(0), 1), "{ended:?}");
+        assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+    }
+    assert_eq!(place.run(&format!("{arguments} -n 1")).outcome(), "exit 0", "a clean end is nothing to speak of");
+}
+
+#[test]
+fn a_report_missed_while_nobody_was_there_stands_under_its_own_time() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let arguments = format!("-q --interval 100ms --report 2s web={}", web.address);
+    let run = place.start(&arguments);
+    wait_until("a report is there", || !place.rows().is_empty());
+    web.wait_for_a_round(1);
+    let status = place.run("status --json").json();
+    run.signal(Signal::SIGKILL);
+    run.wait();
+    let due = status["due"].as_str().expect("a moment").replace('T', " ");
+    let due = due.split('+').next().expect("its time").to_string();
+    let (before, counted) = (place.rows(), web.total() as u64);
+    wait_until("the boundary is over", || clock::wall() > due);
+    clock::let_pass(std::time::Duration::from_secs(1));
+    assert_eq!(place.run(&format!("{arguments} -n 1")).code(), Some(0));
+    let rows = place.rows();
+    let missed = &rows[before.len()];
+    assert_eq!(missed.stamp, due);
+    assert_eq!(total(&rows[..=before.len()], "web"), counted, "all that the killed run had counted");
+    assert_eq!(total(&rows, "web"), web.total() as u64);
+}
+
+#[test]
+fn a_target_that_went_while_nobody_was_there_is_reported_once_more() {
+    let (web, db) = (Accepting::new(), Accepting::new());
+    let place = Place::new();
+    let run = place
+        .start(&format!("-q --interval 300ms --report 1h db={} db={} web={}", db.address, db.address, web.address));
+    web.wait_for_a_round(1);
+    db.wait_for_a_round(2);
+    run.signal(Signal::SIGKILL);
+    run.wait();
+    let counted = db.total() as u64;
+    // One of the two that are the same stays.
+    for _ in 0..2 {
+        let ended = place.run(&format!("-q --interval 300ms --report 1h -n 1 web={} db={}", web.address, db.address));
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+    }
+    let rows = place.rows();
+    let services: Vec<&str> = rows.iter().map(|row| row.service.as_str()).collect();
+    assert_eq!(services, ["web", "db", "db", "web", "db"]);
+    assert_eq!(rows[2].numbers[6] * 2, counted, "the one that went");
+    assert_eq!((total(&rows, "db"), total(&rows, "web")), (db.total() as u64, web.total() as u64));
+}
+
+#[test]
+fn a_second_start_names_the_first_and_ends() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let target = format!("-q --interval 300ms web={}", web.address);
+    let run = place.start(&target);
+    web.wait_for_a_round(1);
+    let second = place.run(&target);
+    assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {}", run.pid()));
+    assert_eq!(place.run(&format!("start {target}")).outcome(), "exit 0");
+    assert_eq!(place.run(&format!("{target} --ledger other -n 1")).outcome(), "exit 0", "with a ledger of its own");
+    assert_eq!(run.end().outcome(), "exit 0");
+}
+
+#[test]
+fn a_run_in_the_background_is_started_once_and_stopped_with_its_last_report() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let background = place.background();
+    let target = format!("start --interval 200ms --report 1h web={}", web.address);
+    for _ in 0..2 {
+        let started = place.run(&target);
+        assert_eq!((started.outcome().as_str(), started.stdout.as_str()), ("exit 0", ""));
+    }
+    web.wait_for_a_round(1);
+    assert!(background.is_running());
+    let stopped = place.run("stop");
+    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", ""));
+    assert!(!background.is_running());
+    assert_eq!(total(&place.rows(), "web"), web.total() as u64, "when it is stopped all is written");
+    let stopped = place.run("stop");
+    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
+}
+
+#[test]
+fn a_pid_that_is_used_again_is_not_taken_for_a_monitor() {
+    let web = Accepting::new();
+    let place = Place::new();
+    kill_after_a_round(&place, &web, &format!("-q --interval 300ms web={}", web.address));
+    // The ledger names a process that is there: this one, started at another time.
+    let mut words = fs::read(place.path().join(LEDGER)).expect("it is there");
+    let pid = place.run("status --json").json()["pid"].as_u64().expect("a number") as u32;
+    let at = words.windows(4).position(|word| word == pid.to_ne_bytes()).expect("the pid");
+    words[at..at + 4].copy_from_slice(&std::process::id().to_ne_bytes());
+    fs::write(place.path().join(LEDGER), words).expect("our own file");
+    let stopped = place.run("stop");
+    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
+    assert_eq!(place.run(&format!("-q -n 1 --interval 300ms web={}", web.address)).code(), Some(0));
+}
+
+#[test]
+fn the_ledger_is_for_its_owner_alone_whatever_the_umask() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let before = umask(Mode::empty());
+    let ended = place.run(&format!("-q -n 1 web={}", web.address));
+    umask(before);
+    assert_eq!(ended.outcome(), "exit 0");
+    assert_eq!(fs::metadata(place.path().join(LEDGER)).expect("it is there").mode() & 0o7777, 0o600);
+}
+
+/// Runs with a ledger of this content; gives the names of what is kept of it, and what was said.
+fn with_content(place: &Place, target: &str, content: &[u8]) -> (Vec<String>, String) {
+    fs::write(place.path().join(LEDGER), content).expect("our own directory");
+    let ended = place.run(&format!("-q -n 1 {target}"));
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    (kept(place.path()), ended.stderr)
+}
+
+fn kept(place: &Path) -> Vec<String> {
+    let names = fs::read_dir(place).expect("our own directory").map(|entry| entry.expect("it is there").file_name());
+    let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.contains("damaged"));
+    names.sort();
+    names
+}
+
+#[test]
+fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let target = format!("web={}", web.address);
+    assert_eq!(place.run(&format!("-q -n 1 {target}")).outcome(), "exit 0");
+    let good = fs::read(place.path().join(LEDGER)).expect("it is there");
+    let mut flipped = good.clone();
+    flipped[100] ^= 4;
+    let mut aside = Vec::new();
+    for (content, what) in [
+        (&b"#!/bin/sh\n"[..], "is no ledger"),
+        (&good[..good.len() / 2], "is cut short"),
+        (&good[..40], "is cut short"),
+        (&good[..3], "is no ledger"),
+        (&flipped, "has a damaged layout"),
+        (&[0xff; 100_000], "is no ledger"),
+    ] {
+        let number = if aside.is_empty() { String::new() } else { format!(".{}", aside.len()) };
+        let name = format!("{LEDGER}.damaged{number}");
+        let (names, said) = with_content(&place, &target, content);
+        assert_eq!(said, format!("tcpmon: ledger: {LEDGER} {what}, it is kept as {name} and a new one begins\n"));
+        aside.push(name);
+        assert_eq!(names, aside);
+        assert_eq!(fs::read(place.path().join(aside.last().expect("just pushed"))).expect("it is there"), content);
+    }
+    for _ in 0..6 {
+        with_content(&place, &target, b"no ledger");
+    }
+    assert_eq!(kept(place.path()).len(), 10, "no more than these");
+    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+    assert_eq!(with_content(&place, &target, &good).1, "");
+    assert_eq!(with_content(&place, &target, b"").1, "", "one whose making was cut short");
+    assert_eq!(with_content(&place, &target, &[0; 8000]).1, "", "one whose making was cut short");
+}
+
+#[test]
+fn a_planted_link_is_not_followed_and_a_directory_is_no_ledger() {
+    let web = Accepting::new();
+    let place = Place::new();
+    place.write("victim", "precious\n");
+    symlink("victim", place.path().join(LEDGER)).expect("its name is free");
+    let without = "this run goes on without it: what is not reported is lost when it ends";
+    let ended = place.run(&format!("-q -n 1 web={}", web.address));
+    let why = "cannot be opened (it is a symbolic link, and none is followed)";
+    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: {LEDGER} {why}, {without}"));
+    assert_eq!(fs::read_to_string(place.path().join("victim")).expect("it is there"), "precious\n");
+    fs::create_dir(place.path().join("folder")).expect("our own directory");
+    let ended = place.run(&format!("-q -n 1 --ledger ./folder web={}", web.address));
+    let why = "cannot be opened (Is a directory)";
+    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: ./folder {why}, {without}"));
+    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+}
+
+#[test]
+fn without_a_ledger_there_is_one_run_all_the_same() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let target = format!("-q --interval 300ms --ledger /dev/null web={}", web.address);
+    let run = place.start(&target);
+    web.wait_for_a_round(1);
+    assert_eq!(place.run(&target).outcome(), "exit 1\ntcpmon: start: already running");
+    assert_eq!(place.run(&format!("start {target}")).outcome(), "exit 0");
+    assert_eq!(run.end().code(), Some(0));
+    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+}
+
+#[test]
+fn a_file_that_may_not_be_written_is_done_without() {
+    namespace::within(|| {
+        let web = Accepting::new();
+        let place = Place::new();
+        let directory = place.path().join("disk");
+        fs::create_dir(&directory).expect("our own directory");
+        let disk = namespace::Disk::mounted(&directory, "64k");
+        // No room for a ledger of 1,024 targets on the disk.
+        let targets: Vec<String> = (0..100).map(|i| format!("web{i}={}", web.address)).collect();
+        let ended = place.run(&format!("-q -n 1 --ledger disk/l {}", targets.join(" ")));
+        let said = "tcpmon: ledger: disk/l cannot be made (No space left on device), this run goes on without it: what is not reported is lost when it ends";
+        assert_eq!(ended.outcome(), format!("exit 0\n{said}"));
+        assert_eq!(web.total() as u64, (0..100).map(|i| total(&place.rows(), &format!("web{i}"))).sum::<u64>());
+        fs::remove_file(directory.join("l")).expect("it was made, without its blocks");
+        disk.remount("ro");
+        let ended = place.run(&format!("-q -n 1 --ledger disk/l web={}", web.address));
+        assert!(ended.stderr.contains("cannot be opened (Read-only file system)"), "{ended:?}");
+        assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(0), 1), "{ended:?}");
+    });
+}
+
+#[test]
+fn a_reload_brings_the_ledger_along_and_makes_room_in_it() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let target = |i: usize| format!("target web{i} 127.0.0.1 {}\n", web.address.port());
+    let few: String = (0..2).map(target).collect();
+    let many: String = (0..100).map(target).collect();
+    place.write("conf", &format!("interval 300ms\nreport 1h\n{few}"));
+    let run = place.start("-q -c conf");
+    web.wait_for_a_round(2);
+    place.write("conf", &format!("interval 300ms\nreport 1h\nlog_dir elsewhere\n{many}"));
+    run.signal(Signal::SIGHUP);
+    wait_until("it is re-read", || run.stderr().contains("re-read"));
+    assert!(place.path().join("elsewhere").join(LEDGER).exists());
+    assert!(!place.path().join(LEDGER).exists());
+    web.wait_for_a_round(100);
+    let pid = run.pid();
+    let second = place.run("-q -c conf");
+    assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {pid}"));
+    // Where something is already, no ledger is moved to.
+    place.write("taken", "mine");
+    place.write("conf", &format!("interval 300ms\nreport 1h\nledger ./taken\n{many}"));
+    run.signal(Signal::SIGHUP);
+    wait_until("it is refused", || {
+        run.stderr().contains("cannot be taken in, the ledger cannot be moved (File exists)")
+    });
+    run.signal(Signal::SIGKILL);
+    run.wait();
+    place.write("conf", &format!("interval 300ms\nreport 1h\nlog_dir elsewhere\n{many}"));
+    assert_eq!(place.run("-q -n 1 -c conf").code(), Some(0));
+    let rows = crate::running::rows_in(&place.path().join("elsewhere"));
+    let counted: u64 = (0..100).map(|i| total(&rows, &format!("web{i}"))).sum();
+    // Those that were in flight at the kill were accepted and not counted.
+    assert!((counted..=counted + 100).contains(&(web.total() as u64)), "{counted} of {}", web.total());
+}
+
+#[test]
+fn a_ledger_that_may_not_be_read_shows_nothing_and_says_why() {
+    let place = Place::new();
+    assert_eq!(
+        place.run("status").outcome(),
+        format!("exit 1\ntcpmon: ledger: {LEDGER} is not there, no monitor has run with it, there is nothing to show")
+    );
+    place.write(LEDGER, "no ledger at all");
+    let why = format!("exit 1\ntcpmon: ledger: {LEDGER} is no ledger, there is nothing to show");
+    assert_eq!(place.run("status").outcome(), why);
+    fs::set_permissions(place.path().join(LEDGER), fs::Permissions::from_mode(0o000)).expect("our own file");
+    // Root may read it all the same.
+    let denied = why.replace("is no ledger", "cannot be opened (Permission denied)");
+    assert!([why, denied].contains(&place.run("status").outcome()));
+}
