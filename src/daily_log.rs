@@ -107,31 +107,36 @@ impl DailyLog {
         ledger.begin_report(&path, size, self.report.len(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());
-        let written = match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
-            Ok(length) if length == self.report.len() => Ok(()),
-            // A short write means that there is no room for the rest.
-            Ok(_) => Err(Errno::ENOSPC),
-            Err(errno) => Err(errno),
-        };
-        if let Err(errno) = written {
-            // A reader may have seen a part for a moment, but it is not reported twice.
-            self.take_back(&log, path, size, ledger);
-            return Err(LogError::Write(errno));
+        match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
+            Ok(length) if length == self.report.len() => {}
+            Ok(length) => {
+                // A short write means that there is no room for the rest. A reader may have seen
+                // this part for a moment, but it is not reported twice.
+                self.take_back(&log, path, length as u64, ledger);
+                return Err(LogError::Write(Errno::ENOSPC));
+            }
+            Err(errno) => {
+                ledger.end_report();
+                return Err(LogError::Write(errno));
+            }
         }
         ledger.set_phase(Phase::Written);
         self.headed = day;
         Ok(())
     }
 
-    /// Cuts off what a failed write has left behind `size`; where that fails too, it is tried
-    /// again before the next report and by the next run.
-    fn take_back(&mut self, log: &OwnedFd, path: Path, size: u64, ledger: &Ledger) {
-        let end = file::size(log).unwrap_or(size);
-        if end == size || file::truncate(log, size).is_ok() {
+    /// Cuts off the bytes that a short write has left; where that fails it is tried again before the
+    /// next report, and by the next run. What others have written stays.
+    fn take_back(&mut self, log: &OwnedFd, path: Path, length: u64, ledger: &Ledger) {
+        let cut = file::position(log).and_then(|end| {
+            let begin = end.saturating_sub(length);
+            ledger.tear_report(begin);
+            self.torn = Some((path, begin, end));
+            if file::size(log)? == end { file::truncate(log, begin) } else { Ok(()) }
+        });
+        if cut.is_ok() {
+            self.torn = None;
             ledger.end_report();
-        } else {
-            self.torn = Some((path, size, end));
-            ledger.set_phase(Phase::Torn);
         }
     }
 

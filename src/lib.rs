@@ -4,7 +4,7 @@
 //! # How a number comes about
 //!
 //! ```text
-//! configuration -> schedule -> probe -> (lookup helper | nonblocking connect) -> outcome -> tally -> table -> daily log
+//! configuration -> schedule -> probe -> (lookup helper | nonblocking connect) -> outcome -> ledger -> table -> daily log
 //! ```
 //!
 //! Each target has a fixed grid of ticks. A tick starts a probe: a lookup, made by getaddrinfo in
@@ -26,6 +26,14 @@
 //! events and carries out actions. getaddrinfo blocks and cannot be cancelled, so [`resolver`]
 //! keeps a pool of helper processes that call it, each over a packet socket pair; one that holds a
 //! lookup beyond its limit is killed. Signals come through a descriptor in the same set.
+//!
+//! # Nothing is lost
+//!
+//! [`ledger`] is the layout of a small mapped file that holds every counter; the monitor writes each
+//! change through to it, one store for a finished probe. [`ledger_file`] makes, locks and maps it.
+//! A report is journalled there before its one write to [`daily_log`] and marked after it, and
+//! [`recovery`] brings the two into agreement when a run starts: so that whatever instruction a
+//! kill lands on, no probe is lost and none is reported twice.
 //!
 //! # Layers
 //!

@@ -20,6 +20,8 @@ use tcpmon::config::Config;
 use tcpmon::config_file::ConfigFile;
 use tcpmon::console::Console;
 use tcpmon::event_loop::EventLoop;
+use tcpmon::ledger_file::{LedgerFile, Lock};
+use tcpmon::limits;
 use tcpmon::monitor::Span;
 use tcpmon::sys::clock;
 use tcpmon::sys::signal::Signals;
@@ -104,7 +106,9 @@ fn main() -> ExitCode {
     let mut config = Config::new();
     file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();
     let span = Span { rounds: None, duration: Some(Nanos::from_secs(4)) };
-    let mut event_loop = EventLoop::new(config, file, span, true, None, Console::new(false), Signals::new().unwrap());
+    let Lock::Held(ledger) = LedgerFile::lock(config.settings.ledger_path()) else { panic!("the ledger is ours") };
+    let mut event_loop =
+        EventLoop::new(config, file, span, true, Some(ledger), Console::new(false), Signals::new().unwrap());
 
     ARMED.store(true, Ordering::Relaxed);
     drop(std::hint::black_box(Box::new(1)));
@@ -139,6 +143,10 @@ fn main() -> ExitCode {
             5 => {
                 let mut more = fs::OpenOptions::new().append(true).open(path).unwrap();
                 writeln!(more, "target added localhost {open} inet").unwrap();
+                // More than the ledger has places for: it grows.
+                for i in 0..20 {
+                    writeln!(more, "target added-{i} 127.0.0.1 {open} interval 1s").unwrap();
+                }
                 raise(Signal::SIGHUP).unwrap();
             }
             6 => {
@@ -164,6 +172,10 @@ fn main() -> ExitCode {
     assert!(columns("name").conn_fast > 30, "lookups");
     assert!(columns("added").conn_fast > 20, "the reload took place");
     assert!(killed >= 3, "helpers died");
+    let ledger = event_loop.monitor().ledger();
+    let kept: u64 = ledger.records().map(|(_, record)| record.tally().counted().columns().total).sum();
+    let counted: u64 = event_loop.monitor().live().map(|watch| watch.tally.counted().columns().total).sum();
+    assert_eq!((ledger.places() > limits::PLACES, kept), (true, counted), "the ledger has grown and has all");
     let mut rows = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

@@ -68,6 +68,13 @@ impl Ledger {
         self.set_phase(Phase::Writing);
     }
 
+    /// Only a part of the report is in its file, from this offset on.
+    pub fn tear_report(&self, offset: u64) {
+        self.set(OFFSET, 0, offset as u32);
+        self.set(OFFSET, 1, (offset >> 32) as u32);
+        self.set_phase(Phase::Torn);
+    }
+
     /// The report has come so far.
     pub fn set_phase(&self, phase: Phase) {
         self.set(PHASE, 0, phase as u32);

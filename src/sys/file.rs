@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, umask};
-use nix::unistd::{AccessFlags, access, ftruncate, linkat, mkdir, read, symlinkat, unlink};
+use nix::unistd::{AccessFlags, Whence, access, ftruncate, linkat, lseek, mkdir, read, symlinkat, unlink};
 
 use super::Errno;
 use super::poll::{Interest, is_ready};
@@ -52,6 +52,11 @@ fn regular(file: OwnedFd) -> Result<(OwnedFd, u64), Errno> {
 /// Its length in bytes.
 pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
     fstat(file).map(|status| status.st_size as u64)
+}
+
+/// Where the last write to it ended, also to one that is appended to (lseek(2)).
+pub fn position(file: &OwnedFd) -> Result<u64, Errno> {
+    lseek(file, 0, Whence::SeekCur).map(|position| position as u64)
 }
 
 /// Which file this is.
