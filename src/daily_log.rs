@@ -112,7 +112,7 @@ impl DailyLog {
             Ok(length) => {
                 // A short write means that there is no room for the rest. A reader may have seen
                 // this part for a moment, but it is not reported twice.
-                self.take_back(&log, path, length as u64, ledger);
+                self.take_back(&log, path, length, ledger);
                 return Err(LogError::Write(Errno::ENOSPC));
             }
             Err(errno) => {
@@ -127,10 +127,10 @@ impl DailyLog {
 
     /// Cuts off the bytes that a short write has left; where that fails it is tried again before the
     /// next report, and by the next run. What others have written stays.
-    fn take_back(&mut self, log: &OwnedFd, path: Path, length: u64, ledger: &Ledger) {
+    fn take_back(&mut self, log: &OwnedFd, path: Path, length: usize, ledger: &Ledger) {
         let cut = file::position(log).and_then(|end| {
-            let begin = end.saturating_sub(length);
-            ledger.tear_report(begin);
+            let begin = end.saturating_sub(length as u64);
+            ledger.tear_report(begin, length);
             self.torn = Some((path, begin, end));
             if file::size(log)? == end { file::truncate(log, begin) } else { Ok(()) }
         });

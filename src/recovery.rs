@@ -123,8 +123,8 @@ fn complete(ledger: &Ledger, journal: &Journal) -> Result<bool, Errno> {
     }
 }
 
-/// Cuts off the part of a report that its run could not cut off. What was counted since is not in
-/// it, so its rows are known by their stamp alone.
+/// Cuts off the part of a report that its run could not cut off, if it is still the file's end. What
+/// was counted since is not in it, so its rows are known by their stamp alone.
 fn cut_torn(journal: &Journal) -> Result<(), Errno> {
     let Some((log, end)) = open(journal)? else { return Ok(()) };
     let stamp = Text::<32>::format(format_args!("{} | ", journal.stamp));
@@ -133,7 +133,7 @@ fn cut_torn(journal: &Journal) -> Result<(), Errno> {
             if line.first().is_some_and(u8::is_ascii_alphabetic) { b"Timestamp " } else { stamp.as_str().as_bytes() };
         line.starts_with(known) || known.starts_with(line)
     };
-    let is_part = end.len() < journal.length as usize && end.split(|byte| *byte == b'\n').all(is_ours);
+    let is_part = end.len() == journal.length as usize && end.split(|byte| *byte == b'\n').all(is_ours);
     if is_part { file::truncate(&log, journal.offset) } else { Ok(()) }
 }
 
@@ -177,6 +177,172 @@ fn find(report: &[u8], end: &[u8]) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Memory;
+    use crate::tally::Outcome;
+    use crate::target::Target;
+    use crate::time::Nanos;
+    use std::fs;
+
+    /// Boundary at 2025-10-09 14:35:00 UTC, in whatever zone this runs.
+    const DUE: i64 = 1_760_020_500;
+
+    fn wall(unix: i64) -> WallTime {
+        clock::local(unix)
+    }
+
+    /// A log and a ledger as a run leaves them that was killed while it wrote a report.
+    struct Remains {
+        place: tempfile::TempDir,
+        config: Config,
+        ledger: Ledger,
+        report: String,
+    }
+
+    impl Remains {
+        fn new(before: &str, headed: bool) -> Self {
+            let place = tempfile::tempdir().expect("a place for temporary files");
+            let mut config = Config::new();
+            config.settings.log_dir = Text::format(format_args!("{}", place.path().display()));
+            let ledger = Ledger::create(Memory::own(3), 3, wall(DUE - 1000));
+            ledger.set_thresholds(config.settings.thresholds);
+            for (i, service) in ["web", "a-service-with-a-long-name", "db"].into_iter().enumerate() {
+                let target = Target::new(service, "192.0.2.1", 1).expect("a target");
+                config.targets.push(target);
+                ledger.record(i).install(&target);
+                ledger.record(i).set_order(i + 1);
+                ledger.record(i).count(Outcome::FastFast, 7 + i as u32);
+            }
+            ledger.set_due(wall(DUE));
+            let mut report = String::new();
+            ledger.form().write(&mut report, headed, wall(DUE), ledger.rows().into_iter());
+            let remains = Self { place, config, ledger, report };
+            fs::write(remains.file(), before).expect("our own directory");
+            let file = Text::copy(&remains.file()).expect("a short path");
+            remains.ledger.begin_report(&file, before.len() as u64, remains.report.len(), wall(DUE), headed);
+            remains
+        }
+
+        fn file(&self) -> String {
+            let date = wall(DUE).to_string()[..10].replace('-', "");
+            format!("{}/tcp_stats_{date}.log", self.place.path().display())
+        }
+
+        fn recover(&self, now: i64) -> Option<Result<WallTime, (WallTime, LogError)>> {
+            let form = crate::table::Form::new(self.config.settings.thresholds, self.config.longest_service());
+            let mut log = DailyLog::new(self.config.settings.log_dir, form);
+            recover(&self.ledger, &mut log, &self.config, wall(now), &mut Console::new(true))
+        }
+
+        fn content(&self) -> String {
+            fs::read_to_string(self.file()).expect("text")
+        }
+    }
+
+    /// Contents of a log that the last report found there, and whether it begins with a header.
+    fn befores() -> [(String, bool); 3] {
+        let remains = Remains::new("", true);
+        let earlier = remains.report.replace(&wall(DUE).to_string(), &wall(DUE - 300).to_string());
+        [(String::new(), true), (earlier.clone(), false), (format!("{earlier}# a note\n"), false)]
+    }
+
+    #[test]
+    fn a_report_killed_at_any_byte_stands_in_the_log_once() {
+        for (before, headed) in befores() {
+            let length = Remains::new(&before, headed).report.len();
+            let steps = if before.is_empty() { 1 } else { 13 };
+            for written in (0..length).step_by(steps).chain([length - 1, length]) {
+                for others in ["", "# somebody else\n"] {
+                    let remains = Remains::new(&before, headed);
+                    let expected = format!("{before}{others}{}", remains.report);
+                    let part = format!("{before}{others}{}", &remains.report[..written]);
+                    fs::write(remains.file(), part).expect("our own file");
+                    let again = remains.recover(DUE - 1);
+                    assert_eq!(again.is_some(), written < length, "only what is not there is written");
+                    // A file that others have begun has no header for us.
+                    let content = remains.content();
+                    let content = content.replace(others, "");
+                    assert_eq!(
+                        content.replace("# a note\n", ""),
+                        expected.replace(others, "").replace("# a note\n", "")
+                    );
+                    assert!(remains.ledger.is_reported() && remains.ledger.journal().is_none());
+                    assert_eq!(remains.recover(DUE + 1000), None, "nothing is left to do");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_that_was_written_is_marked_wherever_the_marking_was_killed() {
+        for marked in 0..=3 {
+            let remains = Remains::new("", true);
+            fs::write(remains.file(), &remains.report).expect("our own file");
+            remains.ledger.set_phase(Phase::Written);
+            for i in 0..marked {
+                remains.ledger.record(i).mark_reported(&remains.ledger.record(i).tally());
+            }
+            assert_eq!(remains.recover(DUE + 1000), None);
+            assert!(remains.ledger.is_reported());
+            assert_eq!(remains.content(), remains.report);
+        }
+    }
+
+    #[test]
+    fn a_part_that_could_not_be_cut_off_is_cut_off_and_counting_goes_on() {
+        for (before, headed) in befores() {
+            let length = Remains::new(&before, headed).report.len();
+            for written in (1..length).step_by(13).chain([length - 1]) {
+                let remains = Remains::new(&before, headed);
+                fs::write(remains.file(), format!("{before}{}", &remains.report[..written])).expect("our own file");
+                remains.ledger.tear_report(before.len() as u64, written);
+                remains.ledger.record(0).count(Outcome::FastFast, 99);
+                assert_eq!(remains.recover(DUE - 1), None);
+                assert_eq!(remains.content(), before);
+                assert_eq!(remains.ledger.record(0).tally().unreported().columns().total, 99);
+            }
+            let remains = Remains::new(&before, headed);
+            let others = format!("{before}{}# a note\n", &remains.report[..length / 2]);
+            fs::write(remains.file(), &others).expect("our own file");
+            remains.ledger.tear_report(before.len() as u64, length / 2);
+            remains.recover(DUE - 1);
+            assert_eq!(remains.content(), others, "what somebody else wrote stays");
+        }
+    }
+
+    #[test]
+    fn a_missed_report_stands_under_its_own_time_and_only_when_that_has_passed() {
+        for (now, stamp) in [(DUE - 1, None), (DUE, Some(DUE)), (DUE + 200_000, Some(DUE)), (0, None)] {
+            let remains = Remains::new("", true);
+            remains.ledger.end_report();
+            let found = remains.recover(now).map(|result| result.map(|stamp| stamp.unix));
+            assert_eq!(found, stamp.map(Ok));
+            assert_eq!(remains.content(), if stamp.is_some() { remains.report.as_str() } else { "" });
+        }
+    }
+
+    #[test]
+    fn counts_that_were_sorted_by_other_thresholds_are_reported_under_theirs_at_once() {
+        let mut remains = Remains::new("", true);
+        remains.ledger.end_report();
+        remains.config.settings.thresholds.timeout = Nanos::from_secs(3);
+        assert_eq!(remains.recover(DUE - 60), Some(Ok(wall(DUE - 60))));
+        let content = remains.content();
+        assert!(content.contains("Conn1-5s") && content.contains(&format!("{} | web", wall(DUE - 60))), "{content}");
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_kept() {
+        let remains = Remains::new("", true);
+        fs::remove_file(remains.file()).expect("our own file");
+        fs::create_dir(remains.file()).expect("its name is free");
+        for _ in 0..2 {
+            assert!(matches!(remains.recover(DUE), Some(Err((_, LogError::Open(_))))));
+            assert!(!remains.ledger.is_reported());
+        }
+        fs::remove_dir(remains.file()).expect("our own directory");
+        assert_eq!(remains.recover(DUE), Some(Ok(wall(DUE))));
+        assert_eq!(remains.content(), remains.report);
+    }
 
     #[test]
     fn a_report_is_found_whole_in_part_or_not_at_all() {

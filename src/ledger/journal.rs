@@ -28,7 +28,7 @@ pub struct Journal {
     pub file: Path,
     /// The file's length before.
     pub offset: u64,
-    /// Bytes of the report.
+    /// Bytes of the report; of a torn one, those that are there.
     pub length: u32,
     /// Its stamp.
     pub stamp: WallTime,
@@ -68,8 +68,10 @@ impl Ledger {
         self.set_phase(Phase::Writing);
     }
 
-    /// Only a part of the report is in its file, from this offset on.
-    pub fn tear_report(&self, offset: u64) {
+    /// Only so many bytes of the report are in its file, from this offset on.
+    pub fn tear_report(&self, offset: u64, length: usize) {
+        self.end_report();
+        self.set(LENGTH, 0, length as u32);
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
         self.set_phase(Phase::Torn);

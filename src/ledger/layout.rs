@@ -121,7 +121,7 @@ fields! { HEAD_FIELDS, HEAD:
     FILE = "file", text(limits::PATH);
     /// The file's length before the report; low, high.
     OFFSET = "offset", 2;
-    /// Bytes of the report.
+    /// Bytes of the report; of a torn one, those that are there.
     LENGTH = "length", 1;
     /// The report's time stamp and the zone's offset.
     STAMP = "stamp", 2;
