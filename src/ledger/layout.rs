@@ -35,6 +35,9 @@ pub(super) mod preface {
     pub const FIELDS: usize = 8;
 }
 
+/// Most fields of the head and of a record together: no program needs as many.
+const MOST_FIELDS: usize = 256;
+
 /// Words of an entry in the table of fields.
 const ENTRY: usize = 4;
 
@@ -246,6 +249,9 @@ impl Shape {
         }
         let number = |at: usize| usize::try_from(word(at)).unwrap_or(usize::MAX);
         let fields = number(preface::HEAD_FIELDS).saturating_add(number(preface::RECORD_FIELDS));
+        if fields > MOST_FIELDS {
+            return Err(Damage::Layout);
+        }
         let head_at = fields.saturating_mul(ENTRY).saturating_add(preface::FIELDS);
         if head_at > ledger.len() {
             return Err(Damage::Short);

@@ -83,7 +83,8 @@ fn a_file_that_is_no_ledger_of_ours_is_told_by_what_it_is() {
     assert_eq!(with(preface::SIZE, 0), Some(Damage::Layout));
     assert_eq!(with(preface::SIZE, good.len() as u32 - 1), Some(Damage::Layout));
     assert_eq!(with(preface::RECORD, 0), Some(Damage::Layout));
-    assert_eq!(with(preface::HEAD_FIELDS, u32::MAX), Some(Damage::Short));
+    assert_eq!(with(preface::HEAD_FIELDS, 200), Some(Damage::Layout));
+    assert_eq!(with(preface::HEAD_FIELDS, u32::MAX), Some(Damage::Layout));
     for (at, word) in good.iter().enumerate().take(HEAD_AT).skip(preface::FIELDS) {
         assert_eq!(with(at, !word), Some(Damage::Layout), "word {at}");
     }
