@@ -57,6 +57,7 @@ pub struct EventLoop {
     log_failing: bool,
     link_failing: bool,
     poll_failing: bool,
+    signals_failing: bool,
     console: Console,
     signals: Signals,
     clock_watch: Option<ClockWatch>,
@@ -112,6 +113,7 @@ impl EventLoop {
             log_failing: false,
             link_failing: false,
             poll_failing: false,
+            signals_failing: false,
             console,
             signals,
             clock_watch,
@@ -145,7 +147,7 @@ impl EventLoop {
         if self.finished {
             self.resolver.end(&mut self.polls);
             // Whoever is tired of the last words may end them; what was said before is obeyed.
-            while self.signals.next().is_some() {}
+            while let Ok(Some(_)) = self.signals.next() {}
             signal::unblock();
             return false;
         }
@@ -208,14 +210,20 @@ impl EventLoop {
         self.batch = 0;
         let ready = self.polls.wait(limit);
         let now = clock::monotonic();
-        self.seen = now;
         match ready {
-            Ok(0) => return,
-            Ok(_) => self.poll_failing = false,
+            Ok(ready) => {
+                self.seen = now;
+                if ready == 0 {
+                    return;
+                }
+                self.poll_failing = false;
+            }
             Err(errno) => {
+                // Nothing was looked for, so no deadline passes: nobody is blamed for it.
                 if !core::mem::replace(&mut self.poll_failing, true) {
                     self.console.say("poll", format_args!("{}, trying again", errno.desc()));
                 }
+                self.heed_signals();
                 clock::rest(POLL_PAUSE);
                 return;
             }
@@ -235,9 +243,29 @@ impl EventLoop {
         if self.polls.ready(CLOCK).any() {
             self.clock_was_set();
         }
-        if self.polls.ready(SIGNALS).any() {
-            while let Some(wish) = self.signals.next() {
-                self.obey(wish);
+        // What is ready and gives nothing must not become a spin.
+        if self.polls.ready(SIGNALS).any() && !self.heed_signals() {
+            clock::rest(POLL_PAUSE);
+        }
+    }
+
+    /// Obeys the signals that have come. Returns whether one had.
+    fn heed_signals(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            match self.signals.next() {
+                Ok(Some(wish)) => {
+                    any = true;
+                    self.signals_failing = false;
+                    self.obey(wish);
+                }
+                Ok(None) => return any,
+                Err(errno) => {
+                    if !core::mem::replace(&mut self.signals_failing, true) {
+                        self.console.say("signals", format_args!("cannot be read ({}), trying again", errno.desc()));
+                    }
+                    return any;
+                }
             }
         }
     }

@@ -51,9 +51,14 @@ impl Signals {
     }
 
     /// The next signal, if one has come.
-    pub fn next(&self) -> Option<Wish> {
-        let signal = self.0.read_signal().ok()??.ssi_signo;
-        WISHES.iter().find(|(known, _)| *known as u32 == signal).map(|(_, wish)| *wish)
+    pub fn next(&self) -> Result<Option<Wish>, Errno> {
+        let signal = match self.0.read_signal() {
+            Ok(signal) => signal,
+            Err(Errno::EINTR) => None,
+            Err(errno) => return Err(errno),
+        };
+        let known = |signal: u32| WISHES.iter().find(|(known, _)| *known as u32 == signal);
+        Ok(signal.and_then(|signal| known(signal.ssi_signo)).map(|(_, wish)| *wish))
     }
 }
 
