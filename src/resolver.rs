@@ -102,8 +102,14 @@ impl Resolver {
         helper.work = Work::Busy { probe, token: self.token };
         match process::send_packet(&helper.socket, &packet[..length]) {
             Ok(()) => Ok(forked),
-            // It has just died: reading from it says so, and the lookup is asked again.
-            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(forked),
+            // It has just died, or is made sure to: reading from it says so, and the lookup is
+            // asked again.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => {
+                if !helper.reaped {
+                    process::end(helper.child);
+                }
+                Ok(forked)
+            }
             Err(_) => {
                 helper.work = Work::Idle { since: now };
                 Err(Shortage::Memory)
@@ -126,7 +132,7 @@ impl Resolver {
         let Some(helper) = &mut self.helpers[index] else { return Heard::Nothing };
         let mut packet = [0; REPLY + 1];
         let received = process::receive_packet(&helper.socket, &mut packet);
-        if matches!(received, Err(Errno::EAGAIN | Errno::EINTR)) {
+        if received == Err(Errno::EINTR) {
             return Heard::Nothing;
         }
         let reply = received.ok().and_then(|length| Reply::decode(packet.get(..length)?));
