@@ -145,6 +145,7 @@ impl Reply {
                 | Shortage::Ports
                 | Shortage::Processes
                 | Shortage::Rights
+                | Shortage::Socket
                 | Shortage::Helpers
                 | Shortage::Probes
                 | Shortage::Late,

@@ -269,6 +269,8 @@ pub enum Shortage {
     Processes,
     /// `EPERM`, `EACCES`: this user may not use the target's device.
     Rights,
+    /// What else keeps a socket from being made, bound or asked to connect.
+    Socket,
     /// Every helper is busy, and a lookup of the target already waits for one.
     Helpers,
     /// The table of probes has no place, or the target has all of its own in use.
@@ -285,6 +287,7 @@ impl fmt::Display for Shortage {
             Shortage::Ports => "no local address or port to connect from",
             Shortage::Processes => "no helper process could be started",
             Shortage::Rights => "no right to use the device, which needs root or CAP_NET_RAW",
+            Shortage::Socket => "no usable socket could be made",
             Shortage::Helpers => "all helpers are busy",
             Shortage::Probes => "too many probes in flight",
             Shortage::Late => "the monitor was stopped or late",

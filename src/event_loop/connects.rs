@@ -37,7 +37,12 @@ impl EventLoop {
             Err(Errno::EPERM | Errno::EACCES) => {
                 return self.monitor.handle(started, Event::FellShort(probe, Shortage::Rights));
             }
-            Err(errno) => return self.fail_connect(started, probe, errno),
+            // The way out that does not exist is what was configured; everything else is ours, too.
+            Err(Errno::ENODEV) => return self.fail_connect(started, probe, Errno::ENODEV),
+            Err(errno) => {
+                let shortage = shortage(errno).unwrap_or(Shortage::Socket);
+                return self.monitor.handle(started, Event::FellShort(probe, shortage));
+            }
         };
         match net::start_connect(&socket, address, port) {
             Ok(at_once) => {
@@ -60,7 +65,8 @@ impl EventLoop {
     /// A connect has ended, at `now` or before.
     pub(super) fn end_connect(&mut self, now: Instant, slot: u16, connected: bool) {
         let Some(Connection { socket, probe, started, .. }) = self.forget(slot) else { return };
-        let result = if connected { Ok(()) } else { net::take_error(&socket) };
+        // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
+        let result = if connected { Ok(()) } else { net::take_error(&socket).and(Err(Errno::ENOTCONN)) };
         // A fast connect cannot have been faster by so much that it matters. For a slow one, and
         // for one that was reset after its handshake, the kernel is asked when that handshake
         // ended: it may be we who are late.

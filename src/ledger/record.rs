@@ -369,7 +369,7 @@ fn reason_code(reason: Reason) -> u32 {
     }
 }
 
-const SHORTAGES: [Shortage; 8] = [
+const SHORTAGES: [Shortage; 9] = [
     Shortage::Descriptors,
     Shortage::Memory,
     Shortage::Ports,
@@ -378,6 +378,7 @@ const SHORTAGES: [Shortage; 8] = [
     Shortage::Helpers,
     Shortage::Probes,
     Shortage::Late,
+    Shortage::Socket,
 ];
 
 fn shortage_code(shortage: Shortage) -> u32 {
@@ -390,5 +391,6 @@ fn shortage_code(shortage: Shortage) -> u32 {
         Shortage::Helpers => 6,
         Shortage::Probes => 7,
         Shortage::Late => 8,
+        Shortage::Socket => 9,
     }
 }

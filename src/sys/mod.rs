@@ -22,7 +22,16 @@ pub fn shortage(errno: Errno) -> Option<Shortage> {
         Errno::ENOBUFS | Errno::ENOMEM => Some(Shortage::Memory),
         // Linux before 3.19 said EAGAIN where no local port was left (connect(2)).
         // EAFNOSUPPORT: this box has none of that family's addresses at all.
-        Errno::EADDRNOTAVAIL | Errno::EAGAIN | Errno::EAFNOSUPPORT => Some(Shortage::Ports),
+        // EADDRINUSE: no port was left to bind to (bind(2)).
+        Errno::EADDRNOTAVAIL | Errno::EADDRINUSE | Errno::EAGAIN | Errno::EAFNOSUPPORT => Some(Shortage::Ports),
+        // No network says these: what was asked for was wrong.
+        Errno::EALREADY
+        | Errno::EBADF
+        | Errno::EFAULT
+        | Errno::EISCONN
+        | Errno::ENOTCONN
+        | Errno::ENOTSOCK
+        | Errno::EPROTOTYPE => Some(Shortage::Socket),
         _ => None,
     }
 }
