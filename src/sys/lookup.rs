@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr;
 use std::ffi::CStr;
 
-use super::{Errno, shortage};
+use super::{Errno, net, shortage};
 use crate::limits;
 use crate::message::{Addresses, Answer};
 use crate::tally::{Reason, Shortage};
@@ -74,14 +74,20 @@ fn address(node: &libc::addrinfo) -> Option<Address> {
 fn failure(error: libc::c_int, errno: Errno) -> Answer {
     const EAI_ADDRFAMILY: libc::c_int = -9;
     const EAI_NODATA: libc::c_int = -5;
+    // Where it had no socket to ask with, glibc says that there is no such name.
+    if let Err(errno) = net::open_datagram()
+        && let Some(shortage @ (Shortage::Descriptors | Shortage::Memory)) = shortage(errno)
+    {
+        return Answer::Short(shortage);
+    }
     Answer::Failed(match error {
         libc::EAI_NONAME => Reason::NameNotFound,
         EAI_NODATA | EAI_ADDRFAMILY => Reason::NoAddress,
         libc::EAI_AGAIN => Reason::ResolverSilent,
         libc::EAI_MEMORY => return Answer::Short(Shortage::Memory),
         libc::EAI_SYSTEM => match shortage(errno) {
-            Some(shortage) => return Answer::Short(shortage),
-            None => Reason::ResolverFailed,
+            Some(shortage) if shortage != Shortage::Socket => return Answer::Short(shortage),
+            Some(_) | None => Reason::ResolverFailed,
         },
         _ => Reason::ResolverFailed,
     })

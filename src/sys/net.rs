@@ -25,6 +25,11 @@ pub fn claim(name: &str) -> Result<OwnedFd, Errno> {
     Ok(claim)
 }
 
+/// A socket such as a resolver asks with.
+pub fn open_datagram() -> Result<OwnedFd, Errno> {
+    socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+}
+
 /// Starts a connect. `Ok(true)`: accepted at once; `Ok(false)`: under way.
 pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bool, Errno> {
     let result = match address.ip {
