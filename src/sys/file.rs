@@ -222,15 +222,20 @@ pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
     content.clear();
     let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
     let mut piece = [0; 4096];
+    let mut waited = false;
     loop {
         let length = match read(&file, &mut piece) {
             Ok(0) => return Ok(()),
             Ok(length) => length,
             Err(Errno::EINTR) => continue,
-            // A pipe whose writer has not written yet.
-            Err(Errno::EAGAIN) if is_ready(file.as_fd(), Interest::Read, limits::PIPE_WAIT) => continue,
+            // A pipe whose writer has not written yet. What is ready and gives nothing is no pipe.
+            Err(Errno::EAGAIN) if !waited && is_ready(file.as_fd(), Interest::Read, limits::PIPE_WAIT) => {
+                waited = true;
+                continue;
+            }
             Err(errno) => return Err(errno),
         };
+        waited = false;
         if content.len() + length > content.capacity() {
             return Err(Errno::EFBIG);
         }
@@ -271,7 +276,9 @@ pub fn stream(fd: BorrowedFd<'_>) -> Stream {
         // SAFETY: isatty(3) with a descriptor that is borrowed and so is open.
         Ok(SFlag::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Terminal,
         Ok(_) => Stream::Stored,
-        Err(_) => Stream::Closed,
+        Err(Errno::EBADF) => Stream::Closed,
+        // It is there, and what is good for a pipe is good for everything.
+        Err(_) => Stream::Pipe,
     }
 }
 
