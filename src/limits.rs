@@ -64,6 +64,9 @@ pub const PLACES: usize = 16;
 /// Bytes of a configuration file: 1,024 targets with the longest names and every option.
 pub const CONFIG_FILE: usize = 512 * 1024;
 
+/// Bytes that all the tables below and above take together, rounded up.
+pub const MEMORY: usize = 8 << 20;
+
 /// Bytes of one message on stderr; a longer one is cut.
 pub const MESSAGE: usize = 1024;
 

@@ -20,8 +20,17 @@ use crate::time::Nanos;
 /// The configuration is wrong, and nothing was started.
 const MISTAKES: u8 = 2;
 
-/// Prepares to be told what to do by signals, before anything takes time.
+/// Prepares to be told what to do by signals, before anything takes time, and makes sure of the
+/// memory: an allocation that fails later is no message but an abort.
 fn heed_signals(console: &mut Console) -> Option<Signals> {
+    let mut memory = Vec::<u8>::new();
+    let had = memory.try_reserve_exact(limits::MEMORY).is_ok();
+    // Seen by nobody, it would not be asked for.
+    if core::hint::black_box(&memory).capacity() < limits::MEMORY || !had {
+        console.say("memory", format_args!("{} MiB cannot be had, nothing is started", limits::MEMORY >> 20));
+        return None;
+    }
+    drop(memory);
     let signals = Signals::new();
     if let Err(errno) = &signals {
         console.say("signals", format_args!("cannot be received ({}), nothing is started", errno.desc()));
