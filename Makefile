@@ -2,7 +2,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: all run test lint syscalls accuracy clean
+.PHONY: all run test lint syscalls accuracy faulttest clean
 
 all:
 	$(CARGO) build --release
@@ -26,6 +26,12 @@ syscalls:
 # Error of the reported connect times against a capture (needs tcpdump and namespaces).
 accuracy:
 	$(CARGO) bench --quiet --bench measure -- accuracy
+
+# Every system call made to fail with every errno that its manual page names (needs strace and
+# namespaces); make faulttest CALLS="connect write" makes those of some calls alone.
+CALLS ?= all
+faulttest:
+	$(CARGO) bench --quiet --bench fault -- $(CALLS)
 
 clean:
 	$(CARGO) clean

@@ -1,0 +1,86 @@
+//! Lets every system call of the program fail with every errno that its manual page names, while
+//! the program runs against real listeners and a real name server, and holds what it does against
+//! what it promises: no crash, no spin, each message once, rows that add up, nobody blamed for
+//! what is ours, and a full log again once the fault is over.
+//!
+//! `cargo bench --bench fault -- all` makes all faults and prints the table of call, errno and
+//! behaviour; `-- connect write` makes those of two calls. The faults are strace(1)'s
+//! `inject=CALL:error=ERRNO`: it is attached for a second and detached again, so that the fault
+//! begins and ends like a real one. Exit status 1: something does not hold, with the details.
+
+// The lints keep the program's clock in one place; this stands outside the program.
+#![allow(clippy::disallowed_methods)]
+
+mod baseline;
+mod cases;
+mod daily_log;
+mod messages;
+mod name_server;
+mod namespace;
+mod program;
+mod run;
+mod services;
+mod strace;
+mod table;
+mod verdict;
+mod workers;
+
+use std::env;
+use std::process::ExitCode;
+
+use cases::Case;
+use verdict::Verdict;
+
+/// Says that faults are made of the words behind it, in the namespace that was made for them.
+const INSIDE: &str = "inside-its-namespace";
+
+const USAGE: &str = "usage: cargo bench --bench fault -- all|CALL ...";
+
+/// The end of something; `Err` says what was wrong, and is empty where that has been said.
+type Result<T = ()> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    let mut words: Vec<String> = env::args().skip(1).collect();
+    words.retain(|word| word != "--bench");
+    if words.is_empty() {
+        // This is `cargo test --all-targets` or a plain `cargo bench`, and it would take minutes.
+        return ExitCode::SUCCESS;
+    }
+    let result = match words.split_first() {
+        Some((word, words)) if word == INSIDE => namespace::set_up().and_then(|()| make(words)),
+        _ => namespace::enter(&words),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            if !why.is_empty() {
+                eprintln!("fault: {why}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Makes the faults of these calls, and prints the table.
+fn make(calls: &[String]) -> Result {
+    let cases: Vec<Case> = cases::all()
+        .filter(|case| calls.iter().any(|call| call == "all" || case.call().split(' ').next() == Some(call.as_str())))
+        .collect();
+    if cases.is_empty() {
+        return Err(USAGE.to_owned());
+    }
+    name_server::start()?;
+    let baseline = baseline::take()?;
+    let control = Verdict::of(None, &run::make(None, &baseline)?);
+    if !control.failures.is_empty() {
+        return Err(format!("without a fault: {}", control.failures.join("\n    ")));
+    }
+    let verdicts = workers::judge_all(&cases, &baseline);
+    table::print(&cases, &verdicts);
+    let wrong: Vec<String> = cases.iter().zip(&verdicts).filter_map(|(case, verdict)| verdict.wrong(case)).collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} of {} do not hold\n{}", wrong.len(), cases.len(), wrong.join("\n")))
+    }
+}

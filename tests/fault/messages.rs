@@ -1,0 +1,62 @@
+//! What the program said on standard error.
+
+use std::collections::BTreeMap;
+
+/// A message and how often it came, numbers and times left out.
+pub fn count(complaints: &str) -> BTreeMap<String, usize> {
+    let mut messages = BTreeMap::new();
+    for line in complaints.lines() {
+        *messages.entry(normal(line)).or_insert(0) += 1;
+    }
+    messages
+}
+
+fn normal(line: &str) -> String {
+    let mut text = String::new();
+    for c in line.chars() {
+        match c {
+            '0'..='9' if text.ends_with('#') => {}
+            '0'..='9' => text.push('#'),
+            c => text.push(c),
+        }
+    }
+    text.replace("# ticks", "# tick")
+}
+
+/// Words of a runtime that gave up.
+pub fn crash(complaints: &str) -> Option<&str> {
+    const WORDS: [&str; 5] = ["panicked", "fatal runtime", "memory allocation", "stack overflow", "Segmentation"];
+    complaints.lines().find(|line| WORDS.iter().any(|word| line.contains(word)))
+}
+
+/// What a message means, in the table's words; `None` for one that comes without a fault, too.
+pub fn meaning(message: &str) -> Option<String> {
+    const MEANINGS: [(&str, &str); 18] = [
+        (" re-read, ", ""),
+        ("it is made anew with all its counts", ""),
+        ("can be written again", "report kept for the next"),
+        ("counts are kept", "report kept for the next"),
+        ("cannot be made a link", "link left as it is"),
+        ("tcpmon.conf: cannot be read (", ""),
+        ("the configuration in force stays", "reload refused"),
+        ("poll: ", "waits and polls again"),
+        ("signals: ", "signals wait"),
+        ("the limit is not known", "limit unknown"),
+        ("it is tried again at the next lookup", ""),
+        ("no local address or port", "skipped (ports)"),
+        ("the monitor was stopped or late", ""),
+        ("it is tried again", "ledger made anew later"),
+        ("this run goes on without it", "no ledger"),
+        ("this run's counts are not kept in it", "ledger left to others"),
+        ("the last run (pid", ""),
+        ("the run ends without its last report", "last report lost"),
+    ];
+    if let Some((_, meaning)) = MEANINGS.iter().find(|(words, _)| message.contains(words)) {
+        return (!meaning.is_empty()).then(|| (*meaning).to_owned());
+    }
+    let (_, reason) = message.split_once("skipped (").unzip();
+    match reason.and_then(|reason| reason.split_once(')')) {
+        Some((reason, _)) => Some(format!("skipped ({reason})")),
+        None => Some(format!("said: {message}")),
+    }
+}
