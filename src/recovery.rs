@@ -87,9 +87,13 @@ pub fn settle(
     if let Some(journal) = ledger.journal() {
         // Nothing is counted while a report is written: what the counters say is what it says.
         if complete(&journal) {
+            // From here on the counters do not say any more what the report says.
+            ledger.set_phase(Phase::Written);
             ledger.mark_reported();
         } else if journal.phase == Phase::Writing {
             interrupted = Some(journal.stamp.unix);
+            // A kill before it is begun again does not change its stamp.
+            ledger.set_due(journal.stamp);
         }
         ledger.end_report();
     }
