@@ -82,7 +82,7 @@ pub(super) struct Watches {
     /// Each has its record at the same place of the ledger.
     places: Vec<Watch>,
     ledger: Ledger,
-    /// The live watches in configuration order.
+    /// The live watches in configuration order; at first in that of the last run.
     order: Vec<u16>,
     /// For a reload: the watch that goes on with each target.
     plan: Vec<Option<u16>>,
@@ -99,12 +99,15 @@ impl Watches {
             let Some(target) = record.target() else { continue };
             let tally = record.tally();
             let (health, _) = record.health();
-            let known = Watch { tally, before: *tally.counted(), health, ..Watch::new(target, grid) };
+            let state = record.state();
+            let known = Watch { tally, before: *tally.counted(), health, state, ..Watch::new(target, grid) };
             // Places between that are free need a watch, too; whose does not matter.
             places.resize_with(place, || Watch { state: State::Free, ..known.clone() });
             places.push(known);
         }
-        let (order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
+        let (mut order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
+        order.extend((0..places.len() as u16).filter(|index| places[usize::from(*index)].is_live()));
+        order.sort_by_key(|index| ledger.record(usize::from(*index)).order());
         Self { places, ledger, order, plan }
     }
 
@@ -175,20 +178,24 @@ impl Watches {
         self.places.iter().filter(|watch| watch.state == State::Retired && !watch.tally.unreported().is_zero())
     }
 
-    /// First step of a reload: works out which watch goes on with which target, the first of the
-    /// same that is not taken yet. Gives how many configured targets stay, and how many places are
-    /// needed.
+    /// First step of a reload: works out which watch goes on with which target. Of the same ones the
+    /// first goes on with the first that was configured, and those that were gone come last. Gives how
+    /// many configured targets stay, and how many places are needed.
     pub(super) fn plan(&mut self, targets: &[Target]) -> (usize, usize) {
         self.plan.clear();
         for watch in &mut self.places {
             watch.planned = false;
         }
         for target in targets {
-            let known = self.places.iter().position(|watch| !watch.planned && watch.is_of(target));
+            let mut known = self.order.iter().copied().chain(0..self.places.len() as u16);
+            let known = known.find(|index| {
+                let watch = &self.places[usize::from(*index)];
+                !watch.planned && watch.is_of(target)
+            });
             if let Some(index) = known {
-                self.places[index].planned = true;
+                self[index].planned = true;
             }
-            self.plan.push(known.map(|index| index as u16));
+            self.plan.push(known);
         }
         let taken = self.plan.iter().flatten().count();
         let occupied = self.places.iter().filter(|watch| watch.state != State::Free).count();
