@@ -171,6 +171,14 @@ impl Book {
         }
     }
 
+    /// Goes on in a new run with these pages, of which these are configured, in order: what was in
+    /// flight is gone.
+    pub fn carry(&mut self, pages: Vec<Page>, order: Vec<u16>, now: Instant) {
+        let Self { settings, ledger, skipped, counted, .. } =
+            std::mem::replace(self, Self { pages, order, ..Self::new(self.settings, Span::default(), now) });
+        (self.settings, self.ledger, self.skipped, self.counted) = (settings, ledger, skipped, counted);
+    }
+
     /// The monitor has been woken.
     pub fn begin_wake(&mut self) {
         self.wake += 1;
@@ -311,8 +319,8 @@ impl Book {
     }
 
     /// Compares the rows of a report. If it is written they are added up.
-    pub fn report(&mut self, monitor: &Monitor, written: bool) {
-        let mut rows = monitor.rows();
+    pub fn report(&mut self, rows: &[(String, Columns)], written: bool) {
+        let mut rows = rows.iter().map(|(service, row)| (service.as_str(), *row));
         for place in &self.order {
             let page = &mut self.pages[usize::from(*place)];
             let (service, row) = rows.next().unwrap_or(("nobody", Columns::default()));
@@ -380,7 +388,13 @@ impl Book {
 }
 
 impl Page {
-    fn new(target: Target, standing: Standing) -> Self {
+    /// What a new run takes over of it: its counts, and nothing else.
+    pub fn carried(&self, standing: Standing) -> Self {
+        Self { counted: self.counted, reported: self.reported, ..Self::new(self.target, standing) }
+    }
+
+    /// A page on which nothing has been written.
+    pub fn new(target: Target, standing: Standing) -> Self {
         Self {
             target,
             standing,

@@ -17,13 +17,15 @@ pub struct Calendar {
     last: Option<i64>,
     /// When the next boundary passes if nobody sets the clock.
     next: Instant,
+    /// That boundary, in seconds since 1970.
+    due: i64,
 }
 
 impl Calendar {
     /// A calendar that has just been looked at.
     pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
         let mut calendar =
-            Self { every: every.secs() as i64, seen: wall, seen_at: now, last: None, next: Instant::NEVER };
+            Self { every: every.secs() as i64, seen: wall, seen_at: now, last: None, next: Instant::NEVER, due: 0 };
         calendar.look(now, wall);
         calendar
     }
@@ -39,6 +41,11 @@ impl Calendar {
     /// When the wall clock must have been read.
     pub fn next(&self) -> Instant {
         self.next
+    }
+
+    /// The next boundary, in seconds since 1970.
+    pub fn due(&self) -> i64 {
+        self.due
     }
 
     /// Whether there is a reason to read the clock at `now`, other than being asked: a boundary,
@@ -86,5 +93,6 @@ impl Calendar {
         }
         let wait = Nanos::from_secs((boundary - wall.unix) as u64).get() - u64::from(wall.nanos);
         self.next = now + Nanos::new(wait);
+        self.due = boundary;
     }
 }

@@ -6,13 +6,17 @@ use tcpmon::ledger::Ledger;
 use tcpmon::limits;
 use tcpmon::monitor::{Changes, Event, Monitor, Span, Watch, WatchId};
 use tcpmon::probe::ProbeId;
+use tcpmon::target::Target;
 use tcpmon::time::{Instant, Nanos, WallTime};
 
 use crate::book::{Book, Page, Standing};
 use crate::calendar::Calendar;
+use crate::fuse::Step;
 use crate::life::{Life, Phase};
 use crate::queue::Queue;
 use crate::random::Random;
+use crate::remains;
+use crate::restart::Estate;
 use crate::trace;
 use crate::wall_clock::WallClock;
 use crate::world::World;
@@ -32,6 +36,8 @@ pub struct Manners {
     pub interleaves: u64,
     /// One in so many wakes is followed by a comparison of all counters.
     pub audits: u64,
+    /// The counts are kept in a ledger, so that the process may be killed.
+    pub keeps: bool,
 }
 
 /// The monitor, the world around it, and the books.
@@ -44,6 +50,8 @@ pub struct Driver<W> {
     pub book: Book,
     /// Whether the monitor has said that the run has ended.
     pub finished: bool,
+    /// What outlives the process, where the counts are kept.
+    pub estate: Option<Estate>,
     pub(crate) manners: Manners,
     pub(crate) queue: Queue,
     pub(crate) calendar: Calendar,
@@ -63,7 +71,7 @@ pub struct Driver<W> {
     pub(crate) now: Instant,
     /// What the monitor is told when it is polled: the present when the wake began.
     pub(crate) turn: Instant,
-    clock: WallClock,
+    pub(crate) clock: WallClock,
     /// Whether the present has jumped, so that events have piled up.
     pub(crate) jumped: bool,
     /// Whether a lookup that is asked for now must begin at once.
@@ -80,8 +88,8 @@ pub struct Driver<W> {
     pub(crate) rounds: u32,
     pub(crate) said: u64,
     pub(crate) say_from: Instant,
-    /// The address of the monitor's first watch: places are told from it.
-    base: usize,
+    /// The address of the monitor's first place: places are told from it.
+    pub(crate) base: usize,
 }
 
 /// The ids of all actions so far, to see that none comes twice.
@@ -123,14 +131,18 @@ impl<W: World> Driver<W> {
         clock: WallClock,
     ) -> Self {
         let wall = clock.at(now);
-        let monitor = Monitor::new(config, span, Ledger::absent(), now, wall);
+        let ledger = if manners.keeps { remains::create(&config.targets, wall) } else { Ledger::absent() };
+        let calendar = Calendar::new(config.settings.report, now, wall);
+        let estate = manners.keeps.then(|| Estate::new(&ledger, config, calendar.due(), wall));
+        let monitor = Monitor::new(config, span, ledger, now, wall);
         let base = monitor.live().next().map_or(0, |watch| std::ptr::from_ref(&watch.target) as usize);
         let mut driver = Self {
             book: Book::new(config.settings, span, now),
-            calendar: Calendar::new(config.settings.report, now, wall),
+            calendar,
             monitor,
             world,
             finished: false,
+            estate,
             manners,
             queue: Queue::default(),
             random,
@@ -220,6 +232,7 @@ impl<W: World> Driver<W> {
     pub fn stop(&mut self) {
         self.wake_with(|driver| {
             trace::note(driver.now, || "stop".into());
+            driver.step(Step::Event);
             driver.monitor.handle(driver.now, Event::Stop);
             driver.stopping |= !driver.finished;
             driver.clock_wanted = true;
@@ -276,16 +289,19 @@ impl<W: World> Driver<W> {
             self.report_first();
         }
         let is_live = |page: &&Page| matches!(page.standing, Standing::Live(_));
-        let mut staying: Vec<u16> = self.book.pages.iter().filter(is_live).map(|page| page.target.port).collect();
+        let mut staying: Vec<Target> = self.book.pages.iter().filter(is_live).map(|page| page.target).collect();
         let before = staying.len();
         let kept = config.targets.iter().filter(|target| {
-            let place = staying.iter().position(|port| *port == target.port);
+            let place = staying.iter().position(|known| known.is_same_as(target));
             place.map(|place| staying.swap_remove(place)).is_some()
         });
         let kept = kept.count();
         let expected = Changes { kept, changed: 0, added: config.targets.len() - kept, removed: before - kept };
         let (deadline, in_flight) = (self.monitor.next_deadline(), self.monitor.in_flight());
+        self.make_room(config);
+        let heirs = self.book.heirs();
         let wall = self.wall();
+        self.step(Step::Reload);
         let changes = self.monitor.adopt(config, self.now, wall);
         match changes {
             Some(changes) => {
@@ -293,6 +309,9 @@ impl<W: World> Driver<W> {
                 assert_eq!(Changes { changed: 0, ..changes }, expected);
                 self.calendar.change(config.settings.report, self.now, wall);
                 self.book.adopt(config, &self.places(), &self.monitor, self.now);
+                self.book.check_heirs(&heirs, true);
+                self.owe(|owed| owed.thresholds = config.settings.thresholds);
+                self.owe_next();
             }
             None => {
                 let held = self.book.pages.iter().filter(|page| page.standing != Standing::Free).count();
@@ -305,6 +324,7 @@ impl<W: World> Driver<W> {
 
     pub(crate) fn want_report(&mut self) {
         trace::note(self.now, || "report now".into());
+        self.step(Step::Event);
         self.monitor.handle(self.now, Event::ReportNow);
         (self.clock_wanted, self.report_wanted) = (true, true);
     }
@@ -312,6 +332,7 @@ impl<W: World> Driver<W> {
     /// The monitor hears what the wall clock reads.
     pub(crate) fn tell_clock(&mut self) {
         let wall = self.wall();
+        self.step(Step::Event);
         self.monitor.handle(self.now, Event::Clock(wall));
         let boundary = self.calendar.read(self.now, wall);
         if std::mem::take(&mut self.report_wanted) || self.stopping || self.completing {
@@ -319,6 +340,7 @@ impl<W: World> Driver<W> {
         } else if boundary.is_some() {
             self.report_due = boundary;
         }
+        self.owe_next();
     }
 
     fn wake_with(&mut self, act: impl FnOnce(&mut Self)) {
@@ -368,6 +390,7 @@ impl<W: World> Driver<W> {
 
     /// One call of `poll`. Whether there was something to do.
     fn poll_once(&mut self) -> bool {
+        self.step(Step::Poll);
         let Some(action) = self.monitor.poll(self.turn) else { return false };
         self.actions += 1;
         let probes = self.lives.len() + self.book.pages.len();
@@ -387,11 +410,11 @@ impl<W: World> Driver<W> {
 
     /// The places of the configured targets in the monitor's table: where their watches lie in
     /// memory tells them apart even where two are equal.
-    fn places(&self) -> Vec<u16> {
+    pub(crate) fn places(&self) -> Vec<u16> {
         self.monitor.live().map(|watch| self.place_at(&watch.target)).collect()
     }
 
-    fn place_at(&self, target: &tcpmon::target::Target) -> u16 {
+    fn place_at(&self, target: &Target) -> u16 {
         let distance = std::ptr::from_ref(target) as usize - self.base;
         assert!(distance.is_multiple_of(size_of::<Watch>()), "the table of watches has moved");
         (distance / size_of::<Watch>()) as u16

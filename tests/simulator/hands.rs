@@ -9,6 +9,7 @@ use tcpmon::time::{Instant, Nanos};
 
 use crate::book::{Page, Standing};
 use crate::driver::Driver;
+use crate::fuse::Step;
 use crate::life::{Life, Phase, Then};
 use crate::queue::{Due, Request};
 use crate::trace;
@@ -46,18 +47,23 @@ impl<W: World> Driver<W> {
             }
             Action::Report(stamp) => {
                 assert_eq!(self.report_due.take(), Some(stamp), "the report that is due");
-                let written = self.world.append(self.now, stamp, &self.monitor);
-                self.book.report(&self.monitor, written);
+                let written = self.write(stamp);
+                self.step(Step::Tell);
                 self.monitor.handle(self.now, Event::Reported { written });
+                self.owe_next();
             }
             Action::Round => self.rounds += 1,
             Action::SaySkipped(ticks, _) => self.hear_skipped(ticks),
-            Action::Finish => self.finished = true,
+            Action::Finish => {
+                self.finished = true;
+                self.owe(|owed| owed.running = false);
+            }
         }
     }
 
     /// Brings the monitor what has happened at `at`.
     pub(crate) fn take_in(&mut self, at: Instant, due: Due) {
+        self.step(Step::Event);
         match due {
             Due::LookupStarts(request) if self.is_current(request) => self.begin_lookup(request.slot),
             Due::LookupEnds(request) if self.is_current(request) => self.end_lookup(request.slot),
@@ -71,6 +77,7 @@ impl<W: World> Driver<W> {
 
     /// What answers a request that has ended changes nothing.
     pub(crate) fn answer_again(&mut self, id: ProbeId) {
+        self.step(Step::Event);
         let before = (self.monitor.next_deadline(), self.monitor.in_flight());
         let addresses = [world::address(1, 1)];
         let event = match self.random.below(9) {
@@ -124,6 +131,7 @@ impl<W: World> Driver<W> {
     }
 
     fn begin_lookup(&mut self, slot: u16) {
+        self.step(Step::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         self.monitor.handle(self.now, Event::LookupStarted(life.id));
         life.begin_lookup(self.now);
@@ -139,6 +147,7 @@ impl<W: World> Driver<W> {
     }
 
     fn end_lookup(&mut self, slot: u16) {
+        self.step(Step::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         let port = self.book.pages[usize::from(life.watch)].target.port;
@@ -168,6 +177,7 @@ impl<W: World> Driver<W> {
     }
 
     fn connect(&mut self, id: ProbeId, watch: WatchId, address: Address) {
+        self.step(Step::Event);
         let place = self.place(watch);
         assert!(self.ids.insert(id), "{id:?} is used twice");
         let page = &self.book.pages[usize::from(place)];
@@ -200,6 +210,7 @@ impl<W: World> Driver<W> {
     }
 
     fn end_connect(&mut self, slot: u16, at: Instant) {
+        self.step(Step::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         trace::note(now, || format!("<- {:?} {id:?}", life.connect_fate));

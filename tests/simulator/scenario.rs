@@ -82,6 +82,7 @@ pub fn run(seed: u64) -> Sum {
         late: 4,
         interleaves: random.pick(&[0, 8]),
         audits: 512,
+        keeps: false,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
     let offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);

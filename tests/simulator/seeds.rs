@@ -7,31 +7,69 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tcpmon::sys::clock;
 
+use crate::kills::{self, Toll};
 use crate::scenario::{self, Sum};
 use crate::trace;
 
 /// Hours in the normal run.
-const SEEDS: u64 = 1000;
+const HOURS: u64 = 1000;
+
+/// Chains of killed processes in the normal run.
+const CHAINS: u64 = 500;
 
 /// Failures after which it is not worth going on.
 const ENOUGH: usize = 5;
 
+/// What came of some seeds, to be added up.
+trait Yield: Default + Send + std::fmt::Debug {
+    fn add(&mut self, one: Self);
+}
+
 #[test]
 fn every_random_hour_keeps_the_promises() {
+    let Some((seeds, sum, millis)) = live(HOURS, scenario::run) else { return };
+    let Sum { probes, skipped, requests, seconds } = sum;
+    let ended: u64 = probes.iter().sum();
+    println!(
+        "{seeds} seeds: {} simulated hours, {ended} probes ({} a seed), {skipped} ticks skipped, \
+         {requests} lookups and connects, {millis} ms",
+        seconds / 3600,
+        ended / seeds.max(1),
+    );
+    // A world in which one kind of end is rare tests little.
+    assert!(seeds < HOURS || probes.iter().all(|count| *count > ended / 2000), "{probes:?} of {ended}");
+}
+
+#[test]
+fn whatever_a_kill_lands_on_every_probe_is_in_the_log_or_in_the_ledger_once() {
+    let Some((seeds, sum, millis)) = live(CHAINS, kills::run) else { return };
+    let Toll { kills, halves, starts, late_reports, reports, probes, seconds } = sum;
+    println!(
+        "{seeds} seeds: {kills} kills, {halves} of them in the midst of a step, {starts} at a start, \
+         {late_reports} reports made up for, {reports} reports, {probes} probes, {} simulated days, {millis} ms",
+        seconds / 86_400,
+    );
+    let rare = kills / 50;
+    assert!(seeds < CHAINS || (halves > rare && starts > rare && late_reports > rare), "{sum:?}");
+}
+
+/// Lives through all seeds, or through the one that is asked for. Gives how many there were, what
+/// came of them, and the milliseconds it took.
+fn live<T: Yield>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
     if let Some(seed) = setting("TCPMON_SEED") {
         trace::start();
-        let result = hour(seed);
+        let result = one(run, seed);
         if result.is_err() {
             trace::steps().iter().for_each(|step| println!("{step}"));
         }
         println!("seed {seed}: {result:?}");
         assert_eq!(result.err(), None);
-        return;
+        return None;
     }
     let begun = clock::monotonic();
-    let seeds = setting("TCPMON_SEEDS").unwrap_or(SEEDS);
+    let seeds = setting("TCPMON_SEEDS").unwrap_or(usual);
     let next = AtomicU64::new(0);
-    let sum = Mutex::new(Sum::default());
+    let sum = Mutex::new(T::default());
     let failures = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -40,7 +78,7 @@ fn every_random_hour_keeps_the_promises() {
                 while let seed = next.fetch_add(1, Ordering::Relaxed)
                     && seed < seeds
                 {
-                    match hour(seed) {
+                    match one(run, seed) {
                         Ok(one) => sum.lock().expect("no thread dies with it").add(one),
                         Err(why) => {
                             let mut failures = failures.lock().expect("no thread dies with it");
@@ -54,15 +92,6 @@ fn every_random_hour_keeps_the_promises() {
             });
         }
     });
-    let Sum { probes, skipped, requests, seconds } = sum.into_inner().expect("no thread dies with it");
-    let ended: u64 = probes.iter().sum();
-    println!(
-        "{seeds} seeds: {} simulated hours, {ended} probes ({} a seed), {skipped} ticks skipped, \
-         {requests} lookups and connects, {} ms",
-        seconds / 3600,
-        ended / seeds.max(1),
-        clock::monotonic().since(begun).as_millis()
-    );
     let mut failures = failures.into_inner().expect("no thread dies with it");
     failures.sort();
     let told: Vec<String> = failures
@@ -72,12 +101,12 @@ fn every_random_hour_keeps_the_promises() {
         })
         .collect();
     assert!(told.is_empty(), "\n{}", told.join("\n"));
-    // A world in which one kind of end is rare tests little.
-    assert!(seeds < SEEDS || probes.iter().all(|count| *count > ended / 2000), "{probes:?} of {ended}");
+    let millis = clock::monotonic().since(begun).millis();
+    Some((seeds, sum.into_inner().expect("no thread dies with it"), millis))
 }
 
-fn hour(seed: u64) -> Result<Sum, String> {
-    catch_unwind(AssertUnwindSafe(|| scenario::run(seed))).map_err(|panic| message(&*panic))
+fn one<T>(run: fn(u64) -> T, seed: u64) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(|| run(seed))).map_err(|panic| message(&*panic))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -93,13 +122,25 @@ fn setting(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| unreachable!("{name}={value} is no number")))
 }
 
-impl Sum {
+impl Yield for Sum {
     fn add(&mut self, one: Sum) {
         for (sum, one) in self.probes.iter_mut().zip(one.probes) {
             *sum += one;
         }
         self.skipped += one.skipped;
         self.requests += one.requests;
+        self.seconds += one.seconds;
+    }
+}
+
+impl Yield for Toll {
+    fn add(&mut self, one: Toll) {
+        self.kills += one.kills;
+        self.halves += one.halves;
+        self.starts += one.starts;
+        self.late_reports += one.late_reports;
+        self.reports += one.reports;
+        self.probes += one.probes;
         self.seconds += one.seconds;
     }
 }

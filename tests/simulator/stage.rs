@@ -5,11 +5,13 @@ use std::collections::{HashMap, VecDeque};
 
 use tcpmon::config::{Config, Reader};
 use tcpmon::limits;
-use tcpmon::monitor::{Action, Changes, Monitor, Span};
+use tcpmon::monitor::{Action, Changes, Span};
 use tcpmon::tally::Columns;
 use tcpmon::time::{Instant, Nanos, WallTime};
 
 use crate::driver::{Driver, Manners};
+use crate::fuse::{Burns, Step};
+use crate::log::Report;
 use crate::random::Random;
 use crate::wall_clock::WallClock;
 use crate::world::{self, Ask, ConnectFate, LookupEnd, LookupFate, World};
@@ -99,11 +101,11 @@ impl World for Script {
         Self::next(self.connects.get_mut(&ask.port), usual)
     }
 
-    fn append(&mut self, now: Instant, stamp: WallTime, monitor: &Monitor) -> bool {
+    fn append(&mut self, now: Instant, stamp: WallTime, rows: &[(String, Columns)]) -> bool {
         if self.unheard {
             return !self.disk_full;
         }
-        let rows: Vec<String> = monitor.rows().map(|(service, row)| format!("{service}: {}", in_words(row))).collect();
+        let rows: Vec<String> = rows.iter().map(|(service, row)| format!("{service}: {}", in_words(*row))).collect();
         let failed = if self.disk_full { " cannot be written" } else { "" };
         self.say(now, &format!("report {}{failed}, {}", &stamp.to_string()[11..], rows.join(", ")));
         !self.disk_full
@@ -142,6 +144,15 @@ impl Stage {
 
     /// The same for a run that ends by itself.
     pub fn open_for(text: &str, span: Span, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::open_with(text, span, false, direct)
+    }
+
+    /// The same with a ledger, for a process that is to be killed.
+    pub fn open_kept(text: &str, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::open_with(text, Span::default(), true, direct)
+    }
+
+    fn open_with(text: &str, span: Span, keeps: bool, direct: impl FnOnce(&mut Script)) -> Self {
         let config = config(text);
         let mut script = Script::default();
         script.learn(&config);
@@ -149,7 +160,7 @@ impl Stage {
         // Each answer comes twice, every dropped request is answered late, and every second wait is
         // interrupted: a script reads the same for it.
         let manners = Manners { early: 2, repeats: 1, late: 1, audits: 1, ..Manners::default() };
-        let manners = if script.unheard { Manners::default() } else { manners };
+        let manners = Manners { keeps, ..if script.unheard { Manners::default() } else { manners } };
         let clock = WallClock::new(START, BEGIN * 1_000_000_000, 0);
         let driver = Driver::new(&config, span, script, Random::new(0), manners, START, clock);
         Self { driver }
@@ -194,6 +205,39 @@ impl Stage {
         let config = config(text);
         self.driver.world.learn(&config);
         self.driver.adopt(&config)
+    }
+
+    /// The process is killed before this second, when it is about to make this step.
+    #[track_caller]
+    pub fn kill_at(&mut self, step: Step, second: f64) {
+        self.driver.light(Burns::At(step, 0), false);
+        let lived = self.driver.outlives(|driver| driver.run_until(START + seconds(second)));
+        assert!(!lived, "{step:?} was not reached");
+    }
+
+    /// The process, killed at the latest now, is started again so many seconds later.
+    #[track_caller]
+    pub fn restart(&mut self, text: &str, down: f64) {
+        assert!(self.restart_to(text, down, Burns::Never, false));
+    }
+
+    /// The same, with a kill on the way. Whether the process has outlived its start.
+    pub fn restart_to(&mut self, text: &str, down: f64, burns: Burns, within: bool) -> bool {
+        let config = config(text);
+        self.driver.world.learn(&config);
+        let (now, clock) = (self.driver.now() + seconds(down), self.driver.clock);
+        self.driver.restart(&config, burns, within, now, clock)
+    }
+
+    /// The reports in the log.
+    pub fn log(&self) -> Vec<String> {
+        let reports = self.driver.estate.iter().flat_map(|estate| &estate.log.reports);
+        let line = |report: &Report| {
+            let rows: Vec<String> =
+                report.rows.iter().map(|(service, row)| format!("{service}: {}", in_words(*row))).collect();
+            format!("{}, {}", &report.stamp.to_string()[5..], rows.join(", "))
+        };
+        reports.map(line).collect()
     }
 
     /// All that a service has counted, in words.

@@ -1,8 +1,7 @@
 //! The random world: lookups and connects that take any time, above all times around the
 //! thresholds, and fail in every way.
 
-use tcpmon::monitor::Monitor;
-use tcpmon::tally::{Reason, Shortage, Thresholds};
+use tcpmon::tally::{Columns, Reason, Shortage, Thresholds};
 use tcpmon::time::{Instant, Nanos, WallTime};
 
 use crate::random::Random;
@@ -147,7 +146,7 @@ impl World for Weather {
         !self.random.one_in(4)
     }
 
-    fn append(&mut self, _: Instant, _: WallTime, _: &Monitor) -> bool {
+    fn append(&mut self, _: Instant, _: WallTime, _: &[(String, Columns)]) -> bool {
         !self.disk_full
     }
 }

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use tcpmon::monitor::{Action, Monitor};
-use tcpmon::tally::{Reason, Shortage, Thresholds};
+use tcpmon::monitor::Action;
+use tcpmon::tally::{Columns, Reason, Shortage, Thresholds};
 use tcpmon::target::Address;
 use tcpmon::time::{Instant, Nanos, WallTime};
 
@@ -85,8 +85,8 @@ pub trait World {
     fn lookup(&mut self, ask: Ask) -> LookupFate;
     /// What becomes of this connect.
     fn connect(&mut self, ask: Ask) -> ConnectFate;
-    /// Whether this report can be written.
-    fn append(&mut self, now: Instant, stamp: WallTime, monitor: &Monitor) -> bool;
+    /// Whether a report of these rows can be written.
+    fn append(&mut self, now: Instant, stamp: WallTime, rows: &[(String, Columns)]) -> bool;
     /// Whether the driver can tell when a connect was accepted; else it was now.
     fn knows_when(&mut self) -> bool {
         true

@@ -1,0 +1,233 @@
+//! A random chain of processes, each of which goes on with what a killed one has left, often with
+//! another configuration.
+
+use tcpmon::config::{Config, Settings};
+use tcpmon::monitor::Span;
+use tcpmon::tally::Thresholds;
+use tcpmon::target::Target;
+use tcpmon::time::{Instant, Nanos};
+
+use crate::driver::{Driver, Manners};
+use crate::fuse::{Burns, Step};
+use crate::random::Random;
+use crate::wall_clock::WallClock;
+use crate::weather::Weather;
+
+/// Processes of a chain.
+const PROCESSES: u64 = 24;
+
+/// Services that there are to choose from, each at two hosts.
+const POOL: u64 = 8;
+
+/// The most targets at a time.
+const TARGETS: usize = 12;
+
+const SECOND: u64 = 1_000_000_000;
+const HOUR: u64 = 3600 * SECOND;
+const DAY: u64 = 24 * HOUR;
+
+/// What came of a chain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Toll {
+    /// Processes that were killed.
+    pub kills: u64,
+    /// In the midst of a step.
+    pub halves: u64,
+    /// While they put in order what the one before had left.
+    pub starts: u64,
+    /// Reports that were written at a start.
+    pub late_reports: u64,
+    /// Reports in the log.
+    pub reports: u64,
+    /// Probes that ended.
+    pub probes: u64,
+    /// Simulated time, that in which no process was there included.
+    pub seconds: u64,
+}
+
+/// Lives through the chain of this seed.
+pub fn run(seed: u64) -> Toll {
+    let mut random = Random::new(seed ^ 0x6b69_6c6c);
+    let mut config = Config { settings: settings(&mut random), targets: Vec::new() };
+    for _ in 0..random.within(1, TARGETS as u64) {
+        config.targets.push(target(&mut random));
+    }
+    let manners = Manners {
+        hands: Nanos::new(random.pick(&[0, 0, 0, 20_000])),
+        early: 16,
+        repeats: 32,
+        late: 4,
+        interleaves: random.pick(&[0, 8]),
+        audits: 64,
+        keeps: true,
+    };
+    let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
+    let mut offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);
+    let mut unix = i128::from(random.within(1_600_000_000 * SECOND, 2_400_000_000 * SECOND));
+    let weather = Weather::new(Random::new(random.next()));
+    let clock = WallClock::new(start, unix, offset);
+    let chance = Random::new(random.next());
+    let mut driver = Driver::new(&config, Span::default(), weather, chance, manners, start, clock);
+    let mut toll = Toll::default();
+    let (burns, within) = fuse(&mut random);
+    driver.light(burns, within);
+    let mut lived = true;
+    for _ in 0..PROCESSES {
+        let begun = driver.now();
+        if lived {
+            driver.outlives(|driver| live(driver, &mut config, &mut random));
+        } else {
+            toll.starts += 1;
+        }
+        let down = match random.below(8) {
+            0 => 0,
+            1..4 => random.below(3 * SECOND),
+            4..6 => random.below(HOUR),
+            6 => random.below(DAY),
+            _ => random.below(4 * DAY),
+        };
+        toll.seconds += driver.now().since(begun).secs() + down / SECOND;
+        unix = nanos(&driver) + i128::from(down);
+        let mut now = driver.now() + Nanos::new(down);
+        let most = random.pick(&[2 * SECOND, HOUR, 3 * DAY]);
+        match random.below(8) {
+            // The clock is set, back or ahead, a little or by days.
+            0 => unix -= i128::from(random.below(most)),
+            1 => unix += i128::from(random.below(most)),
+            2 => offset += random.pick(&[3600, -3600, 1800]),
+            // The box was started again.
+            3 => now = Instant::from_nanos(random.below(HOUR)),
+            _ => {}
+        }
+        if random.one_in(3) {
+            change(&mut config, &mut random);
+        }
+        driver.world.disk_full = random.one_in(8);
+        let (burns, within) = fuse(&mut random);
+        lived = driver.restart(&config, burns, within, now, WallClock::new(now, unix, offset));
+        if lived {
+            driver.check_estate();
+        }
+    }
+    // The last of the chain comes to its end.
+    driver.world.disk_full = false;
+    let (now, clock) = (driver.now(), WallClock::new(driver.now(), nanos(&driver), offset));
+    assert!(driver.restart(&config, Burns::Never, false, now, clock));
+    driver.run_until(now + Nanos::new(random.below(HOUR)));
+    driver.stop();
+    driver.check_estate();
+    assert!(driver.monitor.ledger().is_reported() && !driver.monitor.ledger().is_running());
+    if let Some(estate) = &driver.estate {
+        (toll.kills, toll.halves, toll.late_reports) = (estate.kills, estate.halves, estate.late_reports);
+        toll.reports = estate.log.reports.len() as u64;
+    }
+    toll.probes = driver.book.counted.iter().sum();
+    toll
+}
+
+/// What befalls a process until it is killed.
+fn live(driver: &mut Driver<Weather>, config: &mut Config, random: &mut Random) {
+    let lasts = random.pick(&[10 * SECOND, 100 * SECOND, 600 * SECOND, HOUR / 2]);
+    for _ in 0..random.below(6) {
+        driver.run_until(driver.now() + Nanos::new(random.below(lasts / 3)));
+        match random.below(8) {
+            0 => driver.report_now(),
+            1 | 2 => {
+                change(config, random);
+                driver.adopt(config);
+            }
+            3 => {
+                change(config, random);
+                driver.adopt_between_polls(config);
+            }
+            4 => driver.sleep(Nanos::new(random.below(20 * SECOND))),
+            5 => {
+                let most = random.pick(&[2 * SECOND, HOUR, DAY]);
+                let by = i128::from(random.below(most));
+                let by = if random.one_in(2) { by } else { -by };
+                driver.set_clock(by, driver.wall().offset, random.one_in(2));
+            }
+            _ => driver.world.disk_full = random.one_in(3),
+        }
+    }
+    driver.run_until(driver.now() + Nanos::new(random.below(lasts)));
+    if random.one_in(6) {
+        driver.stop();
+    }
+}
+
+/// When a process is killed, and whether in the midst of a step.
+fn fuse(random: &mut Random) -> (Burns, bool) {
+    let steps = [
+        Step::Reload,
+        Step::Begin,
+        Step::Write,
+        Step::Rest,
+        Step::TakeBack,
+        Step::Note,
+        Step::Tell,
+        Step::Settle,
+        Step::Mark,
+        Step::End,
+        Step::Run,
+        Step::Make,
+    ];
+    let burns = match random.below(5) {
+        // While it starts, most likely.
+        0 => Burns::After(random.below(12)),
+        1 => Burns::After(random.below(4000)),
+        _ => Burns::At(random.pick(&steps), random.below(3)),
+    };
+    (burns, random.one_in(2))
+}
+
+fn settings(random: &mut Random) -> Settings {
+    let interval = Nanos::from_secs(random.within(4, 60));
+    let timeout = Nanos::new(interval.get() / 100 * random.within(20, 300));
+    let timeout = timeout.clamp(tcpmon::limits::TIMEOUT.0, tcpmon::limits::TIMEOUT.1);
+    // The ledger has them in milliseconds, as a configuration does.
+    let timeout = Nanos::from_millis(timeout.millis());
+    let slow = Nanos::from_millis(timeout.millis() / 100 * random.within(5, 95));
+    Settings {
+        interval,
+        thresholds: Thresholds { slow, timeout },
+        report: Nanos::from_secs(random.pick(&[10, 60, 60, 77, 300, 300, 420, 1800, 3600, 86_400])),
+        spread: random.one_in(2),
+        helpers: random.pick(&[1, 4, 16]),
+        ..Settings::default()
+    }
+}
+
+/// Another configuration: other targets, once more or in another order, or other settings.
+fn change(config: &mut Config, random: &mut Random) {
+    for _ in 0..random.below(4) {
+        let place = random.below(config.targets.len() as u64) as usize;
+        match random.below(4) {
+            0 if config.targets.len() > 1 => {
+                config.targets.remove(place);
+            }
+            1 => config.targets.insert(place, target(random)),
+            2 => config.targets.push(config.targets[place]),
+            _ => random.shuffle(&mut config.targets),
+        }
+    }
+    config.targets.truncate(TARGETS);
+    let fresh = settings(random);
+    match random.below(6) {
+        0 => config.settings.thresholds = fresh.thresholds,
+        1 => config.settings.report = fresh.report,
+        2 => config.settings = fresh,
+        _ => {}
+    }
+}
+
+fn target(random: &mut Random) -> Target {
+    let port = random.within(1, POOL) as u16;
+    let host = if random.one_in(2) { format!("192.0.2.{port}") } else { format!("host-{port}.example") };
+    Target::new(&format!("service-{port}"), &host, port).expect("the pool's targets are well formed")
+}
+
+fn nanos(driver: &Driver<Weather>) -> i128 {
+    let wall = driver.wall();
+    i128::from(wall.unix) * i128::from(SECOND) + i128::from(wall.nanos)
+}
