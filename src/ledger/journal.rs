@@ -70,7 +70,7 @@ impl Ledger {
 
     /// Only so many bytes of the report are in its file, from this offset on.
     pub fn tear_report(&self, offset: u64, length: usize) {
-        self.end_report();
+        // Until then it is one that is being written: a kill leaves no part without its note.
         self.set(LENGTH, 0, length as u32);
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
