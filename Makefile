@@ -2,7 +2,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: all run test lint syscalls accuracy faulttest clean
+.PHONY: all run test lint syscalls accuracy faulttest killtest clean
 
 all:
 	$(CARGO) build --release
@@ -32,6 +32,10 @@ accuracy:
 CALLS ?= all
 faulttest:
 	$(CARGO) bench --quiet --bench fault -- $(CALLS)
+
+# SIGKILL at every system call and at random moments: no probe is lost or told twice (needs strace).
+killtest:
+	$(CARGO) bench --quiet --bench kill
 
 clean:
 	$(CARGO) clean

@@ -1,0 +1,107 @@
+//! What strace(1) wrote down of one process.
+
+use nix::sys::signal::Signal;
+
+use crate::witness::{PerListener, Witness};
+
+/// One system call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub name: String,
+    /// Its place among the calls of this name, from 1.
+    pub nth: u32,
+    /// The whole line.
+    line: String,
+}
+
+/// The calls of a process, in order.
+pub struct Trace(pub Vec<Call>);
+
+impl Trace {
+    /// Reads strace's file: a line a call.
+    pub fn parse(text: &str) -> Self {
+        let mut calls: Vec<Call> = Vec::new();
+        for line in text.lines() {
+            let Some((name, _)) = line.split_once('(') else { continue };
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                continue;
+            }
+            let nth = calls.iter().filter(|call| call.name == name).count() as u32 + 1;
+            calls.push(Call { name: name.to_owned(), nth, line: line.to_owned() });
+        }
+        Self(calls)
+    }
+
+    /// Whether strace ended with the process and has written all.
+    pub fn is_whole(text: &str) -> bool {
+        text.lines().last().is_some_and(|line| line.starts_with("+++ "))
+    }
+
+    /// Whether the process stands behind a call that was to be delayed there.
+    pub fn is_held(text: &str) -> bool {
+        text.trim_end().ends_with("(DELAYED)")
+    }
+
+    /// The last call, which the process was killed at.
+    pub fn last(&self) -> Option<&Call> {
+        self.0.last()
+    }
+
+    /// Connects made, and not yet counted when the trace ends, for each listener. A probe is
+    /// counted after its socket is closed, without a call between: with the next one it was.
+    pub fn in_flight(&self, witness: &Witness) -> PerListener {
+        let mut in_flight = [0; 4];
+        for (at, call) in self.0.iter().enumerate() {
+            if call.name != "connect" || call.is_undone() {
+                continue;
+            }
+            let (Some(fd), Some(index)) = (call.descriptor(), call.port().and_then(|port| witness.index_of(port)))
+            else {
+                continue;
+            };
+            let behind = &self.0[at..];
+            let closed = behind.iter().position(|later| later.name == "close" && later.descriptor() == Some(fd));
+            if closed.is_none_or(|closed| closed + 1 == behind.len()) {
+                in_flight[index] += 1;
+            }
+        }
+        in_flight
+    }
+}
+
+impl Call {
+    /// Whether the process was killed before the call did anything.
+    pub fn is_undone(&self) -> bool {
+        self.line.trim_end().ends_with("= ?")
+    }
+
+    /// Whether it wrote rows to a log.
+    pub fn is_report(&self) -> bool {
+        self.name == "write"
+            && (self.line.contains(", \"Timestamp ") || self.line.contains(", \"20"))
+            && !self.is_undone()
+    }
+
+    /// Whether its words name a file.
+    pub fn names(&self, file: &str) -> bool {
+        self.line.contains(&format!("{file}\""))
+    }
+
+    /// Whether it took in this signal through a descriptor: 128 bytes that begin with its number
+    /// (signalfd(2)), which strace writes in octal.
+    pub fn took(&self, signal: Signal) -> bool {
+        self.name == "read"
+            && self.line.contains(&format!(", \"\\{:o}\\0\\0\\0", signal as i32))
+            && self.line.contains("= 128")
+    }
+
+    fn descriptor(&self) -> Option<&str> {
+        let (_, words) = self.line.split_once('(')?;
+        words.split([',', ')']).next()
+    }
+
+    fn port(&self) -> Option<u16> {
+        let (_, rest) = self.line.split_once("htons(")?;
+        rest.split_once(')')?.0.parse().ok()
+    }
+}
