@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 
 use crate::console::Console;
-use crate::ledger::{self, Ledger, Memory, Owner};
+use crate::ledger::{self, Ledger, Memory, Owner, Phase};
 use crate::limits;
 use crate::path::{self, Path};
 use crate::sys::{Errno, clock, file, map, net, process};
@@ -282,7 +282,12 @@ pub fn look(path: &Path) -> Result<Ledger, Look> {
         return Err(Look::Nothing);
     }
     let words = map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(MAPPED)(errno)))?;
-    Ledger::copy(&words).map_err(Look::Damage)
+    let ledger = Ledger::copy(&words).map_err(Look::Damage)?;
+    // What the log has is not left to report, whether or not the run could still take note of it.
+    if ledger.journal().is_some_and(|journal| journal.phase == Phase::Written) {
+        ledger.mark_reported();
+    }
+    Ok(ledger)
 }
 
 /// Why there is nothing to be seen. Displayed as what is the matter.
