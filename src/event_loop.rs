@@ -102,7 +102,9 @@ impl EventLoop {
         };
         let mut log = logged.then(|| DailyLog::new(config.settings.log_dir, form(&config)));
         let recovered = log.as_mut().and_then(|log| recovery::recover(&ledger, log, &config, started, &mut console));
-        ledger.begin_run(process::own(), started);
+        let owner = process::own();
+        ledger.set_clocks(clock::monotonic(), started);
+        ledger.begin_run(owner, started);
         let mut event_loop = Self {
             log,
             monitor: Monitor::new(&config, span, ledger, clock::monotonic(), started),
