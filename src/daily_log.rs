@@ -20,6 +20,8 @@ pub enum LogError {
     Open(Errno),
     /// The file did not take the whole report; it was cut back to what it was.
     Write(Errno),
+    /// It is not known whether the last run's report is in the file.
+    Read(Errno),
 }
 
 impl fmt::Display for LogError {
@@ -30,6 +32,7 @@ impl fmt::Display for LogError {
             }
             LogError::Open(Errno::EINVAL) => f.write_str("cannot be opened (it is no regular file)"),
             LogError::Open(errno) => write!(f, "cannot be opened ({})", errno.desc()),
+            LogError::Read(errno) => write!(f, "cannot be searched for the last run's report ({})", errno.desc()),
             LogError::Write(errno) => write!(f, "cannot be written ({})", errno.desc()),
         }
     }
@@ -38,6 +41,8 @@ impl fmt::Display for LogError {
 /// Where reports go.
 #[derive(Debug)]
 pub struct DailyLog {
+    /// Where a path that is not absolute begins.
+    here: Text<{ limits::DIRECTORY }>,
     directory: Text<{ limits::DIRECTORY }>,
     form: Form,
     /// The day, as in the file's name, whose file is known to have this form's header.
@@ -51,7 +56,7 @@ impl DailyLog {
     /// A log in this directory. Memory for the longest report is reserved here.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
         let report = String::with_capacity((limits::WATCHES + 1) * limits::ROW);
-        Self { directory, form, headed: Text::new(), torn: None, report }
+        Self { here: file::here(), directory, form, headed: Text::new(), torn: None, report }
     }
 
     /// Makes the directory if it is missing, and tells whether files can be made there.
@@ -92,19 +97,13 @@ impl DailyLog {
         ledger: &Ledger,
     ) -> Result<(), LogError> {
         let path = self.path(stamp);
-        let (log, mut size) = self.open(stamp).map_err(LogError::Open)?;
-        if let Some((file, offset, end)) = self.torn {
-            if file == path && end == size {
-                file::truncate(&log, offset).map_err(LogError::Write)?;
-                size = offset;
-            }
-            self.torn = None;
-        }
+        self.cut_torn(&path)?;
+        let (log, size) = self.open(stamp).map_err(LogError::Open)?;
         let day = day(stamp);
         let headed = size == 0 || (self.headed != day && !self.has_header(&log));
         self.report.clear();
         self.form.write(&mut self.report, headed, stamp, rows);
-        ledger.begin_report(&path, size, self.report.len(), stamp, headed);
+        ledger.begin_report(&self.absolute(&path), size, self.report.as_bytes(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());
         match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
@@ -122,6 +121,22 @@ impl DailyLog {
         }
         ledger.set_phase(Phase::Written);
         self.headed = day;
+        Ok(())
+    }
+
+    /// Cuts off a part of a report that could not be cut off before, if it is still its file's end.
+    /// That of another day does not hold up this one's report.
+    fn cut_torn(&mut self, path: &Path) -> Result<(), LogError> {
+        let Some((file, begin, end)) = self.torn else { return Ok(()) };
+        let cut = file::open_log_again(file.as_str());
+        let cut = cut.and_then(|log| if file::size(&log)? == end { file::truncate(&log, begin) } else { Ok(()) });
+        if let Err(errno) = cut
+            && file == *path
+            && errno != Errno::ENOENT
+        {
+            return Err(LogError::Write(errno));
+        }
+        self.torn = None;
         Ok(())
     }
 
@@ -152,6 +167,15 @@ impl DailyLog {
             Err(errno) => return Err(errno),
         }
         file::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str())
+    }
+
+    /// A path that means the same to a run that starts elsewhere.
+    fn absolute(&self, path: &Path) -> Path {
+        if path.as_str().starts_with('/') || self.here.is_empty() {
+            return *path;
+        }
+        let absolute = Text::<{ limits::DIRECTORY + limits::PATH + 1 }>::format(format_args!("{}/{path}", self.here));
+        Text::copy(absolute.as_str()).unwrap_or(*path)
     }
 
     fn open(&self, stamp: WallTime) -> Result<(OwnedFd, u64), Errno> {

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::message::{Answer, Reply};
 use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::ProbeId;
-use crate::recovery;
+use crate::recovery::{self, Unsettled};
 use crate::resolver::{Heard, Resolver};
 use crate::sys::clock::{self, ClockWatch};
 use crate::sys::poll::PollSet;
@@ -54,6 +54,7 @@ pub struct EventLoop {
     log: Option<DailyLog>,
     /// `None`: the counts are kept in this process alone.
     ledger_file: Option<LedgerFile>,
+    unsettled: Option<Unsettled>,
     log_failing: bool,
     link_failing: bool,
     poll_failing: bool,
@@ -101,7 +102,10 @@ impl EventLoop {
             None => Ledger::absent(),
         };
         let mut log = logged.then(|| DailyLog::new(config.settings.log_dir, form(&config)));
-        let recovered = log.as_mut().and_then(|log| recovery::recover(&ledger, log, &config, started, &mut console));
+        let (due, unsettled) = match &mut log {
+            Some(log) => recovery::recover(&ledger, log, &config, started, &mut console),
+            None => (None, None),
+        };
         let owner = process::own();
         ledger.set_clocks(clock::monotonic(), started);
         ledger.begin_run(owner, started);
@@ -109,6 +113,7 @@ impl EventLoop {
             log,
             monitor: Monitor::new(&config, span, ledger, clock::monotonic(), started),
             ledger_file,
+            unsettled,
             config_file,
             next: config,
             resolver: Resolver::new(HELPERS),
@@ -129,7 +134,7 @@ impl EventLoop {
             summary: String::with_capacity((limits::TARGETS + 2) * limits::ROW),
         };
         event_loop.allow_descriptors();
-        match recovered {
+        match due {
             Some(Ok(stamp)) => event_loop.tell_of_report(stamp),
             Some(Err((stamp, error))) => event_loop.tell_of_trouble(stamp, error),
             None => event_loop.prepare_log(),

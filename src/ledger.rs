@@ -13,14 +13,15 @@ use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-pub use journal::{Journal, Phase};
+pub use journal::{Journal, Phase, check};
 pub use layout::words;
 use layout::{Field, Shape, preface};
 pub use record::{Health, Last, Record, State};
 
+use crate::limits;
 use crate::path::Path;
 use crate::table::Form;
-use crate::tally::{Columns, Thresholds};
+use crate::tally::{Columns, Tally, Thresholds};
 use crate::target::Target;
 use crate::text::Text;
 use crate::time::{Instant, Nanos, WallTime};
@@ -226,10 +227,19 @@ impl Ledger {
     }
 
     /// The rows of a report of all that the log does not have yet.
-    pub fn rows(&self) -> Vec<(Text<{ crate::limits::SERVICE }>, Columns)> {
-        let is_due = |record: &Record<'_>| record.state() == State::Live || !record.tally().unreported().is_zero();
-        let due = self.in_order().into_iter().filter(is_due);
-        due.filter_map(|record| Some((record.target()?.service, record.tally().unreported().columns()))).collect()
+    pub fn rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        self.rows_by(Record::tally)
+    }
+
+    /// The rows of the report that is being written.
+    pub fn pending_rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        self.rows_by(Record::pending)
+    }
+
+    fn rows_by<'a>(&'a self, tally: impl Fn(&Record<'a>) -> Tally) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        let rows = self.in_order().into_iter().map(|record| (record, tally(&record).unreported()));
+        let due = rows.filter(|(record, counts)| record.state() == State::Live || !counts.is_zero());
+        due.filter_map(|(record, counts)| Some((record.target()?.service, counts.columns()))).collect()
     }
 
     /// How many places are in use once these are the targets: those of the same service, host and
@@ -246,13 +256,6 @@ impl Ledger {
     /// Whether the log has everything.
     pub fn is_reported(&self) -> bool {
         self.records().all(|(_, record)| record.tally().unreported().is_zero())
-    }
-
-    /// Takes note that the log has everything.
-    pub fn mark_reported(&self) {
-        for (_, record) in self.records() {
-            record.mark_reported(&record.tally());
-        }
     }
 
     /// Takes note that a run of this process starts.
@@ -305,7 +308,8 @@ impl Ledger {
     /// When the run was last alive, by the wall clock in seconds since 1970.
     pub fn alive(&self) -> i64 {
         let since = self.get(layout::ALIVE, 0).wrapping_sub(self.get(layout::CLOCKS, 0));
-        i64::from(self.get(layout::CLOCKS, 1)) + i64::from(since)
+        // One that was killed between the two stores was alive a little before the reading.
+        i64::from(self.get(layout::CLOCKS, 1)) + i64::from(since as i32)
     }
 
     /// The boundary of the next report, in seconds since 1970.
@@ -393,9 +397,11 @@ fn seconds(wall: WallTime) -> u32 {
     wall.unix.clamp(0, u32::MAX.into()) as u32
 }
 
-/// A path in the head.
-fn is_path(path: &Path) -> bool {
-    !path.is_empty() && !path.as_str().contains('\0')
+/// Whether this is the path of a log of ours.
+fn is_log(path: &Path) -> bool {
+    let name = path.as_str().rsplit('/').next().unwrap_or_default();
+    let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
+    date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]

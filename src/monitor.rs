@@ -280,6 +280,11 @@ impl Monitor {
         self.watches.ledger_mut()
     }
 
+    /// Learns from the ledger what the log has: the last run's report was found in it.
+    pub fn recall_reported(&mut self) {
+        self.watches.recall_reported();
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings

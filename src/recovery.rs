@@ -7,15 +7,10 @@ use std::os::fd::OwnedFd;
 use crate::config::Config;
 use crate::console::Console;
 use crate::daily_log::{DailyLog, LogError};
-use crate::ledger::{Journal, Ledger, Phase};
-use crate::limits;
+use crate::ledger::{self, Journal, Ledger, Phase};
 use crate::sys::{Errno, clock, file};
 use crate::tally::Thresholds;
-use crate::text::Text;
 use crate::time::WallTime;
-
-/// Bytes beyond a report's own that are searched for it: others may have written to the file.
-const OTHERS: usize = 1 << 20;
 
 /// Where a report is in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,21 +19,43 @@ enum Found {
     Nowhere,
     /// All of it is there.
     Whole,
-    /// A part of it is at the file's end, from so many bytes behind the offset on.
-    Torn(usize),
+    /// A part of it is the file's end, from here on.
+    Torn(u64),
+}
+
+/// A report that was due at the start: when it was written, or why it could not be.
+pub type Due = Result<WallTime, (WallTime, LogError)>;
+
+/// A report of the last run whose file cannot be read for now. Until it can, nothing may be
+/// reported: its counts may be in the log.
+#[derive(Debug)]
+pub struct Unsettled(String);
+
+impl Unsettled {
+    /// Looks for it once more. Returns whether it is in the log; the ledger knows then.
+    pub fn settle(&self, ledger: &Ledger) -> Result<bool, Errno> {
+        let Some(journal) = ledger.journal() else { return Ok(false) };
+        let complete = in_file(&journal, &self.0)?;
+        if complete {
+            ledger.mark_reported();
+        } else {
+            ledger.end_report();
+        }
+        Ok(complete)
+    }
 }
 
 /// Brings log and ledger into agreement, and writes the report whose moment has passed by `now`, or
 /// that must be written before counts are sorted by other thresholds. How the last run ended is said
-/// where it did not come to its end. Afterwards the log has the form of this configuration. Gives
-/// the stamp of a report that was due and, where it could not be written, why; its counts are kept.
+/// where it did not come to its end. Afterwards the log has the form of this configuration. What
+/// was not written stays in the ledger.
 pub fn recover(
     ledger: &Ledger,
     log: &mut DailyLog,
     config: &Config,
     now: WallTime,
     console: &mut Console,
-) -> Option<Result<WallTime, (WallTime, LogError)>> {
+) -> (Option<Due>, Option<Unsettled>) {
     if ledger.is_running() {
         let alive = clock::local(ledger.alive());
         console.say(
@@ -49,29 +66,28 @@ pub fn recover(
             ),
         );
     }
-    let complete = |journal: &Journal| match in_file(ledger, journal) {
-        Ok(complete) => complete,
-        Err(errno) => {
-            let (file, why) = (journal.file, errno.desc());
-            let next = "its rows may be there in part";
-            console.say("log", format_args!("{file} cannot be searched for the last run's report ({why}), {next}"));
-            false
+    let mut complete = false;
+    if let Some(journal) = ledger.journal() {
+        let report = report_of(ledger, &journal);
+        match in_file(&journal, &report) {
+            Ok(found) => complete = found,
+            Err(errno) => {
+                let stamp = journal.stamp;
+                return (Some(Err((stamp, LogError::Read(errno)))), Some(Unsettled(report)));
+            }
         }
-    };
-    let stamp = clock::local(settle(ledger, config.settings.thresholds, now.unix, complete)?);
+    }
+    let Some(stamp) = settle(ledger, config.settings.thresholds, now.unix, |_| complete) else { return (None, None) };
+    let stamp = clock::local(stamp);
     let form = *log.form();
     log.change(config.settings.log_dir, ledger.form());
     let rows = ledger.rows();
     let written = log.append(stamp, rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
     log.change(config.settings.log_dir, form);
-    match written {
-        Ok(()) => {
-            ledger.mark_reported();
-            ledger.end_report();
-            Some(Ok(stamp))
-        }
-        Err(error) => Some(Err((stamp, error))),
+    if written.is_ok() {
+        ledger.mark_reported();
     }
+    (Some(written.map(|()| stamp).map_err(|error| (stamp, error))), None)
 }
 
 /// Brings a report that was being written to its end, where `complete` says that all of it is in the
@@ -85,10 +101,7 @@ pub fn settle(
 ) -> Option<i64> {
     let mut interrupted = None;
     if let Some(journal) = ledger.journal() {
-        // Nothing is counted while a report is written: what the counters say is what it says.
         if complete(&journal) {
-            // From here on the counters do not say any more what the report says.
-            ledger.set_phase(Phase::Written);
             ledger.mark_reported();
         } else if journal.phase == Phase::Writing {
             interrupted = Some(journal.stamp.unix);
@@ -105,77 +118,87 @@ pub fn settle(
     interrupted.or(passed).or(sorted_otherwise)
 }
 
-/// Whether the log has the whole report. A part of it is cut off.
-fn in_file(ledger: &Ledger, journal: &Journal) -> Result<bool, Errno> {
-    match journal.phase {
-        Phase::Written => Ok(true),
-        Phase::Writing => complete(ledger, journal),
-        Phase::Torn => cut_torn(journal).map(|()| false),
-    }
-}
-
-/// Whether the file has the whole report; a part of it is cut off.
-fn complete(ledger: &Ledger, journal: &Journal) -> Result<bool, Errno> {
-    let Some((log, end)) = open(journal)? else { return Ok(false) };
+/// The report that was being written, as it was.
+fn report_of(ledger: &Ledger, journal: &Journal) -> String {
     let mut report = String::new();
-    let rows = ledger.rows();
-    ledger.form().write(&mut report, journal.headed, journal.stamp, rows.into_iter());
-    match find(report.as_bytes(), &end) {
-        Found::Whole => Ok(true),
-        Found::Nowhere => Ok(false),
-        Found::Torn(at) => file::truncate(&log, journal.offset + at as u64).map(|()| false),
+    ledger.form().write(&mut report, journal.headed, journal.stamp, ledger.pending_rows().into_iter());
+    // A run that could not settle it may have gone over to other targets: then it is not known any
+    // more, and what is not known is not found.
+    if ledger::check(report.as_bytes()) != journal.check {
+        report.clear();
     }
+    report
 }
 
-/// Cuts off the part of a report that its run could not cut off, if it is still the file's end. What
-/// was counted since is not in it, so its rows are known by their stamp alone.
-fn cut_torn(journal: &Journal) -> Result<(), Errno> {
-    let Some((log, end)) = open(journal)? else { return Ok(()) };
-    let stamp = Text::<32>::format(format_args!("{} | ", journal.stamp));
-    let is_ours = |line: &[u8]| {
-        let known =
-            if line.first().is_some_and(u8::is_ascii_alphabetic) { b"Timestamp " } else { stamp.as_str().as_bytes() };
-        line.starts_with(known) || known.starts_with(line)
+/// Whether the log has the whole report. A part of it is cut off.
+fn in_file(journal: &Journal, report: &str) -> Result<bool, Errno> {
+    if journal.phase == Phase::Written {
+        return Ok(true);
+    }
+    let log = match file::open_log_again(journal.file.as_str()) {
+        Err(Errno::ENOENT) => return Ok(false),
+        log => log?,
     };
-    let is_part = end.len() == journal.length as usize && end.split(|byte| *byte == b'\n').all(is_ours);
-    if is_part { file::truncate(&log, journal.offset) } else { Ok(()) }
+    let torn = match journal.phase {
+        Phase::Torn => {
+            let end = journal.offset + u64::from(journal.length);
+            (file::size(&log)? == end).then_some(journal.offset)
+        }
+        Phase::Writing | Phase::Written => match find(&log, journal.offset, report.as_bytes())? {
+            Found::Whole => return Ok(true),
+            Found::Nowhere => None,
+            Found::Torn(at) => Some(at),
+        },
+    };
+    match torn {
+        Some(at) => file::truncate(&log, at).map(|()| false),
+        None => Ok(false),
+    }
 }
 
-/// The report's file and what is in it from the report's offset on; `None` where that is nothing.
-fn open(journal: &Journal) -> Result<Option<(OwnedFd, Vec<u8>)>, Errno> {
-    if !file::exists(journal.file.as_str()) {
-        return Ok(None);
+/// Looks for a report in its file from this offset on: others may have written before it.
+fn find(log: &OwnedFd, offset: u64, report: &[u8]) -> Result<Found, Errno> {
+    let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
+    loop {
+        let length = read(log, &mut piece, at)?;
+        if length == 0 || report.is_empty() {
+            return Ok(Found::Nowhere);
+        }
+        for (byte, place) in piece[..length].iter().zip(at..) {
+            if begins {
+                match common(log, place, report)? {
+                    (_, true) => return Ok(Found::Whole),
+                    (end, false) if end == file::size(log)? => return Ok(Found::Torn(place)),
+                    _ => {}
+                }
+            }
+            begins = *byte == b'\n';
+        }
+        at += length as u64;
     }
-    let (log, size) = file::open_log(journal.file.as_str())?;
-    let there = usize::try_from(size.saturating_sub(journal.offset)).unwrap_or(usize::MAX);
-    let most = (limits::WATCHES + 1) * limits::ROW + OTHERS;
-    let mut end = vec![0; there.min(most)];
-    let mut filled = 0;
-    while filled < end.len() {
-        match file::read_at(&log, &mut end[filled..], journal.offset + filled as u64) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
+}
+
+/// Up to where the file has from `at` on what the report has, and whether that is all of it.
+fn common(log: &OwnedFd, at: u64, report: &[u8]) -> Result<(u64, bool), Errno> {
+    let (mut piece, mut done) = ([0; 512], 0);
+    while done < report.len() {
+        let length = read(log, &mut piece, at + done as u64)?;
+        let same = piece[..length].iter().zip(&report[done..]).take_while(|(a, b)| a == b).count();
+        done += same;
+        if same < length || length == 0 {
+            break;
+        }
+    }
+    Ok((at + done as u64, done == report.len()))
+}
+
+fn read(log: &OwnedFd, piece: &mut [u8], at: u64) -> Result<usize, Errno> {
+    loop {
+        match file::read_at(log, piece, at) {
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+            other => return other,
         }
     }
-    end.truncate(filled);
-    Ok((filled > 0).then_some((log, end)))
-}
-
-/// Looks for a report in what its file has from its offset on: others may have written first.
-fn find(report: &[u8], end: &[u8]) -> Found {
-    let lines = end.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    let starts = [0].into_iter().chain(lines).filter(|at| *at < end.len());
-    for at in starts {
-        if end[at..].starts_with(report) {
-            return Found::Whole;
-        }
-        if report.starts_with(&end[at..]) {
-            return Found::Torn(at);
-        }
-    }
-    Found::Nowhere
 }
 
 #[cfg(test)]
@@ -184,6 +207,7 @@ mod tests {
     use crate::ledger::Memory;
     use crate::tally::Outcome;
     use crate::target::Target;
+    use crate::text::Text;
     use crate::time::Nanos;
     use std::fs;
 
@@ -222,7 +246,7 @@ mod tests {
             let remains = Self { place, config, ledger, report };
             fs::write(remains.file(), before).expect("our own directory");
             let file = Text::copy(&remains.file()).expect("a short path");
-            remains.ledger.begin_report(&file, before.len() as u64, remains.report.len(), wall(DUE), headed);
+            remains.ledger.begin_report(&file, before.len() as u64, remains.report.as_bytes(), wall(DUE), headed);
             remains
         }
 
@@ -231,7 +255,11 @@ mod tests {
             format!("{}/tcp_stats_{date}.log", self.place.path().display())
         }
 
-        fn recover(&self, now: i64) -> Option<Result<WallTime, (WallTime, LogError)>> {
+        fn recover(&self, now: i64) -> Option<Due> {
+            self.recover_or_not(now).0
+        }
+
+        fn recover_or_not(&self, now: i64) -> (Option<Due>, Option<Unsettled>) {
             let form = crate::table::Form::new(self.config.settings.thresholds, self.config.longest_service());
             let mut log = DailyLog::new(self.config.settings.log_dir, form);
             recover(&self.ledger, &mut log, &self.config, wall(now), &mut Console::new(true))
@@ -337,6 +365,7 @@ mod tests {
     #[test]
     fn a_report_that_cannot_be_written_is_kept() {
         let remains = Remains::new("", true);
+        remains.ledger.end_report();
         fs::remove_file(remains.file()).expect("our own file");
         fs::create_dir(remains.file()).expect("its name is free");
         for _ in 0..2 {
@@ -349,8 +378,37 @@ mod tests {
     }
 
     #[test]
+    fn while_its_file_cannot_be_read_a_report_is_neither_forgotten_nor_written_again() {
+        for written in [0, 100, usize::MAX] {
+            let remains = Remains::new("", true);
+            let aside = format!("{}.aside", remains.file());
+            let part = &remains.report[..written.min(remains.report.len())];
+            fs::write(remains.file(), part).expect("our own file");
+            fs::rename(remains.file(), &aside).expect("our own file");
+            fs::create_dir(remains.file()).expect("its name is free");
+            let (due, unsettled) = remains.recover_or_not(DUE + 1000);
+            assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
+            let unsettled = unsettled.expect("nobody knows");
+            assert!(unsettled.settle(&remains.ledger).is_err());
+            // It counts on meanwhile, and another run finds the same.
+            remains.ledger.record(0).count(Outcome::FastFast, 20);
+            assert!(remains.recover_or_not(DUE + 1000).1.is_some());
+            fs::remove_dir(remains.file()).expect("our own directory");
+            fs::rename(&aside, remains.file()).expect("our own file");
+            let whole = written == usize::MAX;
+            assert_eq!(unsettled.settle(&remains.ledger), Ok(whole));
+            assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
+            let left = remains.ledger.record(0).tally().unreported().columns().total;
+            assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));
+        }
+    }
+
+    #[test]
     fn a_report_is_found_whole_in_part_or_not_at_all() {
         let report = b"a 1\nb 2\n";
+        let place = tempfile::tempdir().expect("a place for temporary files");
+        let path = place.path().join("tcp_stats_20251009.log");
+        let long = [b"x 7\n".repeat(5000), report.to_vec()].concat();
         for (end, found) in [
             (&b""[..], Found::Nowhere),
             (b"x 7\n", Found::Nowhere),
@@ -358,12 +416,16 @@ mod tests {
             (b"a 1\nb 2\n", Found::Whole),
             (b"a 1\nb 2\nx 7\n", Found::Whole),
             (b"x 7\na 1\nb 2\n", Found::Whole),
-            (b"a", Found::Torn(0)),
-            (b"a 1\nb 2", Found::Torn(0)),
-            (b"x 7\na 1\n", Found::Torn(4)),
+            (b"a", Found::Torn(3)),
+            (b"a 1\nb 2", Found::Torn(3)),
+            (b"x 7\na 1\n", Found::Torn(7)),
             (b"xa 1\nb 2\n", Found::Nowhere),
+            (&long, Found::Whole),
+            (&long[..long.len() - 1], Found::Torn(20_003)),
         ] {
-            assert_eq!(find(report, end), found, "{:?}", std::str::from_utf8(end));
+            fs::write(&path, [b"...", end].concat()).expect("our own directory");
+            let log = file::open_log_again(&path.to_string_lossy()).expect("it is there");
+            assert_eq!(find(&log, 3, report), Ok(found), "{:?}", std::str::from_utf8(end));
         }
     }
 }

@@ -32,6 +32,16 @@ impl EventLoop {
         if let Some(file) = &mut self.ledger_file {
             file.keep_in_place(self.monitor.ledger_mut(), &mut self.console);
         }
+        if let Some(unsettled) = &self.unsettled {
+            match unsettled.settle(self.monitor.ledger()) {
+                Ok(_) => self.monitor.recall_reported(),
+                Err(errno) => {
+                    self.tell_of_trouble(stamp, LogError::Read(errno));
+                    return false;
+                }
+            }
+            self.unsettled = None;
+        }
         let Some(log) = &mut self.log else { return true };
         match log.append(stamp, self.monitor.rows(), self.monitor.ledger()) {
             Ok(()) => self.tell_of_report(stamp),

@@ -1,12 +1,11 @@
 //! The report that is being written: where it goes, and how far it has come.
 
-use super::layout::{FILE, HEAD_AT, HEADED, LENGTH, OFFSET, PHASE, STAMP};
-use super::{Ledger, is_path, seconds};
+use super::layout::{CHECK, FILE, HEAD_AT, HEADED, LENGTH, OFFSET, PHASE, STAMP, fnv};
+use super::{Ledger, is_log, seconds};
 use crate::path::Path;
 use crate::time::WallTime;
 
-/// How far a report has come. Between [`Phase::Writing`] and the end nothing is counted, so that
-/// its rows are what the counters say.
+/// How far a report has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Phase {
@@ -34,6 +33,8 @@ pub struct Journal {
     pub stamp: WallTime,
     /// It begins with a header.
     pub headed: bool,
+    /// Checksum of its bytes.
+    pub check: u32,
 }
 
 impl Ledger {
@@ -47,25 +48,42 @@ impl Ledger {
         };
         Some(Journal {
             phase,
-            file: self.text(HEAD_AT + FILE.at).filter(is_path)?,
+            file: self.text(HEAD_AT + FILE.at).filter(is_log)?,
             offset: u64::from(self.get(OFFSET, 0)) | u64::from(self.get(OFFSET, 1)) << 32,
             length: self.get(LENGTH, 0),
             stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
             headed: self.get(HEADED, 0) != 0,
+            check: self.get(CHECK, 0),
         })
     }
 
-    /// A report is about to be written.
-    pub fn begin_report(&self, file: &Path, offset: u64, length: usize, stamp: WallTime, headed: bool) {
+    /// A report of all that is counted is about to be written.
+    pub fn begin_report(&self, file: &Path, offset: u64, report: &[u8], stamp: WallTime, headed: bool) {
+        if !self.is_present() {
+            return;
+        }
         self.end_report();
+        for (_, record) in self.records() {
+            record.set_pending();
+        }
         self.set_text(HEAD_AT + FILE.at, file.as_str());
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
-        self.set(LENGTH, 0, length as u32);
+        self.set(LENGTH, 0, report.len() as u32);
         self.set(STAMP, 0, seconds(stamp));
         self.set(STAMP, 1, stamp.offset as u32);
         self.set(HEADED, 0, headed.into());
+        self.set(CHECK, 0, check(report));
         self.set_phase(Phase::Writing);
+    }
+
+    /// The log has the report: the counters know of it, however often this is begun anew.
+    pub fn mark_reported(&self) {
+        self.set_phase(Phase::Written);
+        for (_, record) in self.records() {
+            record.mark_pending();
+        }
+        self.end_report();
     }
 
     /// Only so many bytes of the report are in its file, from this offset on.
@@ -86,4 +104,9 @@ impl Ledger {
     pub fn end_report(&self) {
         self.set(PHASE, 0, 0);
     }
+}
+
+/// The checksum of a report.
+pub fn check(report: &[u8]) -> u32 {
+    fnv(report.iter().copied())
 }

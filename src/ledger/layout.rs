@@ -130,6 +130,8 @@ fields! { HEAD_FIELDS, HEAD:
     STAMP = "stamp", 2;
     /// 1: it begins with a header.
     HEADED = "headed", 1;
+    /// Checksum of its bytes.
+    CHECK = "check", 1;
 }
 
 fields! { RECORD_FIELDS, RECORD:
@@ -147,10 +149,13 @@ fields! { RECORD_FIELDS, RECORD:
     ZONE = "zone", text(limits::DEVICE);
     /// Checksum of the four fields above.
     SEAL = "seal", 1;
+    /// How many of the probes below the log has. They are read in this order, so that no reader
+    /// finds more reported than counted.
+    REPORTED = "reported", 7;
+    /// How many it will have once the report that is being written is there.
+    PENDING = "pending", 7;
     /// Probes ended, in the order of `Outcome::ALL`; they wrap.
     COUNTED = "counted", 7;
-    /// How many of those the log has.
-    REPORTED = "reported", 7;
     /// Ticks that were no probe, for reasons of our own; it wraps.
     SKIPPED = "skipped", 1;
     /// Odd while one of the fields below is being written.
@@ -189,7 +194,11 @@ pub const fn words(places: usize) -> usize {
 
 /// FNV-1a over the bytes of words.
 pub(super) fn checksum(words: impl Iterator<Item = u32>) -> u32 {
-    let bytes = words.flat_map(u32::to_le_bytes);
+    fnv(words.flat_map(u32::to_le_bytes))
+}
+
+/// FNV-1a, of 32 bits.
+pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u32 {
     bytes.fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Ledger;
 use super::layout::{
     self, ADDRESS, CONNECT_MAX, CONNECTS, COUNTED, ENDED, ENDING, Field, GUARD, HEALTH, HOST, LOOKUP_MAX, LOOKUPS,
-    ORDER, PORT, REPORTED, SEAL, SERVICE, SINCE, SKIPPED, STATE, TIMES, ZONE,
+    ORDER, PENDING, PORT, REPORTED, SEAL, SERVICE, SINCE, SKIPPED, STATE, TIMES, ZONE,
 };
 use crate::histogram::{self, Summary};
 use crate::limits;
@@ -134,8 +134,32 @@ impl<'a> Record<'a> {
 
     /// Its counters.
     pub fn tally(&self) -> Tally {
-        let read = |field| Counts::new(core::array::from_fn(|i| self.get(field, i)));
-        Tally::new(read(COUNTED), read(REPORTED))
+        let reported = self.counts(REPORTED);
+        Tally::new(self.counts(COUNTED), reported)
+    }
+
+    /// Its counters as the report that is being written has them.
+    pub(super) fn pending(&self) -> Tally {
+        let reported = self.counts(REPORTED);
+        Tally::new(self.counts(PENDING), reported)
+    }
+
+    /// A report is about to be written that has all that is counted.
+    pub(super) fn set_pending(&self) {
+        for i in 0..COUNTED.words {
+            self.set(PENDING, i, self.get(COUNTED, i));
+        }
+    }
+
+    /// The log has what was pending.
+    pub(super) fn mark_pending(&self) {
+        for i in 0..PENDING.words {
+            self.set(REPORTED, i, self.get(PENDING, i));
+        }
+    }
+
+    fn counts(&self, field: Field) -> Counts {
+        Counts::new(core::array::from_fn(|i| self.get(field, i)))
     }
 
     /// Counts a probe: of this outcome there are now so many. The one store by which it is

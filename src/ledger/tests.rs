@@ -61,9 +61,14 @@ fn what_is_kept_is_found_again() {
     assert_eq!(ledger.record(2).target().map(|target| target.place().to_string()), Some("[fe80::1%eth0]:443".into()));
     assert_eq!((web.tally().counted().columns().total, web.tally().unreported().columns().total), (9, 3));
     assert_eq!((ledger.began(), ledger.places(), ledger.is_reported()), (BEGAN.unix, 4, false));
+    let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
+    ledger.begin_report(&file, 0, b"", BEGAN, false);
+    web.count(Outcome::FastFast, 8);
     ledger.mark_reported();
+    assert_eq!(web.tally().unreported().columns().total, 1, "what was counted since");
+    web.mark_reported(&web.tally());
     assert!(ledger.is_reported());
-    assert_eq!(web.tally().counted().columns().total, 9);
+    assert_eq!(web.tally().counted().columns().total, 10);
 }
 
 #[test]
@@ -223,10 +228,11 @@ fn a_report_is_journalled_with_its_place() {
     assert_eq!(ledger.journal(), None);
     let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
     let stamp = WallTime { unix: 1_760_020_500, nanos: 0, offset: -3600 };
-    ledger.begin_report(&file, (1 << 32) + 5, 77, stamp, true);
+    ledger.begin_report(&file, (1 << 32) + 5, b"a report", stamp, true);
     let journal = open(content(&ledger)).expect("a ledger").journal();
     let offset = (1 << 32) + 5;
-    assert_eq!(journal, Some(Journal { phase: Phase::Writing, file, offset, length: 77, stamp, headed: true }));
+    let check = check(b"a report");
+    assert_eq!(journal, Some(Journal { phase: Phase::Writing, file, offset, length: 8, stamp, headed: true, check }));
     ledger.set_phase(Phase::Written);
     assert_eq!(ledger.journal().map(|journal| journal.phase), Some(Phase::Written));
     ledger.end_report();

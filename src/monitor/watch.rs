@@ -250,6 +250,13 @@ impl Watches {
         self.order.iter().copied().min_by_key(interval).unwrap_or_default()
     }
 
+    /// What the log has is what the ledger says.
+    pub(super) fn recall_reported(&mut self) {
+        for (index, watch) in self.places.iter_mut().enumerate().filter(|(_, watch)| watch.state != State::Free) {
+            watch.tally = self.ledger.record(index).tally();
+        }
+    }
+
     /// The log has everything now.
     pub(super) fn mark_reported(&mut self) {
         for (index, watch) in self.places.iter_mut().enumerate().filter(|(_, watch)| watch.state != State::Free) {

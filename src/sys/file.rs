@@ -19,6 +19,12 @@ pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
     regular(open(path, flags, Mode::from_bits_truncate(0o644))?)
 }
 
+/// The same for one that is there.
+pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    regular(open(path, flags, Mode::empty())?).map(|(file, _)| file)
+}
+
 /// A file, told from every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -161,6 +167,12 @@ pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
 /// Cuts the file back to `size`.
 pub fn truncate(file: &OwnedFd, size: u64) -> Result<(), Errno> {
     ftruncate(file, size as libc::off_t)
+}
+
+/// The directory that this process is in; empty where that is not known or its name is too long.
+pub fn here() -> Text<{ limits::DIRECTORY }> {
+    let here = nix::unistd::getcwd().ok();
+    here.and_then(|here| Text::copy(here.to_str()?)).unwrap_or_default()
 }
 
 /// Lets the files that are made from here on have the modes that are asked for (umask(2)): the

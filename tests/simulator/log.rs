@@ -70,7 +70,7 @@ impl Log {
             return false;
         }
         self.part = None;
-        ledger.begin_report(&file(), self.reports.len() as u64, report.rows.len(), stamp, false);
+        ledger.begin_report(&file(), self.reports.len() as u64, &vec![0; report.rows.len()], stamp, false);
         self.owe(|owed| owed.writing = Some(stamp.unix));
         self.step(Step::Write, ledger);
         let mut part = report.clone();
@@ -136,5 +136,5 @@ pub fn rows(ledger: &Ledger) -> Rows {
 }
 
 fn file() -> Path {
-    Text::format(format_args!("/var/log/tcpmon/tcp_stats.log"))
+    Text::format(format_args!("tcp_stats_20251009.log"))
 }

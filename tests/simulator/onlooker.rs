@@ -50,7 +50,7 @@ fn look_on(phase: Phase, mark: impl Fn(Ledger, &dyn Fn())) {
         let layout = Layout::read(&remains::words(&ledger));
         let mark_of = |place: usize| layout.records + place * layout.record + layout.reported.start + 1;
         let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
-        ledger.begin_report(&file, 0, 7, WALL, false);
+        ledger.begin_report(&file, 0, &[0; 7], WALL, false);
         ledger.set_phase(phase);
         let (looks, done) = (AtomicBool::new(false), AtomicBool::new(false));
         let read = |at: usize| words[at].load(Ordering::Acquire);
