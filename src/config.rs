@@ -293,9 +293,9 @@ impl<'a> Reader<'a> {
 
     /// The targets of the sample, where there are none.
     pub fn default_targets(&mut self) {
+        let (settings, set) = (self.config.settings, self.set);
         self.file("sample", SAMPLE.as_bytes());
-        self.config.settings = Settings::default();
-        self.set = [None; Directive::ALL.len()];
+        (self.config.settings, self.set) = (settings, set);
     }
 
     /// Checks what only the whole shows. Returns how many mistakes there were.

@@ -23,8 +23,8 @@ use crate::recovery::{self, Unsettled};
 use crate::resolver::{Heard, Resolver};
 use crate::sys::clock::{self, ClockWatch};
 use crate::sys::poll::PollSet;
+use crate::sys::process;
 use crate::sys::signal::{self, Signals, Wish};
-use crate::sys::{file, process};
 use crate::table::Form;
 use crate::target::Target;
 use crate::text::Count;
@@ -55,6 +55,8 @@ pub struct EventLoop {
     /// `None`: the counts are kept in this process alone.
     ledger_file: Option<LedgerFile>,
     unsettled: Option<Unsettled>,
+    /// Another run has taken our place.
+    superseded: bool,
     log_failing: bool,
     link_failing: bool,
     poll_failing: bool,
@@ -89,7 +91,6 @@ impl EventLoop {
         signals: Signals,
     ) -> Self {
         clock::read_zone();
-        file::open_to_all();
         let started = clock::wall();
         let mut polls = PollSet::new(CONNECTS, limits::PROBES);
         polls.place(SIGNALS, Some(signals.as_fd()));
@@ -114,6 +115,7 @@ impl EventLoop {
             monitor: Monitor::new(&config, span, ledger, clock::monotonic(), started),
             ledger_file,
             unsettled,
+            superseded: false,
             config_file,
             next: config,
             resolver: Resolver::new(HELPERS),
@@ -198,6 +200,9 @@ impl EventLoop {
             Action::Report(stamp) => {
                 let written = self.report(stamp);
                 self.tell(Event::Reported { written });
+                if core::mem::take(&mut self.superseded) {
+                    self.tell(Event::Stop);
+                }
             }
             Action::Round => self.console.dot(),
             Action::SaySkipped(ticks, shortage) => self.console.say(

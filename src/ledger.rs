@@ -58,6 +58,8 @@ impl Deref for Memory {
 pub enum Damage {
     /// It does not begin as one.
     Foreign,
+    /// It belongs to another user.
+    Stranger,
     /// It was written on a machine with another byte order.
     ByteOrder,
     /// Its description is of a version that is not known.
@@ -76,6 +78,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Damage::Foreign => f.write_str("is no ledger"),
+            Damage::Stranger => f.write_str("belongs to another user"),
             Damage::ByteOrder => f.write_str("was written on a machine with another byte order"),
             Damage::Version(version) => write!(f, "is of the unknown version {version}"),
             Damage::Short => f.write_str("is cut short"),
@@ -111,13 +114,18 @@ impl Ledger {
     /// A new ledger with so many records in memory that is all zeroes. Its first word comes last:
     /// what was begun and not finished has none.
     pub fn create(memory: Memory, places: usize, began: WallTime) -> Self {
-        for (word, value) in memory.iter().zip(layout::describe(places)).skip(1) {
+        let ledger = Self { memory, places };
+        ledger.renew(began);
+        ledger
+    }
+
+    /// Begins anew where all its memory has become zeroes.
+    pub fn renew(&self, began: WallTime) {
+        for (word, value) in self.memory.iter().zip(layout::describe(self.places)).skip(1) {
             word.store(value, Ordering::Relaxed);
         }
-        let ledger = Self { memory, places };
-        ledger.set(layout::BEGAN, 0, seconds(began));
-        ledger.memory[preface::MAGIC].store(layout::MAGIC, Ordering::Release);
-        ledger
+        self.set(layout::BEGAN, 0, seconds(began));
+        self.store(preface::MAGIC, layout::MAGIC);
     }
 
     /// The ledger that lies in this memory, of which so many words are there. One of another layout
@@ -176,7 +184,15 @@ impl Ledger {
 
     /// Whether it lies in a mapped file.
     pub fn is_mapped(&self) -> bool {
-        matches!(self.memory, Memory::Mapped(_))
+        self.mapped().is_some()
+    }
+
+    /// The words of the mapped file that it lies in.
+    pub fn mapped(&self) -> Option<&'static [AtomicU32]> {
+        match self.memory {
+            Memory::Mapped(words) => Some(words),
+            Memory::Own(_) => None,
+        }
     }
 
     /// Goes over to other memory, which holds the same.

@@ -2,12 +2,12 @@
 //! taken away. Its lock says whether a monitor runs; there is no other sign of it.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::AtomicU32;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 
 use crate::console::Console;
-use crate::ledger::{self, Ledger, Memory, Owner, Phase};
+use crate::ledger::{self, Damage, Ledger, Memory, Owner, Phase};
 use crate::limits;
 use crate::path::{self, Path};
 use crate::sys::{Errno, clock, file, map, net, process};
@@ -20,20 +20,15 @@ use crate::time::{Nanos, WallTime};
 const TRIES: u32 = 40;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
+/// How often one that only looks tries again what looks like damage.
+const LOOKS: u32 = 5;
+
 /// Suffixes of damaged ledgers: the last one is used again and again.
 const ASIDE: usize = 10;
 
-/// How it went to lock the ledger.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one, at the start")]
-pub enum Lock {
-    /// It is ours.
-    Held(LedgerFile),
-    /// A monitor runs: this process, if it has said so.
-    Running(Option<Owner>),
-    /// There can be no ledger, for this reason. This run has taken the name that stands for it.
-    Impossible(Trouble, OwnedFd),
-}
+/// A monitor runs already: this process, if it has said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running(pub Option<Owner>);
 
 /// What cannot be done with a ledger. Displayed as what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,39 +59,41 @@ fn trouble(what: &'static str) -> impl Fn(Errno) -> Trouble {
 pub struct LedgerFile {
     path: Path,
     file: OwnedFd,
+    /// Why there is none: then in place of the file a name is taken that stands for it.
+    missing: Option<Trouble>,
     /// Another file has its name, and that was said.
     replaced: bool,
 }
 
 impl LedgerFile {
-    /// Makes the file if it is not there, and locks it.
-    pub fn lock(path: Path) -> Lock {
-        for attempt in 0.. {
-            let (file, _) = match open(&path) {
-                Ok(found) => found,
-                Err(errno) => return without(&path, trouble(OPENED)(errno)),
-            };
-            match file::lock(&file) {
-                // The one that was opened may have been set aside since.
-                Ok(()) if file::identity(&file) == file::identity_at(path.as_str()) => {
-                    return Lock::Held(Self { path, file, replaced: false });
-                }
-                Ok(()) => {}
-                Err(Errno::EWOULDBLOCK) => {
-                    let owner = owner(&path);
-                    let alive = owner.filter(|owner| process::is_alive(*owner));
-                    if alive.is_some() || attempt >= TRIES {
-                        return Lock::Running(alive);
+    /// Makes the file if it is not there, and locks it; where that cannot be, takes a name that
+    /// stands for it.
+    pub fn lock(path: Path) -> Result<Self, Running> {
+        let mut trouble = trouble("locked")(Errno::EAGAIN);
+        for attempt in 0..=TRIES {
+            if attempt > 0 {
+                clock::rest(PAUSE);
+            }
+            match try_lock(&path) {
+                Ok(Some(file)) => return Ok(Self { path, file, missing: None, replaced: false }),
+                Ok(None) => {
+                    let owner = owner(&path).filter(|owner| process::is_alive(*owner));
+                    if owner.is_some() || attempt == TRIES {
+                        return Err(Running(owner));
                     }
                 }
-                Err(errno) => return without(&path, trouble("locked")(errno)),
+                // The one that was opened has been set aside since.
+                Err(Trouble { errno: Errno::ESTALE, .. }) => {}
+                Err(found) => {
+                    trouble = found;
+                    break;
+                }
             }
-            if attempt >= TRIES {
-                break;
-            }
-            clock::rest(PAUSE);
         }
-        without(&path, trouble("locked")(Errno::EAGAIN))
+        match claim(&path) {
+            Ok(file) => Ok(Self { path, file, missing: Some(trouble), replaced: false }),
+            Err(_) => Err(Running(None)),
+        }
     }
 
     /// Its path.
@@ -116,13 +113,36 @@ impl LedgerFile {
         }
     }
 
+    /// Makes the file anew with what the ledger has: what lay in it was cut off by somebody.
+    pub fn make_anew(&mut self, ledger: &Ledger, console: &mut Console) {
+        let Some(words) = ledger.mapped() else { return };
+        let path = self.path;
+        match self.rebuild(ledger, words) {
+            Ok(()) => console.say(
+                "ledger",
+                format_args!("{path} was cut short by somebody, it is made anew with all that was counted"),
+            ),
+            Err(trouble) => {
+                console.say("ledger", format_args!("{path} was cut short by somebody and {trouble}, {WITHOUT}"))
+            }
+        }
+    }
+
     fn try_load(&mut self, targets: &[Target], wall: WallTime, console: &mut Console) -> Result<Ledger, Trouble> {
+        if let Some(trouble) = self.missing {
+            return Err(trouble);
+        }
         let size = file::size(&self.file).map_err(trouble(OPENED))?;
         let there = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::WATCHES) as u64) as usize;
         let words = map(&self.file)?;
-        if size > 0 && !(there > 0 && Ledger::is_unfinished(&words[..there])) {
-            match Ledger::open(Memory::Mapped(words), there) {
-                Ok(ledger) => return self.make_room(ledger, targets),
+        map::guard(words).map_err(trouble(MAPPED))?;
+        if size > 0 && !(is_size(size) && Ledger::is_unfinished(&words[..there])) {
+            let opened = match file::is_own(&self.file) {
+                Ok(false) => Err(Damage::Stranger),
+                Ok(true) | Err(_) => Ledger::open(Memory::Mapped(words), there),
+            };
+            match opened {
+                Ok(ledger) => return self.make_room(ledger, words, targets),
                 Err(damage) => {
                     let aside = self.set_aside()?;
                     console.say(
@@ -132,13 +152,20 @@ impl LedgerFile {
                 }
             }
         }
+        file::make_private(&self.file);
         let places = room_for(targets.len());
         file::allocate(&self.file, bytes(places)).map_err(trouble("made"))?;
-        Ok(Ledger::create(Memory::Mapped(map(&self.file)?), places, wall))
+        map::replace(words, &self.file).map_err(trouble(MAPPED))?;
+        Ok(Ledger::create(Memory::Mapped(words), places, wall))
     }
 
     /// Lets the ledger have room for these targets, too, and lie in the file if it does not yet.
-    fn make_room(&mut self, mut ledger: Ledger, targets: &[Target]) -> Result<Ledger, Trouble> {
+    fn make_room(
+        &mut self,
+        mut ledger: Ledger,
+        words: &'static [AtomicU32],
+        targets: &[Target],
+    ) -> Result<Ledger, Trouble> {
         let needed = ledger.places_for(targets);
         if needed > limits::WATCHES {
             return Err(Trouble {
@@ -146,9 +173,11 @@ impl LedgerFile {
                 errno: Errno::ENOSPC,
             });
         }
+        file::make_private(&self.file);
         if !ledger.is_mapped() {
             // One of another layout: the file stays as it is until the new one takes its place.
-            self.rebuild(&mut ledger)?;
+            self.rebuild(&ledger, words)?;
+            ledger.move_to(Memory::Mapped(words));
         }
         // What is there may have holes, as a copied file has.
         file::allocate(&self.file, bytes(ledger.places())).map_err(trouble("made"))?;
@@ -168,74 +197,86 @@ impl LedgerFile {
     }
 
     /// Looks whether the file still has its name. One that was taken away is made anew; one that
-    /// another file has taken the place of is left. What happened is said.
-    pub fn keep_in_place(&mut self, ledger: &mut Ledger, console: &mut Console) {
-        if !ledger.is_present() {
-            return;
+    /// another file has taken the place of is left. What happened is said. Returns whether another
+    /// run has begun with a file of its own: this one must end.
+    pub fn keep_in_place(&mut self, ledger: &Ledger, console: &mut Console) -> bool {
+        let Some(words) = ledger.mapped() else { return false };
+        let found = file::identity_at(self.path.as_str());
+        if found.is_ok() && found == file::identity(&self.file) {
+            self.replaced = false;
+            return false;
         }
-        let what = match file::identity_at(self.path.as_str()) {
-            Ok(found) if Ok(found) == file::identity(&self.file) => {
-                self.replaced = false;
-                return;
+        let path = self.path;
+        let before = core::mem::replace(&mut self.replaced, true);
+        match found {
+            Err(Errno::ENOENT) => match self.rebuild(ledger, words) {
+                Ok(()) => {
+                    self.replaced = false;
+                    console.say("ledger", format_args!("{path} was taken away, it is made anew with all its counts"));
+                }
+                Err(trouble) if !before => {
+                    console.say("ledger", format_args!("{path} was taken away and {trouble}, it is tried again"));
+                }
+                Err(_) => {}
+            },
+            Ok(_) if is_locked(&path) => {
+                console.say("ledger", format_args!("{path} is another run's now, this run ends with a last report"));
+                return true;
             }
-            Ok(_) => None,
-            Err(Errno::ENOENT) => Some(self.rebuild(ledger)),
-            Err(errno) => Some(Err(trouble(OPENED)(errno))),
-        };
-        let before = core::mem::replace(&mut self.replaced, !matches!(what, Some(Ok(()))));
-        match what {
-            Some(Ok(())) => {
-                console
-                    .say("ledger", format_args!("{} was taken away, it is made anew with all its counts", self.path));
+            Ok(_) if !before => {
+                console.say("ledger", format_args!("{path} is another file now, this run's counts are not kept in it"));
             }
-            Some(Err(trouble)) if !before => {
-                console.say("ledger", format_args!("{} was taken away and {trouble}, it is tried again", self.path));
+            Err(errno) if !before => {
+                let trouble = trouble(OPENED)(errno);
+                console.say("ledger", format_args!("{path} {trouble}, it is looked for again"));
             }
-            None if !before => {
-                console.say(
-                    "ledger",
-                    format_args!("{} is another file now, this run's counts are not kept in it", self.path),
-                );
-            }
-            Some(Err(_)) | None => {}
+            Ok(_) | Err(_) => {}
         }
+        false
     }
 
     /// Moves the file to another path, where nothing is yet.
-    pub fn move_to(&mut self, path: Path, ledger: &mut Ledger) -> Result<(), Trouble> {
-        if path == self.path {
-            return Ok(());
-        }
+    pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
+        let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
         let moved = trouble("moved");
         file::make_directories(path::parent(path.as_str())).map_err(&moved)?;
-        if !file::exists(self.path.as_str()) && !file::exists(path.as_str()) {
-            let before = core::mem::replace(&mut self.path, path);
-            return self.rebuild(ledger).inspect_err(|_| self.path = before);
+        let is_ours = file::identity_at(self.path.as_str()) == file::identity(&self.file);
+        if is_ours && file::rename_new(self.path.as_str(), path.as_str()).is_ok() {
+            self.path = path;
+            return Ok(());
         }
-        file::rename_new(self.path.as_str(), path.as_str()).map_err(&moved)?;
-        self.path = path;
+        // To another file system, or it was taken away.
+        if file::exists(path.as_str()) {
+            return Err(moved(Errno::EEXIST));
+        }
+        let before = core::mem::replace(&mut self.path, path);
+        self.rebuild(ledger, words).inspect_err(|_| self.path = before)?;
+        if is_ours {
+            // Nothing is in it that is not in the new one. Where it cannot go it is in nobody's way.
+            let _ = file::remove(before.as_str());
+        }
         Ok(())
     }
 
-    /// A new file with all that the ledger has, which then takes the name.
-    fn rebuild(&mut self, ledger: &mut Ledger) -> Result<(), Trouble> {
-        let scratch = beside(&self.path, "new");
-        if !ledger.is_present() {
-            return Ok(());
-        }
+    /// A new file with all that the ledger has, mapped where the old one was, which then takes the
+    /// name.
+    fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
         file::make_directories(path::parent(self.path.as_str())).map_err(trouble("made"))?;
+        let (file, scratch) = self.scratch()?;
+        file::allocate(&file, bytes(ledger.places())).map_err(trouble("made"))?;
+        file::write_words(&file, ledger.content()).map_err(trouble("made"))?;
+        map::replace(words, &file).map_err(trouble(MAPPED))?;
+        self.file = file;
+        file::rename(scratch.as_str(), self.path.as_str()).map_err(trouble("made"))
+    }
+
+    /// A new file, locked, that has no place yet.
+    fn scratch(&self) -> Result<(OwnedFd, Path), Trouble> {
+        let scratch = beside(&self.path, "new");
         file::remove(scratch.as_str()).map_err(trouble("made"))?;
         let (file, _) = file::open_private(scratch.as_str(), true).map_err(trouble("made"))?;
         file::lock(&file).map_err(trouble("locked"))?;
-        file::allocate(&file, bytes(ledger.places())).map_err(trouble("made"))?;
-        let words = map(&file)?;
-        for (to, from) in words.iter().zip(ledger.content()) {
-            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        file::rename(scratch.as_str(), self.path.as_str()).map_err(trouble("made"))?;
-        ledger.move_to(Memory::Mapped(words));
-        self.file = file;
-        Ok(())
+        Ok((file, scratch))
     }
 
     /// Gives the file another name, and goes on with a new one. Gives the name.
@@ -247,32 +288,63 @@ impl LedgerFile {
         let free = (0..ASIDE).map(name).find(|name| !file::exists(name.as_str()));
         let aside = free.unwrap_or_else(|| name(ASIDE - 1));
         let failed = trouble("set aside");
-        file::rename(self.path.as_str(), aside.as_str()).map_err(&failed)?;
-        let (file, _) = file::open_private(self.path.as_str(), true).map_err(&failed)?;
-        file::lock(&file).map_err(&failed)?;
+        // The new one is locked before it has the name, so that nobody else's start gets in between.
+        let (file, scratch) = self.scratch()?;
+        if file::link(self.path.as_str(), aside.as_str()).is_err() {
+            file::rename(self.path.as_str(), aside.as_str()).map_err(&failed)?;
+        }
+        file::rename(scratch.as_str(), self.path.as_str()).map_err(&failed)?;
         self.file = file;
         Ok(aside)
     }
 }
 
-/// Without a file to lock, a name stands for it, so that there is only one run all the same.
-fn without(path: &Path, trouble: Trouble) -> Lock {
-    let path = path.as_str();
-    // A path that is not absolute is told from the same one elsewhere.
-    let here = if path.starts_with('/') { None } else { std::env::current_dir().ok() };
-    let mut name = DefaultHasher::new();
-    (here, path).hash(&mut name);
-    match net::claim(Text::<64>::format(format_args!("tcpmon-{:016x}", name.finish())).as_str()) {
-        Ok(claim) => Lock::Impossible(trouble, claim),
-        Err(_) => Lock::Running(None),
+/// Opens and locks the file; `None` where somebody has locked it.
+fn try_lock(path: &Path) -> Result<Option<OwnedFd>, Trouble> {
+    let (file, _) = open(path).map_err(trouble(OPENED))?;
+    match file::lock(&file) {
+        Ok(()) if file::identity(&file) == file::identity_at(path.as_str()) => Ok(Some(file)),
+        Ok(()) => Err(trouble(OPENED)(Errno::ESTALE)),
+        Err(Errno::EWOULDBLOCK) => Ok(None),
+        Err(errno) => Err(trouble("locked")(errno)),
     }
 }
 
+/// Takes the name that stands for a file that cannot be locked, so that there is one run all the
+/// same; `EADDRINUSE` where somebody has it.
+fn claim(path: &Path) -> Result<OwnedFd, Errno> {
+    let path = path.as_str();
+    // A path that is not absolute is told from the same one elsewhere.
+    let here = if path.starts_with('/') { Text::new() } else { file::here() };
+    let mut name = DefaultHasher::new();
+    (here.as_str(), path).hash(&mut name);
+    net::claim(Text::<64>::format(format_args!("tcpmon-{:016x}", name.finish())).as_str())
+}
+
+/// Whether somebody has locked the ledger, or the name that stands for it, without having said who
+/// it is. It is tried, so a start at this very moment would take it for a run.
+pub fn is_taken(path: &Path) -> bool {
+    is_locked(path) || claim(path).is_err()
+}
+
 /// What a run without a ledger means.
-pub const WITHOUT: &str = "this run goes on without it: what is not reported is lost when it ends";
+const WITHOUT: &str = "this run goes on without it: what is not reported is lost when it ends";
 
 /// The ledger as it is now, for who only looks: a copy.
 pub fn look(path: &Path) -> Result<Ledger, Look> {
+    let mut seen = look_once(path);
+    for _ in 0..LOOKS {
+        // What is being written may look like damage for a moment.
+        if !matches!(seen, Err(Look::Damage(_))) {
+            break;
+        }
+        clock::rest(PAUSE);
+        seen = look_once(path);
+    }
+    seen
+}
+
+fn look_once(path: &Path) -> Result<Ledger, Look> {
     let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
         Errno::ENOENT => Look::Nothing,
         errno => Look::Trouble(trouble(OPENED)(errno)),
@@ -334,6 +406,17 @@ fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
 /// Maps the file, with room to grow.
 fn map(file: &OwnedFd) -> Result<&'static [AtomicU32], Trouble> {
     map::shared(file, ledger::words(limits::WATCHES)).map_err(trouble(MAPPED))
+}
+
+/// Whether another process has locked the file at this path.
+fn is_locked(path: &Path) -> bool {
+    let file = file::open_to_read(path.as_str());
+    file.is_ok_and(|(file, _)| file::lock(&file) == Err(Errno::EWOULDBLOCK))
+}
+
+/// Whether a ledger has just so many bytes.
+fn is_size(size: u64) -> bool {
+    (limits::PLACES..=limits::WATCHES).step_by(limits::PLACES).any(|places| bytes(places) == size)
 }
 
 fn beside(path: &Path, suffix: &str) -> Path {

@@ -280,6 +280,14 @@ impl Monitor {
         self.watches.ledger_mut()
     }
 
+    /// The ledger's memory has become zeroes: keeps everything in it anew.
+    pub fn renew_ledger(&mut self) {
+        let (now, wall) = self.clocks;
+        self.watches.renew_ledger(wall);
+        self.watches.ledger().set_thresholds(self.settings.thresholds);
+        self.note_clock(now, wall);
+    }
+
     /// Learns from the ledger what the log has: the last run's report was found in it.
     pub fn recall_reported(&mut self) {
         self.watches.recall_reported();

@@ -189,6 +189,11 @@ impl Tally {
         &self.counted
     }
 
+    /// What of it the log has.
+    pub fn reported(&self) -> &Counts {
+        &self.reported
+    }
+
     /// What the next report has to say.
     pub fn unreported(&self) -> Counts {
         self.counted.since(&self.reported)

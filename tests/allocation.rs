@@ -20,7 +20,7 @@ use tcpmon::config::Config;
 use tcpmon::config_file::ConfigFile;
 use tcpmon::console::Console;
 use tcpmon::event_loop::EventLoop;
-use tcpmon::ledger_file::{LedgerFile, Lock};
+use tcpmon::ledger_file::LedgerFile;
 use tcpmon::limits;
 use tcpmon::monitor::Span;
 use tcpmon::sys::clock;
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     let mut config = Config::new();
     file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();
     let span = Span { rounds: None, duration: Some(Nanos::from_secs(4)) };
-    let Lock::Held(ledger) = LedgerFile::lock(config.settings.ledger_path()) else { panic!("the ledger is ours") };
+    let Ok(ledger) = LedgerFile::lock(config.settings.ledger_path()) else { panic!("the ledger is ours") };
     let mut event_loop =
         EventLoop::new(config, file, span, true, Some(ledger), Console::new(false), Signals::new().unwrap());
 

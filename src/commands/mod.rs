@@ -10,10 +10,11 @@ mod stop;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, USAGE};
-use crate::config::{Config, SAMPLE, Settings};
+use crate::config::{Config, SAMPLE};
 use crate::config_file::{ConfigFile, Source};
 use crate::console::Console;
 use crate::limits;
+use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::time::Nanos;
 
@@ -51,6 +52,9 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
             return ExitCode::from(if command == Command::Once { once::NOT_CHECKED } else { MISTAKES });
         }
     };
+    if cli.command == Command::Start {
+        process::close_inherited();
+    }
     let mut console = Console::new(cli.quiet);
     match cli.command {
         Command::Run => run::run(cli, console),
@@ -67,15 +71,6 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
 
 fn print(console: &mut Console, text: &str) -> ExitCode {
     if console.lines(text, limits::PATIENCE) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Reads the settings for who does not start anything: what is wrong is told, and does not keep
-/// from using the rest.
-fn load_settings(cli: Cli, console: &mut Console) -> Settings {
-    let mut config = Config::new();
-    // The number of mistakes; each was told.
-    let _ = ConfigFile::new(cli).load(&mut config, &mut |what| console.complain(what));
-    config.settings
 }
 
 /// Reads the configuration, and tells every mistake.

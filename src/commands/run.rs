@@ -10,28 +10,32 @@ use crate::config::Config;
 use crate::config_file::Source;
 use crate::console::Console;
 use crate::event_loop::EventLoop;
-use crate::ledger_file::{LedgerFile, Lock, WITHOUT};
+use crate::ledger_file::{LedgerFile, Running};
 use crate::limits;
 use crate::monitor::Span;
-use crate::sys::process;
+use crate::sys::file;
+use crate::sys::process::{self, Fork};
 
 /// Watches. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
 /// could not be started.
 pub fn run(cli: Cli, mut console: Console) -> ExitCode {
+    file::open_to_all();
     let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    let lock = LedgerFile::lock(config.settings.ledger_path());
-    if let Lock::Running(owner) = lock {
-        match owner {
-            Some(owner) => console.say("start", format_args!("already running as pid {}", owner.pid)),
-            None => console.say("start", format_args!("already running")),
+    let place = match LedgerFile::lock(config.settings.ledger_path()) {
+        Ok(place) => place,
+        Err(Running(Some(owner))) => {
+            console.say("start", format_args!("already running as pid {}", owner.pid));
+            return ExitCode::FAILURE;
         }
-        return ExitCode::FAILURE;
-    }
+        Err(Running(None)) => {
+            console.say("start", format_args!("already running"));
+            return ExitCode::FAILURE;
+        }
+    };
     greet(&mut console, &config, source);
-    let ledger_file = held(lock, &config, &mut console);
-    let mut event_loop = EventLoop::new(config, file, span, true, ledger_file.0, console, signals);
+    let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
     event_loop.run();
     event_loop.print_summary(limits::LAST_WORDS);
     ExitCode::SUCCESS
@@ -40,37 +44,51 @@ pub fn run(cli: Cli, mut console: Console) -> ExitCode {
 /// Watches in the background. Exit status of what is in the foreground: 0 where a run has started
 /// or one is there already, else as above.
 pub fn start(cli: Cli, mut console: Console) -> ExitCode {
+    file::open_to_all();
     let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, _)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    let lock = LedgerFile::lock(config.settings.ledger_path());
-    if let Lock::Running(_) = lock {
-        return ExitCode::SUCCESS;
+    if is_relative(&config, &mut console) {
+        return ExitCode::from(MISTAKES);
     }
-    if let Err(errno) = process::go_to_background() {
-        console
-            .say("start", format_args!("no background process could be made ({}), nothing is started", errno.desc()));
-        return ExitCode::FAILURE;
-    }
+    let Ok(place) = LedgerFile::lock(config.settings.ledger_path()) else { return ExitCode::SUCCESS };
+    let starter = match process::go_to_background() {
+        Ok(Fork::Background(starter)) => starter,
+        Ok(Fork::Foreground { started: true }) => return ExitCode::SUCCESS,
+        Ok(Fork::Foreground { started: false }) => {
+            console.say("start", format_args!("the background process ended at once, the system log may say why"));
+            return ExitCode::FAILURE;
+        }
+        Err(errno) => {
+            let why = errno.desc();
+            console.say("start", format_args!("no background process could be made ({why}), nothing is started"));
+            return ExitCode::FAILURE;
+        }
+    };
     // Whoever started us waits until nobody has its pipes any more.
     drop(console);
-    let mut console = Console::of_background();
-    let ledger_file = held(lock, &config, &mut console);
-    let mut event_loop = EventLoop::new(config, file, span, true, ledger_file.0, console, signals);
+    let console = Console::of_background();
+    let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
+    starter.tell_started();
     event_loop.run();
     ExitCode::SUCCESS
 }
 
-/// The file that was locked; if there is none, that is said. What stands for it is kept as long.
-fn held(lock: Lock, config: &Config, console: &mut Console) -> (Option<LedgerFile>, Option<std::os::fd::OwnedFd>) {
-    match lock {
-        Lock::Held(file) => (Some(file), None),
-        Lock::Impossible(trouble, claim) => {
-            console.say("ledger", format_args!("{} {trouble}, {WITHOUT}", config.settings.ledger_path()));
-            (None, Some(claim))
-        }
-        Lock::Running(_) => (None, None),
+/// Whether a path is not absolute: cron starts its jobs where no operator looks, and a second start
+/// or a `status` from elsewhere would find another place. It is said.
+fn is_relative(config: &Config, console: &mut Console) -> bool {
+    let settings = &config.settings;
+    let relative = [("log_dir", settings.log_dir.to_string()), ("ledger", settings.ledger_path().to_string())];
+    let relative = relative.iter().filter(|(_, path)| !path.starts_with('/'));
+    // A ledger in log_dir is right as soon as that is.
+    let found: Vec<_> =
+        relative.filter(|(name, _)| *name != "ledger" || settings.ledger.as_str().contains('/')).collect();
+    for (name, path) in &found {
+        console.complain(format_args!(
+            "{name} \"{path}\" is relative, for a run in the background write a path that begins with /"
+        ));
     }
+    !found.is_empty()
 }
 
 /// The first words on the console.

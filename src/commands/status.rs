@@ -5,7 +5,7 @@ use core::fmt::Write;
 use std::process::ExitCode;
 
 use super::grid::{self, Column};
-use super::{load_settings, millis};
+use super::{MISTAKES, load, millis};
 use crate::cli::Cli;
 use crate::console::Console;
 use crate::histogram::Summary;
@@ -21,26 +21,32 @@ const TOP: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K\n";
 const CLEAR_REST: &str = "\x1b[J";
 
-/// Shows it, once or again and again. Exit status: 0, or 1 where there is nothing to be seen.
+/// Shows it, once or again and again. Exit status: 0, 1 where there is nothing to be seen, 2 where
+/// the configuration is wrong.
 pub fn status(cli: Cli, mut console: Console) -> ExitCode {
     let (watch, json) = (cli.watch, cli.json);
-    let path = load_settings(cli, &mut console).ledger_path();
+    let Ok((config, ..)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
+    let path = config.settings.ledger_path();
+    let mut said = None;
     loop {
         clock::read_zone();
         let seen = ledger_file::look(&path);
-        let shown = match &seen {
+        let goes_on = match &seen {
             Ok(ledger) => {
+                said = None;
                 let running = ledger_file::is_running(ledger);
                 let text = if json { as_json(ledger, running) } else { as_tables(ledger, running, clock::wall()) };
                 show(&mut console, &text, watch && !json)
             }
             Err(look) => {
-                console.say("ledger", format_args!("{path} {look}, there is nothing to show"));
-                false
+                if said.replace(*look) != Some(*look) {
+                    console.say("ledger", format_args!("{path} {look}, there is nothing to show"));
+                }
+                watch
             }
         };
-        if !watch || (!shown && seen.is_ok()) {
-            return if shown { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        if !watch || !goes_on {
+            return if goes_on { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         clock::rest(limits::REFRESH);
     }

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::load_settings;
+use super::{MISTAKES, load};
 use crate::cli::Cli;
 use crate::console::Console;
-use crate::ledger_file::{self, Look};
+use crate::ledger_file;
 use crate::limits;
 use crate::sys::{clock, process};
 use crate::time::Nanos;
@@ -13,19 +13,20 @@ use crate::time::Nanos;
 /// How often it is looked whether the process is gone.
 const LOOK: Nanos = Nanos::from_millis(20);
 
-/// Ends it. Exit status: 0 where nothing runs any more, 1 where something still does or cannot be
-/// known to.
+/// Ends it. Exit status: 0 where nothing runs any more, 1 where something still does, 2 where the
+/// configuration is wrong, so that it is not known what was meant.
 pub fn stop(cli: Cli, mut console: Console) -> ExitCode {
-    let path = load_settings(cli, &mut console).ledger_path();
+    let Ok((config, ..)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
+    let path = config.settings.ledger_path();
     let owner = match ledger_file::look(&path) {
         Ok(ledger) if ledger_file::is_running(&ledger) => ledger.owner(),
-        Ok(_) | Err(Look::Nothing) => {
+        Ok(_) | Err(_) if ledger_file::is_taken(&path) => {
+            console.say("stop", format_args!("a monitor runs, but {path} does not say as which pid; nothing is ended"));
+            return ExitCode::FAILURE;
+        }
+        Ok(_) | Err(_) => {
             console.line(format_args!("not running"));
             return ExitCode::SUCCESS;
-        }
-        Err(look) => {
-            console.say("ledger", format_args!("{path} {look}, it cannot be known what runs"));
-            return ExitCode::FAILURE;
         }
     };
     if let Err(errno) = process::terminate(owner)

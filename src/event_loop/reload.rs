@@ -72,7 +72,7 @@ impl EventLoop {
         let Some(file) = &mut self.ledger_file else { return Ok(()) };
         let (_, needed) = self.monitor.plan(&self.next);
         file.grow(self.monitor.ledger_mut(), needed)?;
-        file.move_to(self.next.settings.ledger_path(), self.monitor.ledger_mut())
+        file.move_to(self.next.settings.ledger_path(), self.monitor.ledger())
     }
 
     /// Counts that the log must have first would stand under wrong headings, or there is no room

@@ -98,6 +98,15 @@ impl<'a> Record<'a> {
         self.set_state(State::Live);
     }
 
+    /// Puts a target here that has counted so much, some of it in the log.
+    pub fn reinstall(&self, target: &Target, tally: &Tally) {
+        self.install(target);
+        for outcome in Outcome::ALL {
+            self.count(outcome, tally.counted().of(outcome));
+            self.set(REPORTED, outcome as usize, tally.reported().of(outcome));
+        }
+    }
+
     /// What it is in use for.
     pub fn state(&self) -> State {
         match self.get(STATE, 0) {

@@ -9,7 +9,7 @@ use crate::probe::End;
 use crate::schedule::Grid;
 use crate::tally::{Counts, Ending, Tally};
 use crate::target::Target;
-use crate::time::{Instant, Nanos};
+use crate::time::{Instant, Nanos, WallTime};
 
 /// A target's place in the table, below [`limits::WATCHES`]. It stays the same as long as a
 /// probe of the target is in flight.
@@ -248,6 +248,20 @@ impl Watches {
     pub(super) fn fastest(&self) -> u16 {
         let interval = |index: &u16| self[*index].grid.interval();
         self.order.iter().copied().min_by_key(interval).unwrap_or_default()
+    }
+
+    /// Keeps everything anew in a ledger that has become zeroes.
+    pub(super) fn renew_ledger(&mut self, began: WallTime) {
+        self.ledger.renew(began);
+        for (index, watch) in self.places.iter().enumerate().filter(|(_, watch)| watch.state != State::Free) {
+            let record = self.ledger.record(index);
+            record.reinstall(&watch.target, &watch.tally);
+            record.set_state(watch.state);
+            record.set_health(watch.health, began.unix.clamp(0, u32::MAX.into()) as u32);
+        }
+        for (place, index) in self.order.iter().enumerate() {
+            self.ledger.record(usize::from(*index)).set_order(place + 1);
+        }
     }
 
     /// What the log has is what the ledger says.

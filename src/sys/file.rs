@@ -1,10 +1,11 @@
 //! Files: the daily log, its directory and its link, the configuration, and standard output.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, umask};
-use nix::unistd::{AccessFlags, Whence, access, ftruncate, linkat, lseek, mkdir, read, symlinkat, unlink};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat, umask};
+use nix::unistd::{AccessFlags, Whence, access, ftruncate, geteuid, linkat, lseek, mkdir, read, symlinkat, unlink};
 
 use super::Errno;
 use super::poll::{Interest, is_ready};
@@ -53,6 +54,41 @@ fn regular(file: OwnedFd) -> Result<(OwnedFd, u64), Errno> {
         return Err(Errno::EINVAL);
     }
     Ok((file, status.st_size as u64))
+}
+
+/// Whether this user made it, or another whose content is not to be trusted.
+pub fn is_own(file: &OwnedFd) -> Result<bool, Errno> {
+    fstat(file).map(|status| status.st_uid == geteuid().as_raw())
+}
+
+/// Lets nobody but its owner read or write it; some file systems know no such thing.
+pub fn make_private(file: &OwnedFd) {
+    let _ = fchmod(file, Mode::from_bits_truncate(0o600));
+}
+
+/// Writes these words at the beginning of a file.
+pub fn write_words(file: &OwnedFd, words: &[AtomicU32]) -> Result<(), Errno> {
+    const PIECE: usize = 1024;
+    let mut bytes = [0; PIECE * 4];
+    let mut at = 0;
+    for piece in words.chunks(PIECE) {
+        for (place, word) in bytes.chunks_exact_mut(4).zip(piece) {
+            place.copy_from_slice(&word.load(Ordering::Acquire).to_ne_bytes());
+        }
+        let mut left = &bytes[..piece.len() * 4];
+        while !left.is_empty() {
+            match nix::sys::uio::pwrite(file, left, at) {
+                Ok(0) => return Err(Errno::ENOSPC),
+                Ok(written) => {
+                    left = &left[written..];
+                    at += written as libc::off_t;
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Its length in bytes.
@@ -119,9 +155,14 @@ pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
     renameat(AT_FDCWD, from, AT_FDCWD, to)
 }
 
+/// Gives a file a second name (link(2)).
+pub fn link(file: &str, name: &str) -> Result<(), Errno> {
+    linkat(AT_FDCWD, file, AT_FDCWD, name, AtFlags::empty())
+}
+
 /// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
 pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
-    linkat(AT_FDCWD, from, AT_FDCWD, to, AtFlags::empty())?;
+    link(from, to)?;
     unlink(from)
 }
 

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, read, setsid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, read, setsid, write};
 
 use super::{Errno, signal};
 use crate::ledger::Owner;
@@ -145,21 +145,58 @@ fn birth(pid: u32) -> Option<u32> {
     core::str::from_utf8(field).ok()?.parse::<u64>().ok().map(|ticks| ticks as u32)
 }
 
-/// Goes on in a process of its own, in a session of its own, without a terminal: in the child this
-/// returns; the parent ends with success. Nothing of the console's is kept.
-pub fn go_to_background() -> Result<(), Errno> {
+/// Which of two processes one is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The one that was started, and whether the other one is under way.
+    Foreground {
+        /// It has said so.
+        started: bool,
+    },
+    /// The one that goes on.
+    Background(Starter),
+}
+
+/// The way to tell whoever started us that we are under way.
+#[derive(Debug)]
+pub struct Starter(OwnedFd);
+
+impl Starter {
+    /// Tells.
+    pub fn tell_started(self) {
+        // Where nobody listens any more nobody wants to know.
+        let _ = write(&self.0, b"s");
+    }
+}
+
+/// Goes on in a process of its own, in a session of its own, without a terminal and without the
+/// standard descriptors. The one that was started waits until the other is under way or has ended.
+pub fn go_to_background() -> Result<Fork, Errno> {
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: the process has one thread, so the child's heap and locks are in order.
     if let ForkResult::Parent { .. } = unsafe { fork() }? {
-        // SAFETY: always sound; what there is to be cleaned up is the child's.
-        unsafe { libc::_exit(0) }
+        drop(writer);
+        let mut told = [0];
+        loop {
+            match read(&reader, &mut told) {
+                Err(Errno::EINTR) => {}
+                result => return Ok(Fork::Foreground { started: result == Ok(1) }),
+            }
+        }
     }
     setsid()?;
     for standard in 0..=2 {
         // SAFETY: dup2(2) with numbers.
         Errno::result(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
     }
-    Ok(())
+    Ok(Fork::Background(Starter(writer)))
+}
+
+/// Closes what whoever started us left open beyond the standard descriptors: a lock or a pipe of
+/// theirs is not to be held for years. Nothing may be open yet that is to be used.
+pub fn close_inherited() {
+    close_from(3);
 }
 
 /// Raises the limit on descriptors to `needed` if it is lower and the hard limit allows it.

@@ -98,7 +98,8 @@ fn a_second_start_names_the_first_and_ends() {
     web.wait_for_a_round(1);
     let second = place.run(&target);
     assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {}", run.pid()));
-    assert_eq!(place.run(&format!("start {target}")).outcome(), "exit 0");
+    let here = place.path().display();
+    assert_eq!(place.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
     assert_eq!(place.run(&format!("{target} --ledger other -n 1")).outcome(), "exit 0", "with a ledger of its own");
     assert_eq!(run.end().outcome(), "exit 0");
 }
@@ -108,7 +109,8 @@ fn a_run_in_the_background_is_started_once_and_stopped_with_its_last_report() {
     let web = Accepting::new();
     let place = Place::new();
     let background = place.background();
-    let target = format!("start --interval 200ms --report 1h web={}", web.address);
+    let here = place.path().display();
+    let target = format!("start --interval 200ms --report 1h --log-dir {here} web={}", web.address);
     for _ in 0..2 {
         let started = place.run(&target);
         assert_eq!((started.outcome().as_str(), started.stdout.as_str()), ("exit 0", ""));
@@ -121,6 +123,133 @@ fn a_run_in_the_background_is_started_once_and_stopped_with_its_last_report() {
     assert_eq!(total(&place.rows(), "web"), web.total() as u64, "when it is stopped all is written");
     let stopped = place.run("stop");
     assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
+}
+
+#[test]
+fn start_returns_when_its_run_can_be_seen_and_stopped() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let background = place.background();
+    let target = format!("start --interval 200ms --log-dir {} web={}", place.path().display(), web.address);
+    for _ in 0..10 {
+        assert_eq!(place.run(&target).outcome(), "exit 0");
+        assert!(background.is_running());
+        let stopped = place.run("stop");
+        assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", ""));
+        assert!(!background.is_running());
+    }
+}
+
+#[test]
+fn start_wants_to_know_its_place_whatever_directory_it_is_started_in() {
+    let place = Place::new();
+    let ended = place.run("start --ledger ./l a=127.0.0.1:1");
+    assert_eq!(
+        ended.outcome(),
+        "exit 2\nlog_dir \".\" is relative, for a run in the background write a path that begins with /\n\
+         ledger \"./l\" is relative, for a run in the background write a path that begins with /"
+    );
+}
+
+#[test]
+fn start_keeps_nothing_open_of_whoever_started_it() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let _background = place.background();
+    let program = env!("CARGO_BIN_EXE_tcpmon");
+    let start = format!("{program} start --log-dir {} web={}", place.path().display(), web.address);
+    let mut shell = std::process::Command::new("sh");
+    // Descriptor 3 is the pipe, too.
+    shell.arg("-c").arg(format!("exec 3>&1; {start} 2>&1"));
+    // It ends when nobody holds its standard output open any more.
+    assert_eq!(place.spawn(shell, std::process::Stdio::piped()).wait().outcome(), "exit 0");
+    assert_eq!(place.run("stop").outcome(), "exit 0");
+}
+
+#[test]
+fn a_run_whose_ledger_was_taken_away_ends_when_another_has_begun() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let target = format!("-q --interval 300ms --report 1h web={}", web.address);
+    let first = place.start(&target);
+    web.wait_for_a_round(1);
+    fs::remove_file(place.path().join(LEDGER)).expect("it is there");
+    let second = place.start(&target);
+    wait_until("the second has a ledger", || place.path().join(LEDGER).exists());
+    web.wait_for_a_round(1);
+    first.signal(Signal::SIGUSR1);
+    let ended = first.wait();
+    let said = format!("tcpmon: ledger: {LEDGER} is another run's now, this run ends with a last report");
+    assert_eq!(ended.outcome(), format!("exit 0\n{said}"));
+    web.wait_for_a_round(1);
+    assert_eq!(second.end().outcome(), "exit 0");
+    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+}
+
+#[test]
+fn a_ledger_that_is_cut_short_while_it_is_in_use_is_made_anew() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let target = format!("-q --interval 300ms --report 1h web={} db={}", web.address, web.address);
+    let run = place.start(&target);
+    web.wait_for_a_round(2);
+    run.signal(Signal::SIGUSR1);
+    wait_until("some of it is reported", || !place.rows().is_empty());
+    web.wait_for_a_round(2);
+    fs::write(place.path().join(LEDGER), "").expect("our own file");
+    web.wait_for_a_round(2);
+    run.signal(Signal::SIGUSR1);
+    let said =
+        format!("tcpmon: ledger: {LEDGER} was cut short by somebody, it is made anew with all that was counted\n");
+    wait_until("it is said", || run.stderr() == said);
+    web.wait_for_a_round(2);
+    let counted = place.run("status --json").json();
+    assert_eq!(counted["targets"][1]["total"]["total"].as_u64().map(|n| 2 * n), Some(web.total() as u64));
+    run.signal(Signal::SIGKILL);
+    run.wait();
+    assert_eq!(place.run(&format!("{target} -n 1")).code(), Some(0));
+    assert_eq!(total(&place.rows(), "web") + total(&place.rows(), "db"), web.total() as u64);
+}
+
+#[test]
+fn stop_and_status_go_by_what_they_are_told() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let run = place.start(&format!("-q --interval 300ms web={}", web.address));
+    web.wait_for_a_round(1);
+    let stopped = place.run("stop --log-dir elsewhere");
+    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
+    assert!(place.run("status --log-dir elsewhere").outcome().contains("elsewhere/tcpmon.ledger is not there"));
+    // With a mistake nobody knows what was meant.
+    place.write("wrong", "log_dirr /var/log\ntarget a h 1\n");
+    assert_eq!(place.run("stop -c wrong").code(), Some(2));
+    assert_eq!(run.end().outcome(), "exit 0");
+}
+
+#[test]
+fn the_logs_directory_is_for_everybody_whatever_the_umask() {
+    let place = Place::new();
+    let mut shell = std::process::Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_tcpmon");
+    shell.arg("-c").arg(format!("umask 077; exec {program} -q -n 1 --log-dir a/b x=127.0.0.1:1"));
+    assert_eq!(place.spawn(shell, std::process::Stdio::piped()).wait().outcome(), "exit 0");
+    assert_eq!(fs::metadata(place.path().join("a/b")).expect("it is there").mode() & 0o777, 0o755);
+}
+
+#[test]
+fn the_ledger_of_another_user_is_not_trusted() {
+    let place = Place::new();
+    let run = || place.run("-q -n 1 x=127.0.0.1:1").outcome();
+    assert_eq!(run(), "exit 0");
+    let ledger = place.path().join(LEDGER);
+    fs::set_permissions(&ledger, fs::Permissions::from_mode(0o666)).expect("our own file");
+    assert_eq!(run(), "exit 0");
+    assert_eq!(fs::metadata(&ledger).expect("it is there").mode() & 0o7777, 0o600);
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&ledger, Some(65_534), None).is_ok() {
+        let said = format!("{LEDGER} belongs to another user, it is kept as {LEDGER}.damaged and a new one begins");
+        assert_eq!(run(), format!("exit 0\ntcpmon: ledger: {said}"));
+    }
 }
 
 #[test]
@@ -178,6 +307,7 @@ fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
     let mut aside = Vec::new();
     for (content, what) in [
         (&b"#!/bin/sh\n"[..], "is no ledger"),
+        (&[0; 8000], "is no ledger"),
         (&good[..good.len() / 2], "is cut short"),
         (&good[..40], "is cut short"),
         (&good[..3], "is no ledger"),
@@ -192,14 +322,14 @@ fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
         assert_eq!(names, aside);
         assert_eq!(fs::read(place.path().join(aside.last().expect("just pushed"))).expect("it is there"), content);
     }
-    for _ in 0..6 {
+    for _ in 0..5 {
         with_content(&place, &target, b"no ledger");
     }
     assert_eq!(kept(place.path()).len(), 10, "no more than these");
     assert_eq!(total(&place.rows(), "web"), web.total() as u64);
     assert_eq!(with_content(&place, &target, &good).1, "");
     assert_eq!(with_content(&place, &target, b"").1, "", "one whose making was cut short");
-    assert_eq!(with_content(&place, &target, &[0; 8000]).1, "", "one whose making was cut short");
+    assert_eq!(with_content(&place, &target, &vec![0; good.len()]).1, "", "one whose making was cut short");
 }
 
 #[test]
@@ -228,7 +358,11 @@ fn without_a_ledger_there_is_one_run_all_the_same() {
     let run = place.start(&target);
     web.wait_for_a_round(1);
     assert_eq!(place.run(&target).outcome(), "exit 1\ntcpmon: start: already running");
-    assert_eq!(place.run(&format!("start {target}")).outcome(), "exit 0");
+    let here = place.path().display();
+    assert_eq!(place.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
+    let stopped = place.run("stop --ledger /dev/null");
+    let said = "tcpmon: stop: a monitor runs, but /dev/null does not say as which pid; nothing is ended";
+    assert_eq!(stopped.outcome(), format!("exit 1\n{said}"));
     assert_eq!(run.end().code(), Some(0));
     assert_eq!(total(&place.rows(), "web"), web.total() as u64);
 }
@@ -289,6 +423,30 @@ fn a_reload_brings_the_ledger_along_and_makes_room_in_it() {
     let counted: u64 = (0..100).map(|i| total(&rows, &format!("web{i}"))).sum();
     // Those that were in flight at the kill were accepted and not counted.
     assert!((counted..=counted + 100).contains(&(web.total() as u64)), "{counted} of {}", web.total());
+}
+
+#[test]
+fn a_reload_brings_the_ledger_to_another_file_system() {
+    namespace::within(|| {
+        let web = Accepting::new();
+        let place = Place::new();
+        let directory = place.path().join("disk");
+        fs::create_dir(&directory).expect("our own directory");
+        let _disk = namespace::Disk::mounted(&directory, "1m");
+        let target = format!("interval 300ms\nreport 1h\ntarget web 127.0.0.1 {}\n", web.address.port());
+        place.write("conf", &target);
+        let run = place.start("-q -c conf");
+        web.wait_for_a_round(1);
+        place.write("conf", &format!("log_dir disk\n{target}"));
+        run.signal(Signal::SIGHUP);
+        wait_until("it is re-read", || run.stderr().contains("re-read"));
+        assert!(directory.join(LEDGER).exists() && !place.path().join(LEDGER).exists());
+        web.wait_for_a_round(1);
+        let (status, counted) = (place.run("status --json --log-dir disk").json(), web.total());
+        assert_eq!((&status["running"], &status["targets"][0]["total"]["total"]), (&true.into(), &counted.into()));
+        assert_eq!(run.end().code(), Some(0));
+        assert_eq!(total(&crate::running::rows_in(&directory), "web"), web.total() as u64);
+    });
 }
 
 #[test]
