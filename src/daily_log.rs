@@ -43,6 +43,8 @@ impl fmt::Display for LogError {
 pub struct DailyLog {
     /// Where a path that is not absolute begins.
     here: Text<{ limits::DIRECTORY }>,
+    /// The ledger's directory.
+    beside: Path,
     directory: Text<{ limits::DIRECTORY }>,
     form: Form,
     /// The day, as in the file's name, whose file is known to have this form's header.
@@ -56,7 +58,7 @@ impl DailyLog {
     /// A log in this directory. Memory for the longest report is reserved here.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
         let report = String::with_capacity((limits::WATCHES + 1) * limits::ROW);
-        Self { here: file::here(), directory, form, headed: Text::new(), torn: None, report }
+        Self { here: file::here(), beside: Path::new(), directory, form, headed: Text::new(), torn: None, report }
     }
 
     /// Makes the directory if it is missing, and tells whether files can be made there.
@@ -103,7 +105,7 @@ impl DailyLog {
         let headed = size == 0 || (self.headed != day && !self.has_header(&log));
         self.report.clear();
         self.form.write(&mut self.report, headed, stamp, rows);
-        ledger.begin_report(&self.absolute(&path), size, self.report.as_bytes(), stamp, headed);
+        ledger.begin_report(&self.lasting(&path), size, self.report.as_bytes(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());
         match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
@@ -169,13 +171,28 @@ impl DailyLog {
         file::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str())
     }
 
-    /// A path that means the same to a run that starts elsewhere.
-    fn absolute(&self, path: &Path) -> Path {
+    /// A path as the ledger keeps it: it must mean the same to a run that starts elsewhere. What is
+    /// beside the ledger goes with it.
+    fn lasting(&self, path: &Path) -> Path {
+        if path::parent(path.as_str()) == self.beside.as_str() {
+            let name = path.as_str().rsplit('/').next().unwrap_or_default();
+            return Text::format(format_args!("{name}"));
+        }
         if path.as_str().starts_with('/') || self.here.is_empty() {
             return *path;
         }
         let absolute = Text::<{ limits::DIRECTORY + limits::PATH + 1 }>::format(format_args!("{}/{path}", self.here));
         Text::copy(absolute.as_str()).unwrap_or(*path)
+    }
+
+    /// The path that was kept like this.
+    pub fn found(&self, lasting: &Path) -> Path {
+        if lasting.as_str().contains('/') { *lasting } else { path::within(self.beside.as_str(), lasting.as_str()) }
+    }
+
+    /// The ledger is in this directory.
+    pub fn lies_beside(&mut self, ledger: &Path) {
+        self.beside = Text::format(format_args!("{}", path::parent(ledger.as_str())));
     }
 
     fn open(&self, stamp: WallTime) -> Result<(OwnedFd, u64), Errno> {

@@ -103,6 +103,9 @@ impl EventLoop {
             None => Ledger::absent(),
         };
         let mut log = logged.then(|| DailyLog::new(config.settings.log_dir, form(&config)));
+        if let (Some(log), Some(file)) = (&mut log, &ledger_file) {
+            log.lies_beside(file.path());
+        }
         let (due, unsettled) = match &mut log {
             Some(log) => recovery::recover(&ledger, log, &config, started, &mut console),
             None => (None, None),

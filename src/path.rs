@@ -9,7 +9,7 @@ pub type Path = Text<{ limits::PATH }>;
 /// The path of the file `name` in this directory.
 pub fn within(directory: &str, name: &str) -> Path {
     match directory {
-        "." => Text::format(format_args!("{name}")),
+        "." | "" => Text::format(format_args!("{name}")),
         directory if directory.ends_with('/') => Text::format(format_args!("{directory}{name}")),
         directory => Text::format(format_args!("{directory}/{name}")),
     }

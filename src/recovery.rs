@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::daily_log::{DailyLog, LogError};
 use crate::ledger::{self, Journal, Ledger, Phase};
+use crate::path::Path;
 use crate::sys::{Errno, clock, file};
 use crate::tally::Thresholds;
 use crate::time::WallTime;
@@ -29,13 +30,16 @@ pub type Due = Result<WallTime, (WallTime, LogError)>;
 /// A report of the last run whose file cannot be read for now. Until it can, nothing may be
 /// reported: its counts may be in the log.
 #[derive(Debug)]
-pub struct Unsettled(String);
+pub struct Unsettled {
+    file: Path,
+    report: String,
+}
 
 impl Unsettled {
     /// Looks for it once more. Returns whether it is in the log; the ledger knows then.
     pub fn settle(&self, ledger: &Ledger) -> Result<bool, Errno> {
         let Some(journal) = ledger.journal() else { return Ok(false) };
-        let complete = in_file(&journal, &self.0)?;
+        let complete = in_file(&journal, &self.file, &self.report)?;
         if complete {
             ledger.mark_reported();
         } else {
@@ -68,12 +72,12 @@ pub fn recover(
     }
     let mut complete = false;
     if let Some(journal) = ledger.journal() {
-        let report = report_of(ledger, &journal);
-        match in_file(&journal, &report) {
+        let (file, report) = (log.found(&journal.file), report_of(ledger, &journal));
+        match in_file(&journal, &file, &report) {
             Ok(found) => complete = found,
             Err(errno) => {
                 let stamp = journal.stamp;
-                return (Some(Err((stamp, LogError::Read(errno)))), Some(Unsettled(report)));
+                return (Some(Err((stamp, LogError::Read(errno)))), Some(Unsettled { file, report }));
             }
         }
     }
@@ -131,11 +135,11 @@ fn report_of(ledger: &Ledger, journal: &Journal) -> String {
 }
 
 /// Whether the log has the whole report. A part of it is cut off.
-fn in_file(journal: &Journal, report: &str) -> Result<bool, Errno> {
+fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> {
     if journal.phase == Phase::Written {
         return Ok(true);
     }
-    let log = match file::open_log_again(journal.file.as_str()) {
+    let log = match file::open_log_again(file.as_str()) {
         Err(Errno::ENOENT) => return Ok(false),
         log => log?,
     };

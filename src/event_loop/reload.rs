@@ -49,6 +49,9 @@ impl EventLoop {
             // Trouble with another directory is another trouble.
             self.log_failing &= before.log_dir == self.next.settings.log_dir;
             log.change(self.next.settings.log_dir, form(&self.next));
+            if let Some(file) = &self.ledger_file {
+                log.lies_beside(file.path());
+            }
         }
         self.console.say(
             "configuration",
