@@ -97,8 +97,8 @@ impl Log {
         true
     }
 
-    /// Whether the whole report is here; a part of it is cut off. It must be what the counters say,
-    /// or it would not be known again.
+    /// Whether the whole report is here; a part of it is cut off. It must be what the journal says, or
+    /// it would not be known again.
     pub fn has(&mut self, journal: &Journal, ledger: &Ledger) -> bool {
         assert_eq!(journal.file, file());
         let whole = self.reports.get(journal.offset as usize);
@@ -107,9 +107,10 @@ impl Log {
             assert_eq!(found, Some((journal.stamp, journal.length)), "a report that was noted as written");
             return true;
         }
-        let told = Report { stamp: journal.stamp, form: ledger.form(), rows: rows(ledger) };
+        let pending = ledger.pending_rows().into_iter().map(|(service, row)| (service.to_string(), row));
+        let told = Report { stamp: journal.stamp, form: ledger.form(), rows: pending.collect() };
         if let (Phase::Writing, Some(whole)) = (journal.phase, whole) {
-            assert_eq!(*whole, told, "a report in the log, and what the counters say");
+            assert_eq!(*whole, told, "a report in the log, and what the journal says");
             return true;
         }
         if let Some(part) = self.part.take()

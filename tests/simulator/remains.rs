@@ -85,7 +85,8 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
         return words;
     }
     // The head goes from one state to the other at once: a report's note stands when all is known.
-    if random.one_in(2) {
+    let noted = random.one_in(2);
+    if noted {
         words[head.clone()].copy_from_slice(&after[head]);
     }
     for changed in changed.chunk_by(|a, b| layout.first(*a) == layout.first(*b)) {
@@ -97,7 +98,8 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
             1 => words[record.clone()].copy_from_slice(&after[record]),
             _ => {
                 for at in changed {
-                    let certain = layout.is_in(*at, &layout.counted) && !is_new;
+                    let pending = noted && layout.is_in(*at, &layout.pending);
+                    let certain = !is_new && (pending || layout.is_in(*at, &layout.counted));
                     words[*at] = if certain || random.one_in(2) { after[*at] } else { before[*at] };
                 }
                 if is_new {
@@ -124,6 +126,7 @@ pub struct Layout {
     /// Fields of a record, counted from its first word.
     state: Range<usize>,
     counted: Range<usize>,
+    pending: Range<usize>,
     /// What the log has.
     pub reported: Range<usize>,
     /// Those that say which target it is.
@@ -153,6 +156,7 @@ impl Layout {
             phase: head_at + field("phase").start,
             state: field("state"),
             counted: field("counted"),
+            pending: field("pending"),
             reported: field("reported"),
             identity: ["port", "service", "host", "zone", "seal"].map(field),
         }
