@@ -1,8 +1,9 @@
 # tcpmon: `make run` and `make test` are all the set-up there is. Cargo decides what is stale.
 CARGO ?= cargo
 ARGS ?=
+FUZZ_RUNS ?= 200000
 
-.PHONY: all run test lint syscalls accuracy faulttest killtest clean
+.PHONY: all run test lint fuzz miri syscalls accuracy faulttest killtest clean
 
 all:
 	$(CARGO) build --release
@@ -18,6 +19,16 @@ test:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
+
+# Looks for bytes that break a property, so many executions of each target (needs a C++ compiler);
+# make fuzz FUZZ_RUNS=10000000 takes most of an hour.
+fuzz:
+	tests/fuzz/run $(FUZZ_RUNS)
+
+# Undefined behaviour in what needs no system call (needs a nightly toolchain with miri).
+miri:
+	tests/miri
 
 # System calls per probe, and wake-ups of an idle monitor (needs strace).
 syscalls:

@@ -218,6 +218,10 @@ impl Ledger {
     /// Makes use of memory for so many records, which is there now.
     pub fn grow(&mut self, places: usize) {
         if self.is_present() && places > self.places {
+            // A file that was longer than its ledger may have anything there.
+            for place in self.places..places {
+                self.store(self.record(place).at() + layout::STATE.at, State::Free as u32);
+            }
             self.memory[preface::SIZE].store(words(places) as u32, Ordering::Release);
             self.places = places;
         }

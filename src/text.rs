@@ -33,10 +33,10 @@ impl<const N: usize> Text<N> {
         text
     }
 
-    /// Appends as much of `text` as fits.
+    /// Appends as much of `text` as fits; nothing, once something was cut.
     pub fn push(&mut self, text: &str) {
         let start = usize::from(self.length);
-        let mut taken = text.len().min(N - start);
+        let mut taken = if self.cut { 0 } else { text.len().min(N - start) };
         while !text.is_char_boundary(taken) {
             taken -= 1;
         }
@@ -126,6 +126,12 @@ mod tests {
     fn what_does_not_fit_is_cut_at_a_whole_character() {
         let text = Text::<4>::format(format_args!("{}{}", "ab", "äö"));
         assert_eq!((text.as_str(), text.cut), ("abä", true));
+    }
+
+    #[test]
+    fn nothing_follows_what_was_cut() {
+        let text = Text::<4>::format(format_args!("{}{}", "abcä", "d"));
+        assert_eq!((text.as_str(), text.cut), ("abc", true));
     }
 
     #[test]

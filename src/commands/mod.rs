@@ -4,7 +4,7 @@ mod check;
 mod grid;
 mod once;
 mod run;
-mod status;
+pub mod status;
 mod stop;
 
 use std::process::ExitCode;

@@ -64,7 +64,7 @@ fn show(console: &mut Console, text: &str, in_place: bool) -> bool {
 
 /// The state of the run, and four tables: how the targets do, what the log does not have yet, all
 /// that was counted, and how the times are distributed.
-fn as_tables(ledger: &Ledger, running: bool, now: WallTime) -> String {
+pub fn as_tables(ledger: &Ledger, running: bool, now: WallTime) -> String {
     let mut text = String::new();
     let (pid, alive) = (ledger.owner().pid, clock::local(ledger.alive()));
     let began = clock::local(ledger.began());
@@ -142,7 +142,7 @@ fn times(records: &[Record<'_>]) -> String {
 }
 
 /// The same as one line of JSON (RFC 8259).
-fn as_json(ledger: &Ledger, running: bool) -> String {
+pub fn as_json(ledger: &Ledger, running: bool) -> String {
     let targets: Vec<String> = ledger.in_order().iter().map(target_as_json).collect();
     format!(
         "{{\"version\":{},\"running\":{running},\"pid\":{},\"clean\":{},\"began\":{},\"started\":{},\"alive\":{},\

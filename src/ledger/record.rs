@@ -261,10 +261,14 @@ impl<'a> Record<'a> {
 
     /// Whether it is free or everything in it can be.
     pub(super) fn is_right(&self) -> bool {
-        let unreported = self.tally().unreported().columns().total;
+        let is_plausible = |tally: Tally| tally.unreported().columns().total < PLAUSIBLE;
+        let since_pending = Tally::new(self.counts(COUNTED), self.counts(PENDING));
+        let report = self.ledger.journal().is_none() || (is_plausible(self.pending()) && is_plausible(since_pending));
         match self.get(STATE, 0) {
             0 => true,
-            1 | 2 => self.get(SEAL, 0) == self.seal() && self.target().is_some() && unreported < PLAUSIBLE,
+            1 | 2 => {
+                self.get(SEAL, 0) == self.seal() && self.target().is_some() && is_plausible(self.tally()) && report
+            }
             _ => false,
         }
     }

@@ -257,6 +257,17 @@ fn places_are_needed_for_targets_and_for_those_that_are_gone() {
 }
 
 #[test]
+fn what_lies_behind_a_ledger_is_no_record_of_it_when_it_grows() {
+    let mut words = content(&sample());
+    let there = words.len();
+    words.extend_from_within(RECORDS_AT..RECORDS_AT + RECORD);
+    let mut ledger = Ledger::open(memory(words), there).expect("a ledger");
+    ledger.grow(5);
+    assert_eq!((ledger.places(), ledger.record(4).state()), (5, State::Free));
+    assert_eq!(open(content(&ledger)).expect("a ledger").records().count(), 2);
+}
+
+#[test]
 fn a_ledger_whose_making_was_cut_short_is_known_and_one_with_counts_is_not() {
     let mut words = content(&Ledger::create(Memory::own(2), 2, BEGAN));
     assert!(!Ledger::is_unfinished(&memory(words.clone())));

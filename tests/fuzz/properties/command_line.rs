@@ -1,0 +1,104 @@
+//! The command line: words, each ended by a NUL.
+
+use tcpmon::cli::{Cli, Command};
+use tcpmon::config::{Config, Reader};
+use tcpmon::time::Nanos;
+
+use super::text_of;
+
+/// A command line is either right, and then it says the same when it is written out in full, or
+/// there are mistakes to tell.
+pub fn holds(input: &[u8]) {
+    let words: Vec<&str> = input.split(|byte| *byte == 0).map(text_of).collect();
+    match parse(&words) {
+        Ok(cli) => {
+            is_whole(&cli, &words);
+            says_the_same_in_full(&cli);
+            its_settings_are_told_as_its_own(&cli);
+        }
+        Err((_, mistakes)) => {
+            assert!(!mistakes.is_empty(), "refused, and nobody says why");
+            assert!(mistakes.len() <= words.len(), "one word is at most one mistake: {mistakes:?}");
+            for mistake in &mistakes {
+                is_a_message(mistake, &words);
+            }
+        }
+    }
+}
+
+fn parse<'a>(words: &[&'a str]) -> Result<Cli, (Command, Vec<String>)> {
+    // SAFETY: the texts live as long as `'a`, and the caller drops the result before them: it
+    // gets into nothing else. Only the signature asks for more, because a real command line is
+    // never freed; to leak every input would not do here.
+    let for_ever = |word: &'a str| unsafe { std::mem::transmute::<&'a str, &'static str>(word) };
+    Cli::parse(words.iter().copied().map(for_ever))
+}
+
+/// Nothing is in it that was not said, and no number is out of its range.
+fn is_whole(cli: &Cli, words: &[&str]) {
+    assert_ne!(cli.rounds, Some(0), "no round");
+    assert_ne!(cli.duration, Some(Nanos::ZERO), "no time");
+    assert_ne!(cli.file, Some(""), "a file without a name");
+    assert!(cli.settings.iter().all(|(_, value)| !value.is_empty()), "a setting without a value");
+    assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that nobody named");
+    assert!(cli.targets.iter().all(|target| !target.starts_with('-')), "an option as a target");
+    let once = [cli.file.is_some(), cli.quiet, cli.watch, cli.json, cli.rounds.is_some(), cli.duration.is_some()];
+    let said = cli.settings.len() + cli.targets.len() + once.into_iter().filter(|is_said| *is_said).count();
+    assert!(said <= words.len(), "more was heard than was said");
+}
+
+/// The same command line again, with every part in its longest form.
+fn says_the_same_in_full(cli: &Cli) {
+    let mut full = Vec::new();
+    match cli.command {
+        Command::Run => full.push("run".to_string()),
+        Command::Start => full.push("start".to_string()),
+        Command::Stop => full.push("stop".to_string()),
+        Command::Status => full.push("status".to_string()),
+        Command::Once => full.push("once".to_string()),
+        Command::Check => full.push("check".to_string()),
+        Command::Sample => full.push("sample".to_string()),
+        Command::Help => full.push("help".to_string()),
+        Command::Version => full.push("version".to_string()),
+    }
+    full.extend(cli.targets.iter().map(|target| target.to_string()));
+    for (flag, is_set) in [("--quiet", cli.quiet), ("--watch", cli.watch), ("--json", cli.json)] {
+        full.extend(is_set.then(|| flag.to_string()));
+    }
+    full.extend(cli.rounds.map(|rounds| format!("--rounds={rounds}")));
+    full.extend(cli.duration.map(|duration| format!("--for={duration}")));
+    full.extend(cli.file.map(|file| format!("--config={file}")));
+    for (directive, value) in &cli.settings {
+        full.extend([format!("--{}", directive.option()), value.to_string()]);
+    }
+    let full: Vec<&str> = full.iter().map(String::as_str).collect();
+    assert_eq!(parse(&full).as_ref(), Ok(cli), "written out in full: {full:?}");
+}
+
+/// What the configuration says of them is told of the command line, one line each.
+fn its_settings_are_told_as_its_own(cli: &Cli) {
+    let mut told = Vec::new();
+    let mut tell = |what: std::fmt::Arguments<'_>| told.push(what.to_string());
+    let mut config = Config::new();
+    let mut reader = Reader::new(&mut config, &mut tell);
+    for (directive, value) in &cli.settings {
+        reader.option(*directive, value);
+    }
+    for target in &cli.targets {
+        reader.argument(target);
+    }
+    let mistakes = reader.finish();
+    assert_eq!(mistakes, told.len());
+    let words: Vec<&str> = cli.settings.iter().map(|(_, value)| *value).chain(cli.targets.iter().copied()).collect();
+    for mistake in &told {
+        is_a_message(mistake, &words);
+    }
+    assert!(mistakes > 0 || config.targets.len() == cli.targets.len(), "a target is lost");
+}
+
+/// A mistake names its place, and is one line unless a word that it repeats was more.
+fn is_a_message(mistake: &str, words: &[&str]) {
+    let what = mistake.strip_prefix("command line: ").unwrap_or_default();
+    assert!(!what.is_empty(), "no place: {mistake:?}");
+    assert!(!mistake.contains('\n') || words.iter().any(|word| word.contains('\n')), "two lines: {mistake:?}");
+}

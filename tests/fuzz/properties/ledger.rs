@@ -1,0 +1,522 @@
+//! The ledger's loader: any words, a ledger as the program writes it, the same in another layout,
+//! and one with words that were changed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tcpmon::commands::status;
+use tcpmon::histogram::Summary;
+use tcpmon::ledger::{Damage, Health, Ledger, Memory, Owner, Phase, Record, State, words};
+use tcpmon::limits;
+use tcpmon::path::Path;
+use tcpmon::probe::End;
+use tcpmon::recovery;
+use tcpmon::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally, Thresholds};
+use tcpmon::target::{Address, Target};
+use tcpmon::text::Text;
+use tcpmon::time::{Instant, Nanos, WallTime};
+
+use super::{Bytes, config, text_of};
+
+/// Records of the ledgers that are made here.
+const PLACES: usize = 2;
+
+/// Where the preface has what: see `layout`.
+const SIZE: usize = 2;
+const CHECKSUM: usize = 3;
+const HEAD_FIELDS: usize = 4;
+const RECORD_FIELDS: usize = 5;
+const HEAD: usize = 6;
+const RECORD: usize = 7;
+const FIELDS: usize = 8;
+const ENTRY: usize = 4;
+
+/// Fields of a record without which a ledger of another layout is of no use.
+const NEEDED: [&str; 9] = ["state", "order", "port", "service", "host", "zone", "seal", "counted", "reported"];
+
+/// Any words are refused for a reason or are a ledger that can be used; what the program writes is
+/// never refused, and another layout changes nothing of what both have.
+pub fn holds(input: &[u8]) {
+    let mut bytes = Bytes(input);
+    match bytes.byte() % 4 {
+        0 => any_words(&mut bytes),
+        1 => what_was_written(&mut bytes),
+        2 => another_layout(&mut bytes),
+        _ => changed_words(&mut bytes),
+    }
+}
+
+fn any_words(bytes: &mut Bytes<'_>) {
+    let (all, _) = bytes.0.as_chunks::<4>();
+    is_refused_or_used(&all.iter().map(|word| u32::from_le_bytes(*word)).collect::<Vec<_>>());
+}
+
+fn what_was_written(bytes: &mut Bytes<'_>) {
+    let ledger = written(bytes);
+    let found = open(&content(&ledger)).expect("what the program writes is a ledger");
+    assert_eq!(content(&found), content(&ledger));
+    is_refused_or_used(&content(&ledger));
+}
+
+fn changed_words(bytes: &mut Bytes<'_>) {
+    let mut words = content(&written(bytes));
+    for _ in 0..32 {
+        if bytes.is_empty() {
+            break;
+        }
+        change(&mut words, bytes);
+    }
+    is_refused_or_used(&words);
+}
+
+/// The ledger as a program would have written it that has other fields of a record.
+fn another_layout(bytes: &mut Bytes<'_>) {
+    let (dropped, turn, own) = (u32::from_le_bytes(bytes.array()), usize::from(bytes.byte()), bytes.byte() % 3);
+    let ledger = written(bytes);
+    let ours = content(&ledger);
+    let (heads, mut kept) = fields(&ours).expect("it describes itself");
+    let is_dropped = |i: usize| i < 32 && dropped >> i & 1 == 1;
+    let lacks = |name: &str| kept.iter().enumerate().any(|(i, field)| field.is(name) && is_dropped(i));
+    let of_use = !NEEDED.iter().any(|name| lacks(name));
+    let last = !["guard", "ended", "ending", "address", "times"].iter().any(|name| lacks(name));
+    let mut i = 0;
+    kept.retain(|_| {
+        i += 1;
+        !is_dropped(i - 1)
+    });
+    let many = kept.len().max(1);
+    kept.rotate_left(turn % many);
+    let other = laid_anew(&ours, &heads, &kept, usize::from(own));
+    let found = open(&other);
+    is_refused_or_used(&other);
+    if !of_use {
+        assert_eq!(found.err(), Some(Damage::Layout));
+        return;
+    }
+    let found = found.expect("all that is needed is there");
+    assert_eq!(found.places(), ledger.places());
+    assert_eq!((found.owner(), found.began(), found.alive()), (ledger.owner(), ledger.began(), ledger.alive()));
+    assert_eq!(
+        (found.journal(), found.thresholds(), found.due()),
+        (ledger.journal(), ledger.thresholds(), ledger.due())
+    );
+    for place in 0..ledger.places() {
+        let (was, is) = (ledger.record(place), found.record(place));
+        assert_eq!(
+            (is.state(), is.order(), is.target(), is.tally()),
+            (was.state(), was.order(), was.target(), was.tally())
+        );
+        assert!(!last || is.last() == was.last(), "{:?} was {:?}", is.last(), was.last());
+    }
+}
+
+/// A ledger as a run may leave it, whenever it ends.
+fn written(bytes: &mut Bytes<'_>) -> Ledger {
+    let ledger = Ledger::create(Memory::own(PLACES), PLACES, wall(bytes));
+    let millis = |bytes: &mut Bytes<'_>| Nanos::from_millis(u16::from_le_bytes(bytes.array()).into());
+    ledger.set_thresholds(Thresholds { slow: millis(bytes), timeout: millis(bytes) });
+    // At most so many steps; what is left of the input is for the caller.
+    for _ in 0..bytes.byte() % 16 {
+        step(&ledger, bytes);
+    }
+    ledger
+}
+
+/// One thing that a run does with its ledger.
+fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
+    let record = ledger.record(usize::from(bytes.byte()) % (PLACES + 1));
+    match bytes.byte() % 14 {
+        0 => {
+            let port = u16::from_le_bytes(bytes.array());
+            let (service, host) = (word(bytes), word(bytes));
+            if let Ok(target) = Target::new(service, host, port) {
+                record.install(&target);
+            }
+        }
+        1 => record.install(&Target::new("web", "www.example.com", 443).expect("a target")),
+        2 => record.install(&Target::new("kassa-ä", "fe80::1%eth0", 8443).expect("a target")),
+        3 => record.set_order(usize::from(bytes.byte())),
+        4 => {
+            let outcome = Outcome::ALL[usize::from(bytes.byte()) % Outcome::ALL.len()];
+            let more = u32::from_le_bytes(bytes.array()) >> 8;
+            record.count(outcome, record.tally().counted().of(outcome).wrapping_add(more));
+        }
+        5 => record.mark_reported(&record.tally()),
+        6 => record.skip(u64::from_le_bytes(bytes.array())),
+        7 => {
+            let lookup = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 7 != 0);
+            let connect = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 5 != 0);
+            let end = End { outcome: None, ending: ending(bytes), lookup, connect };
+            record.end(u32::from_le_bytes(bytes.array()), &end);
+            if record.state() != State::Free {
+                assert_eq!(record.last().map(|last| last.ending), Some(end.ending), "the last end is kept");
+            }
+        }
+        8 => {
+            let health = [Health::Unknown, Health::Up, Health::Down][usize::from(bytes.byte() % 3)];
+            record.set_health(health, u32::from_le_bytes(bytes.array()));
+        }
+        9 if record.state() == State::Live => record.set_state(State::Retired),
+        9 => record.set_state(State::Free),
+        10 => {
+            let now = Instant::from_nanos(u64::from_le_bytes(bytes.array()));
+            ledger.begin_run(Owner { pid: now.secs() as u32, born: 7 }, wall(bytes));
+            ledger.set_clocks(now, wall(bytes));
+            ledger.set_due(wall(bytes));
+        }
+        11 => {
+            let headed = bytes.byte().is_multiple_of(2);
+            let file: Path = match headed {
+                true => Text::format(format_args!("/log/tcp_stats_20251009.log")),
+                false => Text::format(format_args!("/log/{}", word(bytes).replace('\0', ""))),
+            };
+            ledger.begin_report(&file, u64::from_le_bytes(bytes.array()), b"a report", wall(bytes), headed);
+        }
+        12 => ledger.set_phase([Phase::Writing, Phase::Written, Phase::Torn][usize::from(bytes.byte() % 3)]),
+        _ => ledger.end_report(),
+    }
+    // Before the first report there is no file: the program sets no phase then.
+    if ledger.journal().is_none() {
+        ledger.end_report();
+    }
+}
+
+fn ending(bytes: &mut Bytes<'_>) -> Ending {
+    const REASONS: [Reason; 11] = [
+        Reason::NameNotFound,
+        Reason::NoAddress,
+        Reason::ResolverFailed,
+        Reason::ResolverSilent,
+        Reason::TimedOut,
+        Reason::Refused,
+        Reason::Reset,
+        Reason::NetworkUnreachable,
+        Reason::HostUnreachable,
+        Reason::Denied,
+        Reason::NoDevice,
+    ];
+    const SHORTAGES: [Shortage; 8] = [
+        Shortage::Descriptors,
+        Shortage::Memory,
+        Shortage::Ports,
+        Shortage::Processes,
+        Shortage::Rights,
+        Shortage::Helpers,
+        Shortage::Probes,
+        Shortage::Late,
+    ];
+    let which = usize::from(bytes.byte());
+    match which % 6 {
+        0 => Ending::Connected(Address::new(bytes.array::<4>().into())),
+        1 => Ending::Connected(Address { ip: bytes.array::<16>().into(), scope: u32::from_le_bytes(bytes.array()) }),
+        2 => Ending::LookupFailed(REASONS[which / 6 % REASONS.len()]),
+        3 => Ending::ConnectFailed(REASONS[which / 6 % REASONS.len()]),
+        4 => Ending::ConnectFailed(Reason::Other(i32::from_le_bytes(bytes.array()) & i32::MAX)),
+        _ => Ending::Skipped(SHORTAGES[which / 6 % SHORTAGES.len()]),
+    }
+}
+
+/// Any moment from before 1970 to after 2106, in any zone.
+fn wall(bytes: &mut Bytes<'_>) -> WallTime {
+    let unix = i64::from_le_bytes(bytes.array()) >> 29;
+    WallTime { unix, nanos: 0, offset: i32::from(bytes.byte() as i8) * 700 }
+}
+
+/// A word of at most 31 bytes.
+fn word<'a>(bytes: &mut Bytes<'a>) -> &'a str {
+    let length = usize::from(bytes.byte() % 32);
+    text_of(bytes.slice(length))
+}
+
+/// A field of the ledger that describes itself in these words.
+#[derive(Clone, Copy)]
+struct Field {
+    name: [u32; 2],
+    at: usize,
+    words: usize,
+}
+
+impl Field {
+    fn is(&self, name: &str) -> bool {
+        let [low, high] = self.name.map(u32::to_le_bytes);
+        let mut padded = [0; 8];
+        padded[..name.len()].copy_from_slice(name.as_bytes());
+        padded == [low, high].concat()[..]
+    }
+}
+
+/// The fields of the head and of a record, if the words are long enough for what they say.
+fn fields(words: &[u32]) -> Option<(Vec<Field>, Vec<Field>)> {
+    let entries = words.get(FIELDS..head_at(words)?)?.chunks_exact(ENTRY);
+    let field = |entry: &[u32]| Field { name: [entry[0], entry[1]], at: entry[2] as usize, words: entry[3] as usize };
+    let mut all: Vec<Field> = entries.map(field).collect();
+    let records = all.split_off(words[HEAD_FIELDS] as usize);
+    Some((all, records))
+}
+
+/// Where the head begins.
+fn head_at(words: &[u32]) -> Option<usize> {
+    let fields = words.get(HEAD_FIELDS)?.checked_add(*words.get(RECORD_FIELDS)?)?;
+    Some(FIELDS + ENTRY * fields as usize).filter(|at| *at <= words.len())
+}
+
+/// The words with the same head, and these fields of their records behind some words of its own.
+fn laid_anew(ours: &[u32], heads: &[Field], kept: &[Field], own: usize) -> Vec<u32> {
+    let head_at = head_at(ours).expect("it describes itself");
+    let (head, record) = (ours[HEAD] as usize, ours[RECORD] as usize);
+    let mut words = ours[..FIELDS].to_vec();
+    words[RECORD_FIELDS] = kept.len() as u32 + 1;
+    for field in heads {
+        words.extend([field.name[0], field.name[1], field.at as u32, field.words as u32]);
+    }
+    words.extend([1, 2, 0, own as u32]);
+    let mut at = own;
+    for field in kept {
+        words.extend([field.name[0], field.name[1], at as u32, field.words as u32]);
+        at += field.words;
+    }
+    // A record of no words at all would be no layout.
+    words[RECORD] = at.max(1) as u32;
+    words.extend(&ours[head_at..head_at + head]);
+    for place in 0..PLACES {
+        let from = head_at + head + place * record;
+        let start = words.len();
+        words.extend((0..own).map(|_| 9));
+        for field in kept {
+            words.extend(&ours[from + field.at..from + field.at + field.words]);
+        }
+        words.resize(start + at.max(1), 0);
+    }
+    words[SIZE] = words.len() as u32;
+    seal(&mut words);
+    words
+}
+
+/// Makes the checksum of a changed description right again.
+fn seal(words: &mut [u32]) {
+    let sealed = (0..head_at(words).unwrap_or_default()).filter(|at| *at != SIZE && *at != CHECKSUM);
+    words[CHECKSUM] = checksum(sealed.map(|at| words[at]));
+}
+
+/// FNV-1a, 32 bits.
+fn checksum(words: impl Iterator<Item = u32>) -> u32 {
+    words.flat_map(u32::to_le_bytes).fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// One change to the words of a ledger.
+fn change(words: &mut Vec<u32>, bytes: &mut Bytes<'_>) {
+    let kind = bytes.byte() % 8;
+    // The description may have been changed before: then its fields are not where it says.
+    let (Some(head_at), Some((heads, records))) = (head_at(words), fields(words)) else { return };
+    let records_at = head_at.saturating_add(words[HEAD] as usize);
+    let record = (words[RECORD] as usize).min(words.len());
+    match kind {
+        // Any word.
+        0 => {
+            let at = usize::from(u16::from_le_bytes(bytes.array())) % words.len();
+            words[at] = u32::from_le_bytes(bytes.array());
+        }
+        // A word of the preface and table, with the right checksum.
+        1 => {
+            let at = usize::from(bytes.byte()) % head_at;
+            if [HEAD_FIELDS, RECORD_FIELDS].contains(&at) {
+                return;
+            }
+            words[at] = u32::from_le_bytes(bytes.array());
+            seal(words);
+        }
+        // A word of the head, by its field.
+        2 if !heads.is_empty() => {
+            let field = heads[usize::from(bytes.byte()) % heads.len()];
+            let at = head_at.saturating_add(field.at) + usize::from(bytes.byte()) % field.words.max(1);
+            put(words, at, u32::from_le_bytes(bytes.array()));
+        }
+        // A word of a record, by its field; with the right seal, or not.
+        3 | 4 if !records.is_empty() => {
+            let from = records_at.saturating_add(usize::from(bytes.byte()) % PLACES * record);
+            let field = records[usize::from(bytes.byte()) % records.len()];
+            let at = from.saturating_add(field.at).saturating_add(usize::from(bytes.byte()) % field.words.max(1));
+            put(words, at, u32::from_le_bytes(bytes.array()));
+            if kind == 4 {
+                seal_record(words, from, &records);
+            }
+        }
+        // A text of a record, with the right seal.
+        5 if !records.is_empty() => {
+            let from = records_at.saturating_add(usize::from(bytes.byte()) % PLACES * record);
+            let text = records.iter().filter(|field| ["service", "host", "zone"].iter().any(|name| field.is(name)));
+            let text: Vec<Field> = text.copied().collect();
+            let Some(field) = text.get(usize::from(bytes.byte() % 3)) else { return };
+            let length = usize::from(bytes.byte());
+            let content = bytes.slice(length);
+            let at = from.saturating_add(field.at);
+            put(words, at, content.len() as u32);
+            for (i, piece) in content.chunks(4).enumerate() {
+                let mut word = [0; 4];
+                word[..piece.len()].copy_from_slice(piece);
+                put(words, at.saturating_add(1 + i), u32::from_le_bytes(word));
+            }
+            seal_record(words, from, &records);
+        }
+        // Another size, and fewer or more words.
+        6 => words[SIZE] = words[SIZE].wrapping_sub(u32::from(bytes.byte() % 3).wrapping_mul(words[RECORD])),
+        _ => {
+            let length = usize::from(u16::from_le_bytes(bytes.array()));
+            words.resize(length.min(2 * words.len()), 0x5a5a_5a5a);
+        }
+    }
+}
+
+fn put(words: &mut [u32], at: usize, value: u32) {
+    if let Some(word) = words.get_mut(at) {
+        *word = value;
+    }
+}
+
+/// Makes the seal of the record that begins here right again.
+fn seal_record(words: &mut [u32], from: usize, records: &[Field]) {
+    let place = |name: &str| records.iter().find(|field| field.is(name)).map(|field| from.saturating_add(field.at));
+    let (Some(port), Some(seal)) = (place("port"), place("seal")) else { return };
+    if port <= seal && seal < words.len() {
+        words[seal] = checksum(words[port..seal].iter().copied());
+    }
+}
+
+fn content(ledger: &Ledger) -> Vec<u32> {
+    ledger.content().iter().map(|word| word.load(Ordering::Relaxed)).collect()
+}
+
+fn memory(words: &[u32]) -> Box<[AtomicU32]> {
+    words.iter().copied().map(AtomicU32::new).collect()
+}
+
+fn open(words: &[u32]) -> Result<Ledger, Damage> {
+    Ledger::open(Memory::Own(memory(words)), words.len())
+}
+
+/// Whoever only looks sees the same as who goes on with it; what lies beyond its words is no part
+/// of it; and then it is of use as a whole.
+fn is_refused_or_used(given: &[u32]) {
+    let copied = Ledger::copy(&memory(given));
+    // What looks like one more record, and some words.
+    let record = words(1) - words(0);
+    let mut more = given.to_vec();
+    more.extend(&given[given.len().saturating_sub(record)..]);
+    more.extend([1; 64]);
+    let opened = Ledger::open(Memory::Own(memory(&more)), given.len());
+    let (copy, ledger) = match (copied, opened) {
+        (Ok(copy), Ok(ledger)) => (copy, ledger),
+        (copied, opened) => {
+            let (damage, same) = (copied.err(), opened.err());
+            assert_eq!(damage, same, "to look at it and to go on with it");
+            let told = damage.map(|damage| damage.to_string()).unwrap_or_default();
+            assert!(!told.is_empty() && !told.contains(char::is_control), "{told:?}");
+            return;
+        }
+    };
+    assert!(!Ledger::is_unfinished(&memory(given)), "nobody would look at it");
+    assert_eq!(content(&copy).len(), words(copy.places()));
+    assert_eq!((copy.places(), copy.rows()), (ledger.places(), ledger.rows()));
+    can_be_shown(&copy);
+    can_be_read(&ledger);
+    // One of another layout is copied, and has no more words than it needs.
+    let is_in_place = given.starts_with(&content(&ledger));
+    can_be_used(ledger, if is_in_place { more.len() } else { 0 });
+}
+
+/// All that is read from it is what it can be.
+fn can_be_read(ledger: &Ledger) {
+    assert!(ledger.places() <= limits::WATCHES);
+    for (place, record) in ledger.records() {
+        assert!(place < ledger.places());
+        is_right(&record);
+    }
+    for place in [ledger.places(), ledger.places() + 1, limits::WATCHES + 1] {
+        let beyond = ledger.record(place);
+        assert_eq!((beyond.state(), beyond.target(), beyond.tally()), (State::Free, None, Tally::default()), "{place}");
+    }
+    let (due, used) = (ledger.rows().len(), ledger.records().count());
+    assert!(due <= used && ledger.in_order().len() == used);
+    assert!(ledger.is_reported() || due > 0, "something is to be reported and has no row");
+    let targets: Vec<Target> = ledger.records().filter_map(|(_, record)| record.target()).collect();
+    assert_eq!(ledger.places_for(&targets), used, "the same targets need their places");
+    if let Some(journal) = ledger.journal() {
+        assert!(!journal.file.is_empty() && !journal.file.as_str().contains('\0'));
+        assert_eq!(journal.stamp.to_string().matches(':').count(), 2);
+    }
+}
+
+/// `status` shows it, for a person and for programs.
+fn can_be_shown(ledger: &Ledger) {
+    let now = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
+    let tables = status::as_tables(ledger, false, now);
+    assert!(!tables.contains(|c: char| c.is_control() && c != '\n'), "{tables:?}");
+    let shown = status::as_json(ledger, true);
+    assert!(shown.ends_with("}\n") && shown.matches('\n').count() == 1, "one line: {shown}");
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
+    assert_eq!(shown["targets"].as_array().map(Vec::len), Some(ledger.records().count()));
+}
+
+fn is_right(record: &Record<'_>) {
+    let target = record.target().expect("a record in use has a target");
+    config::keeps_its_bounds(&target);
+    let tally = record.tally();
+    let (unreported, counted) = (tally.unreported().columns(), tally.counted().columns());
+    assert!(unreported.total < 1 << 31);
+    for columns in [unreported, counted] {
+        let by_connect = columns.conn_fast + columns.conn_slow + columns.conn_failed + columns.dns_fail;
+        let by_lookup = columns.dns_fast + columns.dns_slow + columns.dns_fail;
+        assert_eq!((by_connect, by_lookup), (columns.total, columns.total));
+    }
+    let (_, since) = record.health();
+    assert!((0..1 << 32).contains(&since));
+    if let Some(last) = record.last() {
+        assert!((0..1 << 32).contains(&last.at));
+        assert!(!last.ending.to_string().is_empty());
+    }
+    for Summary { count, p50, p95, p99, max } in [record.lookups(), record.connects()].into_iter().flatten() {
+        // Only the longest is rounded down to the microsecond.
+        assert!(count > 0 && p50 <= p95 && p95 <= p99 && p99 < max.plus(Nanos::new(1000)), "{p99} and {max}");
+    }
+}
+
+/// A run can go on with it, and its successor with what it leaves. It has so many words.
+fn can_be_used(mut ledger: Ledger, room: usize) {
+    let thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
+    let due = recovery::settle(&ledger, thresholds, 1_760_020_200, |journal| journal.headed);
+    assert_eq!(ledger.journal(), None, "settled");
+    assert!(due.is_none() || !ledger.is_reported(), "a report of nothing");
+    let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
+    ledger.begin_report(&file, 0, b"", WallTime { unix: 0, nanos: 0, offset: 0 }, false);
+    ledger.mark_reported();
+    assert!(ledger.is_reported());
+    assert_eq!(recovery::settle(&ledger, thresholds, 1_760_020_200, |_| false), None);
+    ledger.begin_run(Owner { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
+    ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
+    let places = ledger.places();
+    if words(places + 1) <= room && places < limits::WATCHES {
+        ledger.grow(places + 1);
+        assert_eq!((ledger.places(), ledger.record(places).state()), (places + 1, State::Free));
+    }
+    let target = Target::new("web", "www.example.com", 443).expect("a target");
+    for place in 0..ledger.places() {
+        let record = ledger.record(place);
+        if record.state() == State::Free {
+            record.install(&target);
+            assert_eq!((record.target(), record.tally()), (Some(target), Tally::default()));
+            assert_eq!((record.last(), record.lookups(), record.connects()), (None, None, None));
+        }
+        let before = record.tally().counted().of(Outcome::FastFast);
+        record.count(Outcome::FastFast, before.wrapping_add(1));
+        let once = Counts::new([0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(record.tally().unreported(), once);
+        let connected = Ending::Connected(Address::new([192, 0, 2, 7].into()));
+        let end =
+            End { outcome: Some(Outcome::FastFast), ending: connected, lookup: None, connect: Some(Nanos::new(1)) };
+        record.end(7, &end);
+        assert_eq!(record.last().map(|last| (last.at, last.ending)), Some((7, connected)));
+        record.set_health(Health::Up, 7);
+        assert_eq!(record.health(), (Health::Up, 7));
+    }
+    let left = open(&content(&ledger)).expect("what a run leaves is a ledger");
+    assert_eq!(left.rows(), ledger.rows());
+}

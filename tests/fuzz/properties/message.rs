@@ -1,0 +1,116 @@
+//! What the loop and a helper say to each other: any packet, and any message.
+
+use std::net::IpAddr;
+
+use tcpmon::limits;
+use tcpmon::message::{Addresses, Answer, REPLY, REQUEST, Reply, Request};
+use tcpmon::tally::{Reason, Shortage};
+use tcpmon::target::{Address, Family};
+use tcpmon::text::Text;
+use tcpmon::time::Nanos;
+
+use super::{Bytes, text_of};
+
+/// Any packet is a message or none; one that is says the same when it is sent on; and any message
+/// comes through whole.
+pub fn holds(input: &[u8]) {
+    any_request_packet(input);
+    any_reply_packet(input);
+    any_request(Bytes(input));
+    any_reply(Bytes(input));
+}
+
+fn any_request_packet(input: &[u8]) {
+    let Some(request) = Request::decode(input) else { return };
+    let mut packet = [0xa5; REQUEST];
+    let length = request.encode(&mut packet);
+    assert_eq!(&packet[..length], input, "{request:?}");
+}
+
+fn any_reply_packet(input: &[u8]) {
+    let Some(reply) = Reply::decode(input) else { return };
+    let mut packet = [0xa5; REPLY];
+    let length = reply.encode(&mut packet);
+    assert_eq!(length, input.len(), "{reply:?}");
+    assert_eq!(Reply::decode(&packet[..length]), Some(reply));
+    match reply.answer {
+        Answer::Found(addresses) => assert!((1..=limits::ADDRESSES).contains(&addresses.as_slice().len())),
+        Answer::Failed(_) | Answer::Short(_) => assert_eq!(&packet[..length], input, "{reply:?}"),
+    }
+}
+
+fn any_request(mut bytes: Bytes<'_>) {
+    let token = u32::from_le_bytes(bytes.array());
+    let family = [Family::Any, Family::Inet, Family::Inet6][usize::from(bytes.byte() % 3)];
+    let host = Text::format(format_args!("{}", text_of(bytes.0)));
+    let request = Request { token, family, host };
+    let mut packet = [0xa5; REQUEST];
+    let length = request.encode(&mut packet);
+    assert_eq!(Request::decode(&packet[..length]), Some(request));
+    let shorter = Request::decode(&packet[..length - 1]);
+    assert_ne!(shorter, Some(request), "the last byte says nothing");
+}
+
+fn any_reply(mut bytes: Bytes<'_>) {
+    let token = u32::from_le_bytes(bytes.array());
+    let elapsed = Nanos::new(u64::from_le_bytes(bytes.array()));
+    let (answer, heard) = answer(bytes);
+    let mut packet = [0xa5; REPLY];
+    let length = Reply { token, elapsed, answer }.encode(&mut packet);
+    assert_eq!(Reply::decode(&packet[..length]), Some(Reply { token, elapsed, answer: heard }));
+}
+
+/// Any answer, and how it is heard: a reason that getaddrinfo never gives as one that it gives.
+fn answer(mut bytes: Bytes<'_>) -> (Answer, Answer) {
+    const REASONS: [Reason; 12] = [
+        Reason::NameNotFound,
+        Reason::NoAddress,
+        Reason::ResolverSilent,
+        Reason::ResolverFailed,
+        Reason::TimedOut,
+        Reason::Refused,
+        Reason::Reset,
+        Reason::NetworkUnreachable,
+        Reason::HostUnreachable,
+        Reason::Denied,
+        Reason::NoDevice,
+        Reason::Other(5),
+    ];
+    const SHORTAGES: [Shortage; 8] = [
+        Shortage::Descriptors,
+        Shortage::Memory,
+        Shortage::Ports,
+        Shortage::Processes,
+        Shortage::Rights,
+        Shortage::Helpers,
+        Shortage::Probes,
+        Shortage::Late,
+    ];
+    let which = usize::from(bytes.byte());
+    match which % 3 {
+        0 => {
+            let at = which / 3 % REASONS.len();
+            (Answer::Failed(REASONS[at]), Answer::Failed(REASONS[at.min(3)]))
+        }
+        1 => {
+            let at = which / 3 % SHORTAGES.len();
+            (Answer::Short(SHORTAGES[at]), Answer::Short(SHORTAGES[at.min(1)]))
+        }
+        _ => {
+            let mut addresses = Addresses::new();
+            loop {
+                let ip = if bytes.byte().is_multiple_of(2) {
+                    IpAddr::from(bytes.array::<4>())
+                } else {
+                    IpAddr::from(bytes.array::<16>())
+                };
+                let room = addresses.as_slice().len() < limits::ADDRESSES;
+                let scope = u32::from_le_bytes(bytes.array());
+                assert_eq!(addresses.push(Address { ip, scope }), room, "exactly as many fit as are promised");
+                if bytes.is_empty() || !room {
+                    break (Answer::Found(addresses), Answer::Found(addresses));
+                }
+            }
+        }
+    }
+}
