@@ -235,6 +235,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason but an errno without a name of its own.
+    pub const NAMED: [Reason; 11] = [
+        Reason::NameNotFound,
+        Reason::NoAddress,
+        Reason::ResolverFailed,
+        Reason::ResolverSilent,
+        Reason::TimedOut,
+        Reason::Refused,
+        Reason::Reset,
+        Reason::NetworkUnreachable,
+        Reason::HostUnreachable,
+        Reason::Denied,
+        Reason::NoDevice,
+    ];
+
     /// Whether it says only that there is no way there, which another address's reason outdoes.
     pub fn is_unreachable(self) -> bool {
         matches!(self, Reason::NetworkUnreachable | Reason::HostUnreachable)
@@ -282,6 +297,21 @@ pub enum Shortage {
     Probes,
     /// The process was stopped, or the machine too busy, and the moment has passed.
     Late,
+}
+
+impl Shortage {
+    /// Every shortage.
+    pub const ALL: [Shortage; 9] = [
+        Shortage::Descriptors,
+        Shortage::Memory,
+        Shortage::Ports,
+        Shortage::Processes,
+        Shortage::Rights,
+        Shortage::Helpers,
+        Shortage::Probes,
+        Shortage::Late,
+        Shortage::Socket,
+    ];
 }
 
 impl fmt::Display for Shortage {

@@ -364,30 +364,16 @@ fn encode(ending: Ending) -> (u32, u32) {
 fn decode(kind: u32, detail: u32, address: Address) -> Option<Ending> {
     let reason = || match detail {
         errno if errno & ERRNO != 0 => Some(Reason::Other((errno & !ERRNO) as i32)),
-        code => REASONS.into_iter().find(|reason| reason_code(*reason) == code),
+        code => Reason::NAMED.into_iter().find(|reason| reason_code(*reason) == code),
     };
     match kind {
         1 => Some(Ending::Connected(address)),
         2 => reason().map(Ending::LookupFailed),
         3 => reason().map(Ending::ConnectFailed),
-        4 => SHORTAGES.into_iter().find(|shortage| shortage_code(*shortage) == detail).map(Ending::Skipped),
+        4 => Shortage::ALL.into_iter().find(|shortage| shortage_code(*shortage) == detail).map(Ending::Skipped),
         _ => None,
     }
 }
-
-const REASONS: [Reason; 11] = [
-    Reason::NameNotFound,
-    Reason::NoAddress,
-    Reason::ResolverFailed,
-    Reason::ResolverSilent,
-    Reason::TimedOut,
-    Reason::Refused,
-    Reason::Reset,
-    Reason::NetworkUnreachable,
-    Reason::HostUnreachable,
-    Reason::Denied,
-    Reason::NoDevice,
-];
 
 fn reason_code(reason: Reason) -> u32 {
     match reason {
@@ -405,18 +391,6 @@ fn reason_code(reason: Reason) -> u32 {
         Reason::Other(errno) => ERRNO | errno as u32,
     }
 }
-
-const SHORTAGES: [Shortage; 9] = [
-    Shortage::Descriptors,
-    Shortage::Memory,
-    Shortage::Ports,
-    Shortage::Processes,
-    Shortage::Rights,
-    Shortage::Helpers,
-    Shortage::Probes,
-    Shortage::Late,
-    Shortage::Socket,
-];
 
 fn shortage_code(shortage: Shortage) -> u32 {
     match shortage {

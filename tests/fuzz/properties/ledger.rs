@@ -181,37 +181,14 @@ fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
 }
 
 fn ending(bytes: &mut Bytes<'_>) -> Ending {
-    const REASONS: [Reason; 11] = [
-        Reason::NameNotFound,
-        Reason::NoAddress,
-        Reason::ResolverFailed,
-        Reason::ResolverSilent,
-        Reason::TimedOut,
-        Reason::Refused,
-        Reason::Reset,
-        Reason::NetworkUnreachable,
-        Reason::HostUnreachable,
-        Reason::Denied,
-        Reason::NoDevice,
-    ];
-    const SHORTAGES: [Shortage; 8] = [
-        Shortage::Descriptors,
-        Shortage::Memory,
-        Shortage::Ports,
-        Shortage::Processes,
-        Shortage::Rights,
-        Shortage::Helpers,
-        Shortage::Probes,
-        Shortage::Late,
-    ];
     let which = usize::from(bytes.byte());
     match which % 6 {
         0 => Ending::Connected(Address::new(bytes.array::<4>().into())),
         1 => Ending::Connected(Address { ip: bytes.array::<16>().into(), scope: u32::from_le_bytes(bytes.array()) }),
-        2 => Ending::LookupFailed(REASONS[which / 6 % REASONS.len()]),
-        3 => Ending::ConnectFailed(REASONS[which / 6 % REASONS.len()]),
+        2 => Ending::LookupFailed(Reason::NAMED[which / 6 % Reason::NAMED.len()]),
+        3 => Ending::ConnectFailed(Reason::NAMED[which / 6 % Reason::NAMED.len()]),
         4 => Ending::ConnectFailed(Reason::Other(i32::from_le_bytes(bytes.array()) & i32::MAX)),
-        _ => Ending::Skipped(SHORTAGES[which / 6 % SHORTAGES.len()]),
+        _ => Ending::Skipped(Shortage::ALL[which / 6 % Shortage::ALL.len()]),
     }
 }
 

@@ -62,39 +62,15 @@ fn any_reply(mut bytes: Bytes<'_>) {
 
 /// Any answer, and how it is heard: a reason that getaddrinfo never gives as one that it gives.
 fn answer(mut bytes: Bytes<'_>) -> (Answer, Answer) {
-    const REASONS: [Reason; 12] = [
-        Reason::NameNotFound,
-        Reason::NoAddress,
-        Reason::ResolverSilent,
-        Reason::ResolverFailed,
-        Reason::TimedOut,
-        Reason::Refused,
-        Reason::Reset,
-        Reason::NetworkUnreachable,
-        Reason::HostUnreachable,
-        Reason::Denied,
-        Reason::NoDevice,
-        Reason::Other(5),
-    ];
-    const SHORTAGES: [Shortage; 8] = [
-        Shortage::Descriptors,
-        Shortage::Memory,
-        Shortage::Ports,
-        Shortage::Processes,
-        Shortage::Rights,
-        Shortage::Helpers,
-        Shortage::Probes,
-        Shortage::Late,
-    ];
     let which = usize::from(bytes.byte());
     match which % 3 {
         0 => {
-            let at = which / 3 % REASONS.len();
-            (Answer::Failed(REASONS[at]), Answer::Failed(REASONS[at.min(3)]))
+            let at = which / 3 % Reason::NAMED.len();
+            (Answer::Failed(Reason::NAMED[at]), Answer::Failed(Reason::NAMED[at.min(3)]))
         }
         1 => {
-            let at = which / 3 % SHORTAGES.len();
-            (Answer::Short(SHORTAGES[at]), Answer::Short(SHORTAGES[at.min(1)]))
+            let at = which / 3 % Shortage::ALL.len();
+            (Answer::Short(Shortage::ALL[at]), Answer::Short(Shortage::ALL[at.min(1)]))
         }
         _ => {
             let mut addresses = Addresses::new();
