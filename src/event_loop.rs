@@ -82,7 +82,7 @@ impl EventLoop {
     /// Everything that a run needs, with all its memory reserved; what the last run left behind is
     /// in order, and the ticks start now. A loop that is not `logged` writes no reports.
     pub fn new(
-        config: Config,
+        mut config: Config,
         config_file: ConfigFile,
         span: Span,
         logged: bool,
@@ -111,6 +111,17 @@ impl EventLoop {
             None => (None, None),
         };
         let owner = process::own();
+        if !ledger.is_reported() && ledger.thresholds() != config.settings.thresholds {
+            // What is counted must not stand in one row with what was sorted otherwise.
+            config.settings.thresholds = ledger.thresholds();
+            console.say(
+                "configuration",
+                format_args!("slow and timeout stay as they were until the log can be written, reload it then"),
+            );
+            if let Some(log) = &mut log {
+                log.change(config.settings.log_dir, form(&config));
+            }
+        }
         ledger.set_clocks(clock::monotonic(), started);
         ledger.begin_run(owner, started);
         let mut event_loop = Self {

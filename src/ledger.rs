@@ -13,7 +13,7 @@ use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-pub use journal::{Journal, Phase, check};
+pub use journal::{Journal, Phase, check, check_of_nothing, check_on};
 pub use layout::words;
 use layout::{Field, Shape, preface};
 pub use record::{Health, Last, Record, State};
@@ -421,7 +421,8 @@ fn seconds(wall: WallTime) -> u32 {
 fn is_log(path: &Path) -> bool {
     let name = path.as_str().rsplit('/').next().unwrap_or_default();
     let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
-    date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+    !path.as_str().contains('\0')
+        && date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]

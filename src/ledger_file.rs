@@ -63,6 +63,8 @@ pub struct LedgerFile {
     missing: Option<Trouble>,
     /// Another file has its name, and that was said.
     replaced: bool,
+    /// See [`LedgerFile::is_lost`].
+    lost: bool,
 }
 
 impl LedgerFile {
@@ -75,7 +77,7 @@ impl LedgerFile {
                 clock::rest(PAUSE);
             }
             match try_lock(&path) {
-                Ok(Some(file)) => return Ok(Self { path, file, missing: None, replaced: false }),
+                Ok(Some(file)) => return Ok(Self { path, file, missing: None, replaced: false, lost: false }),
                 Ok(None) => {
                     let owner = owner(&path).filter(|owner| process::is_alive(*owner));
                     if owner.is_some() || attempt == TRIES {
@@ -91,7 +93,7 @@ impl LedgerFile {
             }
         }
         match claim(&path) {
-            Ok(file) => Ok(Self { path, file, missing: Some(trouble), replaced: false }),
+            Ok(file) => Ok(Self { path, file, missing: Some(trouble), replaced: false, lost: false }),
             Err(_) => Err(Running(None)),
         }
     }
@@ -113,18 +115,31 @@ impl LedgerFile {
         }
     }
 
-    /// Makes the file anew with what the ledger has: what lay in it was cut off by somebody.
+    /// Whether what lay in the file was cut off by somebody, and is not in a file since.
+    pub fn is_lost(&mut self) -> bool {
+        self.lost |= map::was_lost();
+        self.lost
+    }
+
+    /// Makes the file anew with what the ledger has, unless another has its name.
     pub fn make_anew(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
         let path = self.path;
+        let found = file::identity_at(path.as_str());
+        if found.is_ok() && found != file::identity(&self.file) {
+            return;
+        }
         match self.rebuild(ledger, words) {
-            Ok(()) => console.say(
-                "ledger",
-                format_args!("{path} was cut short by somebody, it is made anew with all that was counted"),
-            ),
-            Err(trouble) => {
-                console.say("ledger", format_args!("{path} was cut short by somebody and {trouble}, {WITHOUT}"))
+            Ok(()) => {
+                (self.lost, self.replaced) = (false, false);
+                let what = "was cut short by somebody, it is made anew with all that was counted";
+                console.say("ledger", format_args!("{path} {what}"));
             }
+            Err(trouble) if !core::mem::replace(&mut self.replaced, true) => {
+                console
+                    .say("ledger", format_args!("{path} was cut short by somebody and {trouble}, it is tried again"));
+            }
+            Err(_) => {}
         }
     }
 
@@ -239,6 +254,10 @@ impl LedgerFile {
     pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
         let moved = trouble("moved");
+        // What is known of a report's file is where it is seen from the ledger.
+        if ledger.journal().is_some() {
+            return Err(moved(Errno::EBUSY));
+        }
         file::make_directories(path::parent(path.as_str())).map_err(&moved)?;
         let is_ours = file::identity_at(self.path.as_str()) == file::identity(&self.file);
         if is_ours && file::rename_new(self.path.as_str(), path.as_str()).is_ok() {
@@ -265,9 +284,14 @@ impl LedgerFile {
         let (file, scratch) = self.scratch()?;
         file::allocate(&file, bytes(ledger.places())).map_err(trouble("made"))?;
         file::write_words(&file, ledger.content()).map_err(trouble("made"))?;
-        map::replace(words, &file).map_err(trouble(MAPPED))?;
+        // Nothing is counted before both are done: the two files hold the same.
+        if let Err(errno) = file::rename(scratch.as_str(), self.path.as_str()) {
+            // A leftover is taken away by the next try.
+            let _ = file::remove(scratch.as_str());
+            return Err(trouble("made")(errno));
+        }
         self.file = file;
-        file::rename(scratch.as_str(), self.path.as_str()).map_err(trouble("made"))
+        map::replace(words, &self.file).map_err(trouble(MAPPED))
     }
 
     /// A new file, locked, that has no place yet.
@@ -385,7 +409,7 @@ impl fmt::Display for Look {
 
 /// The process that says it runs with the ledger at this path.
 pub fn owner(path: &Path) -> Option<Owner> {
-    look(path).ok().map(|ledger| ledger.owner()).filter(|owner| owner.pid != 0)
+    look_once(path).ok().map(|ledger| ledger.owner()).filter(|owner| owner.pid != 0)
 }
 
 /// Whether a monitor runs with it: nobody but one locks it for longer than a moment.

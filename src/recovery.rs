@@ -36,6 +36,11 @@ pub struct Unsettled {
 }
 
 impl Unsettled {
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Looks for it once more. Returns whether it is in the log; the ledger knows then.
     pub fn settle(&self, ledger: &Ledger) -> Result<bool, Errno> {
         let Some(journal) = ledger.journal() else { return Ok(false) };
@@ -126,8 +131,8 @@ pub fn settle(
 fn report_of(ledger: &Ledger, journal: &Journal) -> String {
     let mut report = String::new();
     ledger.form().write(&mut report, journal.headed, journal.stamp, ledger.pending_rows().into_iter());
-    // A run that could not settle it may have gone over to other targets: then it is not known any
-    // more, and what is not known is not found.
+    // A run that could not settle it may have gone over to other targets: then it is known by its
+    // checksum alone.
     if ledger::check(report.as_bytes()) != journal.check {
         report.clear();
     }
@@ -148,6 +153,7 @@ fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> 
             let end = journal.offset + u64::from(journal.length);
             (file::size(&log)? == end).then_some(journal.offset)
         }
+        Phase::Writing | Phase::Written if report.is_empty() => return is_there(&log, journal),
         Phase::Writing | Phase::Written => match find(&log, journal.offset, report.as_bytes())? {
             Found::Whole => return Ok(true),
             Found::Nowhere => None,
@@ -162,19 +168,47 @@ fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> 
 
 /// Looks for a report in its file from this offset on: others may have written before it.
 fn find(log: &OwnedFd, offset: u64, report: &[u8]) -> Result<Found, Errno> {
+    let found = each_line(log, offset, |place| match common(log, place, report)? {
+        (_, true) => Ok(Some(Found::Whole)),
+        (end, false) if end == file::size(log)? => Ok(Some(Found::Torn(place))),
+        _ => Ok(None),
+    });
+    Ok(found?.unwrap_or(Found::Nowhere))
+}
+
+/// Whether a report is there that is only known by its length and its checksum.
+fn is_there(log: &OwnedFd, journal: &Journal) -> Result<bool, Errno> {
+    let found = each_line(log, journal.offset, |place| {
+        let (mut piece, mut check, mut left) = ([0; 4096], ledger::check_of_nothing(), journal.length as usize);
+        while left > 0 {
+            let most = left.min(piece.len());
+            let length = read(log, &mut piece[..most], place + u64::from(journal.length) - left as u64)?;
+            if length == 0 {
+                return Ok(None);
+            }
+            check = ledger::check_on(check, &piece[..length]);
+            left -= length;
+        }
+        Ok((check == journal.check).then_some(()))
+    });
+    Ok(found?.is_some())
+}
+
+/// Gives `look` the place of each line from this offset on, until it finds something.
+fn each_line<T>(
+    log: &OwnedFd,
+    offset: u64,
+    mut look: impl FnMut(u64) -> Result<Option<T>, Errno>,
+) -> Result<Option<T>, Errno> {
     let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
     loop {
         let length = read(log, &mut piece, at)?;
-        if length == 0 || report.is_empty() {
-            return Ok(Found::Nowhere);
+        if length == 0 {
+            return Ok(None);
         }
         for (byte, place) in piece[..length].iter().zip(at..) {
-            if begins {
-                match common(log, place, report)? {
-                    (_, true) => return Ok(Found::Whole),
-                    (end, false) if end == file::size(log)? => return Ok(Found::Torn(place)),
-                    _ => {}
-                }
+            if begins && let Some(found) = look(place)? {
+                return Ok(Some(found));
             }
             begins = *byte == b'\n';
         }
@@ -404,6 +438,23 @@ mod tests {
             assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
             let left = remains.ledger.record(0).tally().unreported().columns().total;
             assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));
+        }
+    }
+
+    #[test]
+    fn a_report_of_targets_that_are_not_configured_any_more_is_known_by_its_checksum() {
+        for whole in [true, false] {
+            let remains = Remains::new("", true);
+            let part =
+                if whole { remains.report.clone() } else { remains.report.replace("192", "193").replace('7', "6") };
+            fs::write(remains.file(), format!("# a note\n{part}")).expect("our own file");
+            // Another run went over to another order.
+            remains.ledger.record(0).set_order(9);
+            remains.ledger.record(1).count(Outcome::FastFast, 50);
+            let due = remains.recover(DUE - 1);
+            assert_eq!(due.is_none(), whole);
+            let left = remains.ledger.record(1).tally().unreported().columns().total;
+            assert_eq!(left, if whole { 42 } else { 0 });
         }
     }
 

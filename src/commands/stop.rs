@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{MISTAKES, load};
 use crate::cli::Cli;
 use crate::console::Console;
-use crate::ledger_file;
+use crate::ledger_file::{self, Look};
 use crate::limits;
 use crate::sys::{clock, process};
 use crate::time::Nanos;
@@ -20,8 +20,14 @@ pub fn stop(cli: Cli, mut console: Console) -> ExitCode {
     let path = config.settings.ledger_path();
     let owner = match ledger_file::look(&path) {
         Ok(ledger) if ledger_file::is_running(&ledger) => ledger.owner(),
+        // It says its last words.
+        Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_taken(&path) => ledger.owner(),
         Ok(_) | Err(_) if ledger_file::is_taken(&path) => {
             console.say("stop", format_args!("a monitor runs, but {path} does not say as which pid; nothing is ended"));
+            return ExitCode::FAILURE;
+        }
+        Err(Look::Trouble(trouble)) => {
+            console.say("stop", format_args!("{path} {trouble}, it cannot be known what runs"));
             return ExitCode::FAILURE;
         }
         Ok(_) | Err(_) => {

@@ -74,6 +74,10 @@ impl EventLoop {
     fn prepare_ledger(&mut self) -> Result<(), Trouble> {
         let Some(file) = &mut self.ledger_file else { return Ok(()) };
         let (_, needed) = self.monitor.plan(&self.next);
+        if needed > limits::WATCHES {
+            // There is no room, and the monitor will say so.
+            return Ok(());
+        }
         file.grow(self.monitor.ledger_mut(), needed)?;
         file.move_to(self.next.settings.ledger_path(), self.monitor.ledger())
     }

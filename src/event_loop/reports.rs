@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::EventLoop;
 use crate::daily_log::LogError;
-use crate::sys::{clock, map, process};
+use crate::sys::{clock, process};
 use crate::text::Count;
 use crate::time::{Nanos, WallTime};
 
@@ -30,7 +30,7 @@ impl EventLoop {
     /// Appends a report to the log. Returns whether the counts are in it.
     pub(super) fn report(&mut self, stamp: WallTime) -> bool {
         if let Some(file) = &mut self.ledger_file
-            && map::was_lost()
+            && file.is_lost()
         {
             self.monitor.renew_ledger();
             self.monitor.ledger().begin_run(process::own(), self.started);
@@ -66,7 +66,7 @@ impl EventLoop {
     /// A report could not be written.
     pub(super) fn tell_of_trouble(&mut self, stamp: WallTime, error: LogError) {
         let Some(log) = &self.log else { return };
-        let path = log.path(stamp);
+        let path = self.unsettled.as_ref().map_or(log.path(stamp), |unsettled| *unsettled.file());
         if self.monitor.is_ending() {
             let left = Count(self.monitor.rows().map(|(_, columns)| columns.total).sum(), "probe");
             let kept = self.monitor.ledger().is_present();

@@ -1,6 +1,6 @@
 //! The report that is being written: where it goes, and how far it has come.
 
-use super::layout::{CHECK, FILE, HEAD_AT, HEADED, LENGTH, OFFSET, PHASE, STAMP, fnv};
+use super::layout::{CHECK, FILE, HEAD_AT, HEADED, LENGTH, OFFSET, PHASE, STAMP, fnv, fnv_on};
 use super::{Ledger, is_log, seconds};
 use crate::path::Path;
 use crate::time::WallTime;
@@ -108,5 +108,15 @@ impl Ledger {
 
 /// The checksum of a report.
 pub fn check(report: &[u8]) -> u32 {
-    fnv(report.iter().copied())
+    check_on(check_of_nothing(), report)
+}
+
+/// The checksum of nothing yet.
+pub fn check_of_nothing() -> u32 {
+    fnv(core::iter::empty())
+}
+
+/// The checksum of what had this one, and then of these bytes.
+pub fn check_on(check: u32, bytes: &[u8]) -> u32 {
+    fnv_on(check, bytes.iter().copied())
 }

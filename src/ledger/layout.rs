@@ -199,7 +199,12 @@ pub(super) fn checksum(words: impl Iterator<Item = u32>) -> u32 {
 
 /// FNV-1a, of 32 bits.
 pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u32 {
-    bytes.fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    fnv_on(0x811c_9dc5, bytes)
+}
+
+/// The same, going on from an earlier sum.
+pub(super) fn fnv_on(sum: u32, bytes: impl Iterator<Item = u8>) -> u32 {
+    bytes.fold(sum, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The preface and the table of fields of a ledger with so many records, from its first word to

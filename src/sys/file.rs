@@ -163,7 +163,10 @@ pub fn link(file: &str, name: &str) -> Result<(), Errno> {
 /// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
 pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
     link(from, to)?;
-    unlink(from)
+    unlink(from).inspect_err(|_| {
+        // It has two names now; where this fails, too, it keeps them.
+        let _ = unlink(to);
+    })
 }
 
 /// Whether something has this name.

@@ -57,6 +57,10 @@ pub fn was_lost() -> bool {
 
 /// Handles `SIGBUS`. mmap, like every plain system call, may be made in a handler.
 extern "C" fn take_place(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: as below. What somebody has sent is about no address (sigaction(2), `si_code`).
+    if unsafe { (*info).si_code } <= 0 {
+        return;
+    }
     let (start, length) = (START.load(Ordering::Relaxed), LENGTH.load(Ordering::Acquire));
     // SAFETY: the kernel passes the details of the signal, which for this one hold an address.
     let at = unsafe { (*info).si_addr() }.addr();

@@ -177,6 +177,8 @@ pub fn go_to_background() -> Result<Fork, Errno> {
     // SAFETY: the process has one thread, so the child's heap and locks are in order.
     if let ForkResult::Parent { .. } = unsafe { fork() }? {
         drop(writer);
+        // Whoever waits with us may lose patience.
+        signal::unblock();
         let mut told = [0];
         loop {
             match read(&reader, &mut told) {

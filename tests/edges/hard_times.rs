@@ -56,6 +56,46 @@ fn what_somebody_else_writes_to_the_log_stays_and_every_row_is_whole() {
 }
 
 #[test]
+fn counts_are_never_mixed_with_those_of_other_thresholds_even_where_the_log_cannot_be_written() {
+    let web = Accepting::new();
+    let place = Place::new();
+    let conf = |timeout: &str| {
+        place.write(
+            "conf",
+            &format!("interval 300ms\nreport 1h\n{timeout}target web 127.0.0.1 {}\n", web.address.port()),
+        );
+    };
+    conf("");
+    assert_eq!(place.run("-q -c conf -n 1").outcome(), "exit 0");
+    let today = log(&place);
+    let first = total(&place.rows(), "web");
+    let run = place.start("-q -c conf");
+    web.wait_for_a_round(1);
+    run.signal(Signal::SIGKILL);
+    run.wait();
+    fs::rename(&today, place.path().join("aside")).expect("our own file");
+    fs::create_dir(&today).expect("its name is free");
+    conf("timeout 3s\n");
+    let run = place.start("-q -c conf");
+    wait_until("it is said", || {
+        run.stderr().contains("slow and timeout stay as they were until the log can be written")
+    });
+    web.wait_for_a_round(1);
+    fs::remove_dir(&today).expect("our own directory");
+    run.signal(Signal::SIGHUP);
+    wait_until("it is taken in", || run.stderr().contains("timeout 5s is now 3s"));
+    web.wait_for_a_round(1);
+    assert_eq!(run.end().code(), Some(0));
+    let text = fs::read_to_string(&today).expect("a log is text");
+    let tables: Vec<&str> = text.split_inclusive("Timestamp ").skip(1).collect();
+    assert_eq!(tables.len(), 2, "{text}");
+    assert!(tables[0].contains("Conn1-5s") && tables[1].contains("Conn1-3s"), "{text}");
+    let rows = |table: &str| crate::running::rows_of(&format!("Timestamp {}", table.trim_end_matches("Timestamp ")));
+    let counted: u64 = tables.iter().map(|table| total(&rows(table), "web")).sum();
+    assert_eq!(first + counted, web.total() as u64);
+}
+
+#[test]
 fn a_minute_in_which_the_process_was_stopped_is_skipped_and_nothing_is_made_up() {
     let web = Accepting::new();
     let place = Place::new();
