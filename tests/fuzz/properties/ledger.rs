@@ -140,7 +140,11 @@ fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
             let more = u32::from_le_bytes(bytes.array()) >> 8;
             record.count(outcome, record.tally().counted().of(outcome).wrapping_add(more));
         }
-        5 => record.mark_reported(&record.tally()),
+        5 => {
+            // While a report is being written the program marks what is in that, and no more.
+            ledger.end_report();
+            record.mark_reported(&record.tally());
+        }
         6 => record.skip(u64::from_le_bytes(bytes.array())),
         7 => {
             let lookup = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 7 != 0);
