@@ -1,10 +1,16 @@
 //! The command line: words, each ended by a NUL.
 
+use std::cell::RefCell;
+
 use tcpmon::cli::{Cli, Command};
 use tcpmon::config::{Config, Reader};
 use tcpmon::time::Nanos;
 
 use super::text_of;
+
+thread_local! {
+    static READ: RefCell<Config> = RefCell::new(Config::new());
+}
 
 /// A command line is either right, and then it says the same when it is written out in full, or
 /// there are mistakes to tell.
@@ -14,7 +20,7 @@ pub fn holds(input: &[u8]) {
         Ok(cli) => {
             is_whole(&cli, &words);
             says_the_same_in_full(&cli);
-            its_settings_are_told_as_its_own(&cli);
+            READ.with_borrow_mut(|config| its_settings_are_told_as_its_own(&cli, config));
         }
         Err((_, mistakes)) => {
             assert!(!mistakes.is_empty(), "refused, and nobody says why");
@@ -76,11 +82,10 @@ fn says_the_same_in_full(cli: &Cli) {
 }
 
 /// What the configuration says of them is told of the command line, one line each.
-fn its_settings_are_told_as_its_own(cli: &Cli) {
+fn its_settings_are_told_as_its_own(cli: &Cli, config: &mut Config) {
     let mut told = Vec::new();
     let mut tell = |what: std::fmt::Arguments<'_>| told.push(what.to_string());
-    let mut config = Config::new();
-    let mut reader = Reader::new(&mut config, &mut tell);
+    let mut reader = Reader::new(config, &mut tell);
     for (directive, value) in &cli.settings {
         reader.option(*directive, value);
     }

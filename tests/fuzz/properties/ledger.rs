@@ -175,7 +175,9 @@ fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
             };
             ledger.begin_report(&file, u64::from_le_bytes(bytes.array()), b"a report", wall(bytes), headed);
         }
-        12 => ledger.set_phase([Phase::Writing, Phase::Written, Phase::Torn][usize::from(bytes.byte() % 3)]),
+        12 if ledger.journal().is_some() => {
+            ledger.set_phase([Phase::Writing, Phase::Written, Phase::Torn][usize::from(bytes.byte() % 3)])
+        }
         _ => ledger.end_report(),
     }
     // Before the first report there is no file: the program sets no phase then.
