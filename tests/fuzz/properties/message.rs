@@ -66,7 +66,12 @@ fn answer(mut bytes: Bytes<'_>) -> (Answer, Answer) {
     match which % 3 {
         0 => {
             let at = which / 3 % Reason::NAMED.len();
-            (Answer::Failed(Reason::NAMED[at]), Answer::Failed(Reason::NAMED[at.min(3)]))
+            let told = match Reason::NAMED[at] {
+                reason @ (Reason::NameNotFound | Reason::NoAddress | Reason::ResolverSilent) => reason,
+                // getaddrinfo gives none of the others.
+                _ => Reason::ResolverFailed,
+            };
+            (Answer::Failed(Reason::NAMED[at]), Answer::Failed(told))
         }
         1 => {
             let at = which / 3 % Shortage::ALL.len();
