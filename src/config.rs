@@ -440,7 +440,7 @@ impl<'a> Reader<'a> {
             }
             "device" => {
                 let value = value();
-                match Text::copy(value).filter(|name| !name.is_empty() && !value.contains('/')) {
+                match Text::copy(value).filter(|name| !name.is_empty() && !value.contains(|c: char| c == '/' || c.is_control())) {
                     Some(name) => target.device = name,
                     None => self.tell(
                         place,

@@ -59,7 +59,7 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
-         target k fe80::1%eth0 1 source fe80::2\n",
+         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\n",
     );
     assert_eq!(
         told,
@@ -90,6 +90,7 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
             "f:20: target \"a|b\" at \"h|i\": a port is a number from 1 to 65535",
             "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
             "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
+            "f:22: target \"l\": device \"eth\u{7}0\" is no network device, write a name of 1 to 15 bytes like eth0",
         ]
     );
 }
