@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use nix::sys::time::TimeSpec;
 use nix::sys::resource::{Resource, getrlimit};
 
 use super::{Errno, clock};
@@ -111,12 +112,9 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 
 /// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
-    let limit = limit.map(|limit| libc::timespec {
-        // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
-        tv_sec: limit.secs().min(i32::MAX as u64) as _,
-        tv_nsec: limit.subsec_nanos() as _,
-    });
-    let limit = limit.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
+    let limit = limit.map(|limit| TimeSpec::new(limit.secs().min(i32::MAX as u64) as _, limit.subsec_nanos() as _));
+    let limit = limit.as_ref().map_or(core::ptr::null(), |limit| core::ptr::from_ref(limit.as_ref()));
     // SAFETY: `entries` is valid for as many elements as are given, and `limit` is null or a live
     // value; the kernel keeps neither. A null mask leaves the signals as they are.
     let ready = unsafe { libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, limit, core::ptr::null()) };
