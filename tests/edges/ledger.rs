@@ -404,7 +404,8 @@ fn a_reload_brings_the_ledger_along_and_makes_room_in_it() {
     wait_until("it is re-read", || run.stderr().contains("re-read"));
     assert!(place.path().join("elsewhere").join(LEDGER).exists());
     assert!(!place.path().join(LEDGER).exists());
-    web.wait_for_a_round(100);
+    let before = web.accepted().len();
+    wait_until("all of them are probed", || web.accepted().len() >= before + 200);
     let pid = run.pid();
     let second = place.run("-q -c conf");
     assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {pid}"));
