@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use nix::sys::time::TimeSpec;
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::time::TimeSpec;
 
 use super::{Errno, clock};
 use crate::time::Nanos;
