@@ -1,7 +1,7 @@
 //! The far end of a connect: a listener that accepts, one that resets, one whose backlog is full
 //! and which is therefore silent, and a port at which nobody listens.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,16 +72,18 @@ impl Accepting {
     }
 
     /// How many were accepted by now, those too whose end has not been seen yet. To know it, one
-    /// of our own stands in line behind them.
+    /// of our own stands in line behind them: known by its byte, since its port may have been that
+    /// of an earlier one.
     pub fn total(&self) -> usize {
-        let last = TcpStream::connect(self.address).expect("it accepts");
-        let us = last.local_addr().expect("it is connected");
+        let mut last = TcpStream::connect(self.address).expect("it accepts");
+        last.write_all(b"!").expect("it takes a byte");
+        let us = Accepted { peer: last.local_addr().expect("it is connected"), end: End::Strange };
         drop(last);
         let mut total = None;
         wait_until("all connections were seen to their end", || {
             let mut accepted = self.accepted.lock().unwrap();
-            total = accepted.iter().position(|accepted| accepted.peer == us);
-            total.is_some_and(|at| accepted.remove(at).peer == us)
+            total = accepted.iter().position(|accepted| *accepted == us);
+            total.is_some_and(|at| accepted.remove(at) == us)
         });
         total.expect("waited for")
     }
