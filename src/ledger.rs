@@ -382,10 +382,13 @@ impl Ledger {
         self.store(layout::HEAD_AT + field.at + i, value);
     }
 
+    // Not inlined, nor is the next: they are called from everywhere.
+    #[inline(never)]
     fn load(&self, at: usize) -> u32 {
         self.memory.get(at).map_or(0, |word| word.load(Ordering::Acquire))
     }
 
+    #[inline(never)]
     fn store(&self, at: usize, value: u32) {
         if let Some(word) = self.memory.get(at) {
             word.store(value, Ordering::Release);

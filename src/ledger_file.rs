@@ -3,7 +3,6 @@
 
 use core::fmt;
 use core::sync::atomic::AtomicU32;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 
 use crate::console::Console;
@@ -340,9 +339,13 @@ fn claim(path: &Path) -> Result<OwnedFd, Errno> {
     let path = path.as_str();
     // A path that is not absolute is told from the same one elsewhere.
     let here = if path.starts_with('/') { Text::new() } else { file::here() };
-    let mut name = DefaultHasher::new();
-    (here.as_str(), path).hash(&mut name);
-    net::claim(Text::<64>::format(format_args!("tcpmon-{:016x}", name.finish())).as_str())
+    let name = [here.as_str(), path].concat();
+    net::claim(Text::<64>::format(format_args!("tcpmon-{:016x}", fingerprint(name.as_bytes()))).as_str())
+}
+
+/// FNV-1a in 64 bits, which tells two paths apart.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// Whether somebody has locked the ledger, or the name that stands for it, without having said who

@@ -80,7 +80,7 @@ impl Target {
         let (bare, zone) = bare.split_once('%').unwrap_or((bare, ""));
         let ip = bare.parse::<IpAddr>().ok();
         let linked = ip.is_some_and(|ip| matches!(ip, IpAddr::V6(ip) if is_link_local(ip)));
-        if bare.is_empty() || !bare.chars().all(|c| c.is_alphanumeric() || "-_.:".contains(c)) {
+        if bare.is_empty() || !bare.chars().all(is_of_a_host) {
             return Err(TargetError::Host);
         }
         let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -172,6 +172,11 @@ fn label(text: &str) -> Option<Text<{ limits::SERVICE }>> {
         return None;
     }
     Text::copy(text)
+}
+
+/// What a host is made of. Beyond ASCII the resolver decides: what is a letter there takes large tables.
+fn is_of_a_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.:".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
 }
 
 /// Without anything that would break a row of the table or a message.

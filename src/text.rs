@@ -35,21 +35,12 @@ impl<const N: usize> Text<N> {
 
     /// Appends as much of `text` as fits; nothing, once something was cut.
     pub fn push(&mut self, text: &str) {
-        let start = usize::from(self.length);
-        let mut taken = if self.cut { 0 } else { text.len().min(N - start) };
-        while !text.is_char_boundary(taken) {
-            taken -= 1;
-        }
-        self.cut |= taken < text.len();
-        self.bytes[start..start + taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.length = (start + taken) as u16;
+        append(&mut self.bytes, &mut self.length, &mut self.cut, text);
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        // Only whole characters ever come in, so this cannot fail; an empty text would be the
-        // harmless answer if it did.
-        core::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+        shown(&self.bytes, self.length)
     }
 
     /// Whether it holds nothing.
@@ -62,6 +53,27 @@ impl<const N: usize> Text<N> {
         self.length = 0;
         self.cut = false;
     }
+}
+
+// Apart from the type, so that they are in the binary once and not for every size.
+
+#[inline(never)]
+fn append(bytes: &mut [u8], length: &mut u16, cut: &mut bool, text: &str) {
+    let start = usize::from(*length);
+    let mut taken = if *cut { 0 } else { text.len().min(bytes.len() - start) };
+    while !text.is_char_boundary(taken) {
+        taken -= 1;
+    }
+    *cut |= taken < text.len();
+    bytes[start..start + taken].copy_from_slice(&text.as_bytes()[..taken]);
+    *length = (start + taken) as u16;
+}
+
+#[inline(never)]
+fn shown(bytes: &[u8], length: u16) -> &str {
+    // Only whole characters ever come in, so this cannot fail; an empty text would be the
+    // harmless answer if it did.
+    core::str::from_utf8(&bytes[..usize::from(length)]).unwrap_or_default()
 }
 
 impl<const N: usize> Default for Text<N> {

@@ -116,7 +116,8 @@ impl Nanos {
 
     /// The `i`-th of `n` equal steps through this length.
     pub const fn step(self, i: u64, n: u64) -> Nanos {
-        Nanos((self.0 as u128 * i as u128 / n as u128) as u64)
+        // Whole steps and the rest apart: nothing then needs more than 64 bits.
+        Nanos(self.0 / n * i + self.0 % n * i / n)
     }
 
     /// Reads `500ms`, `2s`, `5m`, `1h`, or a bare number of seconds. `None` for anything else, and

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::stat::Mode;
@@ -209,7 +209,9 @@ pub fn raise_descriptor_limit(needed: u64) -> Result<u64, Errno> {
     if soft >= needed {
         return Ok(soft);
     }
-    let raised = needed.min(hard);
-    setrlimit(Resource::RLIMIT_NOFILE, raised, hard)?;
-    Ok(raised)
+    let raised = libc::rlimit { rlim_cur: needed.min(hard), rlim_max: hard };
+    // SAFETY: `raised` outlives the call, and the old value is not asked for. Not setrlimit(3): musl's
+    // brings along what changes the limit in every thread.
+    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, &raised, core::ptr::null_mut()) })?;
+    Ok(raised.rlim_cur)
 }
