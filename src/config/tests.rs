@@ -19,10 +19,11 @@ fn mistakes(content: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_is_right_and_shows_the_defaults() {
+fn the_sample_is_right_and_shows_the_defaults_but_for_where_an_installed_one_logs() {
     let (config, mistakes) = read(SAMPLE);
     assert_eq!(mistakes, Vec::<String>::new());
-    assert_eq!(config.settings, Settings::default());
+    let log_dir = Text::format(format_args!("/var/log/tcpmon"));
+    assert_eq!(config.settings, Settings { log_dir, ..Settings::default() });
     assert_eq!(config.targets.len(), 3);
     for directive in Directive::ALL {
         assert!(SAMPLE.contains(&format!("\n{}", directive.name())), "{directive:?} is missing");
