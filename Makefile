@@ -50,3 +50,40 @@ killtest:
 
 clean:
 	$(CARGO) clean
+
+# Installing: nothing is compiled and cargo is not asked, so that root can install what a user has built.
+# The places have the names that packagers know; START=cron|systemd|procd|none is what starts tcpmon.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+prefix = $(PREFIX)
+exec_prefix = $(prefix)
+sbindir = $(exec_prefix)/sbin
+datarootdir = $(prefix)/share
+mandir = $(datarootdir)/man
+sysconfdir = $(SYSCONFDIR)
+localstatedir = /var
+BINARY ?= target/release/tcpmon
+INSTALLER = sh src/install/install.sh 'BINARY=$(BINARY)' CONFIG=src/tcpmon.conf 'DESTDIR=$(DESTDIR)' 'SBINDIR=$(sbindir)' \
+	'MANDIR=$(mandir)' 'SYSCONFDIR=$(sysconfdir)' 'LOGDIR=$(localstatedir)/log/tcpmon' 'START=$(START)'
+
+.PHONY: install uninstall deploy installtest
+install:
+	@test -f '$(BINARY)' || { echo "tcpmon: install: $(BINARY) is missing, run make first" >&2; exit 1; }
+	@$(INSTALLER)
+
+# Takes away what was installed; configuration and logs stay.
+uninstall:
+	@$(INSTALLER) --uninstall
+
+# Brings an archive of make dist to a box with a shell and an ssh server, and installs it there:
+# make deploy HOST=root@router ARCH=armv7 [SSH="ssh -p 2222"] [INSTALL="START=procd"]
+DIST ?= dist
+SSH ?= ssh
+deploy:
+	@test -n "$(HOST)" -a -n "$(ARCH)" || { echo "usage: make deploy HOST=root@router ARCH=armv7" >&2; exit 2; }
+	@SSH='$(SSH)' sh src/install/deploy.sh '$(HOST)' \
+		"$(DIST)/tcpmon-$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(ARCH).tar.gz" $(INSTALL)
+
+# Installer, cron, crond, ssh, tail and man page for real (needs root or sudo, busybox, cron, dropbear, mandoc).
+installtest: all
+	tests/install/run $(BINARY)
