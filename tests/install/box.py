@@ -1,0 +1,213 @@
+"""Roots to install into, what listens in them, and what the log of a run adds up to."""
+
+import json
+import os
+import pathlib
+import selectors
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+SHIPPED = REPOSITORY / "src/install"
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Wrong(Exception):
+    """What was seen is not what should be."""
+
+
+class Skip(Exception):
+    """It cannot be tried here, and why."""
+
+
+def expect(right, what):
+    if not right:
+        raise Wrong(what)
+
+
+def need(*commands):
+    """The paths of commands, or the test is skipped."""
+    found = [shutil.which(command, path=f"{os.environ.get('PATH', '')}:{PATH}") for command in commands]
+    if None in found:
+        raise Skip(f"there is no {commands[found.index(None)]}")
+    return found if len(found) > 1 else found[0]
+
+
+def wait_until(what, seconds, reached):
+    """Looks again and again; gives how long it took."""
+    began = time.monotonic()
+    while not (value := reached()):
+        if time.monotonic() - began > seconds:
+            raise Wrong(f"within {seconds} s not: {what}")
+        time.sleep(0.1)
+    return time.monotonic() - began, value
+
+
+def run(*words, env=None, **more):
+    """Its output, both kinds; a status that is not 0 is wrong."""
+    words = [str(word) for word in words]
+    done = subprocess.run(words, env={"PATH": PATH, **(env or {})}, stdin=more.pop("stdin", subprocess.DEVNULL),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    status = more.pop("status", 0)
+    if done.returncode != status:
+        raise Wrong(f"{' '.join(words)}: exit status {done.returncode}, not {status}:\n{done.stdout}")
+    return done.stdout
+
+
+def make(target, *words, **more):
+    """A target of the Makefile, where nothing can be compiled."""
+    return run("make", "-s", "-C", REPOSITORY, target, "CARGO=false", *words, **more)
+
+
+def package(binary, folder, name="tcpmon-test"):
+    """The folder that an archive unpacks to."""
+    place = folder / name
+    place.mkdir(parents=True)
+    shutil.copy(binary, place / "tcpmon")
+    shutil.copy(REPOSITORY / "src/tcpmon.conf", place)
+    for file in ["install.sh", "tcpmon.8", "tcpmon.service", "tcpmon.procd"]:
+        shutil.copy(SHIPPED / file, place)
+    return place
+
+
+def tree(root):
+    """Everything below a directory: kind and mode, owner, content and time of change."""
+    found = {}
+    for path in (path for top in sorted(root.iterdir()) if top.name not in ("proc", "dev") for path in [top, *top.rglob("*")]):
+        stat = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        when = stat.st_mtime_ns if not path.is_dir() else None
+        found[str(path.relative_to(root))] = (oct(stat.st_mode), stat.st_uid, content, when)
+    return found
+
+
+class Box:
+    """A root directory in which programs run."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def mount(self, *words):
+        run("mount", *words)
+
+    def start(self, *words, **more):
+        return subprocess.Popen(["chroot", str(self.root), *words], env={"PATH": PATH, "HOME": "/root"}, cwd="/",
+                                stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **more)
+
+    def run(self, *words, **more):
+        return run("chroot", self.root, *words, env={"HOME": "/root"}, **more)
+
+    def status(self, program, config="/etc/tcpmon.conf"):
+        """What `status` says, or None where there is nothing."""
+        done = subprocess.run(["chroot", str(self.root), program, "status", "-j", "-c", config], capture_output=True,
+                              text=True)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def pid(self, program):
+        """The running monitor's pid, or 0."""
+        status = self.status(program)
+        return status["pid"] if status and status["running"] else 0
+
+
+def libraries(binary, root):
+    """What a binary that is not static needs, at its place below a root."""
+    done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True)
+    for word in done.stdout.split():
+        if word.startswith("/") and done.returncode == 0:
+            target = root / word.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                shutil.copy(word, target)
+
+
+def busybox_box(root, binary):
+    """A router: busybox, and nothing beside it."""
+    busybox = need("busybox")
+    for folder in ["bin", "sbin", "usr/bin", "usr/sbin", "etc", "dev", "proc", "tmp", "root", "var/log", "var/run", "var/spool/cron"]:
+        (root / folder).mkdir(parents=True)
+    shutil.copy(busybox, root / "bin/busybox")
+    libraries(busybox, root)
+    libraries(binary, root)
+    box = Box(root)
+    box.mount("--bind", "/dev", root / "dev")
+    box.mount("-t", "proc", "proc", root / "proc")
+    box.run("/bin/busybox", "--install", "-s")
+    (root / "etc/passwd").write_text("root:*:0:0:root:/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    (root / "etc/shells").write_text("/bin/sh\n")
+    return box
+
+
+def debian_box(root):
+    """The system here, with an /etc, a /var and a /usr/local of its own."""
+    for folder in ["usr", "etc/cron.d", "dev", "proc", "tmp", "root", "run", "var/log", "var/spool/cron/crontabs"]:
+        (root / folder).mkdir(parents=True)
+    box = Box(root)
+    for name in ["bin", "sbin", "lib", "lib32", "lib64"]:
+        place = pathlib.Path("/", name)
+        if place.is_symlink():
+            (root / name).symlink_to(os.readlink(place))
+        elif place.is_dir():
+            (root / name).mkdir()
+            box.mount("--bind", place, root / name)
+    box.mount("--bind", "/usr", root / "usr")
+    box.mount("-t", "tmpfs", "tmpfs", root / "usr/local")
+    box.mount("--bind", "/dev", root / "dev")
+    box.mount("-t", "proc", "proc", root / "proc")
+    for name in ["pam.d", "security"]:
+        shutil.copytree(f"/etc/{name}", root / "etc" / name, symlinks=True)
+    (root / "etc/passwd").write_text("root:*:0:0:root:/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\ncrontab:x:101:\n")
+    (root / "etc/environment").write_text("")
+    (root / "etc/crontab").write_text("")
+    (root / "var/run").symlink_to("/run")
+    # cron reads again what has another time, in seconds: this has to be an older one.
+    os.utime(root / "etc/cron.d", (1, 1))
+    os.utime(root / "var/spool/cron/crontabs", (1, 1))
+    return box
+
+
+class Listener(threading.Thread):
+    """Accepts on 127.0.0.1 and counts, until it is closed."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.socket.getsockname()[1]
+        self.wake, self.end = socket.socketpair()
+        self.accepted = 0
+        self.start()
+
+    def run(self):
+        with selectors.DefaultSelector() as ready:
+            ready.register(self.socket, selectors.EVENT_READ)
+            ready.register(self.end, selectors.EVENT_READ)
+            while True:
+                for key, _ in ready.select():
+                    if key.fileobj is self.end:
+                        self.socket.close()
+                        return
+                    self.socket.accept()[0].close()
+                    self.accepted += 1
+
+    def close(self):
+        self.wake.send(b"x")
+        self.join()
+        return self.accepted
+
+
+def rows(folder):
+    """The rows of all daily logs in a directory, in their order: stamp, service and seven numbers."""
+    found = []
+    for log in sorted(folder.glob("tcp_stats_2*.log")):
+        for line in log.read_text().splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            if cells[0] != "Timestamp":
+                fast, slow, dns_fast, dns_slow, dns_fail, failed, total = numbers = [int(cell) for cell in cells[2:]]
+                adds_up = fast + slow + failed + dns_fail == total == dns_fast + dns_slow + dns_fail
+                expect(adds_up, f"does not add up: {line}")
+                found.append((cells[0], cells[1], numbers))
+    return found
