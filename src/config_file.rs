@@ -5,6 +5,7 @@ use core::fmt;
 use crate::cli::Cli;
 use crate::config::{Config, Reader};
 use crate::limits;
+use crate::sys;
 use crate::sys::{Errno, file};
 
 /// The files that are looked for when none is named.
@@ -75,7 +76,7 @@ impl ConfigFile {
                 )),
                 Err(errno) => reader.mistake(format_args!(
                     "{path}: cannot be read ({}), name a file that can be with -c FILE",
-                    errno.desc()
+                    sys::describe(errno)
                 )),
             }
         } else if self.cli.targets.is_empty() {

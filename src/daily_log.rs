@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use crate::ledger::{Ledger, Phase};
 use crate::limits;
 use crate::path::{self, Path};
+use crate::sys;
 use crate::sys::{Errno, file};
 use crate::table::Form;
 use crate::tally::Columns;
@@ -31,9 +32,11 @@ impl fmt::Display for LogError {
                 f.write_str("cannot be opened (it is a symbolic link, and none is followed)")
             }
             LogError::Open(Errno::EINVAL) => f.write_str("cannot be opened (it is no regular file)"),
-            LogError::Open(errno) => write!(f, "cannot be opened ({})", errno.desc()),
-            LogError::Read(errno) => write!(f, "cannot be searched for the last run's report ({})", errno.desc()),
-            LogError::Write(errno) => write!(f, "cannot be written ({})", errno.desc()),
+            LogError::Open(errno) => write!(f, "cannot be opened ({})", sys::describe(*errno)),
+            LogError::Read(errno) => {
+                write!(f, "cannot be searched for the last run's report ({})", sys::describe(*errno))
+            }
+            LogError::Write(errno) => write!(f, "cannot be written ({})", sys::describe(*errno)),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::ProbeId;
 use crate::recovery::{self, Unsettled};
 use crate::resolver::{Heard, Resolver};
+use crate::sys;
 use crate::sys::clock::{self, ClockWatch};
 use crate::sys::poll::PollSet;
 use crate::sys::process;
@@ -247,7 +248,7 @@ impl EventLoop {
             Err(errno) => {
                 // Nothing was looked for, so no deadline passes: nobody is blamed for it.
                 if !core::mem::replace(&mut self.poll_failing, true) {
-                    self.console.say("poll", format_args!("{}, trying again", errno.desc()));
+                    self.console.say("poll", format_args!("{}, trying again", sys::describe(errno)));
                 }
                 self.heed_signals();
                 clock::rest(POLL_PAUSE);
@@ -288,7 +289,8 @@ impl EventLoop {
                 Ok(None) => return any,
                 Err(errno) => {
                     if !core::mem::replace(&mut self.signals_failing, true) {
-                        self.console.say("signals", format_args!("cannot be read ({}), trying again", errno.desc()));
+                        self.console
+                            .say("signals", format_args!("cannot be read ({}), trying again", sys::describe(errno)));
                     }
                     return any;
                 }
@@ -356,7 +358,7 @@ impl EventLoop {
             ),
             Err(errno) => self.console.say(
                 "descriptors",
-                format_args!("the limit is not known ({}), ticks beyond it are skipped", errno.desc()),
+                format_args!("the limit is not known ({}), ticks beyond it are skipped", sys::describe(errno)),
             ),
         }
     }

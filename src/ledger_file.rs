@@ -9,6 +9,7 @@ use crate::console::Console;
 use crate::ledger::{self, Damage, Ledger, Memory, Owner, Phase};
 use crate::limits;
 use crate::path::{self, Path};
+use crate::sys;
 use crate::sys::{Errno, clock, file, map, net, process};
 use crate::target::Target;
 use crate::text::Text;
@@ -41,7 +42,7 @@ impl fmt::Display for Trouble {
         match self.errno {
             Errno::ELOOP => write!(f, "cannot be {} (it is a symbolic link, and none is followed)", self.what),
             Errno::EINVAL if self.what == OPENED => write!(f, "cannot be {} (it is no regular file)", self.what),
-            errno => write!(f, "cannot be {} ({})", self.what, errno.desc()),
+            errno => write!(f, "cannot be {} ({})", self.what, sys::describe(errno)),
         }
     }
 }

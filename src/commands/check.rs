@@ -1,8 +1,6 @@
 //! `tcpmon check`: reads the configuration and nothing else.
 
-use std::process::ExitCode;
-
-use super::{MISTAKES, load};
+use super::{ExitCode, MISTAKES, load};
 use crate::cli::Cli;
 use crate::config_file::Source;
 use crate::console::Console;

@@ -7,16 +7,32 @@ mod run;
 pub mod status;
 mod stop;
 
-use std::process::ExitCode;
-
 use crate::cli::{Cli, Command, USAGE};
 use crate::config::{Config, SAMPLE};
 use crate::config_file::{ConfigFile, Source};
 use crate::console::Console;
 use crate::limits;
+use crate::sys;
 use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::time::Nanos;
+
+/// What the program tells whoever started it. (The standard library's own cannot be looked into.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitCode(pub u8);
+
+impl ExitCode {
+    /// All went well.
+    pub const SUCCESS: Self = Self(0);
+    /// It could not be done.
+    pub const FAILURE: Self = Self(1);
+}
+
+impl From<u8> for ExitCode {
+    fn from(code: u8) -> Self {
+        Self(code)
+    }
+}
 
 /// The configuration is wrong, and nothing was started.
 const MISTAKES: u8 = 2;
@@ -34,7 +50,7 @@ fn heed_signals(console: &mut Console) -> Option<Signals> {
     drop(memory);
     let signals = Signals::new();
     if let Err(errno) = &signals {
-        console.say("signals", format_args!("cannot be received ({}), nothing is started", errno.desc()));
+        console.say("signals", format_args!("cannot be received ({}), nothing is started", sys::describe(*errno)));
     }
     signals.ok()
 }

@@ -1,7 +1,6 @@
 //! `tcpmon once`: probes each target one time and prints how it went.
 
-use std::process::ExitCode;
-
+use super::ExitCode;
 use super::grid::{self, Column};
 use super::{heed_signals, load, millis};
 use crate::cli::Cli;

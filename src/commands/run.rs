@@ -2,9 +2,8 @@
 //! same in the background.
 
 use core::fmt::Write;
-use std::process::ExitCode;
 
-use super::{MISTAKES, heed_signals, load};
+use super::{ExitCode, MISTAKES, heed_signals, load};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::config_file::Source;
@@ -13,6 +12,7 @@ use crate::event_loop::EventLoop;
 use crate::ledger_file::{LedgerFile, Running};
 use crate::limits;
 use crate::monitor::Span;
+use crate::sys;
 use crate::sys::file;
 use crate::sys::process::{self, Fork};
 
@@ -60,7 +60,7 @@ pub fn start(cli: Cli, mut console: Console) -> ExitCode {
             return ExitCode::FAILURE;
         }
         Err(errno) => {
-            let why = errno.desc();
+            let why = sys::describe(errno);
             console.say("start", format_args!("no background process could be made ({why}), nothing is started"));
             return ExitCode::FAILURE;
         }

@@ -2,8 +2,8 @@
 //! It only looks: it takes no lock, sends no signal and writes nothing.
 
 use core::fmt::Write;
-use std::process::ExitCode;
 
+use super::ExitCode;
 use super::grid::{self, Column};
 use super::{MISTAKES, load, millis};
 use crate::cli::Cli;

@@ -1,12 +1,11 @@
 //! `tcpmon stop`: ends what runs with this configuration's ledger, and waits for it.
 
-use std::process::ExitCode;
-
-use super::{MISTAKES, load};
+use super::{ExitCode, MISTAKES, load};
 use crate::cli::Cli;
 use crate::console::Console;
 use crate::ledger_file::{self, Look};
 use crate::limits;
+use crate::sys;
 use crate::sys::{clock, process};
 use crate::time::Nanos;
 
@@ -38,7 +37,7 @@ pub fn stop(cli: Cli, mut console: Console) -> ExitCode {
     if let Err(errno) = process::terminate(owner)
         && process::is_alive(owner)
     {
-        console.say("stop", format_args!("pid {} cannot be ended ({}), it goes on", owner.pid, errno.desc()));
+        console.say("stop", format_args!("pid {} cannot be ended ({}), it goes on", owner.pid, sys::describe(errno)));
         return ExitCode::FAILURE;
     }
     let until = clock::monotonic() + limits::STOP_WAIT;

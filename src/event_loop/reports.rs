@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use super::EventLoop;
 use crate::daily_log::LogError;
+use crate::sys;
 use crate::sys::{clock, process};
 use crate::text::Count;
 use crate::time::{Nanos, WallTime};
@@ -97,7 +98,7 @@ impl EventLoop {
                         format_args!(
                             "tcp_stats_latest.log in {} cannot be made a link ({}), the log is written without it",
                             log.directory(),
-                            errno.desc()
+                            sys::describe(errno)
                         ),
                     );
                 }

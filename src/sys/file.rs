@@ -301,7 +301,7 @@ pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
 
 /// Standard output; the standard library's own would bring a buffer on the heap.
 pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: the standard library opens descriptor 1 at the start if it is closed, and nothing
+    // SAFETY: what enters the program opens descriptor 1 if it is closed, and nothing
     // closes it after that.
     unsafe { BorrowedFd::borrow_raw(1) }
 }

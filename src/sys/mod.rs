@@ -11,9 +11,19 @@ pub mod process;
 pub mod signal;
 pub mod system_log;
 
+use core::ffi::CStr;
+
 pub use nix::errno::Errno;
 
 use crate::tally::{Reason, Shortage};
+
+/// What an error means, in the C library's words (strerror(3)).
+pub fn describe(errno: Errno) -> &'static str {
+    // SAFETY: strerror gives a string that ends with a NUL. That of a known error stays as it is;
+    // only one that is not known shares its place with the next such, and nothing keeps it so long.
+    let words = unsafe { CStr::from_ptr(libc::strerror(errno as libc::c_int)) };
+    words.to_str().unwrap_or("unknown error")
+}
 
 /// The shortage of our own that an error stands for, if it stands for one.
 pub fn shortage(errno: Errno) -> Option<Shortage> {
