@@ -23,6 +23,7 @@ use crate::recovery::{self, Unsettled};
 use crate::resolver::{Heard, Resolver};
 use crate::sys;
 use crate::sys::clock::{self, ClockWatch};
+use crate::sys::heap;
 use crate::sys::poll::PollSet;
 use crate::sys::process;
 use crate::sys::signal::{self, Signals, Wish};
@@ -92,6 +93,7 @@ impl EventLoop {
         signals: Signals,
     ) -> Self {
         clock::read_zone();
+        heap::keep_from_helpers();
         let started = clock::wall();
         let mut polls = PollSet::new(CONNECTS, limits::PROBES);
         polls.place(SIGNALS, Some(signals.as_fd()));

@@ -8,6 +8,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
 use std::os::fd::{BorrowedFd, IntoRawFd};
+use tcpmon::sys::heap::Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 /// `main` of C11, 5.1.2.2.1: so many arguments, the first of which is the program's name.
 // SAFETY: no other function of the program has this name.

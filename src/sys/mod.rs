@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod file;
+pub mod heap;
 pub mod lookup;
 pub mod map;
 pub mod net;
