@@ -3,7 +3,7 @@ CARGO ?= cargo
 ARGS ?=
 FUZZ_RUNS ?= 200000
 
-.PHONY: all run test lint fuzz miri syscalls accuracy faulttest killtest clean
+.PHONY: all run test lint fuzz miri syscalls accuracy memory faulttest killtest clean
 
 all:
 	$(CARGO) build --release
@@ -37,6 +37,12 @@ syscalls:
 # Error of the reported connect times against a capture (needs tcpdump and namespaces).
 accuracy:
 	$(CARGO) bench --quiet --bench measure -- accuracy
+
+# Private memory of the monitor and of a helper (needs strace and namespaces): make memory
+# BINARY=path/to/a/static/one; the bounds are for such a one.
+BINARY ?= target/x86_64-unknown-linux-musl/release/tcpmon
+memory:
+	$(CARGO) bench --quiet --bench measure -- memory $(BINARY)
 
 # Every system call made to fail with every errno that its manual page names (needs strace and
 # namespaces); make faulttest CALLS="connect write" makes those of some calls alone.

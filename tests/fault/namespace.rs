@@ -39,9 +39,9 @@ fn works(command: &str, arguments: &[&str]) -> bool {
 
 fn skip(why: &str) -> Result {
     if env::var_os("TCPMON_NO_SKIP").is_some() {
-        return Err(format!("no fault was made: {why}"));
+        return Err(format!("nothing was tried: {why}"));
     }
-    eprintln!("SKIPPED: no fault was made: {why}");
+    eprintln!("SKIPPED: nothing was tried: {why}");
     Ok(())
 }
 

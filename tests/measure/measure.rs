@@ -1,8 +1,8 @@
 //! Measures the program as it is built: what a probe costs, and how true its times are.
 //!
 //! `cargo bench --bench measure -- syscalls` counts the loop's system calls and holds them against
-//! their bounds; `-- accuracy` holds the reported times against a capture. Both print what they
-//! saw. Exit status 1: a bound is exceeded, or it could not be measured, with the reason on
+//! their bounds; `-- accuracy` holds the reported times against a capture; `-- memory` tells what the
+//! processes take. Each prints what it saw. Exit status 1: a bound is exceeded, or it could not be measured, with the reason on
 //! stderr. A path behind the word measures that binary, one built for musl for instance.
 
 // The lints keep the program's clock in one place; this stands outside the program.
@@ -14,6 +14,11 @@ mod distribution;
 mod far_peer;
 mod idle;
 mod listeners;
+mod memory;
+#[path = "../fault/name_server.rs"]
+mod name_server;
+#[path = "../fault/namespace.rs"]
+mod namespace;
 mod place;
 mod strace;
 mod syscalls;
@@ -26,12 +31,19 @@ use std::process::ExitCode;
 /// How many targets share a tick.
 const TARGETS: usize = 256;
 
-const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy [BINARY]]";
+/// The word before all others in a namespace.
+const INSIDE: &str = "inside";
+
+const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy|memory [BINARY]]";
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = env::args().skip(1).collect();
     let count = words.len();
     words.retain(|word| word != "--bench");
+    let inside = words.first().is_some_and(|word| word == INSIDE);
+    if inside {
+        words.remove(0);
+    }
     if words.is_empty() && count == 0 {
         // `cargo bench` says so; this is `cargo test --all-targets`, which has no use for figures.
         return ExitCode::SUCCESS;
@@ -44,6 +56,8 @@ fn main() -> ExitCode {
     let result = match words.first().map(String::as_str) {
         None => syscalls::measure(&binary).and_then(|()| accuracy::measure(&binary)),
         Some("syscalls") => syscalls::measure(&binary),
+        Some(memory::INSIDE) if inside => memory::measure_inside(&binary),
+        Some(memory::INSIDE) => memory::measure(&binary),
         Some("accuracy") => accuracy::measure(&binary),
         Some(accuracy::INSIDE) => accuracy::measure_inside(&binary),
         Some(_) => Err(USAGE.to_owned()),

@@ -1,0 +1,79 @@
+//! The memory that nobody else has a use for: `Private_*` of smaps_rollup (proc(5)), of a monitor with
+//! twenty names to look up, and of its helpers.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::place::Place;
+use crate::{Result, listeners, name_of, name_server, namespace};
+
+/// The word that a process inside the namespace is started with.
+pub const INSIDE: &str = "memory";
+
+const NAMES: usize = 20;
+/// What a person may wait for: a report, and some rounds after it.
+const ROUNDS: u64 = 5;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// KiB that are allowed.
+const MONITOR: u64 = 256;
+const HELPER: u64 = 64;
+
+/// Measures in a namespace of its own, where names are looked up over the network of nobody else.
+pub fn measure(binary: &Path) -> Result {
+    namespace::enter(&[INSIDE.to_owned(), binary.display().to_string()])
+}
+
+/// The measurement itself.
+pub fn measure_inside(binary: &Path) -> Result {
+    namespace::set_up()?;
+    name_server::start()?;
+    let ports = listeners::open(NAMES)?;
+    let place = Place::new(ports.iter().map(|port| (name_server::NAME, *port)))?;
+    let mut monitor = Command::new(binary);
+    monitor.args(["-q", "--interval", "1s", "--report", "2s"]).current_dir(place.path());
+    let mut monitor = monitor.stdin(Stdio::null()).spawn().map_err(|error| format!("{}: {error}", name_of(binary)))?;
+    let seen = watch(&place, &monitor);
+    let _ = kill(Pid::from_raw(monitor.id() as i32), Signal::SIGTERM);
+    let ended = monitor.wait().map_err(|error| error.to_string())?;
+    let (own, helpers) = seen?;
+    if !ended.success() {
+        return Err(format!("{} ended with {ended}", name_of(binary)));
+    }
+    let most = helpers.iter().copied().max().ok_or("there is no helper, though names are looked up")?;
+    println!("private memory of {} with {NAMES} names, KiB", name_of(binary));
+    println!("monitor                  {own:>4} (bound {MONITOR})");
+    println!("idle helper, largest     {most:>4} (bound {HELPER}) of {}", helpers.len());
+    if own > MONITOR || most > HELPER { Err("more memory than allowed".to_owned()) } else { Ok(()) }
+}
+
+/// Waits until reports are written and helpers have nothing to do; gives what each process has.
+fn watch(place: &Place, monitor: &Child) -> Result<(u64, Vec<u64>)> {
+    let end = Instant::now() + LIMIT;
+    while place.probes()? < NAMES as u64 * ROUNDS {
+        if Instant::now() > end {
+            return Err("it does not probe".to_owned());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let pid = monitor.id();
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let children = fs::read_to_string(&children).map_err(|error| format!("{children}: {error}"))?;
+    // A lookup takes less than a millisecond of each second: what is seen is an idle helper.
+    let helpers = children.split_whitespace().map(private).collect::<Result<_>>()?;
+    Ok((private(&pid.to_string())?, helpers))
+}
+
+/// KiB that only this process has.
+fn private(pid: &str) -> Result<u64> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let lines = text.lines().filter(|line| line.starts_with("Private_"));
+    lines.map(|line| line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).ok_or(path.clone())).sum()
+}
