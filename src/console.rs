@@ -93,6 +93,15 @@ impl Console {
         self.complain(format_args!("tcpmon: {subject}: {what}"));
     }
 
+    /// A message that stands in the system log in any case: others go by the same clock.
+    pub fn announce(&mut self, subject: &str, what: fmt::Arguments<'_>) {
+        if self.system_log.is_none() {
+            let line = Text::<{ limits::MESSAGE }>::format(format_args!("{subject}: {what}"));
+            SystemLog::default().send(line.as_str());
+        }
+        self.say(subject, what);
+    }
+
     /// A line on standard error as it is.
     pub fn complain(&mut self, what: fmt::Arguments<'_>) {
         self.end_dots(self.patience);

@@ -1,9 +1,12 @@
 //! The loop: owns the descriptors, waits, stamps the time, hands events to the monitor and
 //! carries out what it asks for. No policy.
 
+mod clocks;
 mod connects;
 mod reload;
 mod reports;
+
+pub(crate) use clocks::read_zone;
 
 use std::os::fd::AsFd;
 
@@ -21,6 +24,7 @@ use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::ProbeId;
 use crate::recovery::{self, Unsettled};
 use crate::resolver::{Heard, Resolver};
+use crate::schedule::Steps;
 use crate::sys;
 use crate::sys::clock::{self, ClockWatch};
 use crate::sys::heap;
@@ -61,11 +65,13 @@ pub struct EventLoop {
     superseded: bool,
     log_failing: bool,
     link_failing: bool,
+    zone_failing: bool,
     poll_failing: bool,
     signals_failing: bool,
     console: Console,
     signals: Signals,
     clock_watch: Option<ClockWatch>,
+    steps: Steps,
     polls: PollSet,
     /// The connect of each probe slot. It grows up to the highest slot in use, within its memory.
     connections: Vec<Option<Connection>>,
@@ -92,9 +98,10 @@ impl EventLoop {
         mut console: Console,
         signals: Signals,
     ) -> Self {
-        clock::read_zone();
+        let zone_failing = clocks::read_zone(false, &mut console);
         heap::keep_from_helpers();
         let started = clock::wall();
+        let steps = Steps::new(clock::since_boot(), started);
         let mut polls = PollSet::new(CONNECTS, limits::PROBES);
         polls.place(SIGNALS, Some(signals.as_fd()));
         // Without it, a clock that is set is noticed at the next boundary.
@@ -110,7 +117,10 @@ impl EventLoop {
             log.lies_beside(file.path());
         }
         let (due, unsettled) = match &mut log {
-            Some(log) => recovery::recover(&ledger, log, &config, started, &mut console),
+            Some(log) => {
+                let now = Some(started).filter(|started| started.unix >= limits::BUILT);
+                recovery::recover(&ledger, log, &config, now, &mut console)
+            }
             None => (None, None),
         };
         let owner = process::own();
@@ -129,7 +139,7 @@ impl EventLoop {
         ledger.begin_run(owner, started);
         let mut event_loop = Self {
             log,
-            monitor: Monitor::new(&config, span, ledger, clock::monotonic(), started),
+            monitor: Monitor::new(&config, span, ledger, limits::BUILT, clock::monotonic(), started),
             ledger_file,
             unsettled,
             superseded: false,
@@ -138,11 +148,13 @@ impl EventLoop {
             resolver: Resolver::new(HELPERS),
             log_failing: false,
             link_failing: false,
+            zone_failing,
             poll_failing: false,
             signals_failing: false,
             console,
             signals,
             clock_watch,
+            steps,
             polls,
             connections: Vec::with_capacity(limits::PROBES),
             owners: Vec::with_capacity(limits::PROBES),
@@ -213,7 +225,7 @@ impl EventLoop {
             Action::DropLookup(probe) => self.resolver.drop_lookup(&mut self.polls, probe),
             Action::Connect(probe, watch, address) => self.connect(probe, watch, address),
             Action::DropConnect(probe) => drop(self.forget(probe.slot)),
-            Action::ReadClock => self.tell(Event::Clock(clock::wall())),
+            Action::ReadClock => self.read_clock(),
             Action::Report(stamp) => {
                 let written = self.report(stamp);
                 self.tell(Event::Reported { written });
@@ -226,7 +238,11 @@ impl EventLoop {
                 "probes",
                 format_args!("{} skipped ({shortage}), no target is blamed and probing goes on", Count(ticks, "tick")),
             ),
-            Action::Finish => self.finished = true,
+            Action::SayHeld(wall) => self.tell_of_hold(wall),
+            Action::Finish => {
+                self.tell_of_the_rest();
+                self.finished = true;
+            }
         }
     }
 
@@ -329,7 +345,7 @@ impl EventLoop {
 
     fn clock_was_set(&mut self) {
         if self.clock_watch.as_ref().is_some_and(ClockWatch::was_set) {
-            self.tell(Event::Clock(clock::wall()));
+            self.read_clock();
         } else {
             self.polls.place(CLOCK, None);
             self.clock_watch = None;

@@ -43,7 +43,7 @@
 //! | layer | files |
 //! |---|---|
 //! | 0 | text, time, limits |
-//! | 1 | ring, timers, path, histogram, target, tally |
+//! | 1 | ring, timers, path, zone, histogram, target, tally |
 //! | 2 | config, cli, probe, schedule, table, ledger, message |
 //! | 3 | monitor |
 //! | 4 | sys |
@@ -83,3 +83,4 @@ pub mod target;
 pub mod text;
 pub mod time;
 pub mod timers;
+pub mod zone;

@@ -108,6 +108,25 @@ pub const PATIENCE: Nanos = Nanos::from_secs(3600);
 /// How long the console may keep the first and last words of a run waiting for a slow reader.
 pub const LAST_WORDS: Nanos = Nanos::from_secs(2);
 
+/// When this program was built, in seconds since 1970: a clock that reads less is wrong. A
+/// distribution says it (reproducible-builds.org, `SOURCE_DATE_EPOCH`); the source is no older than
+/// 2026-11-23.
+pub const BUILT: i64 = match option_env!("SOURCE_DATE_EPOCH") {
+    Some(second) if number(second) > 1_795_392_000 => number(second),
+    Some(_) | None => 1_795_392_000,
+};
+
+/// How long reports wait for a clock that is wrong to be set. A router that finds its time server
+/// has done so by then.
+pub const CLOCK_WAIT: Nanos = Nanos::from_secs(15 * 60);
+
+/// A wall clock that goes off by more than this was set, and it is said. Slewing and leap seconds
+/// stay below.
+pub const CLOCK_STEP: Nanos = Nanos::from_secs(60);
+
+/// Bytes of a time zone's rule: the longest that are in use have 60.
+pub const ZONE: usize = 120;
+
 /// How often `tcpmon status --watch` looks.
 pub const REFRESH: Nanos = Nanos::from_secs(1);
 
@@ -117,3 +136,31 @@ pub const STOP_WAIT: Nanos = Nanos::from_secs(30);
 /// The loop's own descriptors: three standard ones, signals, clock, the ledger, the log, its directory, and
 /// some that a shell left open.
 pub const OWN_DESCRIPTORS: usize = 16;
+
+/// A number in decimal; 0 where it is none.
+const fn number(text: &str) -> i64 {
+    let (mut number, mut at) = (0_i64, 0);
+    while at < text.len() {
+        let digit = text.as_bytes()[at].wrapping_sub(b'0');
+        if digit > 9 || at > 15 {
+            return 0;
+        }
+        number = number * 10 + digit as i64;
+        at += 1;
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_moment_of_the_build_is_a_number_or_that_of_the_source() {
+        assert_eq!(
+            (number("1795392001"), number("17x"), number(""), number("99999999999999999")),
+            (1_795_392_001, 0, 0, 0)
+        );
+        const { assert!(BUILT >= 1_795_392_000) }
+    }
+}

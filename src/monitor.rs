@@ -18,10 +18,12 @@
 //! dropped.
 
 mod event;
+mod hold;
 mod skips;
 mod watch;
 
 pub use event::{Action, Changes, Event, Span};
+use hold::Hold;
 use skips::Skips;
 use watch::Watches;
 pub use watch::{Watch, WatchId};
@@ -82,6 +84,7 @@ pub struct Monitor {
     in_flight: usize,
     timers: Timers,
     boundaries: Boundaries,
+    hold: Hold,
     /// The last reading of the wall clock, and when that was.
     clocks: (Instant, WallTime),
     clock_wanted: bool,
@@ -100,9 +103,9 @@ const WATCH_TIMERS: u16 = limits::PROBES as u16;
 
 impl Monitor {
     /// A monitor of this configuration whose ticks start at `now`. It goes on with the counts of the
-    /// ledger, which has room for these targets, and keeps its own there. All its memory is
-    /// reserved here.
-    pub fn new(config: &Config, span: Span, ledger: Ledger, now: Instant, wall: WallTime) -> Self {
+    /// ledger, which has room for these targets, and keeps its own there. A clock that reads less
+    /// than `built`, in seconds since 1970, is wrong. All its memory is reserved here.
+    pub fn new(config: &Config, span: Span, ledger: Ledger, built: i64, now: Instant, wall: WallTime) -> Self {
         let mut monitor = Self {
             settings: config.settings,
             span,
@@ -117,6 +120,7 @@ impl Monitor {
             in_flight: 0,
             timers: Timers::new(limits::PROBES + limits::WATCHES),
             boundaries: Boundaries::new(config.settings.report, now, wall),
+            hold: Hold::new(built, now, wall),
             clocks: (now, wall),
             clock_wanted: false,
             clock_asked: false,
@@ -185,7 +189,7 @@ impl Monitor {
             if let Some(action) = self.next_in_line(now) {
                 return Some(action);
             }
-            if !self.clock_asked && now >= self.boundaries.next() {
+            if !self.clock_asked && now >= self.next_reading() {
                 self.clock_wanted = true;
                 continue;
             }
@@ -201,6 +205,9 @@ impl Monitor {
                     }
                 }
                 continue;
+            }
+            if self.hold.say(now) {
+                return Some(Action::SayHeld(self.clocks.1));
             }
             // After everything else, so that what happened at once is said at once.
             if let Some(action) = self.skips.say(now) {
@@ -223,7 +230,7 @@ impl Monitor {
             Phase::Running => {}
             Phase::LastReport | Phase::Finish | Phase::Finished => return Instant::NEVER,
         }
-        let boundary = if self.clock_asked { Instant::NEVER } else { self.boundaries.next() };
+        let boundary = if self.clock_asked { Instant::NEVER } else { self.next_reading() };
         // Without timers no probe is in flight: only the end of the run is left to wait for.
         let timer = self.timers.first().map(|(at, _)| at).or(self.end).unwrap_or(Instant::NEVER);
         let say = if self.skips.unsaid > 0 { self.skips.say_from } else { Instant::NEVER };
@@ -313,6 +320,11 @@ impl Monitor {
     pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
         let watches = self.watches.live().chain(self.watches.gone());
         watches.map(|watch| (watch.target.service.as_str(), watch.tally.unreported().columns()))
+    }
+
+    /// Whether reports wait for the clock to be set.
+    pub fn is_held(&self) -> bool {
+        self.hold.is_on(self.clocks.0)
     }
 
     /// Whether the run is at its last report.
@@ -507,14 +519,24 @@ impl Monitor {
 
     fn read_clock(&mut self, now: Instant, wall: WallTime) {
         let boundary = self.boundaries.read(now, wall);
+        let boundary = self.hold.pass(now, wall, boundary);
         self.clock_asked = false;
-        let now_wanted = core::mem::take(&mut self.report_now) || self.phase == Phase::LastReport;
-        if now_wanted {
+        let asked = core::mem::take(&mut self.report_now);
+        let last = self.phase == Phase::LastReport;
+        if last && self.hold.is_on(now) && self.watches.ledger().is_present() {
+            // The ledger keeps it for a run that knows the date.
+            self.phase = Phase::Finish;
+        } else if asked || last {
             self.report_due = Some(wall);
         } else if boundary.is_some() {
             self.report_due = boundary;
         }
         self.note_clock(now, wall);
+    }
+
+    /// When the wall clock must be read next.
+    fn next_reading(&self) -> Instant {
+        self.boundaries.next().min(self.hold.next())
     }
 
     /// Keeps a reading of the wall clock.
@@ -527,8 +549,9 @@ impl Monitor {
     /// Keeps the boundary of the next report, once the one before is in the log.
     fn note_due(&self) {
         if self.report_due.is_none() && !self.reporting {
-            let due = self.clocks.1.at(self.boundaries.due());
-            self.watches.ledger().set_due(due);
+            // A boundary of a clock that is wrong is none that could be missed.
+            let due = if self.is_held() { 0 } else { self.boundaries.due() };
+            self.watches.ledger().set_due(self.clocks.1.at(due));
         }
     }
 

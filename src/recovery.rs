@@ -55,14 +55,15 @@ impl Unsettled {
 }
 
 /// Brings log and ledger into agreement, and writes the report whose moment has passed by `now`, or
-/// that must be written before counts are sorted by other thresholds. How the last run ended is said
+/// that must be written before counts are sorted by other thresholds; `None` is a clock that is wrong,
+/// see [`settle`]. How the last run ended is said
 /// where it did not come to its end. Afterwards the log has the form of this configuration. What
 /// was not written stays in the ledger.
 pub fn recover(
     ledger: &Ledger,
     log: &mut DailyLog,
     config: &Config,
-    now: WallTime,
+    now: Option<WallTime>,
     console: &mut Console,
 ) -> (Option<Due>, Option<Unsettled>) {
     if ledger.is_running() {
@@ -86,7 +87,9 @@ pub fn recover(
             }
         }
     }
-    let Some(stamp) = settle(ledger, config.settings.thresholds, now.unix, |_| complete) else { return (None, None) };
+    let Some(stamp) = settle(ledger, config.settings.thresholds, now.map(|now| now.unix), |_| complete) else {
+        return (None, None);
+    };
     let stamp = clock::local(stamp);
     let form = *log.form();
     log.change(config.settings.log_dir, ledger.form());
@@ -102,10 +105,14 @@ pub fn recover(
 /// Brings a report that was being written to its end, where `complete` says that all of it is in the
 /// log. Gives the second since 1970 under which what the log does not have is to be reported at
 /// `now`, in the same seconds; `None` where counting simply goes on.
+///
+/// A clock that is wrong says nothing about `now`, but the last run ended before its next boundary
+/// came: what it left is reported under that, the sooner the better, because the new run's counts are
+/// to stand under a later one.
 pub fn settle(
     ledger: &Ledger,
     thresholds: Thresholds,
-    now: i64,
+    now: Option<i64>,
     complete: impl FnOnce(&Journal) -> bool,
 ) -> Option<i64> {
     let mut interrupted = None;
@@ -122,8 +129,8 @@ pub fn settle(
     if ledger.is_reported() {
         return None;
     }
-    let passed = Some(ledger.due()).filter(|due| *due > 0 && *due <= now);
-    let sorted_otherwise = (ledger.thresholds() != thresholds).then_some(now);
+    let passed = Some(ledger.due()).filter(|due| *due > 0 && now.is_none_or(|now| *due <= now));
+    let sorted_otherwise = now.filter(|_| ledger.thresholds() != thresholds);
     interrupted.or(passed).or(sorted_otherwise)
 }
 
@@ -300,7 +307,7 @@ mod tests {
         fn recover_or_not(&self, now: i64) -> (Option<Due>, Option<Unsettled>) {
             let form = crate::table::Form::new(self.config.settings.thresholds, self.config.longest_service());
             let mut log = DailyLog::new(self.config.settings.log_dir, form);
-            recover(&self.ledger, &mut log, &self.config, wall(now), &mut Console::new(true))
+            recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))
         }
 
         fn content(&self) -> String {

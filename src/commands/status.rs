@@ -8,6 +8,7 @@ use super::grid::{self, Column};
 use super::{MISTAKES, load, millis};
 use crate::cli::Cli;
 use crate::console::Console;
+use crate::event_loop;
 use crate::histogram::Summary;
 use crate::ledger::{Health, Ledger, Record, State};
 use crate::ledger_file;
@@ -28,8 +29,9 @@ pub fn status(cli: Cli, mut console: Console) -> ExitCode {
     let Ok((config, ..)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
     let path = config.settings.ledger_path();
     let mut said = None;
+    let mut wrong_zone = false;
     loop {
-        clock::read_zone();
+        wrong_zone = event_loop::read_zone(wrong_zone, &mut console);
         let seen = ledger_file::look(&path);
         let goes_on = match &seen {
             Ok(ledger) => {
@@ -71,7 +73,12 @@ pub fn as_tables(ledger: &Ledger, running: bool, now: WallTime) -> String {
     // Writing to a String does not fail.
     let _ = if running {
         let (started, due) = (clock::local(ledger.started()), clock::local(ledger.due()));
-        writeln!(text, "Running as pid {pid} since {started}, next report at {due}\n")
+        let _ = write!(text, "Running as pid {pid} since {started}, ");
+        // While the clock is wrong no report is due.
+        match ledger.due() {
+            0 => writeln!(text, "reports wait for the clock to be set\n"),
+            _ => writeln!(text, "next report at {due}\n"),
+        }
     } else {
         let how = if ledger.is_running() { "did not end cleanly" } else { "ended" };
         writeln!(text, "Not running: the last run (pid {pid}) {how}, last alive at {alive}\n")

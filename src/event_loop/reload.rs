@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 impl EventLoop {
     pub(super) fn reload(&mut self) {
-        clock::read_zone();
+        self.read_zone();
         let Some(path) = self.config_file.path() else {
             return self.console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
         };

@@ -55,6 +55,8 @@ pub enum Action {
     Report(WallTime),
     /// A round of probes has started.
     Round,
+    /// Say that reports wait for the clock, which reads this, to be set.
+    SayHeld(WallTime),
     /// Say that ticks were skipped: how many since it was last said, and why the last one.
     SaySkipped(u64, Shortage),
     /// The run has ended.

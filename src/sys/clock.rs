@@ -16,6 +16,13 @@ pub fn monotonic() -> Instant {
     Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec() as u64) + Nanos::new(now.tv_nsec() as u64)
 }
 
+/// `CLOCK_BOOTTIME`: the same, and the time that the machine is suspended; `CLOCK_MONOTONIC` where
+/// there is none.
+pub fn since_boot() -> Instant {
+    let Ok(now) = clock_gettime(ClockId::CLOCK_BOOTTIME) else { return monotonic() };
+    Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec() as u64) + Nanos::new(now.tv_nsec() as u64)
+}
+
 /// `CLOCK_REALTIME`, with the local zone's offset at that moment.
 pub fn wall() -> WallTime {
     let now =
@@ -45,14 +52,9 @@ pub fn rest(length: Nanos) {
     let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::empty(), &length);
 }
 
-/// Reads the local zone's rules anew (tzset(3)), and for the first time where that needs memory.
-pub fn read_zone() {
-    unsafe extern "C" {
-        fn tzset();
-    }
-    // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile.
-    unsafe { tzset() };
-}
+/// A second in the year 2255, before the last that a kernel's clocks can hold (`KTIME_SEC_MAX` of
+/// linux/ktime.h).
+const FAR: i64 = 9_000_000_000;
 
 /// A descriptor that becomes readable when the wall clock is set (timerfd_create(2),
 /// `TFD_TIMER_CANCEL_ON_SET`).
@@ -70,12 +72,23 @@ impl ClockWatch {
         let watch = Self(unsafe { OwnedFd::from_raw_fd(fd) });
         // SAFETY: `itimerspec` is plain data for which zeroes are a valid value.
         let mut never: libc::itimerspec = unsafe { core::mem::zeroed() };
-        // The last second that every Linux's time_t can hold; it is only there to be cancelled.
-        never.it_value.tv_sec = i32::MAX as _;
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
-        // SAFETY: `never` outlives the call, and the old value is not asked for.
-        Errno::result(unsafe { libc::timerfd_settime(watch.0.as_raw_fd(), flags, &never, core::ptr::null_mut()) })?;
-        Ok(watch)
+        // It is only there to be cancelled. A kernel of 32 bits before Linux 5.1 knows no time
+        // beyond January 2038; once that has come, the watch ends at once, and without a spin.
+        let mut set = Err(Errno::EINVAL);
+        for second in [FAR, i64::from(i32::MAX)] {
+            #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
+            let second = libc::time_t::try_from(second).unwrap_or(libc::time_t::MAX);
+            never.it_value.tv_sec = second;
+            // SAFETY: `never` outlives the call, and the old value is not asked for.
+            set = Errno::result(unsafe {
+                libc::timerfd_settime(watch.0.as_raw_fd(), flags, &never, core::ptr::null_mut())
+            });
+            if set.is_ok() {
+                break;
+            }
+        }
+        set.map(|_| watch)
     }
 
     /// Takes note that the descriptor was readable. Returns whether the clock was set; if not,

@@ -11,6 +11,7 @@ pub mod poll;
 pub mod process;
 pub mod signal;
 pub mod system_log;
+pub mod zone;
 
 use core::ffi::CStr;
 

@@ -1,7 +1,8 @@
 //! The real edges: the program as it is installed, against real sockets, a real kernel and a DNS
 //! server that does as it is told.
 //!
-//! `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console` and `hard_times` hold the tests; the other files hold
+//! `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console`,
+//! `hard_times`, `zone` and `clockless` hold the tests; the other files hold
 //! what the tests stand on. Nothing leaves the machine: every connect stays on loopback, and every
 //! test that needs an address, a route, a name or a full disk has a namespace of its own.
 
@@ -17,9 +18,13 @@ mod namespace;
 mod running;
 mod status;
 
+// A static program cannot be preloaded.
+#[cfg(target_env = "gnu")]
+mod clockless;
 mod connect;
 mod console;
 mod daily_log;
 mod hard_times;
 mod helpers;
 mod lookup;
+mod zone;

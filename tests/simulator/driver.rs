@@ -13,6 +13,7 @@ use crate::book::{Book, Page, Standing};
 use crate::calendar::Calendar;
 use crate::fuse::Step;
 use crate::life::{Life, Phase};
+use crate::patience::Patience;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::remains;
@@ -38,6 +39,8 @@ pub struct Manners {
     pub audits: u64,
     /// The counts are kept in a ledger, so that the process may be killed.
     pub keeps: bool,
+    /// A clock that reads less is wrong, in seconds since 1970.
+    pub built: i64,
 }
 
 /// The monitor, the world around it, and the books.
@@ -55,6 +58,7 @@ pub struct Driver<W> {
     pub(crate) manners: Manners,
     pub(crate) queue: Queue,
     pub(crate) calendar: Calendar,
+    pub(crate) patience: Patience,
     pub(crate) random: Random,
     pub(crate) lives: Vec<Option<Life>>,
     /// Lookups that helpers hold.
@@ -133,12 +137,15 @@ impl<W: World> Driver<W> {
         let wall = clock.at(now);
         let ledger = if manners.keeps { remains::create(&config.targets, wall) } else { Ledger::absent() };
         let calendar = Calendar::new(config.settings.report, now, wall);
-        let estate = manners.keeps.then(|| Estate::new(&ledger, config, calendar.due(), wall));
-        let monitor = Monitor::new(config, span, ledger, now, wall);
+        let patience = Patience::new(manners.built, now, wall);
+        let due = if patience.waits() { 0 } else { calendar.due() };
+        let estate = manners.keeps.then(|| Estate::new(&ledger, config, due, wall));
+        let monitor = Monitor::new(config, span, ledger, manners.built, now, wall);
         let base = monitor.live().next().map_or(0, |watch| std::ptr::from_ref(&watch.target) as usize);
         let mut driver = Self {
             book: Book::new(config.settings, span, now),
             calendar,
+            patience,
             monitor,
             world,
             finished: false,
@@ -308,6 +315,7 @@ impl<W: World> Driver<W> {
                 assert!(changes.changed <= kept, "{changes:?}");
                 assert_eq!(Changes { changed: 0, ..changes }, expected);
                 self.calendar.change(config.settings.report, self.now, wall);
+                self.patience.note(self.now);
                 self.book.adopt(config, &self.places(), &self.monitor, self.now);
                 self.book.check_heirs(&heirs, true);
                 self.owe(|owed| owed.thresholds = config.settings.thresholds);
@@ -335,7 +343,12 @@ impl<W: World> Driver<W> {
         self.step(Step::Event);
         self.monitor.handle(self.now, Event::Clock(wall));
         let boundary = self.calendar.read(self.now, wall);
-        if std::mem::take(&mut self.report_wanted) || self.stopping || self.completing {
+        let boundary = self.patience.read(self.now, wall, boundary);
+        let (wanted, last) = (std::mem::take(&mut self.report_wanted), self.stopping || self.completing);
+        if last && self.patience.waits() && self.estate.is_some() {
+            // The next run will know better.
+            self.report_due = None;
+        } else if wanted || last {
             self.report_due = Some(wall);
         } else if boundary.is_some() {
             self.report_due = boundary;

@@ -28,7 +28,12 @@ impl<W: World> Driver<W> {
                 let life = self.lives.get(usize::from(id.slot)).and_then(Option::as_ref);
                 life.map(|life| self.book.pages[usize::from(life.watch)].target.port)
             }
-            Action::ReadClock | Action::Report(_) | Action::Round | Action::SaySkipped(..) | Action::Finish => None,
+            Action::ReadClock
+            | Action::Report(_)
+            | Action::Round
+            | Action::SayHeld(_)
+            | Action::SaySkipped(..)
+            | Action::Finish => None,
         };
         trace::note(self.now, || format!("-> {action:?} {}", port.unwrap_or_default()));
         self.world.hear(self.now, action, port);
@@ -41,7 +46,9 @@ impl<W: World> Driver<W> {
             }
             Action::DropConnect(id) => self.give_up(id, Phase::Connecting),
             Action::ReadClock => {
-                let wanted = std::mem::take(&mut self.clock_wanted) || self.calendar.may_read(self.turn);
+                let wanted = std::mem::take(&mut self.clock_wanted)
+                    || self.calendar.may_read(self.turn)
+                    || self.turn >= self.patience.next();
                 self.completing = !wanted;
                 self.tell_clock();
             }
@@ -53,6 +60,10 @@ impl<W: World> Driver<W> {
                 self.owe_next();
             }
             Action::Round => self.rounds += 1,
+            Action::SayHeld(wall) => {
+                assert!(self.patience.is_wrong(wall) && self.patience.waits(), "nothing waits at {wall}");
+                assert!(std::mem::take(&mut self.patience.unsaid), "it is said twice");
+            }
             Action::SaySkipped(ticks, _) => self.hear_skipped(ticks),
             Action::Finish => {
                 self.finished = true;

@@ -60,10 +60,15 @@ pub fn run(seed: u64) -> Toll {
         interleaves: random.pick(&[0, 8]),
         audits: 64,
         keeps: true,
+        built: 0,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
     let mut offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);
     let mut unix = i128::from(random.within(1_600_000_000 * SECOND, 2_400_000_000 * SECOND));
+    // In one world of four the clock is wrong at the start or set back to where it is.
+    let about = |random: &mut Random| (unix / i128::from(SECOND)) as i64 + random.below(2 * DAY / SECOND) as i64;
+    let built = if random.one_in(4) { about(&mut random) - (DAY / SECOND) as i64 } else { 0 };
+    let manners = Manners { built, ..manners };
     let weather = Weather::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
     let chance = Random::new(random.next());
@@ -111,7 +116,9 @@ pub fn run(seed: u64) -> Toll {
     }
     // The last of the chain comes to its end.
     driver.world.disk_full = false;
-    let (now, clock) = (driver.now(), WallClock::new(driver.now(), nanos(&driver), offset));
+    // By then somebody has set the clock.
+    let right = nanos(&driver).max(i128::from(built) * i128::from(SECOND));
+    let (now, clock) = (driver.now(), WallClock::new(driver.now(), right, offset));
     assert!(driver.restart(&config, Burns::Never, false, now, clock));
     driver.run_until(now + Nanos::new(random.below(HOUR)));
     driver.stop();

@@ -86,7 +86,7 @@ fn the_note_of_a_report_goes_when_all_counters_know_of_it() {
     let config = config();
     look_on(Phase::Written, |ledger, wait| {
         let now = Instant::from_nanos(0);
-        let mut monitor = Monitor::new(&config, Span::default(), ledger, now, WALL);
+        let mut monitor = Monitor::new(&config, Span::default(), ledger, 0, now, WALL);
         monitor.handle(now, Event::ReportNow);
         monitor.poll(now);
         monitor.handle(now, Event::Clock(WALL));
@@ -104,6 +104,6 @@ fn a_report_that_is_found_is_noted_as_written_before_the_first_counter_knows_of_
             wait();
             true
         };
-        recovery::settle(&ledger, ledger.thresholds(), WALL.unix, complete);
+        recovery::settle(&ledger, ledger.thresholds(), Some(WALL.unix), complete);
     });
 }

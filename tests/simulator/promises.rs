@@ -62,6 +62,8 @@ impl<W: World> Driver<W> {
         assert!(deadline <= self.book.next_tick(), "a tick is slept through");
         assert!(deadline <= self.calendar.next(), "a report is slept through");
         assert!(deadline <= self.book.end_of_run() || self.book.in_flight() > 0, "the end is slept through");
+        assert!(deadline <= self.patience.next(), "the end of a wait is slept through");
+        assert!(!self.patience.unsaid || now >= self.patience.end(), "a wait was not said");
         assert!(self.calendar.next() > now, "a boundary has passed and the clock was not read");
         assert_eq!((self.report_due, self.report_wanted, self.clock_wanted), (None, false, false), "a report is owed");
         assert_eq!(self.rounds, u32::from(self.book.round), "rounds");

@@ -14,6 +14,7 @@ use crate::calendar::Calendar;
 use crate::driver::{Driver, Ids};
 use crate::fuse::{self, Burns, Owed, Step};
 use crate::log::{self, Log, Report, Rows};
+use crate::patience::Patience;
 use crate::queue::Queue;
 use crate::remains;
 use crate::trace;
@@ -65,7 +66,7 @@ impl<W: World> Driver<W> {
     /// The next boundary is owed, unless a report is.
     pub(crate) fn owe_next(&mut self) {
         if self.report_due.is_none() {
-            let due = self.calendar.due();
+            let due = if self.patience.waits() { 0 } else { self.calendar.due() };
             self.owe(|owed| owed.due = due);
         }
     }
@@ -142,7 +143,8 @@ impl<W: World> Driver<W> {
         let log = &mut estate.log;
         log.step(Step::Settle, ledger);
         let thresholds = config.settings.thresholds;
-        let stamp = recovery::settle(ledger, thresholds, wall.unix, |journal| log.has(journal, ledger));
+        let now = (wall.unix >= self.manners.built).then_some(wall.unix);
+        let stamp = recovery::settle(ledger, thresholds, now, |journal| log.has(journal, ledger));
         trace::note(self.now, || format!("to be reported under {stamp:?}, of {:?}", log.owed));
         let is_left = self.book.pages.iter().any(|page| page.counted != page.reported);
         // What was begun keeps its stamp; a boundary that has passed is made up for; counts are not
@@ -150,8 +152,8 @@ impl<W: World> Driver<W> {
         let expected = |owed: &Owed| match *owed {
             _ if !is_left => None,
             Owed { writing: Some(stamp), .. } => Some(stamp),
-            Owed { due, .. } if due <= wall.unix => Some(due),
-            Owed { thresholds: before, .. } if before != thresholds => Some(wall.unix),
+            Owed { due, .. } if due > 0 && now.is_none_or(|now| due <= now) => Some(due),
+            Owed { thresholds: before, .. } if before != thresholds => now,
             Owed { .. } => None,
         };
         let allowed: Vec<Option<i64>> = log.owed.iter().map(expected).collect();
@@ -180,14 +182,15 @@ impl<W: World> Driver<W> {
         log.owe(|owed| owed.running = true);
         log.step(Step::Make, ledger);
         if let Some(ledger) = estate.ledger.take() {
-            self.monitor = Monitor::new(config, Span::default(), ledger, self.now, wall);
+            self.monitor = Monitor::new(config, Span::default(), ledger, self.manners.built, self.now, wall);
         }
         self.forget();
         self.calendar = Calendar::new(config.settings.report, self.now, wall);
+        self.patience = Patience::new(self.manners.built, self.now, wall);
         self.base = self.find_base();
         let heirs = self.book.heirs();
         self.book.adopt(config, &self.places(), &self.monitor, self.now);
-        let due = self.calendar.due();
+        let due = if self.patience.waits() { 0 } else { self.calendar.due() };
         if let Some(estate) = &mut self.estate {
             let certain = !std::mem::take(&mut estate.uncertain);
             self.book.check_heirs(&heirs, certain);

@@ -83,6 +83,7 @@ pub fn run(seed: u64) -> Sum {
         interleaves: random.pick(&[0, 8]),
         audits: 512,
         keeps: false,
+        built: 0,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
     let offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);
@@ -92,6 +93,9 @@ pub fn run(seed: u64) -> Sum {
         let day = i128::from(86_400 * SECOND);
         unix -= unix.rem_euclid(day) + i128::from(offset) * i128::from(SECOND) + i128::from(random.below(HOUR));
     }
+    let second = (unix / i128::from(SECOND)) as i64;
+    let about = |random: &mut Random| second + random.within(0, 3000) as i64 - 1500;
+    let manners = Manners { built: if random.one_in(4) { about(&mut random) } else { 0 }, ..manners };
     let weather = Weather::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
     let mut driver = Driver::new(&config, span, weather, Random::new(random.next()), manners, start, clock);

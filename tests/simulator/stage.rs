@@ -128,6 +128,7 @@ impl World for Script {
             }
             Action::DropConnect(_) => format!("drop connect {name}"),
             Action::SaySkipped(ticks, shortage) => format!("say that {ticks} ticks were skipped: {shortage}"),
+            Action::SayHeld(wall) => format!("say that reports wait, it is {wall}"),
             Action::Finish => "finish".into(),
             // Rounds are counted by the driver, and a report says what the clock read.
             Action::ReadClock | Action::Report(_) | Action::Round => return,
@@ -152,7 +153,17 @@ impl Stage {
         Self::open_with(text, Span::default(), true, direct)
     }
 
+    /// A box without a clock of its own: it begins at 1970-01-01 00:00:10, long before the program
+    /// was built. With a ledger if it `keeps` one.
+    pub fn open_clockless(text: &str, keeps: bool) -> Self {
+        Self::open_at(text, Span::default(), keeps, 10, BEGIN as i64, |_| {})
+    }
+
     fn open_with(text: &str, span: Span, keeps: bool, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::open_at(text, span, keeps, BEGIN, 0, direct)
+    }
+
+    fn open_at(text: &str, span: Span, keeps: bool, unix: i128, built: i64, direct: impl FnOnce(&mut Script)) -> Self {
         let config = config(text);
         let mut script = Script::default();
         script.learn(&config);
@@ -160,8 +171,8 @@ impl Stage {
         // Each answer comes twice, every dropped request is answered late, and every second wait is
         // interrupted: a script reads the same for it.
         let manners = Manners { early: 2, repeats: 1, late: 1, audits: 1, ..Manners::default() };
-        let manners = Manners { keeps, ..if script.unheard { Manners::default() } else { manners } };
-        let clock = WallClock::new(START, BEGIN * 1_000_000_000, 0);
+        let manners = Manners { keeps, built, ..if script.unheard { Manners::default() } else { manners } };
+        let clock = WallClock::new(START, unix * 1_000_000_000, 0);
         let driver = Driver::new(&config, span, script, Random::new(0), manners, START, clock);
         Self { driver }
     }
@@ -198,6 +209,12 @@ impl Stage {
     /// The wall clock is set by so many seconds, and the monitor is told.
     pub fn set_clock(&mut self, by: i64) {
         self.driver.set_clock(i128::from(by) * 1_000_000_000, 0, true);
+    }
+
+    /// The wall clock is set to this many seconds after the usual begin, and the monitor is told.
+    pub fn set_clock_to(&mut self, second: i64) {
+        let by = BEGIN as i64 + second - self.driver.wall().unix;
+        self.set_clock(by);
     }
 
     /// Goes over to another configuration.

@@ -465,14 +465,14 @@ fn is_right(record: &Record<'_>) {
 /// A run can go on with it, and its successor with what it leaves. It has so many words.
 fn can_be_used(mut ledger: Ledger, room: usize) {
     let thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
-    let due = recovery::settle(&ledger, thresholds, 1_760_020_200, |journal| journal.headed);
+    let due = recovery::settle(&ledger, thresholds, Some(1_760_020_200), |journal| journal.headed);
     assert_eq!(ledger.journal(), None, "settled");
     assert!(due.is_none() || !ledger.is_reported(), "a report of nothing");
     let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
     ledger.begin_report(&file, 0, b"", WallTime { unix: 0, nanos: 0, offset: 0 }, false);
     ledger.mark_reported();
     assert!(ledger.is_reported());
-    assert_eq!(recovery::settle(&ledger, thresholds, 1_760_020_200, |_| false), None);
+    assert_eq!(recovery::settle(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
     ledger.begin_run(Owner { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
     ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
     let places = ledger.places();

@@ -1,0 +1,213 @@
+//! Local time: where its zone comes from, and that it is what `date` makes of the same zone.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use tcpmon::sys::{clock as clocks, zone};
+use tcpmon::time::WallTime;
+
+use crate::clock::wait_until;
+use crate::listener::Accepting;
+use crate::namespace::{self, Disk};
+use crate::running::{Place, Running};
+
+/// Rules as OpenWrt's list of zones has them, and some that few have seen.
+const RULES: [&str; 23] = [
+    "UTC0",
+    "GMT0BST,M3.5.0/1,M10.5.0",
+    "CET-1CEST,M3.5.0,M10.5.0/3",
+    "EET-2EEST,M3.5.0/3,M10.5.0/4",
+    "EST5EDT,M3.2.0,M11.1.0",
+    "PST8PDT,M3.2.0,M11.1.0",
+    "HST10",
+    "<+04>-4",
+    "<-03>3",
+    "<+0330>-3:30",
+    "<+0545>-5:45",
+    "IST-5:30",
+    "ACST-9:30ACDT,M10.1.0,M4.1.0/3",
+    "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0",
+    "NZST-12NZDT,M9.5.0,M4.1.0/3",
+    "<+1245>-12:45<+1345>,M9.5.0/2:45,M4.1.0/3:45",
+    "<+14>-14",
+    "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
+    "IST-2IDT,M3.4.4/26,M10.5.0",
+    "IST-1GMT0,M10.5.0,M3.5.0/1",
+    "<-04>4<-03>,M9.1.6/24,M4.1.6/24",
+    "EET-2EEST,M3.4.4/50,M10.4.4/50",
+    "AAA3BBB,J60/2,300/2",
+];
+
+/// The years, in seconds since 1970, that are looked at: around 1970, this one, around 2038, 2100.
+const YEARS: [i64; 4] = [-31_536_000, 1_767_225_600, 2_145_916_800, 4_102_444_800];
+
+const DAY: i64 = 86_400;
+
+/// Every six hours of those years, and the seconds around each change of local time.
+fn instants(years: &[i64]) -> Vec<i64> {
+    let mut instants = vec![i64::from(i32::MAX), i64::from(i32::MAX) + 1, 8_589_934_592];
+    for year in years {
+        let mut before = clocks::local(*year).offset;
+        for second in (*year..*year + 2 * 366 * DAY).step_by(900) {
+            let now = clocks::local(second).offset;
+            if now != before {
+                instants.extend([second - 901, second - 900, second - 1, second, second + 1]);
+                before = now;
+            }
+            if (second - year) % (DAY / 4) == 0 {
+                instants.push(second);
+            }
+        }
+    }
+    instants
+}
+
+/// What `date` says for these in this zone, a line each.
+fn dates(zone: &str, instants: &[i64]) -> Vec<String> {
+    let mut date = Command::new("date");
+    date.args(["-f", "-", "+%Y-%m-%d %H:%M:%S %z"]).env("TZ", zone).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut date = date.spawn().expect("there is a date");
+    let lines = instants.iter().fold(String::new(), |mut lines, instant| {
+        let _ = writeln!(lines, "@{instant}");
+        lines
+    });
+    let mut stdin = date.stdin.take().expect("piped");
+    let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
+    let output = date.wait_with_output().expect("it ends");
+    writer.join().expect("no panic").expect("it reads all");
+    String::from_utf8(output.stdout).expect("text").lines().map(str::to_string).collect()
+}
+
+fn shown(wall: WallTime) -> String {
+    let (sign, minutes) = (if wall.offset < 0 { '-' } else { '+' }, wall.offset.unsigned_abs() / 60);
+    format!("{wall} {sign}{:02}{:02}", minutes / 60, minutes % 60)
+}
+
+/// An empty /etc, and no `TZ`.
+fn nothing() -> Disk {
+    // SAFETY: in a namespace of its own the test is alone in its process.
+    unsafe { env::remove_var("TZ") };
+    Disk::mounted(Path::new("/etc"), "1m")
+}
+
+#[test]
+fn local_time_by_etc_tz_is_what_date_says() {
+    namespace::within(|| {
+        let _etc = nothing();
+        for rule in RULES {
+            fs::write("/etc/TZ", format!("{rule}\n")).unwrap();
+            assert_eq!(zone::settle(), None, "{rule}");
+            let summer = rule.contains(',');
+            // Before 1971 glibc knows no summer time of a rule (`compute_change` of time/tzset.c).
+            let years = if summer { &YEARS[1..] } else { &YEARS };
+            let instants = instants(years);
+            let expected = dates(rule, &instants);
+            assert_eq!(expected.len(), instants.len(), "date knows every second");
+            for (instant, expected) in instants.iter().zip(expected) {
+                assert_eq!(shown(clocks::local(*instant)), expected, "{rule} at {instant}");
+            }
+            let changes = instants.len() - 3 - years.len() * 2 * 366 * 4;
+            assert_eq!(changes >= 5 * 12, summer, "{rule}");
+        }
+    });
+}
+
+#[test]
+fn the_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
+    namespace::within(|| {
+        let _etc = nothing();
+        let offset = || {
+            let wrong = zone::settle();
+            (clocks::local(1_767_225_600).offset, wrong.map(|zone| zone.to_string()))
+        };
+        let wrong = |zone: &str| (0, Some(zone.to_string()));
+        assert_eq!(offset(), (0, None));
+        fs::write("/etc/TZ", "<+04>-4").unwrap();
+        assert_eq!(offset(), (4 * 3600, None));
+        fs::write("/etc/TZ", "  <-03>3  \n<+04>-4\n").unwrap();
+        assert_eq!(offset(), (-3 * 3600, None));
+        for bad in ["CET-1CEST,M3.5.0", "Nowhere/City", "../../../etc/TZ", "\u{1}"] {
+            fs::write("/etc/TZ", bad).unwrap();
+            assert_eq!(offset(), wrong(bad.trim()));
+        }
+        fs::write("/etc/TZ", "\n").unwrap();
+        assert_eq!(offset(), (0, None));
+        fs::write("/etc/TZ", "<-03>3").unwrap();
+        // Neither a text nor a link to nowhere is a zone of the C library.
+        fs::write("/etc/localtime", "<+04>-4").unwrap();
+        assert_eq!(offset(), (-3 * 3600, None));
+        fs::remove_file("/etc/localtime").unwrap();
+        std::os::unix::fs::symlink("/tmp/localtime", "/etc/localtime").unwrap();
+        assert_eq!(offset(), (-3 * 3600, None));
+        fs::remove_file("/etc/localtime").unwrap();
+        if Path::new("/usr/share/zoneinfo/Asia/Tokyo").exists() {
+            fs::write("/etc/TZ", "Asia/Tokyo").unwrap();
+            assert_eq!(offset(), (9 * 3600, None));
+            for (city, hours) in [("Asia/Tokyo", 9), ("America/Lima", -5), ("Asia/Tokyo", 9)] {
+                fs::copy(Path::new("/usr/share/zoneinfo").join(city), "/etc/localtime").unwrap();
+                fs::write("/etc/TZ", "<-03>3").unwrap();
+                assert_eq!(offset(), (hours * 3600, None), "{city}");
+            }
+            fs::remove_file("/etc/localtime").unwrap();
+            assert_eq!(offset(), (-3 * 3600, None));
+        } else {
+            namespace::skip("the_zone_is_that_of_tz", "there is no /usr/share/zoneinfo");
+        }
+        // SAFETY: as above.
+        unsafe { env::set_var("TZ", "<+05>-5") };
+        assert_eq!(offset(), (5 * 3600, None));
+    });
+}
+
+/// Asks for a report, and gives its stamp's distance from UTC in hours.
+fn hours(place: &Place, run: &Running) -> i64 {
+    let before = place.rows().len();
+    let now = clocks::wall().unix;
+    run.signal(Signal::SIGUSR1);
+    wait_until("the report is there", || place.rows().len() > before);
+    let stamp = place.rows().pop().expect("a row").stamp;
+    let reads = |hours: i64| {
+        (0..30).any(|late| {
+            WallTime { unix: now + late, nanos: 0, offset: 0 }.at(now + late + hours * 3600).to_string() == stamp
+        })
+    };
+    (-12..=14).find(|hours| reads(*hours)).unwrap_or_else(|| panic!("{stamp}"))
+}
+
+#[test]
+fn a_run_goes_by_etc_tz_and_sighup_re_reads_it() {
+    namespace::within(|| {
+        let web = Accepting::new();
+        let _etc = nothing();
+        fs::write("/etc/TZ", "<+04>-4\n").unwrap();
+        let place = Place::new();
+        let mut command = Command::new("env");
+        command.args(["-u", "TZ", env!("CARGO_BIN_EXE_tcpmon"), "-q", "--report", "24h"]);
+        command.arg(format!("web={}", web.address));
+        let run = place.spawn(command, Stdio::piped());
+        wait_until("it probes", || !web.accepted().is_empty());
+        // Rows of several files would not come in order.
+        let hours = || {
+            place.logs().iter().for_each(|log| fs::remove_file(log).unwrap());
+            hours(&place, &run)
+        };
+        assert_eq!(hours(), 4);
+        let zones = [("<-05>5", -5), ("nonsense", 0), ("nonsense", 0), ("UTC-3", 3)];
+        for (said, (rule, expected)) in zones.into_iter().enumerate() {
+            fs::write("/etc/TZ", rule).unwrap();
+            run.signal(Signal::SIGHUP);
+            wait_until("it was heard", || run.stderr().matches("there is no file to re-read").count() == said + 1);
+            assert_eq!(hours(), expected, "{rule}");
+        }
+        let ended = run.end();
+        assert_eq!(
+            ended.stderr.matches("tcpmon: clock: \"nonsense\" in /etc/TZ is no time zone, local time is UTC\n").count(),
+            1
+        );
+    });
+}
