@@ -30,7 +30,7 @@ options:
   -V, --version         the version
 and, with the same words as in a configuration, whose settings they replace:
       --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
-      --log-dir DIRECTORY   --ledger FILE        --helpers COUNT
+      --log-dir DIRECTORY   --keep DAYS          --ledger FILE      --helpers COUNT
       --spread on|off       --close fin|rst
 
 An IPv6 address is written in brackets: db=[2001:db8::5]:5432

@@ -6,6 +6,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use crate::keep::Keep;
 use crate::limits;
 use crate::path::{self, Path};
 use crate::tally::Thresholds;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub report: Nanos,
     /// The daily log's directory.
     pub log_dir: Text<{ limits::DIRECTORY }>,
+    /// How long old logs are kept.
+    pub keep: Keep,
     /// The ledger's file; one without a slash is in the log's directory.
     pub ledger: Text<{ limits::DIRECTORY }>,
     /// Whether the targets' ticks are spread over the interval.
@@ -55,6 +58,7 @@ impl Default for Settings {
             thresholds: Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) },
             report: Nanos::from_secs(300),
             log_dir: Text::format(format_args!(".")),
+            keep: Keep::ALL,
             ledger: Text::format(format_args!("tcpmon.ledger")),
             spread: false,
             close: Close::Fin,
@@ -85,6 +89,7 @@ impl Settings {
             Directive::Slow => Text::format(format_args!("{}", self.thresholds.slow)),
             Directive::Report => Text::format(format_args!("{}", self.report)),
             Directive::LogDir => Text::format(format_args!("{}", self.log_dir)),
+            Directive::Keep => Text::format(format_args!("{}", self.keep)),
             Directive::Ledger => self.ledger_path(),
             Directive::Spread => Text::format(format_args!("{}", if self.spread { "on" } else { "off" })),
             Directive::Close => Text::format(format_args!("{}", if self.close == Close::Rst { "rst" } else { "fin" })),
@@ -144,6 +149,8 @@ pub enum Directive {
     Report,
     /// `log_dir`
     LogDir,
+    /// `keep`
+    Keep,
     /// `ledger`
     Ledger,
     /// `spread`
@@ -156,12 +163,13 @@ pub enum Directive {
 
 impl Directive {
     /// Every directive but `target`, in the order of the usage text.
-    pub const ALL: [Directive; 9] = [
+    pub const ALL: [Directive; 10] = [
         Directive::Interval,
         Directive::Timeout,
         Directive::Slow,
         Directive::Report,
         Directive::LogDir,
+        Directive::Keep,
         Directive::Ledger,
         Directive::Spread,
         Directive::Close,
@@ -176,6 +184,7 @@ impl Directive {
             Directive::Slow => "slow",
             Directive::Report => "report",
             Directive::LogDir => "log_dir",
+            Directive::Keep => "keep",
             Directive::Ledger => "ledger",
             Directive::Spread => "spread",
             Directive::Close => "close",
@@ -191,6 +200,7 @@ impl Directive {
             | Directive::Timeout
             | Directive::Slow
             | Directive::Report
+            | Directive::Keep
             | Directive::Ledger
             | Directive::Spread
             | Directive::Close
@@ -346,7 +356,7 @@ impl<'a> Reader<'a> {
             None => self.tell(
                 place,
                 format_args!(
-                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir ledger spread close helpers target"
+                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir keep ledger spread close helpers target"
                 ),
             ),
         }
@@ -487,6 +497,7 @@ enum ValueError {
     OutOfRange(Nanos, Nanos),
     NotWhole,
     NoDirectory,
+    NoDays,
     NoFile,
     NotOneOf(&'static str, &'static str),
     NoCount(usize),
@@ -501,6 +512,7 @@ impl fmt::Display for ValueError {
             ValueError::NoDirectory => {
                 write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY)
             }
+            ValueError::NoDays => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
             ValueError::NoFile => write!(
                 f,
                 "is no file, write a path of 1 to {} bytes, or a name of 1 to {} for one in log_dir",
@@ -528,6 +540,7 @@ fn apply(settings: &mut Settings, directive: Directive, value: &str) -> Result<(
         Directive::LogDir => {
             settings.log_dir = path_of(value).ok_or(ValueError::NoDirectory)?;
         }
+        Directive::Keep => settings.keep = Keep::parse(value).ok_or(ValueError::NoDays)?,
         Directive::Ledger => {
             // Beside it there is room for its name with a suffix.
             let fits = |path: &Text<_>| path.as_str().contains('/') || path.as_str().len() <= limits::LEDGER_NAME;

@@ -4,11 +4,12 @@
 use core::fmt;
 use std::os::fd::OwnedFd;
 
+use crate::keep::Keep;
 use crate::ledger::{Ledger, Phase};
 use crate::limits;
 use crate::path::{self, Path};
 use crate::sys;
-use crate::sys::{Errno, file};
+use crate::sys::{Errno, directory, file};
 use crate::table::Form;
 use crate::tally::Columns;
 use crate::text::Text;
@@ -161,7 +162,7 @@ impl DailyLog {
     }
 
     /// Lets `tcp_stats_latest.log` name the file of this moment. `EEXIST` where something that is
-    /// no link has that name.
+    /// no link has that name, `EOPNOTSUPP` on a file system without links, such as vfat.
     pub fn link_latest(&self, stamp: WallTime) -> Result<(), Errno> {
         let name = file_name(stamp);
         let link = self.beside("tcp_stats_latest.log");
@@ -171,7 +172,14 @@ impl DailyLog {
             Err(Errno::EINVAL) => return Err(Errno::EEXIST),
             Err(errno) => return Err(errno),
         }
-        file::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str())
+        let made = file::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str());
+        // symlink(2) says EPERM, some file systems in user space ENOSYS.
+        made.map_err(|errno| if matches!(errno, Errno::EPERM | Errno::ENOSYS) { Errno::EOPNOTSUPP } else { errno })
+    }
+
+    /// Deletes the logs of days that are not kept any more, where it is this day.
+    pub fn delete_old(&self, keep: Keep, today: WallTime) -> Result<(), Errno> {
+        directory::delete(self.directory.as_str(), &mut |name| keep.is_old(name, today))
     }
 
     /// A path as the ledger keeps it: it must mean the same to a run that starts elsewhere. What is

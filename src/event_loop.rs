@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config_file::ConfigFile;
 use crate::console::Console;
 use crate::daily_log::DailyLog;
+use crate::keep::Confidence;
 use crate::ledger::Ledger;
 use crate::ledger_file::LedgerFile;
 use crate::limits;
@@ -65,6 +66,7 @@ pub struct EventLoop {
     superseded: bool,
     log_failing: bool,
     link_failing: bool,
+    keep_failing: bool,
     zone_failing: bool,
     poll_failing: bool,
     signals_failing: bool,
@@ -72,6 +74,9 @@ pub struct EventLoop {
     signals: Signals,
     clock_watch: Option<ClockWatch>,
     steps: Steps,
+    confidence: Confidence,
+    /// The day, since 1970, on which old logs were last looked for.
+    swept: Option<i64>,
     polls: PollSet,
     /// The connect of each probe slot. It grows up to the highest slot in use, within its memory.
     connections: Vec<Option<Connection>>,
@@ -148,6 +153,7 @@ impl EventLoop {
             resolver: Resolver::new(HELPERS),
             log_failing: false,
             link_failing: false,
+            keep_failing: false,
             zone_failing,
             poll_failing: false,
             signals_failing: false,
@@ -155,6 +161,8 @@ impl EventLoop {
             signals,
             clock_watch,
             steps,
+            confidence: Confidence::new(limits::BUILT),
+            swept: None,
             polls,
             connections: Vec::with_capacity(limits::PROBES),
             owners: Vec::with_capacity(limits::PROBES),
@@ -170,6 +178,7 @@ impl EventLoop {
             Some(Err((stamp, error))) => event_loop.tell_of_trouble(stamp, error),
             None => event_loop.prepare_log(),
         }
+        event_loop.delete_old(started);
         event_loop.warm_up();
         event_loop
     }

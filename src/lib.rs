@@ -43,7 +43,7 @@
 //! | layer | files |
 //! |---|---|
 //! | 0 | text, time, limits |
-//! | 1 | ring, timers, path, zone, histogram, target, tally |
+//! | 1 | ring, timers, path, zone, keep, histogram, target, tally |
 //! | 2 | config, cli, probe, schedule, table, ledger, message |
 //! | 3 | monitor |
 //! | 4 | sys |
@@ -64,6 +64,7 @@ pub mod console;
 pub mod daily_log;
 pub mod event_loop;
 pub mod histogram;
+pub mod keep;
 pub mod ledger;
 pub mod ledger_file;
 pub mod limits;

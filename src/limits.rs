@@ -127,6 +127,13 @@ pub const CLOCK_STEP: Nanos = Nanos::from_secs(60);
 /// Bytes of a time zone's rule: the longest that are in use have 60.
 pub const ZONE: usize = 120;
 
+/// Most days that old logs can be kept for, short of for ever.
+pub const KEEP: u16 = 3650;
+
+/// Bytes of a directory's names that are read at a time, and how often in a row: 100,000 names or
+/// more, in the time that a few reports take.
+pub const NAMES: (usize, usize) = (4096, 1024);
+
 /// How often `tcpmon status --watch` looks.
 pub const REFRESH: Nanos = Nanos::from_secs(1);
 

@@ -223,6 +223,24 @@ impl WallTime {
         (self.unix + i64::from(self.offset)).rem_euclid(SECS_PER_DAY) as u32
     }
 
+    /// Days from 1970-01-01 to the local date.
+    pub fn day(self) -> i64 {
+        (self.unix + i64::from(self.offset)).div_euclid(SECS_PER_DAY)
+    }
+
+    /// The same for a date of the Gregorian calendar; `None` where there is no such date. Follows
+    /// Howard Hinnant's `days_from_civil`.
+    pub fn day_of(year: i64, month: u8, day: u8) -> Option<i64> {
+        let from_march = i64::from((month + 9) % 12);
+        let years = year - i64::from(month <= 2);
+        let era = years.div_euclid(400);
+        let year_of_era = years.rem_euclid(400);
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * from_march + 2) / 5;
+        let days = era * 146_097 + day_of_era + i64::from(day) - 1 - 719_468;
+        let back = WallTime { unix: days * SECS_PER_DAY, nanos: 0, offset: 0 }.civil();
+        ((back.year, back.month, back.day) == (year, month, day)).then_some(days)
+    }
+
     /// The same zone's reading at another second.
     pub fn at(self, unix: i64) -> WallTime {
         WallTime { unix, nanos: 0, ..self }
@@ -289,8 +307,19 @@ mod tests {
             let next_month = civil.day == 1 && civil.month == before.month + 1 && before.day >= 28;
             let next_year = civil.day == 1 && civil.month == 1 && before.month == 12 && civil.year == before.year + 1;
             assert!(next_day || next_month || next_year, "{before:?} then {civil:?}");
+            assert_eq!(WallTime::day_of(civil.year, civil.month, civil.day), Some(day));
             before = civil;
         }
+    }
+
+    #[test]
+    fn a_date_that_is_none_has_no_day() {
+        for (year, month, day) in
+            [(2025, 2, 29), (2100, 2, 29), (2025, 4, 31), (2025, 0, 1), (2025, 13, 1), (2025, 1, 0), (2025, 99, 99)]
+        {
+            assert_eq!(WallTime::day_of(year, month, day), None, "{year} {month} {day}");
+        }
+        assert_eq!(WallTime::day_of(1970, 1, 1), Some(0));
     }
 
     #[test]

@@ -23,7 +23,8 @@ fn the_sample_is_right_and_shows_the_defaults_but_for_where_an_installed_one_log
     let (config, mistakes) = read(SAMPLE);
     assert_eq!(mistakes, Vec::<String>::new());
     let log_dir = Text::format(format_args!("/var/log/tcpmon"));
-    assert_eq!(config.settings, Settings { log_dir, ..Settings::default() });
+    let keep = Keep::parse("14d").expect("it is one");
+    assert_eq!(config.settings, Settings { log_dir, keep, ..Settings::default() });
     assert_eq!(config.targets.len(), 3);
     for directive in Directive::ALL {
         assert!(SAMPLE.contains(&format!("\n{}", directive.name())), "{directive:?} is missing");
@@ -33,18 +34,18 @@ fn the_sample_is_right_and_shows_the_defaults_but_for_where_an_installed_one_log
 #[test]
 fn every_directive_and_every_option_is_taken() {
     let (config, mistakes) = read(
-        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nledger l\nspread on\n\
+        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nkeep 14d\nledger l\nspread on\n\
          close rst\nhelpers 7\ntarget a#b one.example 443\n#target x\n\
          target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h\n",
     );
     assert_eq!(mistakes, Vec::<String>::new());
-    let Settings { interval, thresholds, report, log_dir, spread, close, helpers, .. } = config.settings;
+    let Settings { interval, thresholds, report, log_dir, keep, spread, close, helpers, .. } = config.settings;
     assert_eq!(
         (interval, thresholds.timeout, thresholds.slow),
         (Nanos::from_millis(500), Nanos::from_secs(3), Nanos::from_millis(250))
     );
     assert_eq!((report, log_dir.as_str(), spread), (Nanos::from_secs(60), "/var/log/my logs", true));
-    assert_eq!((close, helpers), (Close::Rst, 7));
+    assert_eq!((close, helpers, keep.to_string().as_str()), (Close::Rst, 7, "14d"));
     assert_eq!(config.settings.ledger_path().as_str(), "/var/log/my logs/l");
     assert_eq!(read("ledger ./l\nlog_dir /tmp\ntarget a h 1").0.settings.ledger_path().as_str(), "./l");
     let [first, second] = config.targets[..] else { panic!("two targets") };
@@ -60,13 +61,13 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
-         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\n",
+         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\nkeep 14\n",
     );
     assert_eq!(
         told,
         [
             "f:1: interval \"2x\" is no duration, write one like 500ms, 2s, 5m or 1h",
-            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir ledger spread close helpers target",
+            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir keep ledger spread close helpers target",
             "f:4: timeout is set a second time, keep one: it was set by f:3",
             "f:5: slow \"0\" is out of range, use 1ms to 10m",
             "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",
@@ -92,6 +93,7 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
             "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
             "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
             "f:22: target \"l\": device \"eth\u{7}0\" is no network device, write a name of 1 to 15 bytes like eth0",
+            "f:23: keep \"14\" is no number of days, write 1d to 3650d, or all",
         ]
     );
 }

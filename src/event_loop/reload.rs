@@ -66,6 +66,11 @@ impl EventLoop {
         );
         self.allow_descriptors();
         self.prepare_log();
+        self.keep_failing &= before.log_dir == self.next.settings.log_dir;
+        self.swept = self
+            .swept
+            .filter(|_| before.log_dir == self.next.settings.log_dir && before.keep == self.next.settings.keep);
+        self.delete_old(clock::wall());
         self.warm_up();
     }
 

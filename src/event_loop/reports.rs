@@ -4,8 +4,9 @@ use core::fmt::Write;
 
 use super::EventLoop;
 use crate::daily_log::LogError;
+use crate::keep::Keep;
 use crate::sys;
-use crate::sys::{clock, process};
+use crate::sys::{Errno, clock, process};
 use crate::text::Count;
 use crate::time::{Nanos, WallTime};
 
@@ -98,13 +99,38 @@ impl EventLoop {
                         format_args!(
                             "tcp_stats_latest.log in {} cannot be made a link ({}), the log is written without it",
                             log.directory(),
-                            sys::describe(errno)
+                            if errno == Errno::EOPNOTSUPP { "the file system has none" } else { sys::describe(errno) }
                         ),
                     );
                 }
             }
         }
         self.console.line(format_args!("Statistics logged to {path} at {stamp}"));
+        self.delete_old(stamp);
+    }
+
+    /// Deletes the logs that are not kept any more: at the start, with the first report of each day,
+    /// and after a reload.
+    pub(super) fn delete_old(&mut self, today: WallTime) {
+        let keep = self.monitor.settings().keep;
+        let Some(log) = &self.log else { return };
+        if keep == Keep::ALL || self.swept == Some(today.day()) {
+            return;
+        }
+        self.swept = Some(today.day());
+        if !self.confidence.trusts(clock::since_boot(), today) {
+            return;
+        }
+        match log.delete_old(keep, today) {
+            Ok(()) | Err(Errno::ENOENT) => self.keep_failing = false,
+            Err(errno) => {
+                if !core::mem::replace(&mut self.keep_failing, true) {
+                    let (directory, why) = (log.directory(), sys::describe(errno));
+                    self.console
+                        .say("log", format_args!("old files in {directory} cannot be deleted ({why}), they stay"));
+                }
+            }
+        }
     }
 
     /// Makes the log's directory, and says at once if a report would not find its way there.

@@ -2,6 +2,7 @@
 //! function where that is possible, no policy, errors as [`Errno`].
 
 pub mod clock;
+pub mod directory;
 pub mod file;
 pub mod heap;
 pub mod lookup;

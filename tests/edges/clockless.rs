@@ -89,7 +89,7 @@ fn beyond_2038_rows_and_files_have_their_dates() {
     place.write("tcp_stats_20380101.log", "");
     place.write("tcp_stats_20380118.log", "");
     // 11 s before the end of 32 bits.
-    let targets = format!("-q --interval 100ms --report 1s web={}", web.address);
+    let targets = format!("-q --interval 100ms --report 1s --keep 14d web={}", web.address);
     let run = start(&place, &library, "@2038-01-19 03:13:57", &targets);
     wait_until("it has passed", || place.rows().iter().any(|row| row.stamp.as_str() > "2038-01-19 03:14:10"));
     let ended = run.end();

@@ -2,7 +2,7 @@
 //! server that does as it is told.
 //!
 //! `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console`,
-//! `hard_times`, `zone` and `clockless` hold the tests; the other files hold
+//! `hard_times`, `zone`, `clockless` and `keep` hold the tests; the other files hold
 //! what the tests stand on. Nothing leaves the machine: every connect stays on loopback, and every
 //! test that needs an address, a route, a name or a full disk has a namespace of its own.
 
@@ -15,6 +15,7 @@ mod kernel;
 mod ledger;
 mod listener;
 mod namespace;
+mod refusal;
 mod running;
 mod status;
 
@@ -26,5 +27,6 @@ mod console;
 mod daily_log;
 mod hard_times;
 mod helpers;
+mod keep;
 mod lookup;
 mod zone;

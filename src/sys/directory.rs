@@ -1,0 +1,94 @@
+//! A directory's files, without the heap that opendir(3) needs.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::Errno;
+use crate::limits;
+
+/// Where the length of an entry and its name are (`linux_dirent64` of linux/dirent.h).
+const LENGTH: usize = 16;
+const NAME: usize = 19;
+
+/// Room for entries: each begins at a multiple of 8 bytes.
+#[repr(align(8))]
+struct Entries([u8; limits::NAMES.0]);
+
+/// Deletes the regular files of a directory whose name is one of these; links and directories stay.
+/// The first error is given when all have been tried. Of a directory that is too long for
+/// [`limits::NAMES`] the rest stays.
+pub fn delete(path: &str, is_one: &mut dyn FnMut(&str) -> bool) -> Result<(), Errno> {
+    let directory = open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut result = Ok(());
+    let mut entries = Entries([0; limits::NAMES.0]);
+    for _ in 0..limits::NAMES.1 {
+        let mut rest = read(&directory, &mut entries.0)?;
+        if rest.is_empty() {
+            break;
+        }
+        while let Some(length) = rest.get(LENGTH..LENGTH + 2) {
+            let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
+            let Some((entry, others)) = rest.split_at_checked(length.max(NAME)) else { break };
+            rest = others;
+            let name = entry[NAME..].split(|byte| *byte == 0).next().unwrap_or_default();
+            let Ok(name) = core::str::from_utf8(name) else { continue };
+            if is_one(name)
+                && let Err(errno) = delete_one(&directory, name)
+            {
+                result = result.and(Err(errno));
+            }
+        }
+    }
+    result
+}
+
+fn delete_one(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let status = match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => return Ok(()),
+        status => status?,
+    };
+    if SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
+        return Ok(());
+    }
+    match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
+        Err(Errno::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// The next entries (getdents64(2)); none at the end.
+fn read<'a>(directory: &OwnedFd, entries: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    // SAFETY: `entries` is live and its size is given; no C library wraps this for all.
+    let length =
+        unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), entries.as_mut_ptr(), entries.len()) };
+    Errno::result(length).map(|length| &entries[..length as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn of_many_files_those_that_are_wanted_go_and_no_link_or_directory() {
+        let place = tempfile::tempdir().expect("a place for temporary files");
+        let path = |name: &str| place.path().join(name);
+        for i in 0..1000 {
+            fs::write(path(&format!("file-with-a-long-name-{i}")), "").expect("our own directory");
+        }
+        fs::create_dir(path("directory-0")).expect("our own directory");
+        std::os::unix::fs::symlink("file-with-a-long-name-1", path("link-0")).expect("our own directory");
+        let mut names = 0;
+        let result = delete(&place.path().to_string_lossy(), &mut |name| {
+            names += usize::from(!name.starts_with('.'));
+            name.ends_with('0')
+        });
+        assert_eq!((result, names), (Ok(()), 1002));
+        let left = fs::read_dir(place.path()).expect("our own directory").count();
+        assert_eq!((left, path("directory-0").exists(), path("link-0").exists()), (902, true, true));
+        assert_eq!(delete("/nowhere", &mut |_| true), Err(Errno::ENOENT));
+    }
+}
