@@ -24,6 +24,7 @@ options:
   -n, --rounds ROUNDS   end after so many ticks of each target
       --for DURATION    end after so long
   -q, --quiet           nothing on standard output
+  -v, --verbose         say also what this kernel does not have
   -w, --watch           for status: show it again and again
   -j, --json            for status: for programs, a line of JSON
   -h, --help            this text
@@ -31,7 +32,7 @@ options:
 and, with the same words as in a configuration, whose settings they replace:
       --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
       --log-dir DIRECTORY   --keep DAYS          --ledger FILE      --helpers COUNT
-      --spread on|off       --close fin|rst
+      --spread on|off       --close fin|rst      --user NAME        --sandbox on|off
 
 An IPv6 address is written in brackets: db=[2001:db8::5]:5432
 signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report now   QUIT: summary
@@ -70,6 +71,8 @@ pub struct Cli {
     pub file: Option<&'static str>,
     /// `-q`
     pub quiet: bool,
+    /// `-v`
+    pub verbose: bool,
     /// `-w`
     pub watch: bool,
     /// `-j`
@@ -131,6 +134,7 @@ impl Cli {
         }
         if let Some(flag) = match option {
             "-q" | "--quiet" => Some(&mut self.quiet),
+            "-v" | "--verbose" => Some(&mut self.verbose),
             "-w" | "--watch" => Some(&mut self.watch),
             "-j" | "--json" => Some(&mut self.json),
             _ => None,
@@ -197,6 +201,7 @@ mod tests {
                 command: Command::Once,
                 file: Some("f"),
                 quiet: true,
+                verbose: false,
                 watch: false,
                 json: false,
                 rounds: Some(3),
@@ -245,6 +250,7 @@ mod tests {
             "--rounds",
             "--for",
             "--quiet",
+            "--verbose",
             "--watch",
             "--json",
             "--help",

@@ -3,8 +3,12 @@
 //!
 //! A configuration is built in the place the caller gives, so that re-reading one needs no heap.
 
+mod directive;
+
 use core::fmt;
 use core::net::IpAddr;
+
+pub use directive::Directive;
 
 use crate::keep::Keep;
 use crate::limits;
@@ -49,7 +53,14 @@ pub struct Settings {
     pub close: Close,
     /// Most helpers at a time.
     pub helpers: u8,
+    /// The user that a run which root has started becomes; [`NOBODY`] where it stays root.
+    pub user: Text<{ limits::USER }>,
+    /// Whether a run closes to itself what it does not need.
+    pub sandbox: bool,
 }
+
+/// In place of a user.
+pub const NOBODY: &str = "-";
 
 impl Default for Settings {
     fn default() -> Self {
@@ -63,6 +74,8 @@ impl Default for Settings {
             spread: false,
             close: Close::Fin,
             helpers: limits::HELPERS as u8,
+            user: Text::format(format_args!("{NOBODY}")),
+            sandbox: true,
         }
     }
 }
@@ -94,6 +107,8 @@ impl Settings {
             Directive::Spread => Text::format(format_args!("{}", if self.spread { "on" } else { "off" })),
             Directive::Close => Text::format(format_args!("{}", if self.close == Close::Rst { "rst" } else { "fin" })),
             Directive::Helpers => Text::format(format_args!("{}", self.helpers)),
+            Directive::User => Text::format(format_args!("{}", self.user)),
+            Directive::Sandbox => Text::format(format_args!("{}", if self.sandbox { "on" } else { "off" })),
         }
     }
 
@@ -133,79 +148,6 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A setting of the file that is also an option of the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// `interval`
-    Interval,
-    /// `timeout`
-    Timeout,
-    /// `slow`
-    Slow,
-    /// `report`
-    Report,
-    /// `log_dir`
-    LogDir,
-    /// `keep`
-    Keep,
-    /// `ledger`
-    Ledger,
-    /// `spread`
-    Spread,
-    /// `close`
-    Close,
-    /// `helpers`
-    Helpers,
-}
-
-impl Directive {
-    /// Every directive but `target`, in the order of the usage text.
-    pub const ALL: [Directive; 10] = [
-        Directive::Interval,
-        Directive::Timeout,
-        Directive::Slow,
-        Directive::Report,
-        Directive::LogDir,
-        Directive::Keep,
-        Directive::Ledger,
-        Directive::Spread,
-        Directive::Close,
-        Directive::Helpers,
-    ];
-
-    /// Its word in a file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Directive::Interval => "interval",
-            Directive::Timeout => "timeout",
-            Directive::Slow => "slow",
-            Directive::Report => "report",
-            Directive::LogDir => "log_dir",
-            Directive::Keep => "keep",
-            Directive::Ledger => "ledger",
-            Directive::Spread => "spread",
-            Directive::Close => "close",
-            Directive::Helpers => "helpers",
-        }
-    }
-
-    /// Its word on the command line, behind two dashes.
-    pub fn option(self) -> &'static str {
-        match self {
-            Directive::LogDir => "log-dir",
-            Directive::Interval
-            | Directive::Timeout
-            | Directive::Slow
-            | Directive::Report
-            | Directive::Keep
-            | Directive::Ledger
-            | Directive::Spread
-            | Directive::Close
-            | Directive::Helpers => self.name(),
-        }
     }
 }
 
@@ -301,6 +243,20 @@ impl<'a> Reader<'a> {
         (self.tell)(what);
     }
 
+    /// Looks for the user that is to be taken. Gives what was found.
+    pub fn user<T>(&mut self, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let name = self.config.settings.user;
+        if name.as_str() == NOBODY || self.is_wrong(&[Directive::User]) {
+            return None;
+        }
+        let found = find(name.as_str());
+        if found.is_none() {
+            let place = self.place_of(&[Directive::User]);
+            self.tell(place, format_args!("user \"{name}\" is not in /etc/passwd, write a name that is there"));
+        }
+        found
+    }
+
     /// The targets of the sample, where there are none.
     pub fn default_targets(&mut self) {
         let (settings, set) = (self.config.settings, self.set);
@@ -356,7 +312,7 @@ impl<'a> Reader<'a> {
             None => self.tell(
                 place,
                 format_args!(
-                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir keep ledger spread close helpers target"
+                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir keep ledger spread close helpers user sandbox target"
                 ),
             ),
         }
@@ -501,6 +457,7 @@ enum ValueError {
     NoFile,
     NotOneOf(&'static str, &'static str),
     NoCount(usize),
+    NoUser,
 }
 
 impl fmt::Display for ValueError {
@@ -520,6 +477,9 @@ impl fmt::Display for ValueError {
                 limits::LEDGER_NAME
             ),
             ValueError::NotOneOf(a, b) => write!(f, "is neither \"{a}\" nor \"{b}\", write one of them"),
+            ValueError::NoUser => {
+                write!(f, "is no user, write a name of 1 to {} bytes, or {NOBODY} for whoever starts it", limits::USER)
+            }
             ValueError::NoCount(most) => write!(f, "is out of range, use 1 to {most}"),
         }
     }
@@ -553,6 +513,12 @@ fn apply(settings: &mut Settings, directive: Directive, value: &str) -> Result<(
             let count = value.parse().ok().filter(|n| (1..=limits::HELPERS).contains(&usize::from(*n)));
             settings.helpers = count.ok_or(ValueError::NoCount(limits::HELPERS))?;
         }
+        Directive::User => {
+            let fits = |c: char| c.is_ascii_graphic() && c != ':';
+            let user = Text::copy(value).filter(|name| !name.is_empty() && value.chars().all(fits));
+            settings.user = user.ok_or(ValueError::NoUser)?;
+        }
+        Directive::Sandbox => settings.sandbox = one_of(value, "on", "off")?,
     }
     Ok(())
 }

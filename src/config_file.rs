@@ -7,6 +7,7 @@ use crate::config::{Config, Reader};
 use crate::limits;
 use crate::sys;
 use crate::sys::{Errno, file};
+use crate::user::{self, User};
 
 /// The files that are looked for when none is named.
 const PLACES: [&str; 2] = ["./tcpmon.conf", "/etc/tcpmon.conf"];
@@ -28,6 +29,7 @@ pub struct ConfigFile {
     cli: Cli,
     path: Option<&'static str>,
     content: Vec<u8>,
+    user: Option<User>,
 }
 
 impl ConfigFile {
@@ -42,7 +44,7 @@ impl ConfigFile {
             None if cli.targets.is_empty() => PLACES.into_iter().find(exists),
             None => None,
         };
-        Self { cli, path, content }
+        Self { cli, path, content, user: None }
     }
 
     /// The command line.
@@ -53,6 +55,11 @@ impl ConfigFile {
     /// The file's path, if there is one.
     pub fn path(&self) -> Option<&'static str> {
         self.path
+    }
+
+    /// The user that the configuration names.
+    pub fn user(&self) -> Option<User> {
+        self.user
     }
 
     /// Reads everything anew into `config` and tells every mistake. `Err` is their number; then
@@ -83,6 +90,11 @@ impl ConfigFile {
             source = Source::Defaults;
             reader.default_targets();
         }
+        let content = &mut self.content;
+        self.user = reader.user(|name| {
+            file::read_whole(user::PASSWD, content).ok()?;
+            user::find(content, name)
+        });
         match reader.finish() {
             0 => Ok(source),
             mistakes => Err(mistakes),

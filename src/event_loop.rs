@@ -14,6 +14,7 @@ use connects::Connection;
 
 use crate::config::Config;
 use crate::config_file::ConfigFile;
+use crate::confinement::Confinement;
 use crate::console::Console;
 use crate::daily_log::DailyLog;
 use crate::keep::Confidence;
@@ -54,6 +55,7 @@ const POLL_PAUSE: Nanos = Nanos::from_millis(10);
 pub struct EventLoop {
     monitor: Monitor,
     config_file: ConfigFile,
+    confinement: Confinement,
     /// Where a reload builds the next configuration.
     next: Config,
     resolver: Resolver,
@@ -149,6 +151,7 @@ impl EventLoop {
             unsettled,
             superseded: false,
             config_file,
+            confinement: Confinement::default(),
             next: config,
             resolver: Resolver::new(HELPERS),
             log_failing: false,
@@ -181,6 +184,11 @@ impl EventLoop {
         event_loop.delete_old(started);
         event_loop.warm_up();
         event_loop
+    }
+
+    /// What this process has given up, for a reload that would need it.
+    pub fn is_confined(&mut self, confinement: Confinement) {
+        self.confinement = confinement;
     }
 
     /// Runs to the end.

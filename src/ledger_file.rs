@@ -416,6 +416,12 @@ pub fn owner(path: &Path) -> Option<Owner> {
     look_once(path).ok().map(|ledger| ledger.owner()).filter(|owner| owner.pid != 0)
 }
 
+/// The file of a report that the run before may not have ended, as far as the ledger here knows one.
+pub fn journalled(path: &Path) -> Option<Path> {
+    let file = look_once(path).ok()?.journal()?.file;
+    file.as_str().contains('/').then_some(file)
+}
+
 /// Whether a monitor runs with it: nobody but one locks it for longer than a moment.
 pub fn is_running(ledger: &Ledger) -> bool {
     ledger.is_running() && process::is_alive(ledger.owner())

@@ -43,11 +43,11 @@
 //! | layer | files |
 //! |---|---|
 //! | 0 | text, time, limits |
-//! | 1 | ring, timers, path, zone, keep, histogram, target, tally |
+//! | 1 | ring, timers, path, zone, keep, user, histogram, target, tally |
 //! | 2 | config, cli, probe, schedule, table, ledger, message |
 //! | 3 | monitor |
 //! | 4 | sys |
-//! | 5 | resolver, daily_log, console, config_file, ledger_file, recovery |
+//! | 5 | resolver, daily_log, console, config_file, ledger_file, recovery, confinement |
 //! | 6 | event_loop |
 //! | 7 | commands, main |
 //!
@@ -60,6 +60,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod config_file;
+pub mod confinement;
 pub mod console;
 pub mod daily_log;
 pub mod event_loop;
@@ -84,4 +85,5 @@ pub mod target;
 pub mod text;
 pub mod time;
 pub mod timers;
+pub mod user;
 pub mod zone;

@@ -48,6 +48,9 @@ pub const HOST: usize = 253;
 /// Bytes of a network device's name (`IFNAMSIZ` of linux/if.h, less the final NUL).
 pub const DEVICE: usize = 15;
 
+/// Bytes of a user's name (useradd(8)).
+pub const USER: usize = 32;
+
 /// Bytes of the log directory's path: with the longest file name behind it a path stays below
 /// the 384 bytes up to which the standard library needs no heap for it.
 pub const DIRECTORY: usize = 320;

@@ -4,6 +4,7 @@ use super::ExitCode;
 use super::grid::{self, Column};
 use super::{heed_signals, load, millis};
 use crate::cli::Cli;
+use crate::confinement::{self, Confinement};
 use crate::console::Console;
 use crate::event_loop::EventLoop;
 use crate::limits;
@@ -25,6 +26,10 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     // Spread over an interval, the only round could take an hour.
     config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
+    if !confinement::become_user(&config, &file, false, &mut console) {
+        return ExitCode::from(NOT_CHECKED);
+    }
+    Confinement::enter(&config, &file, false, &mut console);
     let mut event_loop = EventLoop::new(config, file, span, false, None, console.without_dots(), signals);
     event_loop.run();
     let (table, worst) = table(event_loop.monitor().live());

@@ -7,6 +7,7 @@ use super::{ExitCode, MISTAKES, heed_signals, load};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::config_file::Source;
+use crate::confinement::{self, Confinement};
 use crate::console::Console;
 use crate::event_loop::EventLoop;
 use crate::ledger_file::{LedgerFile, Running};
@@ -23,6 +24,9 @@ pub fn run(cli: Cli, mut console: Console) -> ExitCode {
     let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
+    if !confinement::become_user(&config, &file, true, &mut console) {
+        return ExitCode::FAILURE;
+    }
     let place = match LedgerFile::lock(config.settings.ledger_path()) {
         Ok(place) => place,
         Err(Running(Some(owner))) => {
@@ -35,7 +39,9 @@ pub fn run(cli: Cli, mut console: Console) -> ExitCode {
         }
     };
     greet(&mut console, &config, source);
+    let confinement = Confinement::enter(&config, &file, true, &mut console);
     let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
+    event_loop.is_confined(confinement);
     event_loop.run();
     event_loop.print_summary(limits::LAST_WORDS);
     ExitCode::SUCCESS
@@ -50,6 +56,9 @@ pub fn start(cli: Cli, mut console: Console) -> ExitCode {
     let Ok((config, file, _)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
     if is_relative(&config, &mut console) {
         return ExitCode::from(MISTAKES);
+    }
+    if !confinement::become_user(&config, &file, true, &mut console) {
+        return ExitCode::FAILURE;
     }
     let Ok(place) = LedgerFile::lock(config.settings.ledger_path()) else { return ExitCode::SUCCESS };
     let starter = match process::go_to_background() {
@@ -67,8 +76,10 @@ pub fn start(cli: Cli, mut console: Console) -> ExitCode {
     };
     // Whoever started us waits until nobody has its pipes any more.
     drop(console);
-    let console = Console::of_background();
+    let mut console = Console::of_background();
+    let confinement = Confinement::enter(&config, &file, true, &mut console);
     let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
+    event_loop.is_confined(confinement);
     starter.tell_started();
     event_loop.run();
     ExitCode::SUCCESS

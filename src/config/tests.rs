@@ -35,7 +35,7 @@ fn the_sample_is_right_and_shows_the_defaults_but_for_where_an_installed_one_log
 fn every_directive_and_every_option_is_taken() {
     let (config, mistakes) = read(
         "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nkeep 14d\nledger l\nspread on\n\
-         close rst\nhelpers 7\ntarget a#b one.example 443\n#target x\n\
+         close rst\nhelpers 7\nuser nobody\nsandbox off\ntarget a#b one.example 443\n#target x\n\
          target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h\n",
     );
     assert_eq!(mistakes, Vec::<String>::new());
@@ -46,6 +46,7 @@ fn every_directive_and_every_option_is_taken() {
     );
     assert_eq!((report, log_dir.as_str(), spread), (Nanos::from_secs(60), "/var/log/my logs", true));
     assert_eq!((close, helpers, keep.to_string().as_str()), (Close::Rst, 7, "14d"));
+    assert_eq!((config.settings.user.as_str(), config.settings.sandbox), ("nobody", false));
     assert_eq!(config.settings.ledger_path().as_str(), "/var/log/my logs/l");
     assert_eq!(read("ledger ./l\nlog_dir /tmp\ntarget a h 1").0.settings.ledger_path().as_str(), "./l");
     let [first, second] = config.targets[..] else { panic!("two targets") };
@@ -61,13 +62,13 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
-         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\nkeep 14\n",
+         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\nkeep 14\nuser a b\nsandbox 1\n",
     );
     assert_eq!(
         told,
         [
             "f:1: interval \"2x\" is no duration, write one like 500ms, 2s, 5m or 1h",
-            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir keep ledger spread close helpers target",
+            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir keep ledger spread close helpers user sandbox target",
             "f:4: timeout is set a second time, keep one: it was set by f:3",
             "f:5: slow \"0\" is out of range, use 1ms to 10m",
             "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",
@@ -94,6 +95,8 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
             "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
             "f:22: target \"l\": device \"eth\u{7}0\" is no network device, write a name of 1 to 15 bytes like eth0",
             "f:23: keep \"14\" is no number of days, write 1d to 3650d, or all",
+            "f:24: user \"a b\" is no user, write a name of 1 to 32 bytes, or - for whoever starts it",
+            "f:25: sandbox \"1\" is neither \"on\" nor \"off\", write one of them",
         ]
     );
 }
@@ -173,4 +176,25 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
             "command line: target \"\" at \"h\": a service is 1 to 64 bytes without `|` and control characters",
         ]
     );
+}
+
+#[test]
+fn a_user_that_nobody_knows_is_told_where_it_was_set() {
+    let told = |option: Option<&str>, content: &str| {
+        let (mut config, mut told) = (Config::new(), Vec::new());
+        let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
+        let mut reader = Reader::new(&mut config, &mut tell);
+        if let Some(user) = option {
+            reader.option(Directive::User, user);
+        }
+        reader.file("f", content.as_bytes());
+        let found = reader.user(|name| (name == "known").then_some(7));
+        (found, told)
+    };
+    let unknown =
+        |place: &str| (None, vec![format!("{place}: user \"x\" is not in /etc/passwd, write a name that is there")]);
+    assert_eq!(told(None, "\nuser x\n"), unknown("f:2"));
+    assert_eq!(told(Some("x"), "user known\n"), unknown("command line"));
+    assert_eq!(told(Some("known"), "user x\n"), (Some(7), vec![]));
+    assert_eq!(told(None, "user -\n"), (None, vec![]));
 }

@@ -7,9 +7,13 @@ use crate::config::{Directive, Settings};
 use crate::ledger_file::Trouble;
 use crate::limits;
 use crate::monitor::Event;
+use crate::path;
 use crate::sys::clock;
 use crate::text::{Count, Text};
 use crate::time::Instant;
+
+/// What a process cannot take back.
+const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
 
 impl EventLoop {
     pub(super) fn reload(&mut self) {
@@ -25,6 +29,18 @@ impl EventLoop {
             );
         }
         let before = *self.monitor.settings();
+        let after = &self.next.settings;
+        let ledger = after.ledger_path();
+        for directory in [after.log_dir.as_str(), path::parent(ledger.as_str())] {
+            if self.log.is_some() && !self.confinement.covers(directory) {
+                return self.console.say(
+                    "sandbox",
+                    format_args!(
+                        "{directory} cannot be written in this run, the configuration in force stays; start it anew"
+                    ),
+                );
+            }
+        }
         if before.thresholds != self.next.settings.thresholds {
             // What was counted under the thresholds in force is reported under their headings. At
             // the clock's zero nothing is due but what is asked for.
@@ -64,6 +80,12 @@ impl EventLoop {
                 differences(&before, &self.next.settings)
             ),
         );
+        for directive in LASTING {
+            if before.value(directive) != self.next.settings.value(directive) {
+                let name = directive.name();
+                self.console.say(name, format_args!("a change of it takes a new start, this run goes on as it is"));
+            }
+        }
         self.allow_descriptors();
         self.prepare_log();
         self.keep_failing &= before.log_dir == self.next.settings.log_dir;
@@ -100,7 +122,7 @@ impl EventLoop {
 /// What a reload changed in the settings, as the end of a message.
 fn differences(before: &Settings, after: &Settings) -> Text<{ limits::MESSAGE / 2 }> {
     let mut text = Text::new();
-    for directive in Directive::ALL {
+    for directive in Directive::ALL.into_iter().filter(|directive| !LASTING.contains(directive)) {
         let (was, is) = (before.value(directive), after.value(directive));
         if was != is {
             // Writing to a Text never fails.

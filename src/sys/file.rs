@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, Whence, access, ftruncate, geteuid, linkat, lseek
 use super::Errno;
 use super::poll::{Interest, is_ready};
 use crate::limits;
+use crate::path::Path;
 use crate::text::Text;
 
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
@@ -109,6 +110,12 @@ pub fn identity(file: &OwnedFd) -> Result<Identity, Errno> {
 /// Which file has this path; a link is itself.
 pub fn identity_at(path: &str) -> Result<Identity, Errno> {
     lstat(path).map(|status| Identity::of(&status))
+}
+
+/// Which directory a path leads to, links followed; an error where it is none.
+pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    identity(&open(path, flags, Mode::empty())?)
 }
 
 impl Identity {
@@ -253,15 +260,27 @@ pub fn check_directory(path: &str) -> Result<(), Errno> {
 
 /// Whether `link` is a symbolic link to just `content`. `EINVAL` where it is something else.
 pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
+    let mut found = [0_u8; 64];
+    let length = read_link(link, &mut found)?;
+    Ok(&found[..length] == content.as_bytes())
+}
+
+/// What a symbolic link says, if it is one and that is a path of ours in length.
+pub fn link_content(link: &str) -> Option<Path> {
+    let mut found = [0_u8; limits::PATH + 1];
+    let length = read_link(link, &mut found).ok()?;
+    core::str::from_utf8(&found[..length]).ok().and_then(Text::copy)
+}
+
+/// readlink(2): how many bytes of `found` it is.
+fn read_link(link: &str, found: &mut [u8]) -> Result<usize, Errno> {
     let mut path = [0_u8; limits::PATH + 1];
     let Some(place) = path.get_mut(..link.len()) else { return Err(Errno::ENAMETOOLONG) };
     place.copy_from_slice(link.as_bytes());
-    let mut found = [0_u8; 64];
     // SAFETY: `path` ends with a NUL because it is longer than `link`; `found` is live and its
     // size is given.
     let length = unsafe { libc::readlink(path.as_ptr().cast(), found.as_mut_ptr().cast(), found.len()) };
-    let length = Errno::result(length)? as usize;
-    Ok(&found[..length] == content.as_bytes())
+    Errno::result(length).map(|length| length as usize)
 }
 
 /// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:

@@ -10,8 +10,10 @@ pub mod map;
 pub mod net;
 pub mod poll;
 pub mod process;
+pub mod sandbox;
 pub mod signal;
 pub mod system_log;
+pub mod user;
 pub mod zone;
 
 use core::ffi::CStr;

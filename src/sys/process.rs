@@ -1,5 +1,6 @@
 //! Helper processes: forked, confined, ended and reaped; and the limit on descriptors.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
@@ -10,7 +11,7 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, read, setsid, write};
 
-use super::{Errno, signal};
+use super::{Errno, sandbox, signal};
 use crate::ledger::Owner;
 use crate::text::Text;
 
@@ -52,7 +53,9 @@ fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
     // The pair becomes descriptor 0, and everything else goes.
     // SAFETY: dup2(2) with numbers.
     Errno::result(unsafe { libc::dup2(socket.as_raw_fd(), 0) })?;
+    sandbox::keep_to_files();
     close_from(1);
+    sandbox::keep_to_calls();
     // SAFETY: descriptor 0 was made just above, and nobody else owns it: whatever had that number
     // in the monitor is never used in this process again.
     Ok(unsafe { OwnedFd::from_raw_fd(0) })
@@ -109,10 +112,15 @@ pub fn reap_ended(child: Child) {
     while waitpid(child.0, None) == Err(Errno::EINTR) {}
 }
 
-/// This process.
+/// This process. When it was born is looked up once: a confined one cannot any more.
 pub fn own() -> Owner {
+    static PID: AtomicU32 = AtomicU32::new(0);
+    static BORN: AtomicU32 = AtomicU32::new(0);
     let pid = getpid().as_raw() as u32;
-    Owner { pid, born: birth(pid).unwrap_or(0) }
+    if PID.swap(pid, Ordering::Relaxed) != pid {
+        BORN.store(birth(pid).unwrap_or(0), Ordering::Relaxed);
+    }
+    Owner { pid, born: BORN.load(Ordering::Relaxed) }
 }
 
 /// Whether this very process is there, and not a later one with its pid.

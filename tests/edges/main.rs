@@ -1,7 +1,7 @@
 //! The real edges: the program as it is installed, against real sockets, a real kernel and a DNS
 //! server that does as it is told.
 //!
-//! `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console`,
+//! `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console`,
 //! `hard_times`, `zone`, `clockless` and `keep` hold the tests; the other files hold
 //! what the tests stand on. Nothing leaves the machine: every connect stays on loopback, and every
 //! test that needs an address, a route, a name or a full disk has a namespace of its own.
@@ -22,6 +22,7 @@ mod status;
 // A static program cannot be preloaded.
 #[cfg(target_env = "gnu")]
 mod clockless;
+mod confinement;
 mod connect;
 mod console;
 mod daily_log;

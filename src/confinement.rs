@@ -1,0 +1,201 @@
+//! What a run keeps of its rights: it becomes the user that the configuration names, and closes
+//! everything to itself that it will never need.
+
+use crate::config::Config;
+use crate::config_file::ConfigFile;
+use crate::console::Console;
+use crate::ledger_file;
+use crate::path::{self, Path};
+use crate::sys::file::{self, Identity};
+use crate::sys::sandbox::{self, Access, Role, Rules};
+use crate::sys::{Errno, describe, process, user, zone};
+use crate::user::User;
+
+/// Where a resolver reads: its configuration, what other programs write for it, and the modules
+/// that it loads, with what those read. And the time zones.
+const READABLE: [&str; 9] =
+    ["/etc", "/usr", "/lib", "/lib64", "/run", "/var/run", "/nix/store", "/gnu/store", "/var/lib/libvirt/dnsmasq"];
+
+/// Files that may be links to elsewhere.
+const LINKED: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/TZ"];
+
+/// Directories that a run can write to, at most: those of log, ledger and last report, and the ones
+/// above.
+const WRITABLE: usize = 6;
+
+/// How many links lead on to the next one, at most.
+const LINKS: usize = 8;
+
+/// Becomes the configured user. What the user needs is handed over first, if it is `kept` between
+/// runs. Returns whether the run may begin; what is wrong is said.
+pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> bool {
+    let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
+    let name = config.settings.user;
+    if !user::is_root() {
+        console.say("user", format_args!("only root can become {name}, this run goes on as who started it"));
+        return true;
+    }
+    if kept {
+        hand_over(config, user);
+    }
+    match user::switch_to(user) {
+        Ok(()) => true,
+        Err(errno) => {
+            console
+                .say("user", format_args!("this run cannot become {name} ({}), nothing is started", describe(errno)));
+            false
+        }
+    }
+}
+
+/// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
+fn hand_over(config: &Config, user: User) {
+    let ledger = config.settings.ledger_path();
+    let (log_dir, beside) = (config.settings.log_dir, path::parent(ledger.as_str()));
+    let name = ledger.as_str().rsplit('/').next().unwrap_or_default();
+    for directory in [log_dir.as_str(), beside] {
+        let _ = file::make_directories(directory);
+    }
+    let _ = file::open_private(ledger.as_str(), false);
+    for directory in [log_dir.as_str(), beside] {
+        let _ = user::give(directory, &["tcp_stats_", ".tcp_stats_latest.new", name], user);
+    }
+}
+
+/// Where this run can write.
+#[derive(Debug, Default)]
+pub struct Confinement {
+    /// Whether there is any place where it cannot.
+    confined: bool,
+    writable: [Option<Identity>; WRITABLE],
+}
+
+impl Confinement {
+    /// Takes from this process what it will not need, for good. What the kernel does not have is
+    /// said where the command line asks for it; the run goes on without. One that keeps nothing
+    /// between runs writes nowhere.
+    pub fn enter(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> Self {
+        // What it costs a kernel before 3.5 that it is not there, nobody can change.
+        let _ = sandbox::keep_from_rights();
+        let mut confinement = Self::default();
+        if !config.settings.sandbox {
+            return confinement;
+        }
+        // What is read once is read now.
+        let _ = zone::settle();
+        process::own();
+        let mut missing = |what: &str, errno: Errno| {
+            if file.cli().verbose {
+                let why = describe(errno);
+                console.say("sandbox", format_args!("{what} cannot be used here ({why}), the run goes on without"));
+            }
+        };
+        let helper = match confinement.restrict(config, file, kept) {
+            Ok(rules) => Some(rules),
+            Err(errno) => {
+                missing("Landlock", errno);
+                None
+            }
+        };
+        match sandbox::confine(Role::Monitor) {
+            Ok(()) => sandbox::confine_helpers(helper),
+            Err(errno) => missing("seccomp", errno),
+        }
+        confinement
+    }
+
+    /// Holds this process to its files. Gives the rules for helpers.
+    fn restrict(&mut self, config: &Config, file: &ConfigFile, kept: bool) -> Result<Rules, Errno> {
+        let (helper, monitor) = (Rules::new()?, Rules::new()?);
+        let read = |path: &str| {
+            for rules in [&helper, &monitor] {
+                let _ = rules.allow(path, Access::Read);
+            }
+        };
+        READABLE.into_iter().for_each(read);
+        for path in LINKED.into_iter().chain(file.path()) {
+            follow(path, read);
+        }
+        if kept {
+            let ledger = config.settings.ledger_path();
+            let journalled = ledger_file::journalled(&ledger);
+            // As the loop does, but that here a rule can be made for it.
+            let _ = file::make_directories(config.settings.log_dir.as_str());
+            let places = [config.settings.log_dir.as_str(), path::parent(ledger.as_str())];
+            for place in places.into_iter().chain(journalled.as_ref().map(|file| path::parent(file.as_str()))) {
+                self.write(&monitor, place);
+            }
+        }
+        monitor.restrict()?;
+        self.confined = true;
+        Ok(helper)
+    }
+
+    /// Lets the monitor write below this directory, and below the one above, so that one that is
+    /// taken away can be made anew; where it is not there yet, below the next one that is.
+    fn write(&mut self, rules: &Rules, directory: &str) {
+        let mut place = trim(directory);
+        while !self.allow(rules, place) {
+            let above = path::parent(place);
+            if above == place {
+                return;
+            }
+            place = trim(above);
+        }
+        let above = path::parent(place);
+        if place == trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && above != "/" {
+            self.allow(rules, above);
+        }
+    }
+
+    fn allow(&mut self, rules: &Rules, directory: &str) -> bool {
+        let Ok(identity) = file::identity_of_directory(directory) else { return false };
+        if !self.writable.contains(&Some(identity)) {
+            let Some(free) = self.writable.iter_mut().find(|place| place.is_none()) else { return true };
+            *free = Some(identity);
+        }
+        rules.allow(directory, Access::Write).is_ok()
+    }
+
+    /// Whether this run can write in a directory, as far as that is for the sandbox to say.
+    pub fn covers(&self, directory: &str) -> bool {
+        let mut place = trim(directory);
+        loop {
+            let identity = file::identity_of_directory(place).ok();
+            if !self.confined || (identity.is_some() && self.writable.contains(&identity)) {
+                return true;
+            }
+            let above = path::parent(place);
+            if above == place || place.ends_with("..") {
+                return false;
+            }
+            place = trim(above);
+        }
+    }
+}
+
+/// Tells of every directory through which a path leads, link by link: whoever writes such a file anew
+/// gives a new one its name. In the root directory it is the file alone.
+fn follow(path: &str, tell: impl Fn(&str)) {
+    let mut path: Path = path::within("", path);
+    for _ in 0..LINKS {
+        match path::parent(path.as_str()) {
+            "/" => tell(path.as_str()),
+            directory => tell(directory),
+        }
+        let Some(next) = file::link_content(path.as_str()) else { return };
+        path = if next.as_str().starts_with('/') {
+            next
+        } else {
+            path::within(path::parent(path.as_str()), next.as_str())
+        };
+    }
+}
+
+/// Without slashes at its end, which lead nowhere.
+fn trim(mut directory: &str) -> &str {
+    while let Some(shorter) = directory.strip_suffix("/").filter(|shorter| !shorter.is_empty()) {
+        directory = shorter;
+    }
+    directory
+}

@@ -1,0 +1,169 @@
+//! The filter of system calls: a program in classic BPF (seccomp(2)) made from the tables of `calls`.
+//! A call that it does not let through fails with `EPERM`; nobody is killed.
+
+mod calls;
+
+use libc::{BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+
+use super::Role;
+use crate::sys::Errno;
+use calls::{CLONE, CLONE3, CPU, HELPER, MONITOR, SOCKET, UNKNOWN};
+
+/// Room for the longest program: two instructions for each call, and a few at both ends.
+const LENGTH: usize = 300;
+
+/// Where the kernel puts what it says of a call (`struct seccomp_data`): its number, its CPU, and the
+/// lower half of its first argument.
+const NUMBER: u32 = 0;
+const ON_CPU: u32 = 4;
+const ARGUMENT: u32 = if cfg!(target_endian = "big") { 20 } else { 16 };
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+/// A build with `--cfg tcpmon_fatal` ends at once at a call that was not foreseen: for our tests.
+const REFUSE: u32 =
+    if cfg!(tcpmon_fatal) { libc::SECCOMP_RET_KILL_PROCESS } else { libc::SECCOMP_RET_ERRNO | libc::EPERM as u32 };
+const NOT_THERE: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+/// What a network, a resolver and a log are reached through; no packets, no radios, no cryptography.
+const FAMILIES: [libc::c_int; 4] = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
+
+/// `CLONE_NEW*`: a process in a world of its own, where it would have rights again (clone(2)).
+const NEW_WORLD: u32 = 0x7e02_0000;
+
+struct Program {
+    instructions: [sock_filter; LENGTH],
+    length: usize,
+}
+
+impl Program {
+    fn push(&mut self, code: u32, k: u32, jt: u8, jf: u8) {
+        // A program that is cut short has no end, and the kernel does not take it.
+        if let Some(place) = self.instructions.get_mut(self.length) {
+            *place = sock_filter { code: code as u16, jt, jf, k };
+            self.length += 1;
+        }
+    }
+
+    fn load(&mut self, offset: u32) {
+        self.push(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+    }
+
+    /// The next `length` instructions are for what compares so with `k`, and for nothing else.
+    fn only_if(&mut self, comparison: u32, k: u32, length: u8) {
+        self.push(BPF_JMP | comparison | BPF_K, k, 0, length);
+    }
+
+    fn end(&mut self, answer: u32) {
+        self.push(BPF_RET | BPF_K, answer, 0, 0);
+    }
+
+    fn end_if(&mut self, comparison: u32, k: u32, answer: u32) {
+        self.only_if(comparison, k, 1);
+        self.end(answer);
+    }
+
+    fn new(role: Role) -> Self {
+        let none = sock_filter { code: 0, jt: 0, jf: 0, k: 0 };
+        let mut program = Self { instructions: [none; LENGTH], length: 0 };
+        program.load(ON_CPU);
+        // The calls of another CPU that this one can also play have other numbers.
+        program.push(BPF_JMP | BPF_JEQ | BPF_K, CPU, 1, 0);
+        program.end(REFUSE);
+        program.load(NUMBER);
+        program.only_if(BPF_JEQ, SOCKET.into(), 2 + 2 * FAMILIES.len() as u8);
+        program.load(ARGUMENT);
+        for family in FAMILIES {
+            program.end_if(BPF_JEQ, family as u32, ALLOW);
+        }
+        program.end(REFUSE);
+        let tables: &[&[&[u16]]] = match role {
+            Role::Monitor => &[HELPER, MONITOR],
+            Role::Helper => &[HELPER],
+        };
+        for call in tables.iter().copied().flatten().copied().flatten() {
+            program.end_if(BPF_JEQ, (*call).into(), ALLOW);
+        }
+        if role == Role::Monitor {
+            program.only_if(BPF_JEQ, CLONE.into(), 4);
+            program.load(ARGUMENT);
+            program.end_if(BPF_JSET, NEW_WORLD, REFUSE);
+            program.end(ALLOW);
+        }
+        program.end_if(BPF_JEQ, CLONE3.into(), NOT_THERE);
+        program.end_if(BPF_JGE, UNKNOWN.into(), NOT_THERE);
+        program.end(REFUSE);
+        program
+    }
+}
+
+/// From here on this process, and every child of it, has the calls of this role alone.
+pub fn confine(role: Role) -> Result<(), Errno> {
+    #[cfg(all(target_arch = "x86", not(target_env = "gnu")))]
+    if role == Role::Monitor {
+        // Before Linux 4.3 there were no calls of their own for sockets, but one for all of them.
+        // SAFETY: socket(2) with numbers, of a family that there is not.
+        Errno::result(unsafe { libc::syscall(libc::SYS_socket, -1, 0, 0) }).or_else(|errno| match errno {
+            Errno::ENOSYS => Err(errno),
+            _ => Ok(-1),
+        })?;
+    }
+    let mut program = Program::new(role);
+    let whole = libc::sock_fprog { len: program.length as u16, filter: program.instructions.as_mut_ptr() };
+    let mode = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
+    // SAFETY: `whole` and the program that it leads to are live; the kernel copies them.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const whole) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_programs_have_room_and_no_call_stands_twice() {
+        for role in [Role::Monitor, Role::Helper] {
+            let length = Program::new(role).length;
+            assert!((150..LENGTH).contains(&length), "{role:?} needs {length}");
+        }
+        let mut calls: Vec<_> = HELPER.iter().chain(MONITOR).copied().flatten().collect();
+        let count = calls.len();
+        calls.sort();
+        calls.dedup();
+        assert_eq!(calls.len(), count);
+    }
+
+    #[test]
+    fn what_would_run_a_program_serve_or_change_the_box_stands_nowhere() {
+        use libc::*;
+        let calls = || HELPER.iter().chain(MONITOR).copied().flatten().map(|call| c_long::from(*call));
+        for call in [
+            SYS_execve,
+            SYS_execveat,
+            SYS_listen,
+            SYS_accept,
+            SYS_accept4,
+            SYS_ptrace,
+            SYS_mount,
+            SYS_setuid,
+            SYS_setresuid,
+            SYS_setgroups,
+            SYS_capset,
+            SYS_unshare,
+            SYS_setns,
+            SYS_open_by_handle_at,
+            SYS_bpf,
+            SYS_process_vm_writev,
+            SYS_init_module,
+            SYS_reboot,
+            SYS_mknodat,
+            SYS_fchmodat,
+            SYS_fchownat,
+            SYS_chroot,
+        ] {
+            assert!(calls().all(|allowed| allowed != call), "{call}");
+        }
+        let helper: Vec<_> = HELPER.iter().copied().flatten().map(|call| c_long::from(*call)).collect();
+        for call in [SYS_kill, SYS_clone, SYS_unlinkat, SYS_renameat2, SYS_mkdirat, SYS_ftruncate, SYS_prctl] {
+            assert!(!helper.contains(&call), "{call}");
+        }
+    }
+}

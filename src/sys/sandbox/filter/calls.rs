@@ -1,0 +1,136 @@
+//! The system calls that each role needs, in the older and the newer form among which a C library
+//! chooses, on each CPU. Whatever is not listed is refused.
+
+use libc::*;
+
+#[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+use names::SELECT;
+use names::{EM, MMAP, PREAD, PWRITE, RENAMEAT, RSEQ, STATAT};
+
+/// The value by which seccomp(2) knows this CPU (`AUDIT_ARCH_*` of linux/audit.h): its `EM_*` of
+/// elf.h, and a bit each for 64-bit and little endian.
+pub const CPU: u32 = EM | WIDE | LITTLE;
+const WIDE: u32 = if cfg!(target_pointer_width = "64") { 1 << 31 } else { 0 };
+const LITTLE: u32 = if cfg!(target_endian = "little") { 1 << 30 } else { 0 };
+
+/// Where the calls begin that have the same number everywhere: those since Linux 5.1.
+const BASE: u16 = if cfg!(target_arch = "mips") { 4000 } else { 0 };
+
+/// Calls from here on came after this list was made. A C library goes back to an older one where
+/// they are answered with `ENOSYS`, as by an older kernel, and not where it is `EPERM`.
+pub const UNKNOWN: u16 = BASE + 463;
+
+/// The same holds for this one: what it asks for no filter can see.
+pub const CLONE3: u16 = BASE + 435;
+
+/// Of these two the arguments matter as well.
+pub const SOCKET: u16 = SYS_socket as u16;
+pub const CLONE: u16 = SYS_clone as u16;
+
+/// What getaddrinfo(3) needs, with the modules that it may load, and any process: all that a helper
+/// may do. The most frequent come first, because the kernel compares in turn.
+pub static HELPER: &[&[u16]] = &[
+    &numbers([SYS_recvfrom, SYS_sendto, SYS_connect, SYS_close, SYS_ppoll, SYS_setsockopt, SYS_clock_gettime]),
+    #[cfg(target_pointer_width = "32")]
+    &[BASE + 403 /* clock_gettime64 */, BASE + 414 /* ppoll_time64 */],
+    &numbers([SYS_bind, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown]),
+    &numbers([SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_pselect6]),
+    &numbers([SYS_read, SYS_write, SYS_readv, SYS_writev, PREAD, SYS_lseek, SYS_openat, SYS_fstat]),
+    &numbers([STATAT, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_fcntl, SYS_ioctl]),
+    &numbers([MMAP, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk]),
+    &numbers([SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_clock_getres, SYS_restart_syscall]),
+    &numbers([SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid]),
+    &numbers([SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack]),
+    &numbers([SYS_exit, SYS_exit_group, SYS_set_robust_list, SYS_set_tid_address, RSEQ, SYS_futex]),
+    &numbers([SYS_getrandom, SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_sched_yield, SYS_sched_getaffinity]),
+    &[BASE + 439 /* faccessat2 */],
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+    &numbers([SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_poll, SELECT]),
+    #[cfg(target_arch = "x86_64")]
+    &numbers([SYS_time]),
+    #[cfg(target_pointer_width = "32")]
+    &numbers([SYS_fstat64, SYS_stat64, SYS_lstat64, SYS_fcntl64, SYS__llseek, SYS_sigreturn]),
+    // clock_getres, clock_nanosleep, pselect6, recvmmsg and futex with a 64-bit time
+    #[cfg(target_pointer_width = "32")]
+    &[BASE + 406, BASE + 407, BASE + 413, BASE + 417, BASE + 422],
+    #[cfg(any(target_arch = "x86", target_arch = "arm"))]
+    &numbers([SYS_getuid32, SYS_geteuid32, SYS_getgid32, SYS_getegid32, SYS_ugetrlimit]),
+    #[cfg(any(target_arch = "mips", target_arch = "arm"))]
+    &numbers([SYS_send, SYS_recv]),
+    // What glibc makes of every call on a socket there; no filter can see which one it is.
+    #[cfg(all(target_arch = "x86", target_env = "gnu"))]
+    &numbers([SYS_socketcall]),
+];
+
+/// What the monitor needs beside that.
+pub static MONITOR: &[&[u16]] = &[
+    &numbers([SYS_fallocate, SYS_ftruncate, SYS_flock, SYS_fchmod, PWRITE, SYS_getdents64, SYS_getcwd]),
+    &numbers([SYS_mkdirat, SYS_unlinkat, SYS_linkat, SYS_symlinkat, RENAMEAT, SYS_renameat2]),
+    &numbers([SYS_timerfd_create, SYS_timerfd_settime, SYS_socketpair, SYS_wait4, SYS_waitid]),
+    &numbers([SYS_kill, SYS_tgkill, SYS_tkill]),
+    // What a helper does before its own filter.
+    &numbers([SYS_prctl, SYS_dup3]),
+    &[BASE + 436 /* close_range */, BASE + 446 /* landlock_restrict_self */],
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+    &numbers([SYS_fork, SYS_mkdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink, SYS_dup2]),
+    #[cfg(target_pointer_width = "32")]
+    &[SYS_ftruncate64 as u16, BASE + 411 /* timerfd_settime64 */],
+];
+
+const fn numbers<const N: usize>(calls: [c_long; N]) -> [u16; N] {
+    let mut numbers = [0; N];
+    let mut i = 0;
+    while i < N {
+        numbers[i] = calls[i] as u16;
+        i += 1;
+    }
+    numbers
+}
+
+/// What has another name on another CPU, or none in the libc crate.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+mod names {
+    use libc::*;
+    pub const PREAD: c_long = SYS_pread64;
+    pub const PWRITE: c_long = SYS_pwrite64;
+    pub const STATAT: c_long = SYS_newfstatat;
+    pub const MMAP: c_long = SYS_mmap;
+    pub const RSEQ: c_long = SYS_rseq;
+    #[cfg(target_arch = "x86_64")]
+    pub const SELECT: c_long = SYS_select;
+    // riscv64 never had it.
+    pub const RENAMEAT: c_long = if cfg!(target_arch = "x86_64") { 264 } else { 38 };
+    pub const EM: u32 = if cfg!(target_arch = "x86_64") {
+        62
+    } else if cfg!(target_arch = "aarch64") {
+        183
+    } else {
+        243
+    };
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+mod names {
+    use libc::*;
+    pub const PREAD: c_long = SYS_pread64;
+    pub const PWRITE: c_long = SYS_pwrite64;
+    pub const STATAT: c_long = SYS_fstatat64;
+    pub const MMAP: c_long = SYS_mmap2;
+    pub const RSEQ: c_long = if cfg!(target_arch = "x86") { 386 } else { 398 };
+    pub const SELECT: c_long = SYS__newselect;
+    pub const RENAMEAT: c_long = SYS_renameat;
+    pub const EM: u32 = if cfg!(target_arch = "x86") { 3 } else { 40 };
+}
+
+#[cfg(target_arch = "mips")]
+mod names {
+    use libc::*;
+    pub const PREAD: c_long = 4200;
+    pub const PWRITE: c_long = 4201;
+    pub const STATAT: c_long = 4293;
+    pub const MMAP: c_long = SYS_mmap2;
+    pub const RSEQ: c_long = 4367;
+    pub const SELECT: c_long = 4142;
+    pub const RENAMEAT: c_long = SYS_renameat;
+    pub const EM: u32 = 8;
+}

@@ -1,0 +1,114 @@
+//! The files that a process can open (landlock(7)). Rules bind to the directories that are there when
+//! they are made, with everything below.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::sys::Errno;
+
+// `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.
+const WRITE_FILE: u64 = 1 << 1;
+const READ_FILE: u64 = 1 << 2;
+const READ_DIR: u64 = 1 << 3;
+const REMOVE_FILE: u64 = 1 << 5;
+const MAKE_DIR: u64 = 1 << 7;
+const MAKE_REG: u64 = 1 << 8;
+const MAKE_SYM: u64 = 1 << 12;
+const REFER: u64 = 1 << 13;
+const TRUNCATE: u64 = 1 << 14;
+
+/// What may be done below a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading alone.
+    Read,
+    /// All that a log and a ledger need.
+    Write,
+}
+
+impl Access {
+    fn bits(self) -> u64 {
+        let read = READ_FILE | READ_DIR;
+        match self {
+            Access::Read => read,
+            Access::Write => read | WRITE_FILE | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM | REFER | TRUNCATE,
+        }
+    }
+}
+
+/// Rules in the making: without one nothing can be opened.
+#[derive(Debug)]
+pub struct Rules {
+    fd: OwnedFd,
+    /// What the kernel knows, and so what is forbidden where no rule allows it.
+    handled: u64,
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct Beneath {
+    allowed: u64,
+    parent: RawFd,
+}
+
+impl Rules {
+    /// No rules yet. An error where the kernel does not have it, or not in use.
+    pub fn new() -> Result<Self, Errno> {
+        let (none, ask): (usize, libc::c_uint) = (0, 1);
+        // SAFETY: with this flag the call takes nothing, and gives the version.
+        let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, none, ask) };
+        let known = match Errno::result(version)? {
+            1 => 13,
+            2 => 14,
+            _ => 15,
+        };
+        let handled: u64 = (1 << known) - 1;
+        let flags: libc::c_uint = 0;
+        // SAFETY: `handled` is live and its size is given: the first member of
+        // `landlock_ruleset_attr`, which is enough.
+        let made = unsafe {
+            libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of_val(&handled), flags)
+        };
+        let fd = Errno::result(made)? as RawFd;
+        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, handled })
+    }
+
+    /// Allows this to the file, or to all below the directory, that the path leads to. What is not
+    /// there cannot be allowed.
+    pub fn allow(&self, path: &str, access: Access) -> Result<(), Errno> {
+        let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let add = |allowed| {
+            let rule = Beneath { allowed, parent: place.as_raw_fd() };
+            let (kind, flags): (libc::c_int, libc::c_uint) = (1, 0);
+            // SAFETY: `rule` is live and of the form that goes with this kind,
+            // `LANDLOCK_RULE_PATH_BENEATH`; `place` is open.
+            Errno::result(unsafe {
+                libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), kind, &raw const rule, flags)
+            })
+        };
+        let allowed = access.bits() & self.handled;
+        // Most rights are only for directories, and wrong for a file.
+        add(allowed).or_else(|_| add(allowed & (READ_FILE | WRITE_FILE | TRUNCATE))).map(drop)
+    }
+
+    /// From here on this process, and every child of it, is held to these rules.
+    pub fn restrict(&self) -> Result<(), Errno> {
+        restrict(self.fd.as_raw_fd())
+    }
+}
+
+impl AsRawFd for Rules {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+/// The same with the number of a descriptor.
+pub(super) fn restrict(rules: RawFd) -> Result<(), Errno> {
+    let flags: libc::c_uint = 0;
+    // SAFETY: a call with numbers.
+    Errno::result(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) }).map(drop)
+}
