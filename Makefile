@@ -97,3 +97,32 @@ deploy:
 # Installer, cron, crond, ssh, tail and man page for real (needs root or sudo, busybox, cron, dropbear, mandoc).
 installtest: all
 	tests/install/run $(BINARY)
+
+# Static binaries for every CPU of src/dist/targets (make dist ARCH=armv7 for one), and what is known of them. Needs
+# rust-src and zig, and says how to get them; CROSS=1 builds in containers, by cross, as cross.toml says.
+CROSS ?=
+.PHONY: dist size check-dist audit reproducible release-check
+dist:
+	@CARGO='$(CARGO)' CROSS='$(CROSS)' src/dist/build $(ARCH)
+
+# Bytes against the budget, and what they are spent on.
+size:
+	@tests/dist/size $(ARCH)
+
+# Each binary under qemu-user beside a native one, in a network of its own; and past 2038 (needs qemu-user, faketime, dnsmasq).
+check-dist: all
+	@tests/dist/check $(BINARY) $(ARCH)
+
+# PIE, RELRO, NX.
+audit:
+	@tests/dist/audit $(ARCH)
+
+reproducible:
+	@tests/dist/reproducible $(ARCH)
+
+# All of that for all of them; takes a quarter of an hour.
+release-check:
+	@$(MAKE) --no-print-directory dist ARCH=
+	@failed=; for what in audit reproducible check-dist size; do \
+		echo "== $$what"; $(MAKE) --no-print-directory $$what ARCH= || failed="$$failed $$what"; \
+	done; test -z "$$failed" || { echo "release-check: failed:$$failed" >&2; exit 1; }
