@@ -15,7 +15,7 @@ use super::Errno;
 ///
 /// A forked child does not have the mapping (`MADV_DONTFORK`): it would keep the file's lock.
 pub fn shared(file: &OwnedFd, words: usize) -> Result<&'static [AtomicU32], Errno> {
-    let mapped = map(file, words, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?;
+    let mapped = map(file, words, MapFlags::MAP_SHARED)?;
     let start = core::ptr::NonNull::from(mapped).cast();
     // SAFETY: the range was mapped just above, and the advice changes nothing in this process.
     unsafe { madvise(start, size_of_val(mapped), MmapAdvise::MADV_DONTFORK) }?;
@@ -79,14 +79,16 @@ extern "C" fn take_place(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut lib
     unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
 }
 
-/// Words of a file, mapped for reading until this is dropped.
+/// Words of a file, mapped for reading until this is dropped. Writable, because an ARMv5 has no atomic
+/// load: there it is an exchange with the same value, which takes a page of its own (`MAP_PRIVATE`) and
+/// leaves the file alone.
 #[derive(Debug)]
 pub struct View(&'static [AtomicU32]);
 
 impl View {
     /// Maps so many words of a file, which has them.
     pub fn new(file: &OwnedFd, words: usize) -> Result<Self, Errno> {
-        map(file, words, ProtFlags::PROT_READ).map(Self)
+        map(file, words, MapFlags::MAP_PRIVATE).map(Self)
     }
 }
 
@@ -108,14 +110,13 @@ impl Drop for View {
     }
 }
 
-fn map(file: &OwnedFd, words: usize, protection: ProtFlags) -> Result<&'static [AtomicU32], Errno> {
+fn map(file: &OwnedFd, words: usize, flags: MapFlags) -> Result<&'static [AtomicU32], Errno> {
     let length = words.checked_mul(size_of::<AtomicU32>()).and_then(NonZero::new).ok_or(Errno::EINVAL)?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: without a wished address the mapping takes the place of nothing.
-    let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, 0) }?;
+    let start = unsafe { mmap(None, length, protection, flags, file, 0) }?;
     // SAFETY: the mapping begins on a page, is `length` bytes long and stays, but for a view's, which
     // is lent for no longer than the view lives; other
-    // processes may write to it, which is what atomics are for; any bits are a u32. A reader's
-    // mapping cannot be written to: its words are only loaded, and a load of 32 bits needs no
-    // write on any processor.
+    // processes may write to it, which is what atomics are for; any bits are a u32.
     Ok(unsafe { core::slice::from_raw_parts(start.as_ptr().cast::<AtomicU32>(), words) })
 }
