@@ -42,11 +42,12 @@ syscalls:
 accuracy:
 	$(CARGO) bench --quiet --bench measure -- accuracy
 
-# Private memory of the monitor and of a helper (needs strace and namespaces): make memory
-# BINARY=path/to/a/static/one; the bounds are for such a one.
-BINARY ?= target/x86_64-unknown-linux-musl/release/tcpmon
+# Private memory of the monitor and of a helper, as make dist ARCH=x86_64 builds it (needs strace and namespaces);
+# make memory STATIC=... measures another one.
+STATIC ?= target/dist/x86_64-unknown-linux-musl/release/tcpmon
 memory:
-	$(CARGO) bench --quiet --bench measure -- memory $(BINARY)
+	@test -f '$(STATIC)' || { echo "tcpmon: memory: $(STATIC) is missing, run make dist ARCH=x86_64 first" >&2; exit 1; }
+	$(CARGO) bench --quiet --bench measure -- memory $(STATIC)
 
 # Every system call made to fail with every errno that its manual page names (needs strace and
 # namespaces); make faulttest CALLS="connect write" makes those of some calls alone.
