@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::config_file::ConfigFile;
 use crate::console::Console;
+use crate::keep;
 use crate::ledger_file;
 use crate::path::{self, Path};
 use crate::sys::file::{self, Identity};
@@ -50,15 +51,24 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
 
 /// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
 fn hand_over(config: &Config, user: User) {
-    let ledger = config.settings.ledger_path();
-    let (log_dir, beside) = (config.settings.log_dir, path::parent(ledger.as_str()));
-    let name = ledger.as_str().rsplit('/').next().unwrap_or_default();
-    for directory in [log_dir.as_str(), beside] {
-        let _ = file::make_directories(directory);
-    }
-    let _ = file::open_private(ledger.as_str(), false);
-    for directory in [log_dir.as_str(), beside] {
-        let _ = user::give(directory, &["tcp_stats_", ".tcp_stats_latest.new", name], user);
+    let path = config.settings.ledger_path();
+    let ledger = path.as_str().rsplit('/').next().unwrap_or_default();
+    let is_ours = |name: &str| {
+        let of_ledger = name.strip_prefix(ledger).filter(|_| !matches!(ledger, "" | "." | ".."));
+        keep::is_log(name)
+            || name == ".tcp_stats_latest.new"
+            || name == "tcp_stats_latest.log"
+            || of_ledger.is_some_and(|rest| matches!(rest, "" | ".new") || rest.starts_with(".damaged"))
+    };
+    let here = file::here();
+    let give = |directory: &str, new: Option<&str>| {
+        let absolute = if directory.starts_with('/') { directory.into() } else { format!("{here}/{directory}") };
+        let _ = user::hand_over(&absolute, &is_ours, new, user);
+    };
+    let beside = path::parent(path.as_str());
+    give(beside, Some(ledger));
+    if beside != config.settings.log_dir.as_str() {
+        give(config.settings.log_dir.as_str(), None);
     }
 }
 
@@ -107,14 +117,24 @@ impl Confinement {
     /// Holds this process to its files. Gives the rules for helpers.
     fn restrict(&mut self, config: &Config, file: &ConfigFile, kept: bool) -> Result<Rules, Errno> {
         let (helper, monitor) = (Rules::new()?, Rules::new()?);
-        let read = |path: &str| {
-            for rules in [&helper, &monitor] {
-                let _ = rules.allow(path, Access::Read);
-            }
-        };
-        READABLE.into_iter().for_each(read);
-        for path in LINKED.into_iter().chain(file.path()) {
-            follow(path, read);
+        let may_read =
+            |path: &str| [&helper, &monitor].into_iter().all(|rules| rules.allow(path, Access::Read).is_ok());
+        for directory in READABLE {
+            may_read(directory);
+        }
+        for path in LINKED {
+            // Its directory may be made later, or anew: then it is the one above that is there.
+            follow(path, |place| {
+                let above = path::parent(trim(place));
+                if !may_read(place) || !READABLE.contains(&place) {
+                    climb(above, may_read);
+                }
+            });
+        }
+        if let Some(path) = file.path() {
+            follow(path, |place| {
+                may_read(place);
+            });
         }
         if kept {
             let ledger = config.settings.ledger_path();
@@ -143,7 +163,7 @@ impl Confinement {
             place = trim(above);
         }
         let above = path::parent(place);
-        if place == trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && above != "/" {
+        if place == trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above) {
             self.allow(rules, above);
         }
     }
@@ -172,6 +192,22 @@ impl Confinement {
             place = trim(above);
         }
     }
+}
+
+/// Goes from a directory upwards until `is_good` says so of one, and not as far as the root.
+fn climb(mut place: &str, is_good: impl Fn(&str) -> bool) {
+    while !is_root(place) && !is_good(place) {
+        let above = path::parent(trim(place));
+        if above == place {
+            return;
+        }
+        place = above;
+    }
+}
+
+/// Whether this is the root directory, by whatever name.
+fn is_root(place: &str) -> bool {
+    file::identity_of_directory(place).is_ok_and(|found| Ok(found) == file::identity_of_directory("/"))
 }
 
 /// Tells of every directory through which a path leads, link by link: whoever writes such a file anew

@@ -34,6 +34,11 @@ impl fmt::Display for Keep {
     }
 }
 
+/// Whether a file of this name is a daily log.
+pub fn is_log(name: &str) -> bool {
+    day_of(name).is_some()
+}
+
 /// The day of the log with this name, in days since 1970.
 fn day_of(name: &str) -> Option<i64> {
     let date = name.strip_prefix("tcp_stats_")?.strip_suffix(".log")?;
@@ -55,6 +60,8 @@ pub struct Confidence {
     /// The last reading that was trusted, and when that was.
     known: Option<(Instant, i64)>,
     doubts: u8,
+    /// The last day that was doubted.
+    doubted: Option<i64>,
 }
 
 /// How long after its build a program may be started.
@@ -66,11 +73,11 @@ const AHEAD: i64 = 31 * 86_400;
 impl Confidence {
     /// That of a program of this build, before a first reading.
     pub fn new(built: i64) -> Self {
-        Self { built, known: None, doubts: 0 }
+        Self { built, known: None, doubts: 0, doubted: None }
     }
 
-    /// Whether the clock, which reads `wall` at `now`, is trusted. To be asked once a day and at
-    /// the start.
+    /// Whether the clock, which reads `wall` at `now`, is trusted. To be asked each day and at the start;
+    /// to be asked more often makes no difference.
     pub fn trusts(&mut self, now: Instant, wall: WallTime) -> bool {
         if wall.unix < self.built {
             return false;
@@ -79,12 +86,14 @@ impl Confidence {
             Some((at, known)) => known + now.since(at).plus(Nanos::from_secs(AHEAD as u64)).secs() as i64,
             None => self.built + YEARS,
         };
-        if wall.unix > latest && self.doubts < 2 {
-            self.doubts += 1;
-            return false;
+        if wall.unix > latest {
+            self.doubts += u8::from(self.doubted.replace(wall.day()) != Some(wall.day()));
+            if self.doubts <= 2 {
+                return false;
+            }
         }
         self.known = Some((now, wall.unix));
-        self.doubts = 0;
+        (self.doubts, self.doubted) = (0, None);
         true
     }
 }
@@ -156,6 +165,9 @@ mod tests {
         assert!(!confidence.trusts(at(21), wall(21, 20)));
         assert!(confidence.trusts(at(22), wall(22, 0)), "it was put right");
         assert!(!confidence.trusts(at(23), wall(23, 20)));
+        for _ in 0..5 {
+            assert!(!confidence.trusts(at(23), wall(23, 20)), "to be asked again is no day more");
+        }
         assert!(!confidence.trusts(at(24), wall(24, 20)));
         assert!(confidence.trusts(at(25), wall(25, 20)));
         assert!(confidence.trusts(at(26), wall(26, 20)));

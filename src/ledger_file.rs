@@ -234,7 +234,8 @@ impl LedgerFile {
                 }
                 Err(_) => {}
             },
-            Ok(_) if is_locked(&path) => {
+            // One that cannot be opened is somebody's, too, and no next start will look at ours.
+            Ok(_) if is_locked(&path) || file::open_to_read(path.as_str()).err() == Some(Errno::EACCES) => {
                 console.say("ledger", format_args!("{path} is another run's now, this run ends with a last report"));
                 return true;
             }

@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::ledger_file::{self, Look};
 use crate::limits;
 use crate::sys;
-use crate::sys::{clock, process};
+use crate::sys::{clock, process, user};
 use crate::time::Nanos;
 
 /// How often it is looked whether the process is gone.
@@ -34,7 +34,9 @@ pub fn stop(cli: Cli, mut console: Console) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    if let Err(errno) = process::terminate(owner)
+    // The pid is what the ledger's owner has written there: root ends nothing that the owner could not.
+    let told = user::become_owner_of(path.as_str()).and_then(|()| process::terminate(owner));
+    if let Err(errno) = told
         && process::is_alive(owner)
     {
         console.say("stop", format_args!("pid {} cannot be ended ({}), it goes on", owner.pid, sys::describe(errno)));

@@ -54,6 +54,8 @@ impl EventLoop {
             }
             self.unsettled = None;
         }
+        // Before the report: it may be what makes room for it.
+        self.delete_old(stamp);
         let Some(log) = &mut self.log else { return true };
         match log.append(stamp, self.monitor.rows(), self.monitor.ledger()) {
             Ok(()) => self.tell_of_report(stamp),
@@ -106,7 +108,6 @@ impl EventLoop {
             }
         }
         self.console.line(format_args!("Statistics logged to {path} at {stamp}"));
-        self.delete_old(stamp);
     }
 
     /// Deletes the logs that are not kept any more: at the start, with the first report of each day,

@@ -213,13 +213,16 @@ pub fn close_inherited() {
 /// Gives the limit then in force.
 pub fn raise_descriptor_limit(needed: u64) -> Result<u64, Errno> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let (soft, hard, needed) = (soft as libc::rlim_t, hard as libc::rlim_t, needed as libc::rlim_t);
+    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
+    let (soft, hard) = (soft as u64, hard as u64);
     if soft >= needed {
         return Ok(soft);
     }
-    let raised = libc::rlimit { rlim_cur: needed.min(hard), rlim_max: hard };
+    let limit = needed.min(hard);
+    // The C library's own has 32 bits on some of the targets.
+    let raised = libc::rlimit { rlim_cur: limit as _, rlim_max: hard as _ };
     // SAFETY: `raised` outlives the call, and the old value is not asked for. Not setrlimit(3): musl's
     // brings along what changes the limit in every thread.
     Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, &raised, core::ptr::null_mut()) })?;
-    Ok(raised.rlim_cur)
+    Ok(limit)
 }

@@ -125,6 +125,58 @@ fn what_others_have_in_the_directory_or_a_second_name_is_not_handed_over() {
 }
 
 #[test]
+fn nothing_is_handed_over_where_the_user_or_everybody_could_have_put_it() {
+    if !is_root() {
+        return skip("confinement::nothing_is_handed_over", "only root can become nobody");
+    }
+    let place = open_place();
+    let path = |name: &str| place.path().join(name);
+    let (victim, home, open) = (path("victim"), path("home"), path("open"));
+    for directory in [&victim, &home, &open] {
+        fs::create_dir(directory).expect("our own directory");
+    }
+    std::os::unix::fs::chown(&home, Some(NOBODY), None).expect("we are root");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).expect("our own directory");
+    std::os::unix::fs::symlink(&victim, home.join("log")).expect("our own directory");
+    // By a link of the user's, with and without a slash behind it, and through one; what everybody uses; what
+    // is empty and not plainly for a log; a configuration whose name begins as the ledger's.
+    let empty = path("empty");
+    fs::create_dir(&empty).expect("our own directory");
+    fs::write(victim.join("tcpmon.conf"), "").expect("our own directory");
+    for directory in [home.join("log"), home.join("log/"), home.join("log/."), home.join("log/below"), open, empty] {
+        let directory = directory.display();
+        place.run(&format!("-q -n 1 --user nobody --log-dir {directory} --ledger {directory}/tcpmon x=127.0.0.1:1"));
+    }
+    for name in ["victim", "victim/tcpmon.conf", "open", "empty"] {
+        assert_eq!(owner(&path(name)), 0, "{name}");
+    }
+    assert_eq!(fs::read_dir(&victim).expect("our own directory").count(), 1, "nothing is made there");
+    // An empty directory with our name is what the installer makes.
+    fs::create_dir(path("tcpmon")).expect("our own directory");
+    place.run("-q -n 1 --user nobody --log-dir tcpmon x=127.0.0.1:1");
+    assert_eq!((owner(&path("tcpmon")), owner(&path("tcpmon/tcpmon.ledger"))), (NOBODY, NOBODY));
+}
+
+#[test]
+fn stop_ends_nothing_that_the_owner_of_the_ledger_could_not() {
+    if !is_root() {
+        return skip("confinement::stop_ends_nothing", "only root can become nobody");
+    }
+    let place = open_place();
+    let target = "--interval 200ms x=127.0.0.1:1";
+    let run = place.start(&format!("-q {target}"));
+    wait_until("it runs", || place.run(&format!("status {target}")).code() == Some(0));
+    // Root's run by the word of a ledger that is nobody's.
+    std::os::unix::fs::chown(place.path().join("tcpmon.ledger"), Some(NOBODY), None).expect("we are root");
+    let ended = place.run(&format!("stop {target}"));
+    let said = format!("exit 1\ntcpmon: stop: pid {} cannot be ended (Operation not permitted), it goes on", run.pid());
+    assert_eq!(ended.outcome(), said);
+    std::os::unix::fs::chown(place.path().join("tcpmon.ledger"), Some(0), None).expect("we are root");
+    assert_eq!(place.run(&format!("stop {target}")).outcome(), "exit 0");
+    assert_eq!(run.wait().code(), Some(0));
+}
+
+#[test]
 fn a_user_is_for_root_to_become_and_must_be_known() {
     let place = Place::new();
     assert_eq!(
