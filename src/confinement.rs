@@ -143,7 +143,7 @@ impl Confinement {
             let _ = file::make_directories(config.settings.log_dir.as_str());
             let places = [config.settings.log_dir.as_str(), path::parent(ledger.as_str())];
             for place in places.into_iter().chain(journalled.as_ref().map(|file| path::parent(file.as_str()))) {
-                self.write(&monitor, place);
+                self.write(&monitor, place)?;
             }
         }
         monitor.restrict()?;
@@ -152,29 +152,31 @@ impl Confinement {
     }
 
     /// Lets the monitor write below this directory, and below the one above, so that one that is
-    /// taken away can be made anew; where it is not there yet, below the next one that is.
-    fn write(&mut self, rules: &Rules, directory: &str) {
+    /// taken away can be made anew; where it is not there yet, below the next one that is. An error
+    /// where none was found: a run that can write nowhere is of no use.
+    fn write(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
         let mut place = trim(directory);
-        while !self.allow(rules, place) {
+        while let Err(errno) = self.allow(rules, place) {
             let above = path::parent(place);
             if above == place {
-                return;
+                return Err(errno);
             }
             place = trim(above);
         }
         let above = path::parent(place);
         if place == trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above) {
-            self.allow(rules, above);
+            let _ = self.allow(rules, above);
         }
+        Ok(())
     }
 
-    fn allow(&mut self, rules: &Rules, directory: &str) -> bool {
-        let Ok(identity) = file::identity_of_directory(directory) else { return false };
+    fn allow(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
+        let identity = file::identity_of_directory(directory)?;
         if !self.writable.contains(&Some(identity)) {
-            let Some(free) = self.writable.iter_mut().find(|place| place.is_none()) else { return true };
+            let Some(free) = self.writable.iter_mut().find(|place| place.is_none()) else { return Ok(()) };
             *free = Some(identity);
         }
-        rules.allow(directory, Access::Write).is_ok()
+        rules.allow(directory, Access::Write)
     }
 
     /// Whether this run can write in a directory, as far as that is for the sandbox to say.
@@ -207,7 +209,7 @@ fn climb(mut place: &str, is_good: impl Fn(&str) -> bool) {
 
 /// Whether this is the root directory, by whatever name.
 fn is_root(place: &str) -> bool {
-    file::identity_of_directory(place).is_ok_and(|found| Ok(found) == file::identity_of_directory("/"))
+    place == "/" || file::identity_of_directory(place).is_ok_and(|found| Ok(found) == file::identity_of_directory("/"))
 }
 
 /// Tells of every directory through which a path leads, link by link: whoever writes such a file anew
