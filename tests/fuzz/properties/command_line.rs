@@ -48,8 +48,9 @@ fn is_whole(cli: &Cli, words: &[&str]) {
     assert!(cli.settings.iter().all(|(_, value)| !value.is_empty()), "a setting without a value");
     assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that nobody named");
     assert!(cli.targets.iter().all(|target| !target.starts_with('-')), "an option as a target");
-    let once = [cli.file.is_some(), cli.quiet, cli.watch, cli.json, cli.rounds.is_some(), cli.duration.is_some()];
-    let said = cli.settings.len() + cli.targets.len() + once.into_iter().filter(|is_said| *is_said).count();
+    let flags = [cli.quiet, cli.verbose, cli.watch, cli.json];
+    let once = [cli.file.is_some(), cli.rounds.is_some(), cli.duration.is_some()].into_iter().chain(flags);
+    let said = cli.settings.len() + cli.targets.len() + once.filter(|is_said| *is_said).count();
     assert!(said <= words.len(), "more was heard than was said");
 }
 
@@ -68,7 +69,8 @@ fn says_the_same_in_full(cli: &Cli) {
         Command::Version => full.push("version".to_string()),
     }
     full.extend(cli.targets.iter().map(|target| target.to_string()));
-    for (flag, is_set) in [("--quiet", cli.quiet), ("--watch", cli.watch), ("--json", cli.json)] {
+    let flags = [("--quiet", cli.quiet), ("--verbose", cli.verbose), ("--watch", cli.watch), ("--json", cli.json)];
+    for (flag, is_set) in flags {
         full.extend(is_set.then(|| flag.to_string()));
     }
     full.extend(cli.rounds.map(|rounds| format!("--rounds={rounds}")));
