@@ -33,7 +33,7 @@ def furnish(work):
 
 
 class Listener(threading.Thread):
-    """Accepts and counts until it is closed."""
+    """Accepts and counts until it is closed; at a free port where that is 0."""
 
     def __init__(self, address, port):
         super().__init__(daemon=True)
@@ -42,6 +42,7 @@ class Listener(threading.Thread):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind((address, port))
         self.socket.listen(64)
+        self.port = self.socket.getsockname()[1]
         self.wake, self.end = socket.socketpair()
         self.accepted = 0
         self.start()

@@ -3,14 +3,15 @@
 import json
 import os
 import pathlib
-import selectors
 import shutil
-import socket
 import subprocess
-import threading
+import sys
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests/dist"))
+from lab import Listener
+
 SHIPPED = REPOSITORY / "src/install"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -168,35 +169,6 @@ def debian_box(root):
     os.utime(root / "etc/cron.d", (1, 1))
     os.utime(root / "var/spool/cron/crontabs", (1, 1))
     return box
-
-
-class Listener(threading.Thread):
-    """Accepts on 127.0.0.1 and counts, until it is closed."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.socket.getsockname()[1]
-        self.wake, self.end = socket.socketpair()
-        self.accepted = 0
-        self.start()
-
-    def run(self):
-        with selectors.DefaultSelector() as ready:
-            ready.register(self.socket, selectors.EVENT_READ)
-            ready.register(self.end, selectors.EVENT_READ)
-            while True:
-                for key, _ in ready.select():
-                    if key.fileobj is self.end:
-                        self.socket.close()
-                        return
-                    self.socket.accept()[0].close()
-                    self.accepted += 1
-
-    def close(self):
-        self.wake.send(b"x")
-        self.join()
-        return self.accepted
 
 
 def rows(folder):
