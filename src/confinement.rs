@@ -40,7 +40,16 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
         hand_over(config, user);
     }
     match user::switch_to(user) {
-        Ok(()) => true,
+        Ok(()) => {
+            let directory = config.settings.log_dir;
+            if kept && file::check_directory(directory.as_str()) == Err(Errno::EACCES) {
+                console.say(
+                    "user",
+                    format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),
+                );
+            }
+            true
+        }
         Err(errno) => {
             console
                 .say("user", format_args!("this run cannot become {name} ({}), nothing is started", describe(errno)));

@@ -118,7 +118,9 @@ fn what_others_have_in_the_directory_or_a_second_name_is_not_handed_over() {
     }
     fs::hard_link(directory.join("secret"), directory.join("tcp_stats_20000102.log")).expect("our own directory");
     std::os::unix::fs::symlink("theirs", directory.join("tcp_stats_20000103.log")).expect("our own directory");
-    place.run("-q -n 1 --user nobody --log-dir log x=127.0.0.1:1");
+    let ended = place.run("-q -n 1 --user nobody --log-dir log x=127.0.0.1:1");
+    let said = "tcpmon: user: nobody cannot write in log, chown it: until then there is no log\n";
+    assert!(ended.stderr.starts_with(said), "{ended:?}");
     let owner = |name: &str| owner(&directory.join(name));
     assert_eq!((owner("."), owner("theirs"), owner("secret"), owner("tcp_stats_20000103.log")), (0, 0, 0, 0));
     assert_eq!((owner("tcp_stats_20000101.log"), owner("tcpmon.ledger")), (NOBODY, NOBODY));
