@@ -13,7 +13,7 @@ VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.
 TARGET_DIR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "dist"
 
 Target = collections.namedtuple("Target", "arch rust zig zig_cpu place budget qemu cpu")
-TARGETS = {line.split()[0]: Target(*line.split()[:8])
+TARGETS = {line.split()[0]: Target(*line.split("|")[0].split())
            for line in (ROOT / "src/dist/targets").read_text().splitlines() if not line.startswith("#")}
 
 
