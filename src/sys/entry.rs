@@ -10,8 +10,67 @@ use nix::sys::stat::Mode;
 use std::os::fd::{BorrowedFd, IntoRawFd};
 use tcpmon::sys::heap::Heap;
 
+// SAFETY: no thread is ever started, and no handler of a signal allocates.
 #[global_allocator]
-static HEAP: Heap = Heap;
+static HEAP: Heap = unsafe { Heap::new() };
+
+/// The C library's heap is the same one, where it can be put in its place: with musl, which has all
+/// of what it allocates itself from these (the second name of each is for where it wants its own).
+#[cfg(target_env = "musl")]
+mod allocation {
+    use core::ffi::c_void;
+
+    use super::HEAP;
+
+    /// malloc(3).
+    // SAFETY: no other function of the program has this name; so it is for those below.
+    #[unsafe(no_mangle)]
+    extern "C" fn malloc(bytes: usize) -> *mut c_void {
+        HEAP.malloc(bytes).cast()
+    }
+
+    // SAFETY: see `malloc`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __libc_malloc(bytes: usize) -> *mut c_void {
+        HEAP.malloc(bytes).cast()
+    }
+
+    /// calloc(3).
+    // SAFETY: see `malloc`.
+    #[unsafe(no_mangle)]
+    extern "C" fn calloc(count: usize, each: usize) -> *mut c_void {
+        HEAP.calloc(count, each).cast()
+    }
+
+    // SAFETY: see `malloc`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __libc_calloc(count: usize, each: usize) -> *mut c_void {
+        HEAP.calloc(count, each).cast()
+    }
+
+    /// realloc(3).
+    // SAFETY: see `malloc`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn realloc(start: *mut c_void, bytes: usize) -> *mut c_void {
+        // SAFETY: the caller of realloc(3) promises as much.
+        unsafe { HEAP.realloc(start.cast(), bytes) }.cast()
+    }
+
+    /// free(3).
+    // SAFETY: see `malloc`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn free(start: *mut c_void) {
+        // SAFETY: the caller of free(3) promises as much.
+        unsafe { HEAP.free(start.cast()) };
+    }
+
+    // SAFETY: see `malloc`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn __libc_free(start: *mut c_void) {
+        // SAFETY: as for `free`.
+        unsafe { HEAP.free(start.cast()) };
+    }
+}
 
 /// `main` of C11, 5.1.2.2.1: so many arguments, the first of which is the program's name.
 // SAFETY: no other function of the program has this name.

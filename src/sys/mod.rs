@@ -1,6 +1,7 @@
 //! System calls: the only place with `unsafe`, and the only one that knows libc and nix. One call a
 //! function where that is possible, no policy, errors as [`Errno`].
 
+pub mod blocks;
 pub mod clock;
 pub mod directory;
 pub mod file;
