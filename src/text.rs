@@ -1,46 +1,81 @@
 //! Text in a fixed buffer: what is built at run time is built here, never on the heap.
 
 use core::fmt;
+use core::ops::{Deref, DerefMut};
 
 /// At most `N` bytes of UTF-8.
 ///
 /// Writing to it never fails: what does not fit is cut at a character's edge.
 #[derive(Clone, Copy)]
-pub struct Text<const N: usize> {
+pub struct Text<const N: usize>(Buffer<[u8; N]>);
+
+/// A [`Text`] of any size. What can be done with one is done here, so that it is in the binary
+/// once and not for every size.
+pub struct Buffer<B: ?Sized = [u8]> {
     length: u16,
     cut: bool,
-    bytes: [u8; N],
+    bytes: B,
 }
 
 impl<const N: usize> Text<N> {
     /// The empty text.
     pub const fn new() -> Self {
-        Self { length: 0, cut: false, bytes: [0; N] }
+        Self(Buffer { length: 0, cut: false, bytes: [0; N] })
     }
 
     /// A copy of `text`, or `None` where it is longer than `N` bytes.
     pub fn copy(text: &str) -> Option<Self> {
         let mut copied = Self::new();
-        copied.push(text);
-        (!copied.cut).then_some(copied)
+        copied.set(text).then_some(copied)
     }
 
     /// A text formatted from its parts, cut where it is longer than `N` bytes.
     pub fn format(parts: fmt::Arguments<'_>) -> Self {
         let mut text = Self::new();
-        // `write_str` below never fails, and no Display of ours does.
-        let _ = fmt::Write::write_fmt(&mut text, parts);
+        text.append(parts);
         text
+    }
+}
+
+impl Buffer {
+    /// Takes `text` in place of what is there. Returns whether it fits; one that is longer is cut.
+    pub fn set(&mut self, text: &str) -> bool {
+        self.clear();
+        self.push(text);
+        !self.cut
     }
 
     /// Appends as much of `text` as fits; nothing, once something was cut.
+    #[inline(never)]
     pub fn push(&mut self, text: &str) {
-        append(&mut self.bytes, &mut self.length, &mut self.cut, text);
+        let start = usize::from(self.length);
+        let mut taken = if self.cut { 0 } else { text.len().min(self.bytes.len() - start) };
+        while !text.is_char_boundary(taken) {
+            taken -= 1;
+        }
+        self.cut |= taken < text.len();
+        self.bytes[start..start + taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.length = (start + taken) as u16;
+    }
+
+    /// Appends what is formatted from these parts, as far as it fits.
+    #[inline(never)]
+    pub fn append(&mut self, parts: fmt::Arguments<'_>) {
+        // `write_str` below never fails, and no Display of ours does.
+        let _ = fmt::Write::write_fmt(self, parts);
     }
 
     /// The text.
+    #[inline(never)]
     pub fn as_str(&self) -> &str {
-        shown(&self.bytes, self.length)
+        // Only whole characters ever come in, so this cannot fail; an empty text would be the
+        // harmless answer if it did.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The text's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
     }
 
     /// Whether it holds nothing.
@@ -55,37 +90,51 @@ impl<const N: usize> Text<N> {
     }
 }
 
-// Apart from the type, so that they are in the binary once and not for every size.
-
-#[inline(never)]
-fn append(bytes: &mut [u8], length: &mut u16, cut: &mut bool, text: &str) {
-    let start = usize::from(*length);
-    let mut taken = if *cut { 0 } else { text.len().min(bytes.len() - start) };
-    while !text.is_char_boundary(taken) {
-        taken -= 1;
+impl fmt::Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text);
+        Ok(())
     }
-    *cut |= taken < text.len();
-    bytes[start..start + taken].copy_from_slice(&text.as_bytes()[..taken]);
-    *length = (start + taken) as u16;
 }
 
-#[inline(never)]
-fn shown(bytes: &[u8], length: u16) -> &str {
-    // Only whole characters ever come in, so this cannot fail; an empty text would be the
-    // harmless answer if it did.
-    core::str::from_utf8(&bytes[..usize::from(length)]).unwrap_or_default()
+impl fmt::Display for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl PartialEq for Buffer {
+    #[inline(never)]
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> Clone for Buffer<[u8; N]> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<const N: usize> Copy for Buffer<[u8; N]> {}
+
+impl<const N: usize> Deref for Text<N> {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Text<N> {
+    fn deref_mut(&mut self) -> &mut Buffer {
+        &mut self.0
+    }
 }
 
 impl<const N: usize> Default for Text<N> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<const N: usize> fmt::Write for Text<N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text);
-        Ok(())
     }
 }
 
@@ -97,7 +146,7 @@ impl<const N: usize> AsRef<str> for Text<N> {
 
 impl<const N: usize> fmt::Display for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        (**self).fmt(f)
     }
 }
 
@@ -109,7 +158,7 @@ impl<const N: usize> fmt::Debug for Text<N> {
 
 impl<const N: usize> PartialEq for Text<N> {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        **self == **other
     }
 }
 

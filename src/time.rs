@@ -6,6 +6,8 @@
 use core::fmt;
 use core::ops::Add;
 
+use crate::text::Text;
+
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 const SECS_PER_DAY: i64 = 86_400;
 
@@ -182,9 +184,7 @@ pub struct Millis(Nanos);
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.get() / 1000;
-        let mut text = crate::text::Text::<24>::new();
-        fmt::Write::write_fmt(&mut text, format_args!("{}.{:03}", micros / 1000, micros % 1000))?;
-        f.pad(text.as_str())
+        Text::<24>::format(format_args!("{}.{:03}", micros / 1000, micros % 1000)).fmt(f)
     }
 }
 
