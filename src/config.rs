@@ -14,9 +14,10 @@ use crate::keep::Keep;
 use crate::limits;
 use crate::path::{self, Path};
 use crate::tally::Thresholds;
-use crate::target::{Family, Target};
+use crate::target::{self, Family, Target};
 use crate::text::Text;
 use crate::time::Nanos;
+use crate::words;
 
 /// The sample configuration: what `tcpmon sample` prints, and the source of the targets that are
 /// watched when there are none.
@@ -64,19 +65,23 @@ pub const NOBODY: &str = "-";
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
+        let mut settings = Self {
             interval: Nanos::from_secs(2),
             thresholds: Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) },
             report: Nanos::from_secs(300),
-            log_dir: Text::format(format_args!(".")),
+            log_dir: Text::new(),
             keep: Keep::ALL,
-            ledger: Text::format(format_args!("tcpmon.ledger")),
+            ledger: Text::new(),
             spread: false,
             close: Close::Fin,
             helpers: limits::HELPERS as u8,
-            user: Text::format(format_args!("{NOBODY}")),
+            user: Text::new(),
             sandbox: true,
-        }
+        };
+        settings.log_dir.push(".");
+        settings.ledger.push("tcpmon.ledger");
+        settings.user.push(NOBODY);
+        settings
     }
 }
 
@@ -88,34 +93,77 @@ impl Settings {
 
     /// The ledger's file.
     pub fn ledger_path(&self) -> Path {
-        match self.ledger.as_str() {
-            ledger if ledger.contains('/') => Text::format(format_args!("{ledger}")),
-            ledger => path::within(self.log_dir.as_str(), ledger),
-        }
+        let ledger = self.ledger.as_str();
+        path::within(if words::contains(ledger, b'/') { "" } else { self.log_dir.as_str() }, ledger)
     }
 
     /// A setting as a configuration has it.
     pub fn value(&self, directive: Directive) -> Path {
+        let switch = |on: bool| -> &dyn fmt::Display { if on { &"on" } else { &"off" } };
+        let ledger;
+        let value: &dyn fmt::Display = match directive {
+            Directive::Interval => &self.interval,
+            Directive::Timeout => &self.thresholds.timeout,
+            Directive::Slow => &self.thresholds.slow,
+            Directive::Report => &self.report,
+            Directive::LogDir => &self.log_dir,
+            Directive::Keep => &self.keep,
+            Directive::Ledger => {
+                ledger = self.ledger_path();
+                &ledger
+            }
+            Directive::Spread => switch(self.spread),
+            Directive::Close if self.close == Close::Rst => &"rst",
+            Directive::Close => &"fin",
+            Directive::Helpers => &self.helpers,
+            Directive::User => &self.user,
+            Directive::Sandbox => switch(self.sandbox),
+        };
+        Text::format(format_args!("{value}"))
+    }
+
+    /// Takes a setting as a configuration has it. Changes nothing and returns false where it is wrong.
+    fn set(&mut self, directive: Directive, value: &str) -> bool {
         match directive {
-            Directive::Interval => Text::format(format_args!("{}", self.interval)),
-            Directive::Timeout => Text::format(format_args!("{}", self.thresholds.timeout)),
-            Directive::Slow => Text::format(format_args!("{}", self.thresholds.slow)),
-            Directive::Report => Text::format(format_args!("{}", self.report)),
-            Directive::LogDir => Text::format(format_args!("{}", self.log_dir)),
-            Directive::Keep => Text::format(format_args!("{}", self.keep)),
-            Directive::Ledger => self.ledger_path(),
-            Directive::Spread => Text::format(format_args!("{}", if self.spread { "on" } else { "off" })),
-            Directive::Close => Text::format(format_args!("{}", if self.close == Close::Rst { "rst" } else { "fin" })),
-            Directive::Helpers => Text::format(format_args!("{}", self.helpers)),
-            Directive::User => Text::format(format_args!("{}", self.user)),
-            Directive::Sandbox => Text::format(format_args!("{}", if self.sandbox { "on" } else { "off" })),
+            Directive::Interval => set_duration(&mut self.interval, value, &limits::INTERVAL),
+            Directive::Timeout => set_duration(&mut self.thresholds.timeout, value, &limits::TIMEOUT),
+            Directive::Slow => set_duration(&mut self.thresholds.slow, value, &limits::SLOW),
+            Directive::Report => {
+                let is_whole = Nanos::parse(value).is_some_and(|report| report.subsec_nanos() == 0);
+                is_whole && set_duration(&mut self.report, value, &limits::REPORT)
+            }
+            Directive::LogDir => is_path(value) && self.log_dir.set(value),
+            Directive::Keep => Keep::parse(value).map(|keep| self.keep = keep).is_some(),
+            Directive::Ledger => {
+                // Beside it there is room for its name with a suffix.
+                let fits = words::contains(value, b'/') || value.len() <= limits::LEDGER_NAME;
+                fits && !value.ends_with('/') && is_path(value) && self.ledger.set(value)
+            }
+            Directive::Spread => set_switch(&mut self.spread, value),
+            Directive::Close => {
+                self.close = match value {
+                    "rst" => Close::Rst,
+                    "fin" => Close::Fin,
+                    _ => return false,
+                };
+                true
+            }
+            Directive::Helpers => {
+                let count = words::number(value, limits::HELPERS as u32).filter(|count| *count > 0);
+                count.map(|count| self.helpers = count as u8).is_some()
+            }
+            Directive::User => {
+                let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+                !value.is_empty() && value.bytes().all(fits) && self.user.set(value)
+            }
+            Directive::Sandbox => set_switch(&mut self.sandbox, value),
         }
     }
 
     /// How many probes of a target can be in flight: a new one every interval, each for at most
     /// two phases.
     pub fn in_flight(&self, target: &Target) -> u64 {
-        self.thresholds.timeout.times(2).cover(self.interval_of(target))
+        self.thresholds.timeout.plus(self.thresholds.timeout).cover(self.interval_of(target))
     }
 }
 
@@ -136,12 +184,12 @@ impl Config {
 
     /// Characters of the longest service.
     pub fn longest_service(&self) -> usize {
-        self.targets.iter().map(|target| target.service.as_str().chars().count()).max().unwrap_or(0)
+        self.targets.iter().map(|target| target.service.characters()).max().unwrap_or(0)
     }
 
     /// How many probes can be in flight.
     pub fn in_flight(&self) -> u64 {
-        self.targets.iter().map(|target| self.settings.in_flight(target)).fold(0, u64::saturating_add)
+        self.targets.iter().map(|target| self.settings.in_flight(target)).sum()
     }
 }
 
@@ -153,20 +201,20 @@ impl Default for Config {
 
 /// Where a piece of configuration stands.
 #[derive(Clone, Copy)]
-enum Place<'a> {
-    /// `--interval` or a target on the command line.
-    CommandLine,
-    /// A line of the file, counted from 1; line 0 is the file as a whole.
-    File(&'a str, u32),
+struct Place<'a> {
+    /// The file, or [`COMMAND_LINE`].
+    name: &'a str,
+    /// Counted from 1; 0 where it is no line of a file, or the file as a whole.
+    line: u32,
 }
+
+/// `--interval` or a target on the command line.
+const COMMAND_LINE: Place<'_> = Place { name: "command line", line: 0 };
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::CommandLine => f.write_str("command line"),
-            Place::File(name, 0) => f.write_str(name),
-            Place::File(name, line) => write!(f, "{name}:{line}"),
-        }
+        f.write_str(self.name)?;
+        if self.line == 0 { Ok(()) } else { write!(f, ":{}", self.line) }
     }
 }
 
@@ -179,7 +227,10 @@ pub struct Reader<'a> {
     set: [Option<Place<'a>>; Directive::ALL.len()],
     /// Settings whose value was wrong: what is in force for them says nothing.
     wrong: [bool; Directive::ALL.len()],
-    last: Place<'a>,
+    /// Whether only targets are taken from what is read.
+    targets_only: bool,
+    /// Where what is being read stands; afterwards the whole of what was read last.
+    place: Place<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -193,48 +244,63 @@ impl<'a> Reader<'a> {
             mistakes: 0,
             set: [None; Directive::ALL.len()],
             wrong: [false; Directive::ALL.len()],
-            last: Place::CommandLine,
+            targets_only: false,
+            place: COMMAND_LINE,
         }
     }
 
-    /// A setting of the command line.
+    /// A setting: one of the command line, before a file is read.
     pub fn option(&mut self, directive: Directive, value: &str) {
-        self.set_one(Place::CommandLine, directive, value);
+        let at = directive as usize;
+        // One that is set already stays, but its mistakes are told all the same.
+        let mut unused = Settings::default();
+        let settings = if self.set[at].is_none() { &mut self.config.settings } else { &mut unused };
+        if !settings.set(directive, value) {
+            self.wrong[at] = true;
+            return self.tell(format_args!("{} \"{value}\" {}", directive.name(), Wrong(directive, value)));
+        }
+        match self.set[at] {
+            None => self.set[at] = Some(self.place),
+            // The command line wins.
+            Some(earlier) if earlier.line == 0 && self.place.line > 0 => {}
+            Some(earlier) => {
+                self.tell(format_args!("{} is set a second time, keep one: it was set by {earlier}", directive.name()))
+            }
+        }
     }
 
-    /// A target of the command line: `SERVICE=HOST:PORT`, or `HOST:PORT` where the host is the
-    /// label too; options of the target may follow after blanks.
+    /// A target of the command line, before a file is read: `SERVICE=HOST:PORT`, or `HOST:PORT`
+    /// where the host is the label too; options of the target may follow after blanks.
     pub fn argument(&mut self, argument: &str) {
-        let (service, rest) = match argument.split_once('=') {
+        let (service, mut rest) = match words::split_once(argument, b'=') {
             Some((service, rest)) => (Some(service), rest),
             None => (None, argument),
         };
-        let mut words = rest.split_whitespace();
-        let place = words.next().unwrap_or_default();
-        let Some((host, port)) =
-            place.rsplit_once(':').filter(|(host, _)| host.starts_with('[') || !host.contains(':'))
-        else {
-            return self.tell(
-                Place::CommandLine,
-                format_args!(
-                    "target \"{argument}\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets"
-                ),
-            );
-        };
-        self.target(Place::CommandLine, service.unwrap_or(host), host, port, words);
+        match words::rsplit_once(words::take(&mut rest), b':') {
+            Some((host, port)) if host.starts_with('[') || !words::contains(host, b':') => {
+                self.target(service.unwrap_or(host), host, port, rest);
+            }
+            Some(_) | None => self.tell(format_args!(
+                "target \"{argument}\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets"
+            )),
+        }
     }
 
     /// A whole file. `name` is how messages call it.
     pub fn file(&mut self, name: &'a str, content: &[u8]) {
-        self.last = Place::File(name, 0);
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        for (number, line) in content.split(|byte| *byte == b'\n').enumerate() {
-            let place = Place::File(name, number as u32 + 1);
+        let content = match content {
+            [0xef, 0xbb, 0xbf, content @ ..] => content,
+            content => content,
+        };
+        self.place = Place { name, line: 0 };
+        for line in content.split(|byte| *byte == b'\n') {
+            self.place.line += 1;
             match core::str::from_utf8(line) {
-                Ok(line) => self.line(place, line.strip_suffix('\r').unwrap_or(line)),
-                Err(_) => self.tell(place, format_args!("this line is not UTF-8, save the file as UTF-8")),
+                Ok(line) => self.line(line),
+                Err(_) => self.tell(format_args!("this line is not UTF-8, save the file as UTF-8")),
             }
         }
+        self.place.line = 0;
     }
 
     /// A mistake that was found elsewhere, such as a file that cannot be read.
@@ -246,43 +312,42 @@ impl<'a> Reader<'a> {
     /// Looks for the user that is to be taken. Gives what was found.
     pub fn user<T>(&mut self, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let name = self.config.settings.user;
-        if name.as_str() == NOBODY || self.is_wrong(&[Directive::User]) {
+        if name.as_str() == NOBODY || self.wrong[Directive::User as usize] {
             return None;
         }
         let found = find(name.as_str());
         if found.is_none() {
-            let place = self.place_of(&[Directive::User]);
-            self.tell(place, format_args!("user \"{name}\" is not in /etc/passwd, write a name that is there"));
+            self.tell_of(
+                &[Directive::User],
+                format_args!("user \"{name}\" is not in /etc/passwd, write a name that is there"),
+            );
         }
         found
     }
 
     /// The targets of the sample, where there are none.
     pub fn default_targets(&mut self) {
-        let (settings, set) = (self.config.settings, self.set);
+        self.targets_only = true;
         self.file("sample", SAMPLE.as_bytes());
-        (self.config.settings, self.set) = (settings, set);
     }
 
     /// Checks what only the whole shows. Returns how many mistakes there were.
     pub fn finish(mut self) -> usize {
         let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = self.config.settings;
-        if slow >= timeout && !self.is_wrong(&[Directive::Slow, Directive::Timeout]) {
-            let place = self.place_of(&[Directive::Slow, Directive::Timeout]);
-            self.tell(
-                place,
+        if slow >= timeout {
+            self.tell_of(
+                &[Directive::Slow, Directive::Timeout],
                 format_args!("slow {slow} is not below timeout {timeout}, a slow phase would have failed"),
             );
         }
         if self.config.targets.is_empty() && self.mistakes == 0 {
-            self.tell(self.last, format_args!("no target, add a line such as: target web www.example.com 443"));
+            self.tell(format_args!("no target, add a line such as: target web www.example.com 443"));
         }
         let needed = self.config.in_flight();
-        if needed > limits::IN_FLIGHT as u64 && !self.is_wrong(&[Directive::Interval, Directive::Timeout]) {
+        if needed > limits::IN_FLIGHT as u64 {
             let targets = self.config.targets.len();
-            let place = self.place_of(&[Directive::Interval, Directive::Timeout]);
-            self.tell(
-                place,
+            self.tell_of(
+                &[Directive::Interval, Directive::Timeout],
                 format_args!(
                     "{targets} targets at interval {interval} and timeout {timeout} need {needed} probes in flight, \
                      {} fit: use a longer interval, a shorter timeout or fewer targets",
@@ -293,256 +358,174 @@ impl<'a> Reader<'a> {
         self.mistakes
     }
 
-    fn line(&mut self, place: Place<'a>, line: &str) {
-        let line = without_comment(line).trim();
-        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let rest = rest.trim();
-        if word.is_empty() {
-            return;
-        }
+    fn line(&mut self, line: &str) {
+        let mut rest = without_comment(line);
+        let word = words::take(&mut rest);
         if word == "target" {
-            let mut words = rest.split_whitespace();
-            return match (words.next(), words.next(), words.next()) {
-                (Some(service), Some(host), Some(port)) => self.target(place, service, host, port, words),
-                _ => self.tell(place, format_args!("a target needs three words, write: target SERVICE HOST PORT")),
-            };
-        }
-        match Directive::ALL.into_iter().find(|directive| directive.name() == word) {
-            Some(directive) => self.set_one(place, directive, rest),
-            None => self.tell(
-                place,
-                format_args!(
+            let (service, host, port) = (words::take(&mut rest), words::take(&mut rest), words::take(&mut rest));
+            if port.is_empty() {
+                self.tell(format_args!("a target needs three words, write: target SERVICE HOST PORT"));
+            } else {
+                self.target(service, host, port, rest);
+            }
+        } else if !word.is_empty() && !self.targets_only {
+            match Directive::ALL.iter().find(|directive| directive.name() == word) {
+                Some(directive) => self.option(*directive, words::trim(rest)),
+                None => self.tell(format_args!(
                     "unknown directive \"{word}\", known are: interval timeout slow report log_dir keep ledger spread close helpers user sandbox target"
-                ),
-            ),
-        }
-    }
-
-    fn set_one(&mut self, place: Place<'a>, directive: Directive, value: &str) {
-        let mut scratch = self.config.settings;
-        if let Err(error) = apply(&mut scratch, directive, value) {
-            self.wrong[directive as usize] = true;
-            return self.tell(place, format_args!("{} \"{value}\" {error}", directive.name()));
-        }
-        match (self.set[directive as usize], place) {
-            (Some(Place::CommandLine), Place::File(..)) => {}
-            (Some(earlier), _) => self.tell(
-                place,
-                format_args!("{} is set a second time, keep one: it was set by {earlier}", directive.name()),
-            ),
-            (None, _) => {
-                self.set[directive as usize] = Some(place);
-                self.config.settings = scratch;
+                )),
             }
         }
     }
 
-    fn target<'w>(
-        &mut self,
-        place: Place<'a>,
-        service: &str,
-        host: &str,
-        port: &str,
-        mut options: impl Iterator<Item = &'w str>,
-    ) {
+    fn target(&mut self, service: &str, host: &str, port: &str, mut options: &str) {
         let before = self.mistakes;
+        let mut target = Target::default();
         // A port that is no number is as wrong as port 0.
-        let port = if port.bytes().all(|b| b.is_ascii_digit()) { port.parse().unwrap_or(0) } else { 0 };
-        // Each part is tried with others that are right, so that every mistake is told.
-        let tries =
-            [Target::new(service, "host", 1), Target::new("service", host, 1), Target::new("service", "host", port)];
-        for error in tries.iter().filter_map(|result| result.as_ref().err()) {
-            self.tell(place, format_args!("target \"{service}\" at \"{host}\": {error}"));
+        let port = words::number(port, u16::MAX.into()).unwrap_or(0) as u16;
+        for part in [target.set_service(service), target.set_host(host), target.set_port(port)] {
+            if let Err(error) = part {
+                self.tell(format_args!("target \"{service}\" at \"{host}\": {error}"));
+            }
         }
-        let [with_service, with_host, _] = tries;
-        let target = Target::new(service, host, port).or(with_host).or(with_service);
-        let Ok(mut target) = target.or_else(|_| Target::new("service", "host", 1)) else { return };
-        while let Some(option) = options.next() {
-            self.target_option(place, service, &mut target, option, &mut options);
+        loop {
+            match words::take(&mut options) {
+                "" => break,
+                option => self.target_option(service, &mut target, option, &mut options),
+            }
         }
         if self.mistakes == before
             && let Some(error) = contradiction(&target)
         {
-            self.tell(place, format_args!("target \"{service}\": {error}"));
+            self.tell(format_args!("target \"{service}\": {error}"));
         }
         if self.mistakes > before {
             return;
         }
         if self.config.targets.len() == limits::TARGETS {
-            self.tell(place, format_args!("target \"{service}\" is one too many, at most {} fit", limits::TARGETS));
+            self.tell(format_args!("target \"{service}\" is one too many, at most {} fit", limits::TARGETS));
         } else {
             self.config.targets.push(target);
         }
     }
 
-    fn target_option<'w>(
-        &mut self,
-        place: Place<'a>,
-        service: &str,
-        target: &mut Target,
-        option: &str,
-        values: &mut impl Iterator<Item = &'w str>,
-    ) {
-        let mut value = || values.next().unwrap_or_default();
+    fn target_option(&mut self, service: &str, target: &mut Target, option: &str, rest: &mut &str) {
         match option {
             "inet" | "inet6" => {
                 let family = if option == "inet" { Family::Inet } else { Family::Inet6 };
                 if target.family != Family::Any && target.family != family {
-                    self.tell(place, format_args!("target \"{service}\" asks for inet and inet6, keep one"));
+                    self.tell(format_args!("target \"{service}\" asks for inet and inet6, keep one"));
                 }
                 target.family = family;
             }
             "source" => {
-                let value = value();
-                target.source = value.parse().ok();
+                let value = words::take(rest);
+                target.source = target::literal(value);
                 if target.source.is_none() {
-                    self.tell(
-                        place,
-                        format_args!(
-                            "target \"{service}\": source \"{value}\" is no IP address, write one of this box's own"
-                        ),
-                    );
+                    self.tell(format_args!(
+                        "target \"{service}\": source \"{value}\" is no IP address, write one of this box's own"
+                    ));
                 }
             }
             "device" => {
-                let value = value();
-                match Text::copy(value).filter(|name| !name.is_empty() && !value.contains(|c: char| c == '/' || c.is_control())) {
-                    Some(name) => target.device = name,
-                    None => self.tell(
-                        place,
-                        format_args!(
-                            "target \"{service}\": device \"{value}\" is no network device, write a name of 1 to {} bytes like eth0",
-                            limits::DEVICE
-                        ),
-                    ),
+                let value = words::take(rest);
+                if value.is_empty() || !words::is_clean(value, b'/') || !target.device.set(value) {
+                    self.tell(format_args!(
+                        "target \"{service}\": device \"{value}\" is no network device, write a name of 1 to {} bytes like eth0",
+                        limits::DEVICE
+                    ));
                 }
             }
             "interval" => {
-                let value = value();
-                match bounded(value, limits::INTERVAL) {
-                    Ok(interval) => target.interval = Some(interval),
-                    Err(error) => self.tell(place, format_args!("target \"{service}\": interval \"{value}\" {error}")),
+                let value = words::take(rest);
+                let mut interval = Nanos::ZERO;
+                if set_duration(&mut interval, value, &limits::INTERVAL) {
+                    target.interval = Some(interval);
+                } else {
+                    let wrong = Wrong(Directive::Interval, value);
+                    self.tell(format_args!("target \"{service}\": interval \"{value}\" {wrong}"));
                 }
             }
-            _ => self.tell(
-                place,
-                format_args!(
-                    "target \"{service}\": unknown option \"{option}\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION"
-                ),
-            ),
+            _ => self.tell(format_args!(
+                "target \"{service}\": unknown option \"{option}\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION"
+            )),
         }
     }
 
-    fn is_wrong(&self, directives: &[Directive]) -> bool {
-        directives.iter().any(|directive| self.wrong[*directive as usize])
+    /// A mistake where what is being read stands.
+    fn tell(&mut self, what: fmt::Arguments<'_>) {
+        let place = self.place;
+        self.mistake(format_args!("{place}: {what}"));
     }
 
-    fn place_of(&self, directives: &[Directive]) -> Place<'a> {
-        directives.iter().find_map(|directive| self.set[*directive as usize]).unwrap_or(self.last)
-    }
-
-    fn tell(&mut self, place: Place<'_>, what: fmt::Arguments<'_>) {
-        self.mistakes += 1;
-        (self.tell)(format_args!("{place}: {what}"));
+    /// A mistake that shows in these settings together, where the first of them is set; none where
+    /// one of them is wrong by itself.
+    fn tell_of(&mut self, directives: &[Directive], what: fmt::Arguments<'_>) {
+        if directives.iter().any(|directive| self.wrong[*directive as usize]) {
+            return;
+        }
+        let place = directives.iter().find_map(|directive| self.set[*directive as usize]).unwrap_or(self.place);
+        self.mistake(format_args!("{place}: {what}"));
     }
 }
 
 /// What is wrong with a value, and what would be right.
-enum ValueError {
-    NoDuration,
-    OutOfRange(Nanos, Nanos),
-    NotWhole,
-    NoDirectory,
-    NoDays,
-    NoFile,
-    NotOneOf(&'static str, &'static str),
-    NoCount(usize),
-    NoUser,
-}
+struct Wrong<'a>(Directive, &'a str);
 
-impl fmt::Display for ValueError {
+impl fmt::Display for Wrong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ValueError::NoDuration => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
-            ValueError::OutOfRange(least, most) => write!(f, "is out of range, use {least} to {most}"),
-            ValueError::NotWhole => f.write_str("has a fraction of a second, use whole seconds"),
-            ValueError::NoDirectory => {
-                write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY)
-            }
-            ValueError::NoDays => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
-            ValueError::NoFile => write!(
+        match self.0 {
+            Directive::Interval => wrong_duration(f, self.1, &limits::INTERVAL),
+            Directive::Timeout => wrong_duration(f, self.1, &limits::TIMEOUT),
+            Directive::Slow => wrong_duration(f, self.1, &limits::SLOW),
+            Directive::Report => wrong_duration(f, self.1, &limits::REPORT),
+            Directive::LogDir => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
+            Directive::Keep => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
+            Directive::Ledger => write!(
                 f,
                 "is no file, write a path of 1 to {} bytes, or a name of 1 to {} for one in log_dir",
                 limits::DIRECTORY,
                 limits::LEDGER_NAME
             ),
-            ValueError::NotOneOf(a, b) => write!(f, "is neither \"{a}\" nor \"{b}\", write one of them"),
-            ValueError::NoUser => {
+            Directive::Spread | Directive::Sandbox => f.write_str("is neither \"on\" nor \"off\", write one of them"),
+            Directive::Close => f.write_str("is neither \"rst\" nor \"fin\", write one of them"),
+            Directive::Helpers => write!(f, "is out of range, use 1 to {}", limits::HELPERS),
+            Directive::User => {
                 write!(f, "is no user, write a name of 1 to {} bytes, or {NOBODY} for whoever starts it", limits::USER)
             }
-            ValueError::NoCount(most) => write!(f, "is out of range, use 1 to {most}"),
         }
     }
 }
 
-fn apply(settings: &mut Settings, directive: Directive, value: &str) -> Result<(), ValueError> {
-    match directive {
-        Directive::Interval => settings.interval = bounded(value, limits::INTERVAL)?,
-        Directive::Timeout => settings.thresholds.timeout = bounded(value, limits::TIMEOUT)?,
-        Directive::Slow => settings.thresholds.slow = bounded(value, (Nanos::from_millis(1), limits::TIMEOUT.1))?,
-        Directive::Report => {
-            let report = bounded(value, limits::REPORT)?;
-            if report.subsec_nanos() != 0 {
-                return Err(ValueError::NotWhole);
-            }
-            settings.report = report;
-        }
-        Directive::LogDir => {
-            settings.log_dir = path_of(value).ok_or(ValueError::NoDirectory)?;
-        }
-        Directive::Keep => settings.keep = Keep::parse(value).ok_or(ValueError::NoDays)?,
-        Directive::Ledger => {
-            // Beside it there is room for its name with a suffix.
-            let fits = |path: &Text<_>| path.as_str().contains('/') || path.as_str().len() <= limits::LEDGER_NAME;
-            let path = path_of(value).filter(|path| fits(path) && !value.ends_with('/'));
-            settings.ledger = path.ok_or(ValueError::NoFile)?;
-        }
-        Directive::Spread => settings.spread = one_of(value, "on", "off")?,
-        Directive::Close => settings.close = if one_of(value, "rst", "fin")? { Close::Rst } else { Close::Fin },
-        Directive::Helpers => {
-            let count = value.parse().ok().filter(|n| (1..=limits::HELPERS).contains(&usize::from(*n)));
-            settings.helpers = count.ok_or(ValueError::NoCount(limits::HELPERS))?;
-        }
-        Directive::User => {
-            let fits = |c: char| c.is_ascii_graphic() && c != ':';
-            let user = Text::copy(value).filter(|name| !name.is_empty() && value.chars().all(fits));
-            settings.user = user.ok_or(ValueError::NoUser)?;
-        }
-        Directive::Sandbox => settings.sandbox = one_of(value, "on", "off")?,
+fn wrong_duration(f: &mut fmt::Formatter<'_>, value: &str, (least, most): &(Nanos, Nanos)) -> fmt::Result {
+    match Nanos::parse(value) {
+        None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
+        Some(value) if value < *least || value > *most => write!(f, "is out of range, use {least} to {most}"),
+        Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
     }
-    Ok(())
 }
 
-fn path_of(value: &str) -> Option<Text<{ limits::DIRECTORY }>> {
-    Text::copy(value).filter(|path| !path.is_empty() && !value.contains(char::is_control))
+fn set_duration(place: &mut Nanos, value: &str, (least, most): &(Nanos, Nanos)) -> bool {
+    match Nanos::parse(value) {
+        Some(value) if value >= *least && value <= *most => {
+            *place = value;
+            true
+        }
+        Some(_) | None => false,
+    }
 }
 
-fn bounded(value: &str, (least, most): (Nanos, Nanos)) -> Result<Nanos, ValueError> {
-    let duration = Nanos::parse(value).ok_or(ValueError::NoDuration)?;
-    if duration < least || duration > most {
-        return Err(ValueError::OutOfRange(least, most));
+fn set_switch(place: &mut bool, value: &str) -> bool {
+    match value {
+        "on" => *place = true,
+        "off" => *place = false,
+        _ => return false,
     }
-    Ok(duration)
+    true
 }
 
-fn one_of(value: &str, yes: &'static str, no: &'static str) -> Result<bool, ValueError> {
-    if value == yes {
-        Ok(true)
-    } else if value == no {
-        Ok(false)
-    } else {
-        Err(ValueError::NotOneOf(yes, no))
-    }
+fn is_path(value: &str) -> bool {
+    !value.is_empty() && words::is_clean(value, b'\0')
 }
 
 /// What a target asks for that cannot be had together.
@@ -564,9 +547,14 @@ fn contradiction(target: &Target) -> Option<&'static str> {
 
 /// A comment runs from a `#` at the start or after a blank to the end.
 fn without_comment(line: &str) -> &str {
-    let start =
-        line.char_indices().find(|(at, c)| *c == '#' && (*at == 0 || line[..*at].ends_with(char::is_whitespace)));
-    start.map_or(line, |(at, _)| &line[..at])
+    let mut after_blank = true;
+    for (at, c) in line.char_indices() {
+        if c == '#' && after_blank {
+            return &line[..at];
+        }
+        after_blank = c.is_whitespace();
+    }
+    line
 }
 
 #[cfg(test)]

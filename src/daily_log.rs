@@ -14,6 +14,7 @@ use crate::table::Form;
 use crate::tally::Columns;
 use crate::text::Text;
 use crate::time::WallTime;
+use crate::words;
 
 /// Why a report is not in the log. Displayed as what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,8 +187,7 @@ impl DailyLog {
     /// beside the ledger goes with it.
     fn lasting(&self, path: &Path) -> Path {
         if path::parent(path.as_str()) == self.beside.as_str() {
-            let name = path.as_str().rsplit('/').next().unwrap_or_default();
-            return Text::format(format_args!("{name}"));
+            return path::within("", path::name(path.as_str()));
         }
         if path.as_str().starts_with('/') || self.here.is_empty() {
             return *path;
@@ -198,7 +198,11 @@ impl DailyLog {
 
     /// The path that was kept like this.
     pub fn found(&self, lasting: &Path) -> Path {
-        if lasting.as_str().contains('/') { *lasting } else { path::within(self.beside.as_str(), lasting.as_str()) }
+        if words::contains(lasting.as_str(), b'/') {
+            *lasting
+        } else {
+            path::within(self.beside.as_str(), lasting.as_str())
+        }
     }
 
     /// The ledger is in this directory.

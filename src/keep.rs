@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::limits;
 use crate::time::{Instant, Nanos, WallTime};
+use crate::words;
 
 /// Days that a log is kept. Displayed as in a configuration: `14d`, `all`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +19,8 @@ impl Keep {
         if text == "all" {
             return Some(Keep::ALL);
         }
-        let digits = text.strip_suffix('d').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-        digits.parse().ok().filter(|days| (1..=limits::KEEP).contains(days)).map(Keep)
+        let days = words::number(text.strip_suffix('d')?, limits::KEEP.into())?;
+        (days > 0).then_some(Keep(days as u16))
     }
 
     /// Whether a file of this name is a log of a day that is more than these days before `today`.
@@ -42,10 +43,10 @@ pub fn is_log(name: &str) -> bool {
 /// The day of the log with this name, in days since 1970.
 fn day_of(name: &str) -> Option<i64> {
     let date = name.strip_prefix("tcp_stats_")?.strip_suffix(".log")?;
-    if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {
+    if date.len() != 8 {
         return None;
     }
-    let date: u32 = date.parse().ok()?;
+    let date = words::number(date, u32::MAX)?;
     WallTime::day_of(i64::from(date / 10_000), (date / 100 % 100) as u8, (date % 100) as u8)
 }
 

@@ -14,6 +14,7 @@ use crate::sys::{Errno, clock, file, map, net, process};
 use crate::target::Target;
 use crate::text::Text;
 use crate::time::{Nanos, WallTime};
+use crate::words;
 
 /// How often, and after how long, a lock is tried again that nobody alive seems to have: a process
 /// that was killed a moment ago may not be gone yet.
@@ -420,7 +421,7 @@ pub fn owner(path: &Path) -> Option<Owner> {
 /// The file of a report that the run before may not have ended, as far as the ledger here knows one.
 pub fn journalled(path: &Path) -> Option<Path> {
     let file = look_once(path).ok()?.journal()?.file;
-    file.as_str().contains('/').then_some(file)
+    words::contains(file.as_str(), b'/').then_some(file)
 }
 
 /// Whether a monitor runs with it: nobody but one locks it for longer than a moment.

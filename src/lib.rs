@@ -42,7 +42,7 @@
 //!
 //! | layer | files |
 //! |---|---|
-//! | 0 | text, time, limits |
+//! | 0 | words, text, time, limits |
 //! | 1 | ring, timers, path, zone, keep, user, histogram, target, tally |
 //! | 2 | config, cli, probe, schedule, table, ledger, message |
 //! | 3 | monitor |
@@ -86,4 +86,5 @@ pub mod text;
 pub mod time;
 pub mod timers;
 pub mod user;
+pub mod words;
 pub mod zone;

@@ -83,6 +83,9 @@ pub const INTERVAL: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(3
 /// Shortest and longest limit of one phase.
 pub const TIMEOUT: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(600));
 
+/// Shortest and longest limit from which on a phase is slow.
+pub const SLOW: (Nanos, Nanos) = (Nanos::from_millis(1), TIMEOUT.1);
+
 /// Shortest and longest report interval; a day is the longest that a daily log can hold.
 pub const REPORT: (Nanos, Nanos) = (Nanos::from_secs(1), Nanos::from_secs(86_400));
 

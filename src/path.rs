@@ -8,20 +8,41 @@ pub type Path = Text<{ limits::PATH }>;
 
 /// The path of the file `name` in this directory.
 pub fn within(directory: &str, name: &str) -> Path {
-    match directory {
-        "." | "" => Text::format(format_args!("{name}")),
-        directory if directory.ends_with('/') => Text::format(format_args!("{directory}{name}")),
-        directory => Text::format(format_args!("{directory}/{name}")),
+    let mut path = Path::new();
+    if !matches!(directory, "." | "") {
+        path.push(directory);
+        if !directory.ends_with('/') {
+            path.push("/");
+        }
     }
+    path.push(name);
+    path
 }
 
 /// The directory that a path leads to, as far as it is written there.
 pub fn parent(path: &str) -> &str {
-    match path.rsplit_once('/') {
-        Some(("", _)) => "/",
-        Some((directory, _)) => directory,
+    match last_slash(path) {
+        Some(0) => "/",
+        Some(at) => &path[..at],
         None => ".",
     }
+}
+
+/// The name at the end of a path.
+pub fn name(path: &str) -> &str {
+    &path[last_slash(path).map_or(0, |at| at + 1)..]
+}
+
+/// The path without slashes at its end, which lead nowhere.
+pub fn trim(mut path: &str) -> &str {
+    while let Some(shorter) = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()) {
+        path = shorter;
+    }
+    path
+}
+
+fn last_slash(path: &str) -> Option<usize> {
+    path.bytes().rposition(|byte| byte == b'/')
 }
 
 #[cfg(test)]

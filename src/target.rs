@@ -1,11 +1,12 @@
 //! What is watched: a [`Target`] is a service's label, a host, a port, and how to get there.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 
 use crate::limits;
 use crate::text::Text;
 use crate::time::Nanos;
+use crate::words;
 
 /// Which of a name's addresses are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,12 @@ impl fmt::Display for Address {
     }
 }
 
+/// The IP address that a text is.
+#[inline(never)]
+pub fn literal(text: &str) -> Option<IpAddr> {
+    text.parse().ok()
+}
+
 /// A service that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -68,42 +75,71 @@ pub struct Target {
     pub interval: Option<Nanos>,
 }
 
-impl Target {
-    /// A target with nothing special about it. The host may be an IP literal, in brackets or not,
-    /// with a zone or not. The error says what is wrong and what would be right.
-    pub fn new(service: &str, host: &str, port: u16) -> Result<Self, TargetError> {
-        let service = label(service).ok_or(TargetError::Service)?;
-        let bare = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or(TargetError::Host)?,
-            None => host,
-        };
-        let (bare, zone) = bare.split_once('%').unwrap_or((bare, ""));
-        let ip = bare.parse::<IpAddr>().ok();
-        let linked = ip.is_some_and(|ip| matches!(ip, IpAddr::V6(ip) if is_link_local(ip)));
-        if bare.is_empty() || !bare.chars().all(is_of_a_host) {
-            return Err(TargetError::Host);
-        }
-        let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        if ip.is_none() && (looks_numeric || bare.contains(':') || host.starts_with('[')) {
-            return Err(TargetError::Literal);
-        }
-        if linked == zone.is_empty() || (!linked && host.contains('%')) {
-            return Err(TargetError::Zone);
-        }
-        if port == 0 {
-            return Err(TargetError::Port);
-        }
-        Ok(Self {
-            service,
-            host: Text::copy(bare).ok_or(TargetError::Host)?,
-            zone: Text::copy(zone).filter(|zone| is_clean(zone.as_str())).ok_or(TargetError::Zone)?,
-            port,
-            literal: ip.map(Address::new),
+impl Default for Target {
+    #[inline(never)]
+    fn default() -> Self {
+        Self {
+            service: Text::new(),
+            host: Text::new(),
+            zone: Text::new(),
+            port: 0,
+            literal: None,
             family: Family::Any,
             source: None,
             device: Text::new(),
             interval: None,
-        })
+        }
+    }
+}
+
+impl Target {
+    /// A target with nothing special about it. The error says what is wrong and what would be right.
+    pub fn new(service: &str, host: &str, port: u16) -> Result<Self, TargetError> {
+        let mut target = Self::default();
+        target.set_service(service)?;
+        target.set_host(host)?;
+        target.set_port(port)?;
+        Ok(target)
+    }
+
+    /// Takes its label.
+    pub fn set_service(&mut self, service: &str) -> Result<(), TargetError> {
+        let is_label = !service.is_empty() && words::trim(service) == service && words::is_clean(service, b'|');
+        if is_label && self.service.set(service) { Ok(()) } else { Err(TargetError::Service) }
+    }
+
+    /// Takes its host. It may be an IP literal, in brackets or not, with a zone or not.
+    pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
+        let bracketed = host.strip_prefix('[');
+        let bare = bracketed.map_or(Some(host), |rest| rest.strip_suffix(']')).ok_or(TargetError::Host)?;
+        let with_zone = words::split_once(bare, b'%');
+        let (bare, zone) = with_zone.unwrap_or((bare, ""));
+        let ip = literal(bare);
+        if bare.is_empty() || !bare.chars().all(is_of_a_host) {
+            return Err(TargetError::Host);
+        }
+        let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if ip.is_none() && (looks_numeric || words::contains(bare, b':') || bracketed.is_some()) {
+            return Err(TargetError::Literal);
+        }
+        let linked = matches!(ip, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
+        if linked == zone.is_empty() || linked != with_zone.is_some() {
+            return Err(TargetError::Zone);
+        }
+        if !self.host.set(bare) {
+            return Err(TargetError::Host);
+        }
+        if !words::is_clean(zone, b'|') || !self.zone.set(zone) {
+            return Err(TargetError::Zone);
+        }
+        self.literal = ip.map(Address::new);
+        Ok(())
+    }
+
+    /// Takes its port.
+    pub fn set_port(&mut self, port: u16) -> Result<(), TargetError> {
+        self.port = port;
+        if port == 0 { Err(TargetError::Port) } else { Ok(()) }
     }
 
     /// Whether `other` is the same service at the same host and port: its counts go on.
@@ -123,11 +159,10 @@ pub struct Place<'a>(&'a Target);
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Target { host, zone, port, literal, .. } = self.0;
-        match literal {
-            Some(Address { ip: IpAddr::V6(_), .. }) if zone.is_empty() => write!(f, "[{host}]:{port}"),
-            Some(Address { ip: IpAddr::V6(_), .. }) => write!(f, "[{host}%{zone}]:{port}"),
-            Some(_) | None => write!(f, "{host}:{port}"),
-        }
+        let is_six = literal.is_some_and(|address| address.ip.is_ipv6());
+        let (open, close) = if is_six { ("[", "]") } else { ("", "") };
+        let percent = if zone.is_empty() { "" } else { "%" };
+        write!(f, "{open}{host}{percent}{zone}{close}:{port}")
     }
 }
 
@@ -166,27 +201,11 @@ impl fmt::Display for TargetError {
     }
 }
 
-/// A label as the log may show it.
-fn label(text: &str) -> Option<Text<{ limits::SERVICE }>> {
-    if text.is_empty() || text.trim() != text || !is_clean(text) {
-        return None;
-    }
-    Text::copy(text)
-}
-
 /// What a host is made of. Beyond ASCII the resolver decides: what is a letter there takes large tables.
 fn is_of_a_host(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-_.:".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
-}
-
-/// Without anything that would break a row of the table or a message.
-fn is_clean(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() || c == '|')
-}
-
-/// fe80::/10 (RFC 4291, section 2.5.6).
-fn is_link_local(ip: Ipv6Addr) -> bool {
-    ip.segments()[0] & 0xffc0 == 0xfe80
+    c.is_ascii_alphanumeric()
+        || matches!(c, '-' | '_' | '.' | ':')
+        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
 }
 
 #[cfg(test)]

@@ -38,11 +38,15 @@ impl<const N: usize> Text<N> {
 }
 
 impl Buffer {
-    /// Takes `text` in place of what is there. Returns whether it fits; one that is longer is cut.
+    /// Takes `text` in place of what is there, if it fits. Returns whether it does.
+    #[inline(never)]
     pub fn set(&mut self, text: &str) -> bool {
-        self.clear();
-        self.push(text);
-        !self.cut
+        let fits = text.len() <= self.bytes.len();
+        if fits {
+            self.clear();
+            self.push(text);
+        }
+        fits
     }
 
     /// Appends as much of `text` as fits; nothing, once something was cut.
@@ -76,6 +80,12 @@ impl Buffer {
     /// The text's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
+    }
+
+    /// How many characters it has: bytes that do not go on with one.
+    #[inline(never)]
+    pub fn characters(&self) -> usize {
+        self.as_bytes().iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count()
     }
 
     /// Whether it holds nothing.
@@ -186,7 +196,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_cut_at_a_whole_character() {
         let text = Text::<4>::format(format_args!("{}{}", "ab", "äö"));
-        assert_eq!((text.as_str(), text.cut), ("abä", true));
+        assert_eq!((text.as_str(), text.cut, text.characters()), ("abä", true, 3));
     }
 
     #[test]

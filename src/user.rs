@@ -1,5 +1,7 @@
 //! A user of this box, as passwd(5) has it.
 
+use crate::words;
+
 /// The numbers by which the kernel knows a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
@@ -14,7 +16,7 @@ pub const PASSWD: &str = "/etc/passwd";
 
 /// The user of this name in the content of [`PASSWD`].
 pub fn find(passwd: &[u8], name: &str) -> Option<User> {
-    let number = |field: Option<&[u8]>| core::str::from_utf8(field?).ok()?.parse().ok();
+    let number = |field: Option<&[u8]>| words::number(core::str::from_utf8(field?).ok()?, u32::MAX);
     passwd.split(|byte| *byte == b'\n').find_map(|line| {
         let mut fields = line.split(|byte| *byte == b':');
         fields.next().filter(|field| *field == name.as_bytes())?;

@@ -1,0 +1,130 @@
+//! Taking a text apart: into words, around a separator, at the end of a number.
+//!
+//! The searchers of the standard library know patterns of every kind, and each that is used once
+//! takes more code than all of this.
+
+/// Takes the first word, which is what stands before a blank, off the front of `text`. It is empty
+/// where there is none.
+#[inline(never)]
+pub fn take<'a>(text: &mut &'a str) -> &'a str {
+    let all = *text;
+    let mut start = all.len();
+    for (at, c) in all.char_indices() {
+        if !c.is_whitespace() {
+            start = start.min(at);
+        } else if start < at {
+            *text = &all[at..];
+            return &all[start..at];
+        }
+    }
+    *text = "";
+    &all[start..]
+}
+
+/// A text without the blanks around it.
+#[inline(never)]
+pub fn trim(text: &str) -> &str {
+    let (mut start, mut end) = (text.len(), text.len());
+    for (at, c) in text.char_indices() {
+        if !c.is_whitespace() {
+            start = start.min(at);
+            end = at + c.len_utf8();
+        }
+    }
+    &text[start..end]
+}
+
+/// What stands before and behind the first `separator`, a byte of ASCII.
+#[inline(never)]
+pub fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    around(text, text.bytes().position(|byte| byte == separator)?)
+}
+
+/// What stands before and behind the last `separator`, a byte of ASCII.
+#[inline(never)]
+pub fn rsplit_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    around(text, text.bytes().rposition(|byte| byte == separator)?)
+}
+
+fn around(text: &str, at: usize) -> Option<(&str, &str)> {
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// Whether this byte of ASCII is somewhere in the text.
+#[inline(never)]
+pub fn contains(text: &str, wanted: u8) -> bool {
+    text.bytes().any(|byte| byte == wanted)
+}
+
+/// Whether a text has neither control characters nor this byte of ASCII.
+#[inline(never)]
+pub fn is_clean(text: &str, unwanted: u8) -> bool {
+    !text.chars().any(|c| c.is_control() || c == char::from(unwanted))
+}
+
+/// The number at the front of a text, in decimal digits and without a sign, and what follows it.
+/// `None` where there is no digit, and for a number that does not fit.
+#[inline(never)]
+pub fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let (mut number, mut length) = (0_u64, 0);
+    for digit in text.bytes().take_while(u8::is_ascii_digit) {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        length += 1;
+    }
+    (length > 0).then(|| (number, &text[length..]))
+}
+
+/// A text that is a number up to `most`, in decimal digits and without a sign.
+#[inline(never)]
+pub fn number(text: &str, most: u32) -> Option<u32> {
+    match leading_number(text)? {
+        (number, "") if number <= u64::from(most) => Some(number as u32),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_taken_one_after_the_other_whatever_the_blanks() {
+        for text in ["", " ", "a", " a ", "a b", "\t a\u{a0}\u{3000}bä\u{2028} c \r", "ä", "\u{85}x\u{b}y"] {
+            let (mut rest, mut words) = (text, Vec::new());
+            while let word @ [_, ..] = take(&mut rest).as_bytes() {
+                words.push(word);
+            }
+            assert_eq!(words, text.split_whitespace().map(str::as_bytes).collect::<Vec<_>>(), "{text:?}");
+            assert_eq!(trim(text), text.trim(), "{text:?}");
+        }
+        let mut rest = "  a  b c";
+        assert_eq!((take(&mut rest), rest), ("a", "  b c"));
+    }
+
+    #[test]
+    fn a_text_is_parted_at_the_first_or_the_last_separator() {
+        for text in ["", "a", "/", "a/b", "/a/b/", "ä//ö"] {
+            assert_eq!(split_once(text, b'/'), text.split_once('/'), "{text}");
+            assert_eq!(rsplit_once(text, b'/'), text.rsplit_once('/'), "{text}");
+            assert_eq!(contains(text, b'/'), text.contains('/'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_made_of_digits_alone_and_fits() {
+        for (text, found) in [
+            ("0", Some((0, ""))),
+            ("018x", Some((18, "x"))),
+            ("18446744073709551615", Some((u64::MAX, ""))),
+            ("18446744073709551616", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("x1", None),
+            ("+1", None),
+            ("٣", None),
+        ] {
+            assert_eq!(leading_number(text), found, "{text}");
+        }
+        assert_eq!((number("255", 255), number("256", 255), number("1 ", 255)), (Some(255), None, None));
+    }
+}
