@@ -1,7 +1,7 @@
 //! What is watched: a [`Target`] is a service's label, a host, a port, and how to get there.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::limits;
 use crate::text::Text;
@@ -36,14 +36,47 @@ impl Address {
     }
 }
 
+// What the standard library has for these takes 2 KB.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.ip)?;
+        match self.ip {
+            IpAddr::V4(ip) => write_four("", ip, f)?,
+            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+                Some(ip) => write_four("::ffff:", ip, f)?,
+                None => write_six(ip.segments(), f)?,
+            },
+        }
         if self.scope != 0 {
             write!(f, "%{}", self.scope)?;
         }
         Ok(())
     }
+}
+
+fn write_four(before: &str, ip: Ipv4Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [a, b, c, d] = ip.octets();
+    write!(f, "{before}{a}.{b}.{c}.{d}")
+}
+
+fn write_six(groups: [u16; 8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // The longest run of two zeros or more, the first of several, is left out (RFC 5952, section 4.2).
+    let (mut run, mut length, mut end) = (0, 1, 0);
+    for (i, group) in groups.iter().enumerate() {
+        run = if *group == 0 { run + 1 } else { 0 };
+        if run > length {
+            (length, end) = (run, i + 1);
+        }
+    }
+    let mut separator = "";
+    for (i, group) in groups.iter().enumerate() {
+        if i + length >= end && i < end {
+            separator = "::";
+        } else {
+            write!(f, "{separator}{:x}", u32::from(*group))?;
+            separator = ":";
+        }
+    }
+    f.write_str(if end == groups.len() { separator } else { "" })
 }
 
 /// The IP address that a text is.
@@ -211,6 +244,20 @@ fn is_of_a_host(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_written_as_by_the_standard_library() {
+        // Every pattern of zeros, and of what an IPv4 address within an IPv6 one has.
+        for pattern in 0..3_u16.pow(8) {
+            let groups: [u16; 8] =
+                core::array::from_fn(|i| [0, 0xffff, 0x1a0][usize::from(pattern / 3_u16.pow(i as u32) % 3)]);
+            let ip = IpAddr::from(groups);
+            assert_eq!(Address::new(ip).to_string(), ip.to_string());
+        }
+        assert_eq!(Address::new(IpAddr::from([10, 0, 200, 255])).to_string(), "10.0.200.255");
+        let link_local = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(Address { ip: link_local, scope: 7 }.to_string(), "fe80::1%7");
+    }
 
     #[test]
     fn literals_are_known_and_names_are_not() {
