@@ -30,8 +30,8 @@ pub fn middle(bucket: usize) -> Nanos {
     let Some(place) = bucket.checked_sub(1) else { return Nanos::new(1 << (FIRST - 1)) };
     let octave = FIRST + (place >> STEPS) as u32;
     let step = (place & ((1 << STEPS) - 1)) as u64;
-    let width = 1_u64 << (octave - STEPS);
-    Nanos::new((1 << octave) + step * width + width / 2)
+    // In halves of a bucket's width.
+    Nanos::new((2 * ((1 << STEPS) + step) + 1) << (octave - STEPS - 1))
 }
 
 /// What a histogram says.
@@ -53,17 +53,19 @@ impl Summary {
     /// The summary of these buckets, whose longest time is `max`; `None` where nothing is in them.
     pub fn of(buckets: impl Iterator<Item = u32> + Clone, max: Nanos) -> Option<Self> {
         let count: u64 = buckets.clone().map(u64::from).sum();
+        if count == 0 {
+            return None;
+        }
         // Nearest rank: the least time that so many of 100 are at or below.
-        let at = |percent: u64| {
-            let rank = (percent * count).div_ceil(100);
+        let [p50, p95, p99] = [50, 95, 99].map(|percent| {
             let mut below = 0;
             let found = buckets.clone().position(|times| {
                 below += u64::from(times);
-                below >= rank
+                below * 100 >= percent * count
             });
             middle(found.unwrap_or(BUCKETS - 1)).min(max)
-        };
-        (count > 0).then(|| Self { count, p50: at(50), p95: at(95), p99: at(99), max })
+        });
+        Some(Self { count, p50, p95, p99, max })
     }
 }
 

@@ -7,9 +7,19 @@ use core::fmt;
 use core::ops::Add;
 
 use crate::text::Text;
+use crate::words;
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 const SECS_PER_DAY: i64 = 86_400;
+
+/// From 0000-03-01 to 1970-01-01.
+const DAYS_BEFORE_1970: i32 = 719_468;
+
+const MILLISECOND: (u64, &str) = (1_000_000, "ms");
+
+/// The units of a length of time in a configuration, in nanoseconds.
+const UNITS: [(u64, &str); 4] =
+    [(3600 * NANOS_PER_SEC, "h"), (60 * NANOS_PER_SEC, "m"), (NANOS_PER_SEC, "s"), MILLISECOND];
 
 /// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,16 +35,20 @@ impl Instant {
     }
 
     /// The time from `earlier` to here; zero where `earlier` is the later one.
+    // Apart, as is the sum: where registers have 32 bits it is much code, and it is done everywhere.
+    #[inline(never)]
     pub const fn since(self, earlier: Instant) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// Whole seconds since the clock's zero.
+    #[inline(never)]
     pub const fn secs(self) -> u64 {
         self.0 / NANOS_PER_SEC
     }
 
     /// The moment `length` before this one.
+    #[inline(never)]
     pub const fn before(self, length: Nanos) -> Instant {
         Instant(self.0.saturating_sub(length.0))
     }
@@ -43,6 +57,7 @@ impl Instant {
 impl Add<Nanos> for Instant {
     type Output = Instant;
 
+    #[inline(never)]
     fn add(self, length: Nanos) -> Instant {
         Instant(self.0.saturating_add(length.0))
     }
@@ -82,11 +97,13 @@ impl Nanos {
     }
 
     /// This length less another, or nothing.
+    #[inline(never)]
     pub const fn before(self, less: Nanos) -> Nanos {
         Nanos(self.0.saturating_sub(less.0))
     }
 
     /// Whole seconds, rounded down.
+    #[inline(never)]
     pub const fn secs(self) -> u64 {
         self.0 / NANOS_PER_SEC
     }
@@ -97,6 +114,7 @@ impl Nanos {
     }
 
     /// This length and another.
+    #[inline(never)]
     pub const fn plus(self, more: Nanos) -> Nanos {
         Nanos(self.0.saturating_add(more.0))
     }
@@ -113,28 +131,22 @@ impl Nanos {
 
     /// How many `part`s are needed to cover this length; `part` is not zero.
     pub const fn cover(self, part: Nanos) -> u64 {
-        self.0.div_ceil(part.0)
+        self.plus(part.before(Nanos(1))).whole(part)
     }
 
     /// The `i`-th of `n` equal steps through this length.
     pub const fn step(self, i: u64, n: u64) -> Nanos {
-        // Whole steps and the rest apart: nothing then needs more than 64 bits.
-        Nanos(self.0 / n * i + self.0 % n * i / n)
+        // An hour a thousand times takes 52 of 64 bits.
+        Nanos(self.0 * i / n)
     }
 
     /// Reads `500ms`, `2s`, `5m`, `1h`, or a bare number of seconds. `None` for anything else, and
     /// for a length that does not fit.
     pub fn parse(text: &str) -> Option<Nanos> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let nanos = match unit {
-            "ms" => 1_000_000,
-            "s" | "" => NANOS_PER_SEC,
-            "m" => 60 * NANOS_PER_SEC,
-            "h" => 3600 * NANOS_PER_SEC,
-            _ => return None,
-        };
-        number.parse::<u64>().ok()?.checked_mul(nanos).map(Nanos)
+        let (number, unit) = words::leading_number(text)?;
+        let unit = if unit.is_empty() { "s" } else { unit };
+        let (nanos, _) = UNITS.iter().find(|(_, name)| *name == unit)?;
+        number.checked_mul(*nanos).map(Nanos)
     }
 
     /// As decimal seconds without trailing zeros: `1`, `0.5`, `0.25`.
@@ -151,12 +163,9 @@ impl Nanos {
 impl fmt::Display for Nanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Nanos(n) = *self;
-        for (unit, name) in [(3600 * NANOS_PER_SEC, "h"), (60 * NANOS_PER_SEC, "m"), (NANOS_PER_SEC, "s")] {
-            if n >= unit && n.is_multiple_of(unit) {
-                return write!(f, "{}{name}", n / unit);
-            }
-        }
-        write!(f, "{}ms", n / 1_000_000)
+        let fits = |unit: u64| n >= unit && n.is_multiple_of(unit);
+        let (unit, name) = UNITS.iter().find(|(unit, _)| fits(*unit)).unwrap_or(&MILLISECOND);
+        write!(f, "{}{name}", n / unit)
     }
 }
 
@@ -219,11 +228,13 @@ pub struct Civil {
 
 impl WallTime {
     /// Seconds since local midnight, 0 to 86,399.
+    #[inline(never)]
     pub fn second_of_day(self) -> u32 {
         (self.unix + i64::from(self.offset)).rem_euclid(SECS_PER_DAY) as u32
     }
 
     /// Days from 1970-01-01 to the local date.
+    #[inline(never)]
     pub fn day(self) -> i64 {
         (self.unix + i64::from(self.offset)).div_euclid(SECS_PER_DAY)
     }
@@ -231,12 +242,12 @@ impl WallTime {
     /// The same for a date of the Gregorian calendar; `None` where there is no such date. Follows
     /// Howard Hinnant's `days_from_civil`.
     pub fn day_of(year: i64, month: u8, day: u8) -> Option<i64> {
-        let from_march = i64::from((month + 9) % 12);
-        let years = year - i64::from(month <= 2);
+        let from_march = i32::from((month + 9) % 12);
+        let years = year as i32 - i32::from(month <= 2);
         let era = years.div_euclid(400);
         let year_of_era = years.rem_euclid(400);
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * from_march + 2) / 5;
-        let days = era * 146_097 + day_of_era + i64::from(day) - 1 - 719_468;
+        let days = i64::from(era * 146_097 + day_of_era + i32::from(day) - 1 - DAYS_BEFORE_1970);
         let back = WallTime { unix: days * SECS_PER_DAY, nanos: 0, offset: 0 }.civil();
         ((back.year, back.month, back.day) == (year, month, day)).then_some(days)
     }
@@ -247,11 +258,12 @@ impl WallTime {
     }
 
     /// Local date and time. The date follows Howard Hinnant's `civil_from_days`.
+    #[inline(never)]
     pub fn civil(self) -> Civil {
-        let local = self.unix + i64::from(self.offset);
-        let second_of_day = local.rem_euclid(SECS_PER_DAY);
+        let second_of_day = self.second_of_day();
         // Days since 0000-03-01, in eras of 400 years: with March first the leap day comes last.
-        let days = local.div_euclid(SECS_PER_DAY) + 719_468;
+        // They are good for five million years.
+        let days = self.day() as i32 + DAYS_BEFORE_1970;
         let era = days.div_euclid(146_097);
         let day_of_era = days.rem_euclid(146_097);
         let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -259,7 +271,7 @@ impl WallTime {
         let month_from_march = (5 * day_of_year + 2) / 153;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         Civil {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
+            year: i64::from(year_of_era + era * 400 + i32::from(month <= 2)),
             month: month as u8,
             day: (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u8,
             hour: (second_of_day / 3600) as u8,
