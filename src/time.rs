@@ -6,7 +6,6 @@
 use core::fmt;
 use core::ops::Add;
 
-use crate::text::Text;
 use crate::words;
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
@@ -193,7 +192,7 @@ pub struct Millis(Nanos);
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.get() / 1000;
-        Text::<24>::format(format_args!("{}.{:03}", micros / 1000, micros % 1000)).fmt(f)
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
     }
 }
 
@@ -236,7 +235,7 @@ impl WallTime {
     /// Days from 1970-01-01 to the local date.
     #[inline(never)]
     pub fn day(self) -> i64 {
-        (self.unix + i64::from(self.offset)).div_euclid(SECS_PER_DAY)
+        (self.unix + i64::from(self.offset) - i64::from(self.second_of_day())) / SECS_PER_DAY
     }
 
     /// The same for a date of the Gregorian calendar; `None` where there is no such date. Follows
@@ -357,7 +356,7 @@ mod tests {
     fn seconds_and_milliseconds_are_exact() {
         let shown = |ms| Nanos::from_millis(ms).as_seconds().to_string();
         assert_eq!([shown(1000), shown(500), shown(250), shown(1050)], ["1", "0.5", "0.25", "1.05"]);
-        assert_eq!(format!("{:>9}", Nanos::new(1_112_999).as_millis()), "    1.112");
+        assert_eq!(Nanos::new(1_112_999).as_millis().to_string(), "1.112");
     }
 
     #[test]
