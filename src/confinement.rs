@@ -61,17 +61,21 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
 /// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
 fn hand_over(config: &Config, user: User) {
     let path = config.settings.ledger_path();
-    let ledger = path.as_str().rsplit('/').next().unwrap_or_default();
+    let ledger = path::name(path.as_str());
     let is_ours = |name: &str| {
         let of_ledger = name.strip_prefix(ledger).filter(|_| !matches!(ledger, "" | "." | ".."));
         keep::is_log(name)
-            || name == ".tcp_stats_latest.new"
-            || name == "tcp_stats_latest.log"
+            || matches!(name, ".tcp_stats_latest.new" | "tcp_stats_latest.log")
             || of_ledger.is_some_and(|rest| matches!(rest, "" | ".new") || rest.starts_with(".damaged"))
     };
     let here = file::here();
     let give = |directory: &str, new: Option<&str>| {
-        let absolute = if directory.starts_with('/') { directory.into() } else { format!("{here}/{directory}") };
+        let mut absolute = String::new();
+        if !directory.starts_with('/') {
+            absolute.push_str(here.as_str());
+            absolute.push('/');
+        }
+        absolute.push_str(directory);
         let _ = user::hand_over(&absolute, &is_ours, new, user);
     };
     let beside = path::parent(path.as_str());
@@ -127,21 +131,21 @@ impl Confinement {
     fn restrict(&mut self, config: &Config, file: &ConfigFile, kept: bool) -> Result<Rules, Errno> {
         let (helper, monitor) = (Rules::new()?, Rules::new()?);
         let may_read =
-            |path: &str| [&helper, &monitor].into_iter().all(|rules| rules.allow(path, Access::Read).is_ok());
+            |path: &str| helper.allow(path, Access::Read).and_then(|()| monitor.allow(path, Access::Read)).is_ok();
         for directory in READABLE {
             may_read(directory);
         }
         for path in LINKED {
             // Its directory may be made later, or anew: then it is the one above that is there.
-            follow(path, |place| {
-                let above = path::parent(trim(place));
+            follow(path, &|place| {
+                let above = path::parent(path::trim(place));
                 if !may_read(place) || !READABLE.contains(&place) {
                     climb(above, may_read);
                 }
             });
         }
         if let Some(path) = file.path() {
-            follow(path, |place| {
+            follow(path, &|place| {
                 may_read(place);
             });
         }
@@ -150,9 +154,10 @@ impl Confinement {
             let journalled = ledger_file::journalled(&ledger);
             // As the loop does, but that here a rule can be made for it.
             let _ = file::make_directories(config.settings.log_dir.as_str());
-            let places = [config.settings.log_dir.as_str(), path::parent(ledger.as_str())];
-            for place in places.into_iter().chain(journalled.as_ref().map(|file| path::parent(file.as_str()))) {
-                self.write(&monitor, place)?;
+            self.write(&monitor, config.settings.log_dir.as_str())?;
+            self.write(&monitor, path::parent(ledger.as_str()))?;
+            if let Some(file) = journalled {
+                self.write(&monitor, path::parent(file.as_str()))?;
             }
         }
         monitor.restrict()?;
@@ -164,16 +169,17 @@ impl Confinement {
     /// taken away can be made anew; where it is not there yet, below the next one that is. An error
     /// where none was found: a run that can write nowhere is of no use.
     fn write(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
-        let mut place = trim(directory);
+        let mut place = path::trim(directory);
         while let Err(errno) = self.allow(rules, place) {
             let above = path::parent(place);
             if above == place {
                 return Err(errno);
             }
-            place = trim(above);
+            place = path::trim(above);
         }
         let above = path::parent(place);
-        if place == trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above) {
+        if place == path::trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above)
+        {
             let _ = self.allow(rules, above);
         }
         Ok(())
@@ -190,7 +196,7 @@ impl Confinement {
 
     /// Whether this run can write in a directory, as far as that is for the sandbox to say.
     pub fn covers(&self, directory: &str) -> bool {
-        let mut place = trim(directory);
+        let mut place = path::trim(directory);
         loop {
             let identity = file::identity_of_directory(place).ok();
             if !self.confined || (identity.is_some() && self.writable.contains(&identity)) {
@@ -200,7 +206,7 @@ impl Confinement {
             if above == place || place.ends_with("..") {
                 return false;
             }
-            place = trim(above);
+            place = path::trim(above);
         }
     }
 }
@@ -208,7 +214,7 @@ impl Confinement {
 /// Goes from a directory upwards until `is_good` says so of one, and not as far as the root.
 fn climb(mut place: &str, is_good: impl Fn(&str) -> bool) {
     while !is_root(place) && !is_good(place) {
-        let above = path::parent(trim(place));
+        let above = path::parent(path::trim(place));
         if above == place {
             return;
         }
@@ -223,26 +229,13 @@ fn is_root(place: &str) -> bool {
 
 /// Tells of every directory through which a path leads, link by link: whoever writes such a file anew
 /// gives a new one its name. In the root directory it is the file alone.
-fn follow(path: &str, tell: impl Fn(&str)) {
+fn follow(path: &str, tell: &dyn Fn(&str)) {
     let mut path: Path = path::within("", path);
     for _ in 0..LINKS {
-        match path::parent(path.as_str()) {
-            "/" => tell(path.as_str()),
-            directory => tell(directory),
-        }
+        let directory = path::parent(path.as_str());
+        tell(if directory == "/" { path.as_str() } else { directory });
         let Some(next) = file::link_content(path.as_str()) else { return };
-        path = if next.as_str().starts_with('/') {
-            next
-        } else {
-            path::within(path::parent(path.as_str()), next.as_str())
-        };
+        let begin = if next.as_str().starts_with('/') { "" } else { directory };
+        path = path::within(begin, next.as_str());
     }
-}
-
-/// Without slashes at its end, which lead nowhere.
-fn trim(mut directory: &str) -> &str {
-    while let Some(shorter) = directory.strip_suffix("/").filter(|shorter| !shorter.is_empty()) {
-        directory = shorter;
-    }
-    directory
 }

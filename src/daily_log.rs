@@ -1,8 +1,8 @@
 //! The daily log: which file a report belongs to, when it needs a header, one write a report, and
 //! the link to the latest file.
 
-use core::fmt;
-use std::os::fd::OwnedFd;
+use core::fmt::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::keep::Keep;
 use crate::ledger::{Ledger, Phase};
@@ -29,19 +29,22 @@ pub enum LogError {
 
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LogError::Open(Errno::ELOOP) => {
-                f.write_str("cannot be opened (it is a symbolic link, and none is followed)")
-            }
-            LogError::Open(Errno::EINVAL) => f.write_str("cannot be opened (it is no regular file)"),
-            LogError::Open(errno) => write!(f, "cannot be opened ({})", sys::describe(*errno)),
-            LogError::Read(errno) => {
-                write!(f, "cannot be searched for the last run's report ({})", sys::describe(*errno))
-            }
-            LogError::Write(errno) => write!(f, "cannot be written ({})", sys::describe(*errno)),
-        }
+        let (what, errno) = match *self {
+            LogError::Open(errno) => ("opened", errno),
+            LogError::Read(errno) => ("searched for the last run's report", errno),
+            LogError::Write(errno) => ("written", errno),
+        };
+        let why = match *self {
+            LogError::Open(Errno::ELOOP) => "it is a symbolic link, and none is followed",
+            LogError::Open(Errno::EINVAL) => "it is no regular file",
+            LogError::Open(_) | LogError::Read(_) | LogError::Write(_) => sys::describe(errno),
+        };
+        write!(f, "cannot be {what} ({why})")
     }
 }
+
+/// The name of a day's file.
+type Name = Text<32>;
 
 /// Where reports go.
 #[derive(Debug)]
@@ -52,8 +55,8 @@ pub struct DailyLog {
     beside: Path,
     directory: Text<{ limits::DIRECTORY }>,
     form: Form,
-    /// The day, as in the file's name, whose file is known to have this form's header.
-    headed: Text<8>,
+    /// The name of the file that is known to have this form's header.
+    headed: Name,
     /// Part of a report that could not be cut off: its file, where it begins and where it ends.
     torn: Option<(Path, u64, u64)>,
     report: String,
@@ -63,7 +66,7 @@ impl DailyLog {
     /// A log in this directory. Memory for the longest report is reserved here.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
         let report = String::with_capacity((limits::WATCHES + 1) * limits::ROW);
-        Self { here: file::here(), beside: Path::new(), directory, form, headed: Text::new(), torn: None, report }
+        Self { here: file::here(), beside: Path::new(), directory, form, headed: Name::new(), torn: None, report }
     }
 
     /// Makes the directory if it is missing, and tells whether files can be made there.
@@ -103,17 +106,17 @@ impl DailyLog {
         rows: impl Iterator<Item = (&'a str, Columns)>,
         ledger: &Ledger,
     ) -> Result<(), LogError> {
-        let path = self.path(stamp);
+        let name = file_name(stamp);
+        let path = self.beside(name.as_str());
         self.cut_torn(&path)?;
-        let (log, size) = self.open(stamp).map_err(LogError::Open)?;
-        let day = day(stamp);
-        let headed = size == 0 || (self.headed != day && !self.has_header(&log));
+        let (log, size) = self.open(&path).map_err(LogError::Open)?;
+        let headed = size == 0 || (self.headed != name && !self.has_header(&log));
         self.report.clear();
         self.form.write(&mut self.report, headed, stamp, rows);
         ledger.begin_report(&self.lasting(&path), size, self.report.as_bytes(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());
-        match reserved.and_then(|()| file::write(&log, self.report.as_bytes())) {
+        match reserved.and_then(|()| file::write(log.as_fd(), self.report.as_bytes())) {
             Ok(length) if length == self.report.len() => {}
             Ok(length) => {
                 // A short write means that there is no room for the rest. A reader may have seen
@@ -127,38 +130,33 @@ impl DailyLog {
             }
         }
         ledger.set_phase(Phase::Written);
-        self.headed = day;
+        self.headed = name;
         Ok(())
     }
 
     /// Cuts off a part of a report that could not be cut off before, if it is still its file's end.
     /// That of another day does not hold up this one's report.
     fn cut_torn(&mut self, path: &Path) -> Result<(), LogError> {
-        let Some((file, begin, end)) = self.torn else { return Ok(()) };
-        let cut = file::open_log_again(file.as_str());
-        let cut = cut.and_then(|log| if file::size(&log)? == end { file::truncate(&log, begin) } else { Ok(()) });
-        if let Err(errno) = cut
-            && file == *path
-            && errno != Errno::ENOENT
-        {
-            return Err(LogError::Write(errno));
+        let Some((file, begin, end)) = &self.torn else { return Ok(()) };
+        match file::open_log_again(file.as_str()).and_then(|log| cut(&log, *begin, *end)) {
+            Err(errno) if *file == *path && errno != Errno::ENOENT => Err(LogError::Write(errno)),
+            Ok(()) | Err(_) => {
+                self.torn = None;
+                Ok(())
+            }
         }
-        self.torn = None;
-        Ok(())
     }
 
     /// Cuts off the bytes that a short write has left; where that fails it is tried again before the
     /// next report, and by the next run. What others have written stays.
     fn take_back(&mut self, log: &OwnedFd, path: Path, length: usize, ledger: &Ledger) {
-        let cut = file::position(log).and_then(|end| {
-            let begin = end.saturating_sub(length as u64);
-            ledger.tear_report(begin, length);
-            self.torn = Some((path, begin, end));
-            if file::size(log)? == end { file::truncate(log, begin) } else { Ok(()) }
-        });
-        if cut.is_ok() {
-            self.torn = None;
+        let Ok(end) = file::position(log) else { return };
+        let begin = end.saturating_sub(length as u64);
+        ledger.tear_report(begin, length);
+        if cut(log, begin, end).is_ok() {
             ledger.end_report();
+        } else {
+            self.torn = Some((path, begin, end));
         }
     }
 
@@ -192,8 +190,10 @@ impl DailyLog {
         if path.as_str().starts_with('/') || self.here.is_empty() {
             return *path;
         }
-        let absolute = Text::<{ limits::DIRECTORY + limits::PATH + 1 }>::format(format_args!("{}/{path}", self.here));
-        Text::copy(absolute.as_str()).unwrap_or(*path)
+        if self.here.as_str().len() + 1 + path.as_str().len() > limits::PATH {
+            return *path;
+        }
+        path::within(self.here.as_str(), path.as_str())
     }
 
     /// The path that was kept like this.
@@ -207,11 +207,10 @@ impl DailyLog {
 
     /// The ledger is in this directory.
     pub fn lies_beside(&mut self, ledger: &Path) {
-        self.beside = Text::format(format_args!("{}", path::parent(ledger.as_str())));
+        self.beside = path::within("", path::parent(ledger.as_str()));
     }
 
-    fn open(&self, stamp: WallTime) -> Result<(OwnedFd, u64), Errno> {
-        let path = self.path(stamp);
+    fn open(&self, path: &Path) -> Result<(OwnedFd, u64), Errno> {
         match file::open_log(path.as_str()) {
             Err(Errno::ENOENT) => {
                 file::make_directories(self.directory.as_str())?;
@@ -223,7 +222,7 @@ impl DailyLog {
 
     /// Whether the last header in the file is this form's: runs with other thresholds may have
     /// written to it before. A header is the only line that begins with a letter.
-    fn has_header(&self, log: &OwnedFd) -> bool {
+    fn has_header(&mut self, log: &OwnedFd) -> bool {
         let mut piece = [0; 4096];
         let (mut offset, mut begins, mut last) = (0, true, None);
         while let Ok(length @ 1..) = file::read_at(log, &mut piece, offset) {
@@ -235,8 +234,10 @@ impl DailyLog {
             }
             offset += length as u64;
         }
-        let header = Text::<512>::format(format_args!("{}", self.form.header()));
-        let header = header.as_str().as_bytes();
+        // It stands there until the report takes its place.
+        self.report.clear();
+        let _ = write!(self.report, "{}", self.form.header());
+        let header = self.report.as_bytes();
         let found = last.and_then(|last| file::read_at(log, &mut piece[..header.len()], last).ok());
         found.is_some_and(|length| piece[..length] == *header)
     }
@@ -246,13 +247,14 @@ impl DailyLog {
     }
 }
 
-fn day(stamp: WallTime) -> Text<8> {
-    let date = stamp.civil();
-    Text::format(format_args!("{:04}{:02}{:02}", date.year, date.month, date.day))
+/// Cuts off what of a file is behind `begin`, if `end` is where it ends.
+fn cut(log: &OwnedFd, begin: u64, end: u64) -> Result<(), Errno> {
+    if file::size(log)? == end { file::truncate(log, begin) } else { Ok(()) }
 }
 
-fn file_name(stamp: WallTime) -> Text<32> {
-    Text::format(format_args!("tcp_stats_{}.log", day(stamp)))
+fn file_name(stamp: WallTime) -> Name {
+    let date = stamp.civil();
+    Text::format(format_args!("tcp_stats_{:04}{:02}{:02}.log", date.year, date.month, date.day))
 }
 
 #[cfg(test)]

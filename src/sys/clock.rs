@@ -1,35 +1,42 @@
 //! The clocks. Every other part of the program gets the time as an argument.
 
-use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
-
-use super::Errno;
+pub use super::poll::rest;
+use super::{Errno, file};
 use crate::time::{Instant, Nanos, WallTime};
 
 /// `CLOCK_MONOTONIC`: does not count the time that the machine is suspended.
 pub fn monotonic() -> Instant {
-    let now =
-        clock_gettime(ClockId::CLOCK_MONOTONIC).expect("clock_gettime(2) fails only for a clock that does not exist");
-    Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec() as u64) + Nanos::new(now.tv_nsec() as u64)
+    instant(&read(libc::CLOCK_MONOTONIC).expect(NO_SUCH_CLOCK))
 }
 
 /// `CLOCK_BOOTTIME`: the same, and the time that the machine is suspended; `CLOCK_MONOTONIC` where
 /// there is none.
 pub fn since_boot() -> Instant {
-    let Ok(now) = clock_gettime(ClockId::CLOCK_BOOTTIME) else { return monotonic() };
-    Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec() as u64) + Nanos::new(now.tv_nsec() as u64)
+    read(libc::CLOCK_BOOTTIME).map_or_else(|_| monotonic(), |now| instant(&now))
 }
 
 /// `CLOCK_REALTIME`, with the local zone's offset at that moment.
 pub fn wall() -> WallTime {
-    let now =
-        clock_gettime(ClockId::CLOCK_REALTIME).expect("clock_gettime(2) fails only for a clock that does not exist");
+    let now = read(libc::CLOCK_REALTIME).expect(NO_SUCH_CLOCK);
     #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
-    let unix = i64::from(now.tv_sec());
-    WallTime { nanos: now.tv_nsec() as u32, ..local(unix) }
+    let unix = i64::from(now.tv_sec);
+    WallTime { nanos: now.tv_nsec as u32, ..local(unix) }
+}
+
+const NO_SUCH_CLOCK: &str = "clock_gettime(2) fails only for a clock that does not exist";
+
+fn read(clock: libc::clockid_t) -> Result<libc::timespec, Errno> {
+    // SAFETY: `timespec` is plain data for which zeroes are a valid value.
+    let mut now = unsafe { core::mem::zeroed() };
+    // SAFETY: `now` is live.
+    Errno::result(unsafe { libc::clock_gettime(clock, &mut now) })?;
+    Ok(now)
+}
+
+fn instant(now: &libc::timespec) -> Instant {
+    Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec as u64) + Nanos::new(now.tv_nsec as u64)
 }
 
 /// What the wall clock reads at this second since 1970, with the local zone's offset then
@@ -43,13 +50,6 @@ pub fn local(unix: i64) -> WallTime {
     let converted = unsafe { libc::localtime_r(&seconds, &mut local) };
     let offset = if converted.is_null() { 0 } else { local.tm_gmtoff as i32 };
     WallTime { unix, nanos: 0, offset }
-}
-
-/// Does nothing for so long; a signal may end it early.
-pub fn rest(length: Nanos) {
-    let length = TimeSpec::from_duration(Duration::new(length.secs(), length.subsec_nanos()));
-    // What could fail is the interruption, and then it was a shorter rest.
-    let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::empty(), &length);
 }
 
 /// A second in the year 2255, before the last that a kernel's clocks can hold (`KTIME_SEC_MAX` of
@@ -95,7 +95,7 @@ impl ClockWatch {
     /// the timer has come to its end and is of no use any more.
     pub fn was_set(&self) -> bool {
         let mut expirations = [0; 8];
-        nix::unistd::read(&self.0, &mut expirations) == Err(Errno::ECANCELED)
+        file::read(&self.0, &mut expirations) == Err(Errno::ECANCELED)
     }
 }
 

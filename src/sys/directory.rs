@@ -1,12 +1,12 @@
 //! A directory's files, without the heap that opendir(3) needs.
 
+use core::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::fcntl::{AtFlags, OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::fcntl::OFlag;
 
 use super::Errno;
+use super::path::{open, status_at, unlink_at};
 use crate::limits;
 
 /// Where the length of an entry and its name are (`linux_dirent64` of linux/dirent.h).
@@ -21,11 +21,30 @@ struct Entries([u8; limits::NAMES.0]);
 /// The first error is given when all have been tried. Of a directory that is too long for
 /// [`limits::NAMES`] the rest stays.
 pub fn delete(path: &str, is_one: &mut dyn FnMut(&str) -> bool) -> Result<(), Errno> {
-    let directory = open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let directory = open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0)?;
     let mut result = Ok(());
+    list(&directory, limits::NAMES.1, &mut |name| {
+        if is_one(name) {
+            result = result.and(delete_one(&directory, name));
+        }
+    })?;
+    result
+}
+
+fn delete_one(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let directory = directory.as_raw_fd();
+    let deleted = status_at(directory, name).and_then(|status| {
+        if status.st_mode & libc::S_IFMT == libc::S_IFREG { unlink_at(directory, name) } else { Ok(()) }
+    });
+    if deleted == Err(Errno::ENOENT) { Ok(()) } else { deleted }
+}
+
+/// Tells the names in an open directory, [`limits::NAMES`] bytes of them at a time and so many times at
+/// most. One that is not UTF-8 is told as an empty one, which no file has.
+pub(super) fn list(directory: &OwnedFd, times: usize, tell: &mut dyn FnMut(&str)) -> Result<(), Errno> {
     let mut entries = Entries([0; limits::NAMES.0]);
-    for _ in 0..limits::NAMES.1 {
-        let mut rest = read(&directory, &mut entries.0)?;
+    for _ in 0..times {
+        let mut rest = read(directory, &mut entries.0)?;
         if rest.is_empty() {
             break;
         }
@@ -33,30 +52,11 @@ pub fn delete(path: &str, is_one: &mut dyn FnMut(&str) -> bool) -> Result<(), Er
             let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
             let Some((entry, others)) = rest.split_at_checked(length.max(NAME)) else { break };
             rest = others;
-            let name = entry[NAME..].split(|byte| *byte == 0).next().unwrap_or_default();
-            let Ok(name) = core::str::from_utf8(name) else { continue };
-            if is_one(name)
-                && let Err(errno) = delete_one(&directory, name)
-            {
-                result = result.and(Err(errno));
-            }
+            let name = CStr::from_bytes_until_nul(&entry[NAME..]).unwrap_or_default();
+            tell(name.to_str().unwrap_or_default());
         }
     }
-    result
-}
-
-fn delete_one(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
-    let status = match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => return Ok(()),
-        status => status?,
-    };
-    if SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
-        return Ok(());
-    }
-    match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
-        Err(Errno::ENOENT) => Ok(()),
-        result => result,
-    }
+    Ok(())
 }
 
 /// The next entries (getdents64(2)); none at the end.

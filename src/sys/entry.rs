@@ -3,12 +3,9 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::sys::stat::Mode;
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use tcpmon::sys::file;
 use tcpmon::sys::heap::Heap;
+use tcpmon::sys::signal;
 
 // SAFETY: no thread is ever started, and no handler of a signal allocates.
 #[global_allocator]
@@ -78,20 +75,36 @@ mod allocation {
 extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // What is opened later must not take the place of a standard descriptor that somebody closed.
     for number in 0..3 {
-        // SAFETY: it is borrowed to ask whether it is open.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-        if fcntl(descriptor, FcntlArg::F_GETFD) == Err(Errno::EBADF) {
-            let Ok(null) = open(c"/dev/null", OFlag::O_RDWR, Mode::empty()) else { return 1 };
-            let _ = null.into_raw_fd();
+        // SAFETY: open(2) with a text that lives for ever. The lowest number that is free is taken.
+        if !file::is_open(number) && unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDWR) } < 0 {
+            return 1;
         }
     }
-    // SAFETY: ignoring a signal runs no code of ours. A reader that goes away is an error of the write.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    // A reader that goes away is an error of the write.
+    let _ = signal::ignore(libc::SIGPIPE);
     let arguments = (1..usize::try_from(count).unwrap_or_default()).map(|i| {
         // SAFETY: the C library gives `count` strings, which stay where they are.
-        let argument = unsafe { CStr::from_ptr(*arguments.add(i)) };
-        // What is not UTF-8 is no option, service or host: it is refused under its visible form.
-        &*String::leak(argument.to_string_lossy().into_owned())
+        visible(unsafe { CStr::from_ptr(*arguments.add(i)) }.to_bytes())
     });
     c_int::from(tcpmon::commands::main(arguments).0)
+}
+
+/// The text of an argument. What is not UTF-8 is no option, service or host: it is refused under its
+/// visible form, with a sign in the place of what is none.
+fn visible(mut argument: &'static [u8]) -> &'static str {
+    let mut visible = String::new();
+    loop {
+        let error = match core::str::from_utf8(argument) {
+            Ok(text) if visible.is_empty() => return text,
+            Ok(text) => {
+                visible.push_str(text);
+                return String::leak(visible);
+            }
+            Err(error) => error,
+        };
+        let (text, rest) = argument.split_at(error.valid_up_to());
+        visible.push_str(core::str::from_utf8(text).unwrap_or_default());
+        visible.push(char::REPLACEMENT_CHARACTER);
+        argument = &rest[error.error_len().unwrap_or(rest.len())..];
+    }
 }

@@ -1,13 +1,14 @@
 //! Files: the daily log, its directory and its link, the configuration, and standard output.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat, umask};
-use nix::unistd::{AccessFlags, Whence, access, ftruncate, geteuid, linkat, lseek, mkdir, read, symlinkat, unlink};
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 
 use super::Errno;
+use super::path::{self, HERE, access, make_directory_at, open, read_link_at, status, status_at, status_of, unlink};
 use super::poll::{Interest, is_ready};
 use crate::limits;
 use crate::path::Path;
@@ -16,15 +17,12 @@ use crate::text::Text;
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
 /// followed, and what is no regular file is `EINVAL`. Gives its size, too.
 pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
-    let flags =
-        OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    regular(open(path, flags, Mode::from_bits_truncate(0o644))?)
+    open_regular(path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT, 0o644)
 }
 
 /// The same for one that is there.
 pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    regular(open(path, flags, Mode::empty())?).map(|(file, _)| file)
+    open_regular(path, OFlag::O_RDWR | OFlag::O_APPEND, 0).map(|(file, _)| file)
 }
 
 /// A file, told from every other one.
@@ -38,20 +36,20 @@ pub struct Identity {
 /// and insists on that where it is to be `new`. A planted link is not followed, and what is no
 /// regular file is `EINVAL`. Gives its size, too.
 pub fn open_private(path: &str, new: bool) -> Result<(OwnedFd, u64), Errno> {
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let flags = if new { flags | OFlag::O_EXCL } else { flags };
-    regular(open(path, flags, Mode::from_bits_truncate(0o600))?)
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+    open_regular(path, if new { flags | OFlag::O_EXCL } else { flags }, 0o600)
 }
 
 /// Opens a file that is there for reading; the same holds for it. Gives its size, too.
 pub fn open_to_read(path: &str) -> Result<(OwnedFd, u64), Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    regular(open(path, flags, Mode::empty())?)
+    open_regular(path, OFlag::O_RDONLY, 0)
 }
 
-fn regular(file: OwnedFd) -> Result<(OwnedFd, u64), Errno> {
-    let status = fstat(&file)?;
-    if kind(&status) != SFlag::S_IFREG {
+#[inline(never)]
+fn open_regular(path: &str, flags: OFlag, mode: libc::mode_t) -> Result<(OwnedFd, u64), Errno> {
+    let file = open(path, flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK, mode)?;
+    let status = status(&file)?;
+    if status.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(Errno::EINVAL);
     }
     Ok((file, status.st_size as u64))
@@ -59,12 +57,14 @@ fn regular(file: OwnedFd) -> Result<(OwnedFd, u64), Errno> {
 
 /// Whether this user made it, or another whose content is not to be trusted.
 pub fn is_own(file: &OwnedFd) -> Result<bool, Errno> {
-    fstat(file).map(|status| status.st_uid == geteuid().as_raw())
+    Ok(status(file)?.st_uid == geteuid().as_raw())
 }
 
 /// Lets nobody but its owner read or write it; some file systems know no such thing.
 pub fn make_private(file: &OwnedFd) {
-    let _ = fchmod(file, Mode::from_bits_truncate(0o600));
+    // SAFETY: fchmod(2) with a descriptor that is borrowed and so is open. The C library's has code for
+    // those that it cannot change, too.
+    unsafe { libc::syscall(libc::SYS_fchmod, file.as_raw_fd(), 0o600) };
 }
 
 /// Writes these words at the beginning of a file.
@@ -76,17 +76,26 @@ pub fn write_words(file: &OwnedFd, words: &[AtomicU32]) -> Result<(), Errno> {
         for (place, word) in bytes.chunks_exact_mut(4).zip(piece) {
             place.copy_from_slice(&word.load(Ordering::Acquire).to_ne_bytes());
         }
-        let mut left = &bytes[..piece.len() * 4];
-        while !left.is_empty() {
-            match nix::sys::uio::pwrite(file, left, at) {
-                Ok(0) => return Err(Errno::ENOSPC),
-                Ok(written) => {
-                    left = &left[written..];
-                    at += written as libc::off_t;
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
+        write_at(file, &bytes[..piece.len() * 4], at)?;
+        at += (piece.len() * 4) as u64;
+    }
+    Ok(())
+}
+
+/// Writes all of these bytes at this place.
+#[inline(never)]
+fn write_at(file: &OwnedFd, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        // SAFETY: `bytes` is live and its size is given.
+        let written = unsafe { libc::pwrite(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), at as libc::off_t) };
+        match Errno::result(written) {
+            Ok(0) => return Err(Errno::ENOSPC),
+            Ok(written) => {
+                bytes = &bytes[written as usize..];
+                at += written as u64;
             }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
     Ok(())
@@ -94,33 +103,33 @@ pub fn write_words(file: &OwnedFd, words: &[AtomicU32]) -> Result<(), Errno> {
 
 /// Its length in bytes.
 pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
-    fstat(file).map(|status| status.st_size as u64)
+    Ok(status(file)?.st_size as u64)
 }
 
 /// Where the last write to it ended, also to one that is appended to (lseek(2)).
 pub fn position(file: &OwnedFd) -> Result<u64, Errno> {
-    lseek(file, 0, Whence::SeekCur).map(|position| position as u64)
+    // SAFETY: lseek(2) with a descriptor that is borrowed and so is open.
+    Errno::result(unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) }).map(|position| position as u64)
 }
 
 /// Which file this is.
 pub fn identity(file: &OwnedFd) -> Result<Identity, Errno> {
-    fstat(file).map(|status| Identity::of(&status))
+    Ok(Identity::of(&status(file)?))
 }
 
 /// Which file has this path; a link is itself.
 pub fn identity_at(path: &str) -> Result<Identity, Errno> {
-    lstat(path).map(|status| Identity::of(&status))
+    Ok(Identity::of(&status_at(HERE, path)?))
 }
 
 /// Which directory a path leads to, links followed; an error where it is none.
 pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    identity(&open(path, flags, Mode::empty())?)
+    identity(&open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?)
 }
 
 impl Identity {
     #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
-    fn of(status: &FileStat) -> Self {
+    fn of(status: &libc::stat) -> Self {
         Self { device: status.st_dev as u64, inode: status.st_ino as u64 }
     }
 }
@@ -135,11 +144,11 @@ pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
 /// Makes the file so long, if it is shorter, with blocks for all of it, so that a mapping of it
 /// never finds the disk full.
 pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
-    let status = fstat(file)?;
+    let status = status(file)?;
     if status.st_size as u64 >= length && status.st_blocks as u64 * 512 >= length {
         return Ok(());
     }
-    match fallocate(file, FallocateFlags::empty(), 0, length as libc::off_t) {
+    match fallocate(file, 0, 0, length) {
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
         other => return other,
     }
@@ -147,24 +156,26 @@ pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
     let mut end = status.st_size as u64;
     while end < length {
         let piece = (length - end).min(zeroes.len() as u64) as usize;
-        match nix::sys::uio::pwrite(file, &zeroes[..piece], end as libc::off_t) {
-            Ok(0) => return Err(Errno::ENOSPC),
-            Ok(written) => end += written as u64,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
+        write_at(file, &zeroes[..piece], end)?;
+        end += piece as u64;
     }
     Ok(())
 }
 
+fn fallocate(file: &OwnedFd, mode: libc::c_int, from: u64, length: u64) -> Result<(), Errno> {
+    // SAFETY: fallocate(2) with a descriptor that is borrowed and so is open.
+    let done = unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, length as libc::off_t) };
+    Errno::result(done).map(drop)
+}
+
 /// Gives a file another name; what had that name is gone.
 pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
-    renameat(AT_FDCWD, from, AT_FDCWD, to)
+    path::rename(from, to)
 }
 
 /// Gives a file a second name (link(2)).
 pub fn link(file: &str, name: &str) -> Result<(), Errno> {
-    linkat(AT_FDCWD, file, AT_FDCWD, name, AtFlags::empty())
+    path::link(file, name)
 }
 
 /// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
@@ -178,7 +189,7 @@ pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
 
 /// Whether something has this name.
 pub fn exists(path: &str) -> bool {
-    lstat(path) != Err(Errno::ENOENT)
+    !matches!(status_at(HERE, path), Err(Errno::ENOENT))
 }
 
 /// Takes away a file, if it is there.
@@ -191,13 +202,23 @@ pub fn remove(path: &str) -> Result<(), Errno> {
 
 /// Reads from this place of the file on; gives how much it was, 0 at its end.
 pub fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
-    nix::sys::uio::pread(file, buffer, offset as libc::off_t)
+    // SAFETY: `buffer` is live and its size is given.
+    let length =
+        unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) };
+    Errno::result(length).map(|length| length as usize)
+}
+
+/// Reads on from the last place; gives how much it was, 0 at the end.
+pub(super) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: `buffer` is live and its size is given.
+    let length = unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    Errno::result(length).map(|length| length as usize)
 }
 
 /// Writes once; gives how much was taken.
-pub fn write(file: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
+pub fn write(file: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     loop {
-        match nix::unistd::write(&file, bytes) {
+        match nix::unistd::write(file, bytes) {
             Err(Errno::EINTR) => {}
             other => return other,
         }
@@ -208,8 +229,7 @@ pub fn write(file: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
 /// so that a write that follows is whole. Many file systems cannot do that: then it is for the
 /// write to find out, and this succeeds.
 pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
-    let flags = FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    match fallocate(file, flags, size as libc::off_t, length as libc::off_t) {
+    match fallocate(file, libc::FALLOC_FL_KEEP_SIZE, size, length as u64) {
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) => Err(errno),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -217,77 +237,75 @@ pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
 
 /// Cuts the file back to `size`.
 pub fn truncate(file: &OwnedFd, size: u64) -> Result<(), Errno> {
-    ftruncate(file, size as libc::off_t)
+    // SAFETY: ftruncate(2) with a descriptor that is borrowed and so is open.
+    Errno::result(unsafe { libc::ftruncate(file.as_raw_fd(), size as libc::off_t) }).map(drop)
 }
 
 /// The directory that this process is in; empty where that is not known or its name is too long.
 pub fn here() -> Text<{ limits::DIRECTORY }> {
-    let here = nix::unistd::getcwd().ok();
-    here.and_then(|here| Text::copy(here.to_str()?)).unwrap_or_default()
+    let mut path = [0_u8; limits::DIRECTORY + 1];
+    // SAFETY: `path` is live and its size is given. The kernel ends the path with a NUL, and gives none
+    // without the slash but to say that it cannot be reached (getcwd(2)).
+    unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
+    let path = CStr::from_bytes_until_nul(&path).ok().and_then(|path| path.to_str().ok());
+    path.filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()
 }
 
 /// Lets the files that are made from here on have the modes that are asked for (umask(2)): the
 /// log is for everybody to read.
 pub fn open_to_all() {
-    umask(Mode::from_bits_truncate(0o022));
+    // SAFETY: a call with a number, which does not fail.
+    unsafe { libc::umask(0o022) };
 }
 
 /// Makes a directory, and those above it, where they are missing.
 pub fn make_directories(path: &str) -> Result<(), Errno> {
     let mut refused = None;
-    let slashes = path.char_indices().filter(|(at, c)| *c == '/' && *at > 0).map(|(at, _)| at);
-    for end in slashes.chain([path.len()]) {
-        match mkdir(&path[..end], Mode::from_bits_truncate(0o755)) {
+    let mut end = 0;
+    loop {
+        // Up to the next slash, but for one at the beginning.
+        end = (end + 1..path.len()).find(|at| path.as_bytes()[*at] == b'/').unwrap_or(path.len());
+        match make_directory_at(HERE, &path[..end]) {
             Ok(()) | Err(Errno::EEXIST) => refused = None,
             // That may be because it is there already; what follows tells.
             Err(errno @ (Errno::EROFS | Errno::EACCES | Errno::EPERM)) => refused = Some(errno),
             Err(errno) => return Err(refused.unwrap_or(errno)),
         }
+        if end == path.len() {
+            break;
+        }
     }
     // What was refused and is not there will not be.
     match refused {
-        Some(errno) if access(path, AccessFlags::F_OK).is_err() => Err(errno),
+        Some(errno) if access(path, libc::F_OK).is_err() => Err(errno),
         Some(_) | None => Ok(()),
     }
 }
 
 /// Whether files can be made in this directory.
 pub fn check_directory(path: &str) -> Result<(), Errno> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    open(path, flags, Mode::empty())?;
-    access(path, AccessFlags::W_OK | AccessFlags::X_OK)
+    open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
+    access(path, libc::W_OK | libc::X_OK)
 }
 
 /// Whether `link` is a symbolic link to just `content`. `EINVAL` where it is something else.
 pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
-    let mut found = [0_u8; 64];
-    let length = read_link(link, &mut found)?;
-    Ok(&found[..length] == content.as_bytes())
+    let mut found = [0; 64];
+    Ok(read_link_at(HERE, link, &mut found)? == content.as_bytes())
 }
 
 /// What a symbolic link says, if it is one and that is a path of ours in length.
 pub fn link_content(link: &str) -> Option<Path> {
-    let mut found = [0_u8; limits::PATH + 1];
-    let length = read_link(link, &mut found).ok()?;
-    core::str::from_utf8(&found[..length]).ok().and_then(Text::copy)
-}
-
-/// readlink(2): how many bytes of `found` it is.
-fn read_link(link: &str, found: &mut [u8]) -> Result<usize, Errno> {
-    let mut path = [0_u8; limits::PATH + 1];
-    let Some(place) = path.get_mut(..link.len()) else { return Err(Errno::ENAMETOOLONG) };
-    place.copy_from_slice(link.as_bytes());
-    // SAFETY: `path` ends with a NUL because it is longer than `link`; `found` is live and its
-    // size is given.
-    let length = unsafe { libc::readlink(path.as_ptr().cast(), found.as_mut_ptr().cast(), found.len()) };
-    Errno::result(length).map(|length| length as usize)
+    let mut found = [0; limits::PATH + 1];
+    let found = read_link_at(HERE, link, &mut found).ok()?;
+    core::str::from_utf8(found).ok().and_then(Text::copy)
 }
 
 /// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:
 /// whoever looks finds the old one or the new one. `scratch` is a name beside it.
 pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
     remove(scratch)?;
-    symlinkat(content, AT_FDCWD, scratch)?;
+    path::link_to(content, scratch)?;
     rename(scratch, link)
 }
 
@@ -295,7 +313,7 @@ pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errn
 /// enough, `EISDIR` for a directory.
 pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
     content.clear();
-    let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
+    let file = open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0)?;
     let mut piece = [0; 4096];
     let mut waited = false;
     loop {
@@ -346,10 +364,10 @@ pub enum Stream {
 
 /// What this descriptor is.
 pub fn stream(fd: BorrowedFd<'_>) -> Stream {
-    match fstat(fd).map(|status| kind(&status)) {
-        Ok(SFlag::S_IFIFO | SFlag::S_IFSOCK) => Stream::Pipe,
+    match status_of(fd.as_raw_fd()).map(|status| status.st_mode & libc::S_IFMT) {
+        Ok(libc::S_IFIFO | libc::S_IFSOCK) => Stream::Pipe,
         // SAFETY: isatty(3) with a descriptor that is borrowed and so is open.
-        Ok(SFlag::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Terminal,
+        Ok(libc::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Terminal,
         Ok(_) => Stream::Stored,
         Err(Errno::EBADF) => Stream::Closed,
         // It is there, and what is good for a pipe is good for everything.
@@ -357,14 +375,14 @@ pub fn stream(fd: BorrowedFd<'_>) -> Stream {
     }
 }
 
+/// Whether there is a descriptor of this number.
+pub fn is_open(number: RawFd) -> bool {
+    !matches!(status_of(number), Err(Errno::EBADF))
+}
+
 /// Opens what this descriptor is anew, for writes that never wait. `O_NONBLOCK` on the descriptor
 /// itself would be there for the shell and everybody else who has it, too.
 pub fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let path = Text::<32>::format(format_args!("/proc/self/fd/{}", fd.as_raw_fd()));
-    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    open(path.as_str(), flags, Mode::empty())
-}
-
-fn kind(status: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+    open(path.as_str(), OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY, 0)
 }

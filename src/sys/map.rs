@@ -1,38 +1,36 @@
 //! Mapped files.
 
-use core::num::NonZero;
+use core::ffi::{c_int, c_void};
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-
-use super::Errno;
+use super::{Errno, signal};
 
 /// Maps so many words of a file, shared, for reading and writing. They may reach beyond its end:
 /// those come to life when the file grows, and touching one before is `SIGBUS` (mmap(2)).
 ///
 /// A forked child does not have the mapping (`MADV_DONTFORK`): it would keep the file's lock.
 pub fn shared(file: &OwnedFd, words: usize) -> Result<&'static [AtomicU32], Errno> {
-    let mapped = map(file, words, MapFlags::MAP_SHARED)?;
-    let start = core::ptr::NonNull::from(mapped).cast();
-    // SAFETY: the range was mapped just above, and the advice changes nothing in this process.
-    unsafe { madvise(start, size_of_val(mapped), MmapAdvise::MADV_DONTFORK) }?;
+    let mapped = map(file, words, libc::MAP_SHARED)?;
+    keep_from_children(mapped)?;
     Ok(mapped)
+}
+
+fn keep_from_children(words: &'static [AtomicU32]) -> Result<(), Errno> {
+    let start = words.as_ptr().cast_mut().cast();
+    // SAFETY: the range is mapped, and the advice changes nothing in this process.
+    Errno::result(unsafe { libc::madvise(start, size_of_val(words), libc::MADV_DONTFORK) }).map(drop)
 }
 
 /// Maps another file in the place of one that [`shared`] has mapped. It holds the same words, so
 /// whoever reads or writes them finds no difference.
 pub fn replace(words: &'static [AtomicU32], file: &OwnedFd) -> Result<(), Errno> {
-    let length = NonZero::new(size_of_val(words)).ok_or(Errno::EINVAL)?;
-    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    let start = core::ptr::NonNull::from(words).cast();
+    let start = words.as_ptr().cast_mut().cast();
     // SAFETY: the range was mapped by `shared`, is nobody else's and stays mapped: this takes the
     // place of the old mapping in one step (mmap(2), `MAP_FIXED`), and any bits are a u32.
-    unsafe { mmap(Some(start.addr()), length, protection, MapFlags::MAP_SHARED | MapFlags::MAP_FIXED, file, 0) }?;
-    // SAFETY: as in `shared`.
-    unsafe { madvise(start, length.get(), MmapAdvise::MADV_DONTFORK) }
+    unsafe { map_at(start, size_of_val(words), libc::MAP_SHARED | libc::MAP_FIXED, file.as_raw_fd()) }?;
+    keep_from_children(words)
 }
 
 /// The range that is guarded, and whether its file was lost.
@@ -45,9 +43,7 @@ static LOST: AtomicBool = AtomicBool::new(false);
 pub fn guard(words: &'static [AtomicU32]) -> Result<(), Errno> {
     START.store(words.as_ptr().expose_provenance(), Ordering::Relaxed);
     LENGTH.store(size_of_val(words), Ordering::Release);
-    let action = SigAction::new(SigHandler::SigAction(take_place), SaFlags::SA_SIGINFO, SigSet::empty());
-    // SAFETY: the handler does nothing but what may be done in one.
-    unsafe { sigaction(Signal::SIGBUS, &action) }.map(drop)
+    signal::dispose(libc::SIGBUS, take_place as *const () as libc::sighandler_t, libc::SA_SIGINFO)
 }
 
 /// Whether zeroes have taken the place of the guarded words since this was last asked.
@@ -56,7 +52,7 @@ pub fn was_lost() -> bool {
 }
 
 /// Handles `SIGBUS`. mmap, like every plain system call, may be made in a handler.
-extern "C" fn take_place(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+extern "C" fn take_place(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     // SAFETY: as below. What somebody has sent is about no address (sigaction(2), `si_code`).
     if unsafe { (*info).si_code } <= 0 {
         return;
@@ -66,17 +62,14 @@ extern "C" fn take_place(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut lib
     let at = unsafe { (*info).si_addr() }.addr();
     if (start..start + length).contains(&at) {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
         let place = core::ptr::with_exposed_provenance_mut(start);
         // SAFETY: the range is the one that `shared` has mapped, for atomics that hold any bits.
-        let mapped = unsafe { libc::mmap(place, length, protection, flags, -1, 0) };
-        if mapped != libc::MAP_FAILED {
+        if unsafe { map_at(place, length, flags, -1) }.is_ok() {
             return LOST.store(true, Ordering::Relaxed);
         }
     }
     // Not ours to mend: back to it, to end of it.
-    // SAFETY: signal(2) with a disposition that runs no code of ours.
-    unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+    let _ = signal::dispose(libc::SIGBUS, libc::SIG_DFL, 0);
 }
 
 /// Words of a file, mapped for reading until this is dropped. Writable, because an ARMv5 has no atomic
@@ -88,7 +81,7 @@ pub struct View(&'static [AtomicU32]);
 impl View {
     /// Maps so many words of a file, which has them.
     pub fn new(file: &OwnedFd, words: usize) -> Result<Self, Errno> {
-        map(file, words, MapFlags::MAP_PRIVATE).map(Self)
+        map(file, words, libc::MAP_PRIVATE).map(Self)
     }
 }
 
@@ -103,20 +96,28 @@ impl Deref for View {
 
 impl Drop for View {
     fn drop(&mut self) {
-        let start = core::ptr::NonNull::from(self.0).cast();
         // SAFETY: the range was mapped for this view alone, and nothing borrowed from it is left.
         // It fails only for a wrong argument.
-        let _ = unsafe { munmap(start, size_of_val(self.0)) };
+        unsafe { libc::munmap(self.0.as_ptr().cast_mut().cast(), size_of_val(self.0)) };
     }
 }
 
-fn map(file: &OwnedFd, words: usize, flags: MapFlags) -> Result<&'static [AtomicU32], Errno> {
-    let length = words.checked_mul(size_of::<AtomicU32>()).and_then(NonZero::new).ok_or(Errno::EINVAL)?;
-    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+fn map(file: &OwnedFd, words: usize, flags: c_int) -> Result<&'static [AtomicU32], Errno> {
+    let length = words.checked_mul(size_of::<AtomicU32>()).ok_or(Errno::EINVAL)?;
     // SAFETY: without a wished address the mapping takes the place of nothing.
-    let start = unsafe { mmap(None, length, protection, flags, file, 0) }?;
+    let start = unsafe { map_at(core::ptr::null_mut(), length, flags, file.as_raw_fd()) }?;
     // SAFETY: the mapping begins on a page, is `length` bytes long and stays, but for a view's, which
     // is lent for no longer than the view lives; other
     // processes may write to it, which is what atomics are for; any bits are a u32.
-    Ok(unsafe { core::slice::from_raw_parts(start.as_ptr().cast::<AtomicU32>(), words) })
+    Ok(unsafe { core::slice::from_raw_parts(start.cast::<AtomicU32>(), words) })
+}
+
+/// mmap(2), for reading and writing. `EINVAL` for no length.
+///
+/// # Safety
+/// With `MAP_FIXED` the range must be the caller's to replace.
+unsafe fn map_at(start: *mut c_void, length: usize, flags: c_int, file: c_int) -> Result<*mut c_void, Errno> {
+    // SAFETY: as the caller promises.
+    let mapped = unsafe { libc::mmap(start, length, libc::PROT_READ | libc::PROT_WRITE, flags, file, 0) };
+    if mapped == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(mapped) }
 }

@@ -9,6 +9,7 @@ pub mod heap;
 pub mod lookup;
 pub mod map;
 pub mod net;
+mod path;
 pub mod poll;
 pub mod process;
 pub mod sandbox;

@@ -1,11 +1,7 @@
-//! TCP sockets that are connected and closed, and nothing else.
+//! Sockets: TCP ones, which are connected and closed and nothing else, and those within this box.
 
-use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, OwnedFd};
-
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, setsockopt, socket, sockopt,
-};
+use core::net::IpAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use super::Errno;
 use crate::target::Address;
@@ -13,32 +9,111 @@ use crate::time::{Instant, Nanos};
 
 /// A nonblocking TCP socket of the family of `ip`, closed on exec.
 pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
-    let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+    let family = if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    socket(family, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)
 }
 
 /// Takes a name that no other process on this box can have until the socket is closed: an abstract
 /// address (unix(7)). `EADDRINUSE` where somebody has it. Nobody can connect to it.
 pub fn claim(name: &str) -> Result<OwnedFd, Errno> {
-    let claim = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    bind(claim.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
+    let claim = socket(libc::AF_UNIX, libc::SOCK_DGRAM)?;
+    with_name(libc::bind, &claim, "\0", name)?;
     Ok(claim)
+}
+
+/// A nonblocking socket whose packets go to who listens at this path.
+pub(super) fn open_local(path: &str) -> Result<OwnedFd, Errno> {
+    let socket = socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
+    with_name(libc::connect, &socket, "", path)?;
+    Ok(socket)
 }
 
 /// A socket such as a resolver asks with.
 pub fn open_datagram() -> Result<OwnedFd, Errno> {
-    socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+    socket(libc::AF_INET, libc::SOCK_DGRAM)
+}
+
+fn socket(family: libc::c_int, kind: libc::c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: a call with numbers.
+    let fd = Errno::result(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Two sockets, closed on exec: a packet that goes into one comes out of the other.
+pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut pair = [0; 2];
+    // SAFETY: `pair` is live and has room for both.
+    Errno::result(unsafe {
+        libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr())
+    })?;
+    // SAFETY: the kernel has just made both, and nothing else owns them.
+    Ok(unsafe { (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1])) })
+}
+
+/// Sends one packet; never blocks and never raises `SIGPIPE`.
+pub(super) fn send(socket: &OwnedFd, packet: &[u8]) -> Result<usize, Errno> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: `packet` is live and its size is given.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), flags) };
+    Errno::result(sent).map(|sent| sent as usize)
+}
+
+/// recv(2).
+pub(super) fn receive(socket: &OwnedFd, packet: &mut [u8], flags: libc::c_int) -> Result<usize, Errno> {
+    // SAFETY: `packet` is live and its size is given.
+    let received = unsafe { libc::recv(socket.as_raw_fd(), packet.as_mut_ptr().cast(), packet.len(), flags) };
+    Errno::result(received).map(|received| received as usize)
+}
+
+/// bind(2) or connect(2).
+type Call = unsafe extern "C" fn(libc::c_int, *const libc::sockaddr, libc::socklen_t) -> libc::c_int;
+
+/// Calls with an address of IPv4 or IPv6.
+fn with_address(call: Call, socket: &OwnedFd, address: Address, port: u16) -> Result<(), Errno> {
+    let (socket, port) = (socket.as_raw_fd(), port.to_be());
+    let result = match address.ip {
+        IpAddr::V4(ip) => {
+            let address = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: port,
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: the address is live and its size is given.
+            unsafe { call(socket, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t) }
+        }
+        IpAddr::V6(ip) => {
+            let address = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: port,
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: ip.octets() },
+                sin6_scope_id: address.scope,
+            };
+            // SAFETY: the address is live and its size is given.
+            unsafe { call(socket, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t) }
+        }
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Calls with an address within this box (unix(7)): a path, or after a NUL any name.
+fn with_name(call: Call, socket: &OwnedFd, begin: &str, name: &str) -> Result<(), Errno> {
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
+    let length = begin.len() + name.len();
+    let place = address.sun_path.get_mut(..length).ok_or(Errno::ENAMETOOLONG)?;
+    for (place, byte) in place.iter_mut().zip(begin.bytes().chain(name.bytes())) {
+        *place = byte as libc::c_char;
+    }
+    let length = core::mem::offset_of!(libc::sockaddr_un, sun_path) + length;
+    // SAFETY: the address is live, and no longer than that.
+    Errno::result(unsafe { call(socket.as_raw_fd(), (&raw const address).cast(), length as libc::socklen_t) }).map(drop)
 }
 
 /// Starts a connect. `Ok(true)`: accepted at once; `Ok(false)`: under way.
 pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bool, Errno> {
-    let result = match address.ip {
-        IpAddr::V4(ip) => connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(ip, port))),
-        IpAddr::V6(ip) => {
-            connect(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(ip, port, 0, address.scope)))
-        }
-    };
-    match result {
+    match with_address(libc::connect, socket, address, port) {
         Ok(()) => Ok(true),
         // An interrupted connect goes on like one under way (connect(2)).
         Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(false),
@@ -49,55 +124,54 @@ pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bo
 /// Connects from this local address, with a port that the kernel picks at the connect
 /// (`IP_BIND_ADDRESS_NO_PORT`, ip(7)), so that only the whole pair of addresses must be free.
 pub fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
-    let yes: libc::c_int = 1;
-    // SAFETY: the value is a live int and its size is given.
-    unsafe {
-        // Kernels before 4.2 do not know it, and then the port is picked here.
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const yes).cast(),
-            size_of_val(&yes) as libc::socklen_t,
-        );
-    }
-    match source {
-        IpAddr::V4(ip) => bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(ip, 0))),
-        IpAddr::V6(ip) => bind(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(ip, 0, 0, 0))),
-    }
+    // Kernels before 4.2 do not know it, and then the port is picked here.
+    let _ = set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1_i32.to_ne_bytes());
+    with_address(libc::bind, socket, Address::new(source), 0)
 }
 
 /// Connects through this network device (`SO_BINDTODEVICE`, socket(7)).
 pub fn bind_device(socket: &OwnedFd, device: &str) -> Result<(), Errno> {
-    // SAFETY: the bytes are live and their number is given; the kernel needs no NUL behind them.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_BINDTODEVICE,
-            device.as_ptr().cast(),
-            device.len() as libc::socklen_t,
-        )
-    };
-    Errno::result(result).map(drop)
+    // The kernel needs no NUL behind it.
+    set(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())
+}
+
+/// setsockopt(2).
+fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &[u8]) -> Result<(), Errno> {
+    let length = value.len() as libc::socklen_t;
+    // SAFETY: the value is live and its size is given.
+    Errno::result(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) })
+        .map(drop)
 }
 
 /// The index of a network device (if_nametoindex(3)); `ENODEV` where there is none.
 pub fn device_index(device: &str) -> Result<u32, Errno> {
-    nix::net::if_::if_nametoindex(device)
+    let mut name = [0_u8; libc::IFNAMSIZ];
+    let Some(place) = name[..libc::IFNAMSIZ - 1].get_mut(..device.len()) else { return Err(Errno::ENODEV) };
+    place.copy_from_slice(device.as_bytes());
+    // SAFETY: `name` ends with a NUL because its last byte is one.
+    match unsafe { libc::if_nametoindex(name.as_ptr().cast()) } {
+        0 => Err(Errno::last()),
+        index => Ok(index),
+    }
 }
 
 /// Lets close(2) send a reset (`SO_LINGER` of zero, socket(7)).
 pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
-    setsockopt(socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
+    // `struct linger`: whether it is on, and the seconds.
+    let mut linger = [0; 8];
+    linger[..4].copy_from_slice(&1_i32.to_ne_bytes());
+    set(socket, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
 }
 
 /// Takes the error with which a connect ended (`SO_ERROR`); reading clears it. `Ok` is none.
 pub fn take_error(socket: &OwnedFd) -> Result<(), Errno> {
-    match nix::sys::socket::getsockopt(socket, sockopt::SocketError)? {
-        0 => Ok(()),
-        errno => Err(Errno::from_raw(errno)),
-    }
+    let mut error: libc::c_int = 0;
+    let mut length = size_of_val(&error) as libc::socklen_t;
+    // SAFETY: `error` is live and `length` is its size.
+    Errno::result(unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut length)
+    })?;
+    if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }
 
 /// When a handshake ended that began with the connect at `started`, in the kernel's own words

@@ -2,10 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::time::TimeSpec;
-
-use super::{Errno, clock};
+use super::{Errno, process};
 use crate::time::Nanos;
 
 /// What a descriptor is watched for.
@@ -94,14 +91,14 @@ impl PollSet {
     /// poll refuses more entries than descriptors may be open. Where somebody lowers that limit
     /// below what is in use, the set is asked in parts, with short pauses.
     fn wait_in_parts(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
-        let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        let descriptors = process::descriptor_limit()?.rlim_cur;
         let part = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
         let mut ready = 0;
         for entries in self.entries.chunks_mut(part) {
             ready += poll(entries, Some(Nanos::ZERO))?;
         }
         if ready == 0 {
-            clock::rest(limit.unwrap_or(PAUSE).min(PAUSE));
+            rest(limit.unwrap_or(PAUSE).min(PAUSE));
         }
         Ok(ready)
     }
@@ -113,8 +110,13 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 /// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
     // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
-    let limit = limit.map(|limit| TimeSpec::new(limit.secs().min(i32::MAX as u64) as _, limit.subsec_nanos() as _));
-    let limit = limit.as_ref().map_or(core::ptr::null(), |limit| core::ptr::from_ref(limit.as_ref()));
+    // SAFETY: `timespec` is plain data for which zeroes are a valid value.
+    let mut time: libc::timespec = unsafe { core::mem::zeroed() };
+    if let Some(limit) = limit {
+        time.tv_sec = limit.secs().min(i32::MAX as u64) as _;
+        time.tv_nsec = limit.subsec_nanos() as _;
+    }
+    let limit = if limit.is_some() { &raw const time } else { core::ptr::null() };
     // SAFETY: `entries` is valid for as many elements as are given, and `limit` is null or a live
     // value; the kernel keeps neither. A null mask leaves the signals as they are.
     let ready = unsafe { libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, limit, core::ptr::null()) };
@@ -135,6 +137,12 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
 pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest, limit: Nanos) -> bool {
     let mut entries = [entry(fd.as_raw_fd(), interest)];
     poll(&mut entries, Some(limit)).is_ok_and(|ready| ready > 0)
+}
+
+/// Does nothing for so long; a signal may end it early.
+pub fn rest(length: Nanos) {
+    // What could fail is the interruption, and then it was a shorter rest.
+    let _ = poll(&mut [], Some(length));
 }
 
 fn entry(fd: RawFd, interest: Interest) -> libc::pollfd {

@@ -3,52 +3,61 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use nix::sys::stat::Mode;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, read, setsid, write};
+use nix::fcntl::OFlag;
+use nix::unistd::{Pid, getpid, getppid};
 
-use super::{Errno, sandbox, signal};
+use super::path::open;
+use super::{Errno, file, net, sandbox, signal};
 use crate::ledger::Owner;
 use crate::text::Text;
 
 /// A child of ours that has not been reaped yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Child(Pid);
+pub struct Child(libc::pid_t);
 
 /// Forks a helper that runs `serve` with its end of a packet socket pair, and ends with it.
 /// Gives the child and our end.
 pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    let (ours, theirs) = net::pair()?;
     let parent = getpid();
-    // SAFETY: the process has one thread, so the child's heap and locks are in order.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => Ok((Child(child), ours)),
-        ForkResult::Child => {
-            if let Ok(socket) = confine(&theirs, parent) {
-                serve(&socket);
-            }
-            // SAFETY: always sound; it runs no destructors and no atexit handlers, which are the
-            // monitor's.
-            unsafe { libc::_exit(0) }
-        }
+    if let Some(child) = fork()? {
+        return Ok((child, ours));
     }
+    if let Ok(socket) = confine(&theirs, parent) {
+        serve(&socket);
+    }
+    // SAFETY: always sound; it runs no destructors and no atexit handlers, which are the
+    // monitor's.
+    unsafe { libc::_exit(0) }
+}
+
+/// fork(2); gives the child in the process that was there before.
+fn fork() -> Result<Option<Child>, Errno> {
+    // In a process with threads fork(3) takes every lock of the C library's before it, and gives them back
+    // in both processes after it, with much code. This one has one thread, which holds none here: in musl
+    // what _Fork(3) leaves out is only that. Older versions of glibc do not have it.
+    #[cfg(target_env = "musl")]
+    unsafe extern "C" {
+        #[link_name = "_Fork"]
+        fn fork() -> libc::pid_t;
+    }
+    #[cfg(not(target_env = "musl"))]
+    use libc::fork;
+    // SAFETY: the process has one thread, so the child's heap and locks are in order.
+    let child = Errno::result(unsafe { fork() })?;
+    Ok((child > 0).then_some(Child(child)))
 }
 
 /// Cuts the child off from the monitor's signals, descriptors and death.
 fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: prctl(2) with a number.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    Errno::result(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     if getppid() != parent {
         // The monitor died between the fork and the line above.
         return Err(Errno::ESRCH);
     }
     // SAFETY: prctl(2) with a text that ends with a NUL and lives for ever.
-    unsafe { libc::prctl(libc::PR_SET_NAME, c"tcpmon-helper".as_ptr()) };
+    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NAME, c"tcpmon-helper".as_ptr()) };
     signal::reset_in_helper()?;
     // The pair becomes descriptor 0, and everything else goes.
     // SAFETY: dup2(2) with numbers.
@@ -69,7 +78,7 @@ fn close_from(first: libc::c_uint) {
         return;
     }
     // Linux before 5.9: no descriptor lies above the limit.
-    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((65_536, 65_536));
+    let limit = descriptor_limit().map_or(65_536, |limit| limit.rlim_cur);
     for fd in first..limit.min(1 << 20) as libc::c_uint {
         // SAFETY: closing a number; what it may have belonged to is never used in this process.
         unsafe { libc::close(fd as libc::c_int) };
@@ -78,18 +87,18 @@ fn close_from(first: libc::c_uint) {
 
 /// Sends one packet; never blocks and never raises `SIGPIPE`.
 pub fn send_packet(socket: &OwnedFd, packet: &[u8]) -> Result<(), Errno> {
-    send(socket.as_raw_fd(), packet, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT).map(drop)
+    net::send(socket, packet).map(drop)
 }
 
 /// The next packet, if one is there; 0 bytes where the other end is gone.
 pub fn receive_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
-    recv(socket.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)
+    net::receive(socket, packet, libc::MSG_DONTWAIT)
 }
 
 /// Waits for the next packet; 0 bytes where the other end is gone.
 pub fn await_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
     loop {
-        match recv(socket.as_raw_fd(), packet, MsgFlags::empty()) {
+        match net::receive(socket, packet, 0) {
             Err(Errno::EINTR) => {}
             other => return other,
         }
@@ -99,17 +108,27 @@ pub fn await_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno>
 /// Ends a child at once. It is reaped like one that died by itself.
 pub fn end(child: Child) {
     // It fails only for a child that is gone, and a child that has not been reaped is not.
-    let _ = kill(child.0, Signal::SIGKILL);
+    let _ = kill(child.0, libc::SIGKILL);
 }
 
 /// A child that has ended, if there is one; it is reaped with this.
 pub fn reap() -> Option<Child> {
-    waitpid(None, Some(WaitPidFlag::WNOHANG)).ok()?.pid().map(Child)
+    wait(-1, libc::WNOHANG).ok().filter(|child| *child > 0).map(Child)
 }
 
 /// Waits for the end of a child that was ended.
 pub fn reap_ended(child: Child) {
-    while waitpid(child.0, None) == Err(Errno::EINTR) {}
+    while wait(child.0, 0) == Err(Errno::EINTR) {}
+}
+
+fn wait(child: libc::pid_t, options: libc::c_int) -> Result<libc::pid_t, Errno> {
+    // SAFETY: how it ended is not asked for.
+    Errno::result(unsafe { libc::waitpid(child, core::ptr::null_mut(), options) })
+}
+
+fn kill(process: libc::pid_t, signal: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: a call with numbers.
+    Errno::result(unsafe { libc::kill(process, signal) }).map(drop)
 }
 
 /// This process. When it was born is looked up once: a confined one cannot any more.
@@ -128,13 +147,13 @@ pub fn is_alive(owner: Owner) -> bool {
     match birth(owner.pid) {
         Some(born) => born == owner.born,
         // Without /proc the pid is all there is.
-        None => owner.born == 0 && owner.pid != 0 && kill(Pid::from_raw(owner.pid as i32), None) != Err(Errno::ESRCH),
+        None => owner.born == 0 && owner.pid != 0 && kill(owner.pid as i32, 0) != Err(Errno::ESRCH),
     }
 }
 
 /// Asks a process to end (`SIGTERM`).
 pub fn terminate(owner: Owner) -> Result<(), Errno> {
-    kill(Pid::from_raw(owner.pid as i32), Signal::SIGTERM)
+    kill(owner.pid as i32, libc::SIGTERM)
 }
 
 /// When a process was started, in clock ticks since boot: the 22nd field of /proc/PID/stat
@@ -142,15 +161,16 @@ pub fn terminate(owner: Owner) -> Result<(), Errno> {
 fn birth(pid: u32) -> Option<u32> {
     let mut content = [0; 1024];
     let path = Text::<32>::format(format_args!("/proc/{pid}/stat"));
-    let file = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
-    let length = read(&file, &mut content).ok()?;
+    let file = open(path.as_str(), OFlag::O_RDONLY, 0).ok()?;
+    let length = file::read(&file, &mut content).ok()?;
     let after_name = content[..length].rsplit(|byte| *byte == b')').next()?;
     // One that has ended and waits to be reaped is gone.
     if after_name.starts_with(b" Z") || after_name.starts_with(b" X") {
         return None;
     }
-    let field = after_name.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(19)?;
-    core::str::from_utf8(field).ok()?.parse::<u64>().ok().map(|ticks| ticks as u32)
+    let mut fields = after_name.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    let field = fields.nth(19).filter(|field| field.iter().all(u8::is_ascii_digit))?;
+    Some(field.iter().fold(0, |ticks: u32, digit| ticks.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))))
 }
 
 /// Which of two processes one is.
@@ -173,29 +193,24 @@ impl Starter {
     /// Tells.
     pub fn tell_started(self) {
         // Where nobody listens any more nobody wants to know.
-        let _ = write(&self.0, b"s");
+        let _ = net::send(&self.0, b"s");
     }
 }
 
 /// Goes on in a process of its own, in a session of its own, without a terminal and without the
 /// standard descriptors. The one that was started waits until the other is under way or has ended.
 pub fn go_to_background() -> Result<Fork, Errno> {
-    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
-    // SAFETY: the process has one thread, so the child's heap and locks are in order.
-    if let ForkResult::Parent { .. } = unsafe { fork() }? {
+    let null = open("/dev/null", OFlag::O_RDWR, 0)?;
+    let (reader, writer) = net::pair()?;
+    if fork()?.is_some() {
         drop(writer);
         // Whoever waits with us may lose patience.
         signal::unblock();
         let mut told = [0];
-        loop {
-            match read(&reader, &mut told) {
-                Err(Errno::EINTR) => {}
-                result => return Ok(Fork::Foreground { started: result == Ok(1) }),
-            }
-        }
+        return Ok(Fork::Foreground { started: await_packet(&reader, &mut told) == Ok(1) });
     }
-    setsid()?;
+    // SAFETY: setsid(2) takes nothing.
+    Errno::result(unsafe { libc::setsid() })?;
     for standard in 0..=2 {
         // SAFETY: dup2(2) with numbers.
         Errno::result(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
@@ -209,20 +224,27 @@ pub fn close_inherited() {
     close_from(3);
 }
 
+/// How many descriptors may be open, and how many at most.
+pub(super) fn descriptor_limit() -> Result<libc::rlimit, Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` outlives the call, and there is no new value.
+    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, core::ptr::null(), &mut limit) })?;
+    Ok(limit)
+}
+
 /// Raises the limit on descriptors to `needed` if it is lower and the hard limit allows it.
 /// Gives the limit then in force.
 pub fn raise_descriptor_limit(needed: u64) -> Result<u64, Errno> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let mut limit = descriptor_limit()?;
     #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
-    let (soft, hard) = (soft as u64, hard as u64);
+    let (soft, hard) = (limit.rlim_cur as u64, limit.rlim_max as u64);
     if soft >= needed {
         return Ok(soft);
     }
-    let limit = needed.min(hard);
-    // The C library's own has 32 bits on some of the targets.
-    let raised = libc::rlimit { rlim_cur: limit as _, rlim_max: hard as _ };
-    // SAFETY: `raised` outlives the call, and the old value is not asked for. Not setrlimit(3): musl's
+    let raised = needed.min(hard);
+    limit.rlim_cur = raised as _;
+    // SAFETY: `limit` outlives the call, and the old value is not asked for. Not setrlimit(3): musl's
     // brings along what changes the limit in every thread.
-    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, &raised, core::ptr::null_mut()) })?;
-    Ok(limit)
+    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, &limit, core::ptr::null_mut()) })?;
+    Ok(raised)
 }

@@ -1,11 +1,9 @@
 //! Signals arrive as readable bytes (signalfd(2)), in the same poll set as everything else.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use core::ffi::c_int;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-
-use super::Errno;
+use super::{Errno, file};
 
 /// What somebody wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +20,18 @@ pub enum Wish {
     Child,
 }
 
-const WISHES: [(Signal, Wish); 6] = [
-    (Signal::SIGTERM, Wish::Stop),
-    (Signal::SIGINT, Wish::Stop),
-    (Signal::SIGHUP, Wish::Reload),
-    (Signal::SIGUSR1, Wish::Report),
-    (Signal::SIGQUIT, Wish::Summary),
-    (Signal::SIGCHLD, Wish::Child),
+static WISHES: [(c_int, Wish); 6] = [
+    (libc::SIGTERM, Wish::Stop),
+    (libc::SIGINT, Wish::Stop),
+    (libc::SIGHUP, Wish::Reload),
+    (libc::SIGUSR1, Wish::Report),
+    (libc::SIGQUIT, Wish::Summary),
+    (libc::SIGCHLD, Wish::Child),
 ];
 
 /// The descriptor that the signals come through.
 #[derive(Debug)]
-pub struct Signals(SignalFd);
+pub struct Signals(OwnedFd);
 
 impl Signals {
     /// Blocks the signals above and has them come through a descriptor. A signal that our parent
@@ -41,24 +39,34 @@ impl Signals {
     /// could be gone, and its pid somebody else's, before we know. A file at its size limit and a
     /// terminal that belongs to others are errors of a write, and no reason to end or to stop.
     pub fn new() -> Result<Self, Errno> {
-        dispose(Signal::SIGCHLD, SigHandler::SigDfl)?;
-        dispose(Signal::SIGXFSZ, SigHandler::SigIgn)?;
-        dispose(Signal::SIGTTOU, SigHandler::SigIgn)?;
-        let heeded = WISHES.iter().map(|(signal, _)| *signal).filter(|signal| !is_ignored(*signal));
-        let set: SigSet = heeded.collect();
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Self)
+        dispose(libc::SIGCHLD, libc::SIG_DFL, 0)?;
+        ignore(libc::SIGXFSZ)?;
+        ignore(libc::SIGTTOU)?;
+        let mut heeded = no_signals();
+        for (signal, _) in &WISHES {
+            if !is_ignored(*signal) {
+                // SAFETY: the set is live, and the signal is one that there is.
+                unsafe { libc::sigaddset(&mut heeded, *signal) };
+            }
+        }
+        block(libc::SIG_BLOCK, &heeded)?;
+        // SAFETY: the set is live.
+        let fd = Errno::result(unsafe { libc::signalfd(-1, &heeded, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) })?;
+        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// The next signal, if one has come.
     pub fn next(&self) -> Result<Option<Wish>, Errno> {
-        let signal = match self.0.read_signal() {
-            Ok(signal) => signal,
-            Err(Errno::EINTR) => None,
+        let mut told = [0; size_of::<libc::signalfd_siginfo>()];
+        match file::read(&self.0, &mut told) {
+            Ok(_) => {}
+            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(None),
             Err(errno) => return Err(errno),
-        };
-        let known = |signal: u32| WISHES.iter().find(|(known, _)| *known as u32 == signal);
-        Ok(signal.and_then(|signal| known(signal.ssi_signo)).map(|(_, wish)| *wish))
+        }
+        // `ssi_signo`, its first member
+        let signal = c_int::from_ne_bytes([told[0], told[1], told[2], told[3]]);
+        Ok(WISHES.iter().find(|(known, _)| *known == signal).map(|(_, wish)| *wish))
     }
 }
 
@@ -71,30 +79,50 @@ impl AsFd for Signals {
 /// Lets signals do again what they do to any process: a run that is over needs none of them.
 pub fn unblock() {
     // It fails only for a wrong argument.
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    let _ = block(libc::SIG_SETMASK, &no_signals());
 }
 
-fn dispose(signal: Signal, handler: SigHandler) -> Result<(), Errno> {
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: neither the default disposition nor ignoring runs any code of ours.
-    unsafe { sigaction(signal, &action) }.map(drop)
+fn no_signals() -> libc::sigset_t {
+    // SAFETY: `sigset_t` is plain data for which zeroes are a valid value: that of sigemptyset(3).
+    unsafe { core::mem::zeroed() }
+}
+
+fn block(how: c_int, signals: &libc::sigset_t) -> Result<(), Errno> {
+    // SAFETY: the set is live, and the old one is not asked for.
+    Errno::result(unsafe { libc::sigprocmask(how, signals, core::ptr::null_mut()) }).map(drop)
+}
+
+/// Has the kernel pass over a signal from here on.
+pub fn ignore(signal: c_int) -> Result<(), Errno> {
+    dispose(signal, libc::SIG_IGN, 0)
+}
+
+/// Sets what a signal does. A handler does nothing but what may be done in one.
+pub(super) fn dispose(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> Result<(), Errno> {
+    // SAFETY: `sigaction` is plain data for which zeroes are a valid value.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags as _;
+    // SAFETY: `action` is live, and the old one is not asked for. The default disposition and ignoring run
+    // no code of ours, and for handlers see above.
+    Errno::result(unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) }).map(drop)
 }
 
 /// Whether our parent made us ignore it (signal(7): that is inherited). Blocking such a signal
 /// would bring it back to life: the kernel keeps what is blocked.
-fn is_ignored(signal: Signal) -> bool {
+fn is_ignored(signal: c_int) -> bool {
     // SAFETY: `sigaction` is plain data for which zeroes are a valid value.
     let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
     // SAFETY: a null new action leaves the disposition as it is; `action` is live.
-    let asked = unsafe { libc::sigaction(signal as libc::c_int, core::ptr::null(), &mut action) };
+    let asked = unsafe { libc::sigaction(signal, core::ptr::null(), &mut action) };
     asked == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 
 /// In a helper: what a person types at the terminal is for the monitor, and everything else is as
 /// it is in a new process.
 pub fn reset_in_helper() -> Result<(), Errno> {
-    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1] {
-        dispose(signal, SigHandler::SigIgn)?;
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1] {
+        ignore(signal)?;
     }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+    block(libc::SIG_SETMASK, &no_signals())
 }

@@ -1,12 +1,11 @@
 //! The system log, for a process that has no standard error: syslog(3)'s datagrams, sent without
 //! its waiting and without its heap.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, socket};
 use nix::unistd::getpid;
 
-use super::Errno;
+use super::{Errno, net};
 use crate::limits;
 use crate::text::Text;
 
@@ -29,21 +28,13 @@ impl SystemLog {
         // The syslogd that was there last time may have been started anew.
         for _ in 0..2 {
             if self.0.is_none() {
-                self.0 = open().ok();
+                self.0 = net::open_local(PLACE).ok();
             }
             let Some(socket) = &self.0 else { return };
-            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-            match send(socket.as_raw_fd(), packet.as_str().as_bytes(), flags) {
+            match net::send(socket, packet.as_str().as_bytes()) {
                 Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
                 Err(_) => self.0 = None,
             }
         }
     }
-}
-
-fn open() -> Result<OwnedFd, Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-    connect(socket.as_raw_fd(), &UnixAddr::new(PLACE)?)?;
-    Ok(socket)
 }

@@ -1,18 +1,18 @@
 //! Becoming another user for good.
 
-use core::ffi::CStr;
-use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 // Where the kernel has two forms of these, the first is for users of 16 bits.
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, SYS_setresuid32 as SYS_setresuid};
-use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, lstat, mkdirat};
-use nix::unistd::{Gid, Uid, fchown, geteuid};
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 
-use super::Errno;
+use super::path::{HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
+use super::{Errno, directory};
+use crate::path;
 use crate::user::User;
 
 /// Whether this process has root's rights.
@@ -42,7 +42,7 @@ pub fn switch_to(user: User) -> Result<(), Errno> {
 /// From here on this process is whoever owns this file, if it is root's so far. What the file says then
 /// counts for no more than its owner could do.
 pub fn become_owner_of(path: &str) -> Result<(), Errno> {
-    let uid = lstat(path)?.st_uid;
+    let uid = status_at(HERE, path)?.st_uid;
     if uid == 0 || !is_root() {
         return Ok(());
     }
@@ -50,7 +50,7 @@ pub fn become_owner_of(path: &str) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) }).map(drop)
 }
 
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW);
 
 /// How many links a path may lead through.
 const LINKS: usize = 8;
@@ -61,94 +61,88 @@ const LINKS: usize = 8;
 /// which is for its owner alone. `EPERM`, and nothing is given, where anybody but root had a say in it.
 pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, user: User) -> Result<(), Errno> {
     let (directory, made) = walk(path, user)?;
-    let status = fstat(&directory)?;
+    let status = status(&directory)?;
     if !is_for_root_to_change(&status, user) || status.st_mode & libc::S_ISVTX != 0 {
         return Err(Errno::EPERM);
     }
+    let open_here =
+        |name: &str, flags| open_at(directory.as_raw_fd(), name, OFlag::O_RDWR | OFlag::O_NOFOLLOW | flags, 0o600);
     if let Some(new) = new {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let _ = openat(&directory, new, flags, Mode::from_bits_truncate(0o600));
-    }
-    let listed = openat(&directory, ".", DIRECTORY, Mode::empty())?;
-    // SAFETY: fdopendir(3) with a descriptor that nobody else has from here on.
-    let list = unsafe { libc::fdopendir(listed.into_raw_fd()) };
-    if list.is_null() {
-        return Err(Errno::last());
+        let _ = open_here(new, OFlag::O_CREAT | OFlag::O_EXCL);
     }
     let (mut nothing_else, mut has_ours) = (true, false);
-    loop {
-        // SAFETY: `list` is open until the end of the loop.
-        let entry = unsafe { libc::readdir(list) };
-        if entry.is_null() {
-            break;
-        }
-        // SAFETY: the entry and its name, which ends with a NUL, live until the next readdir.
-        let name = unsafe { CStr::from_ptr((*entry).d_name.as_ptr()) };
-        if name.to_str().is_ok_and(ours) {
-            has_ours |= name.to_str().ok() != new;
-            let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    directory::list(&directory, usize::MAX, &mut |name| {
+        if ours(name) {
+            has_ours |= Some(name) != new;
             // What is no file stays what it is.
-            let _ = openat(&directory, name, flags, Mode::empty()).and_then(|file| give(&file, SFlag::S_IFREG, user));
+            if let Ok(file) = open_here(name, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
+                let _ = give(&file, libc::S_IFREG, user);
+            }
         } else {
-            nothing_else &= matches!(name.to_bytes(), b"." | b".." | b"lost+found");
+            nothing_else &= matches!(name, "." | ".." | "lost+found");
         }
-    }
-    // SAFETY: `list` is not used any more.
-    unsafe { libc::closedir(list) };
-    let is_named = path.trim_end_matches('/').rsplit('/').next().is_some_and(|name| name.contains("tcpmon"));
-    if nothing_else && (made || has_ours || is_named) { give(&directory, SFlag::S_IFDIR, user) } else { Ok(()) }
+    })?;
+    let is_named = path::name(path::trim(path)).as_bytes().windows(6).any(|part| part == b"tcpmon");
+    if nothing_else && (made || has_ours || is_named) { give(&directory, libc::S_IFDIR, user) } else { Ok(()) }
 }
 
 /// Opens the directory at the end of a path, step by step, and makes what is missing. Returns whether
 /// it was made by this. No step is taken from where the user, or anybody else, could have put what is
 /// found there: `EPERM`.
 fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
-    let mut place = open("/", DIRECTORY, Mode::empty())?;
+    let mut place = open("/", DIRECTORY, 0)?;
     let (mut made, mut links) = (false, 0);
-    // The next one last.
-    let mut names: Vec<String> = path.rsplit('/').map(String::from).collect();
-    while let Some(name) = names.pop() {
-        let name = match name.as_str() {
-            "" | "." => continue,
-            ".." => return Err(Errno::EPERM),
-            name => name,
-        };
-        let above = fstat(&place)?;
+    let mut rest = String::from(path);
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('/').unwrap_or((&rest, ""));
+        if matches!(name, "" | ".") {
+            rest = after.into();
+            continue;
+        }
+        let above = status(&place)?;
         // In a sticky directory nobody takes away what is root's.
-        if above.st_uid != 0 || (above.st_mode & libc::S_ISVTX == 0 && !is_for_root_to_change(&above, user)) {
+        if name == ".."
+            || above.st_uid != 0
+            || (above.st_mode & libc::S_ISVTX == 0 && !is_for_root_to_change(&above, user))
+        {
             return Err(Errno::EPERM);
         }
-        made = false;
-        let found = match fstatat(&place, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Err(Errno::ENOENT) => {
-                mkdirat(&place, name, Mode::from_bits_truncate(0o755))?;
-                made = true;
-                fstatat(&place, name, AtFlags::AT_SYMLINK_NOFOLLOW)?
-            }
-            found => found?,
-        };
+        let directory = place.as_raw_fd();
+        let mut found = status_at(directory, name);
+        made = matches!(found, Err(Errno::ENOENT));
+        if made {
+            make_directory_at(directory, name)?;
+            found = status_at(directory, name);
+        }
+        let found = found?;
         if found.st_uid != 0 {
             return Err(Errno::EPERM);
         }
         if found.st_mode & libc::S_IFMT == libc::S_IFLNK {
             links += 1;
-            let content = readlinkat(&place, name)?.into_string().map_err(|_| Errno::EPERM)?;
             if links > LINKS {
                 return Err(Errno::ELOOP);
             }
+            let mut content = [0; MOST];
+            let content = read_link_at(directory, name, &mut content)?;
+            let content = core::str::from_utf8(content).map_err(|_| Errno::EPERM)?;
             if content.starts_with('/') {
-                place = open("/", DIRECTORY, Mode::empty())?;
+                place = open("/", DIRECTORY, 0)?;
             }
-            names.extend(content.rsplit('/').map(String::from));
-            continue;
+            let mut way = String::from(content);
+            way.push('/');
+            way.push_str(after);
+            rest = way;
+        } else {
+            place = open_at(directory, name, DIRECTORY, 0)?;
+            rest = after.into();
         }
-        place = openat(&place, name, DIRECTORY, Mode::empty())?;
     }
     Ok((place, made))
 }
 
 /// Whether it is root's, and neither everybody nor the user's group may change it.
-fn is_for_root_to_change(status: &FileStat, user: User) -> bool {
+fn is_for_root_to_change(status: &libc::stat, user: User) -> bool {
     let everybody = status.st_mode & libc::S_IWOTH != 0;
     let group = status.st_mode & libc::S_IWGRP != 0 && status.st_gid == user.gid;
     status.st_uid == 0 && !everybody && !group
@@ -156,11 +150,14 @@ fn is_for_root_to_change(status: &FileStat, user: User) -> bool {
 
 /// Gives the user this one, if it is root's and of this kind. A file with a second name is left:
 /// somebody may have planted it.
-fn give(file: &OwnedFd, kind: SFlag, user: User) -> Result<(), Errno> {
-    let status = fstat(file)?;
-    let is_kind = status.st_mode & SFlag::S_IFMT.bits() == kind.bits();
-    if status.st_uid != 0 || !is_kind || (kind == SFlag::S_IFREG && status.st_nlink != 1) {
+fn give(file: &OwnedFd, kind: libc::mode_t, user: User) -> Result<(), Errno> {
+    let status = status(file)?;
+    let is_kind = status.st_mode & libc::S_IFMT == kind;
+    if status.st_uid != 0 || !is_kind || (kind == libc::S_IFREG && status.st_nlink != 1) {
         return Ok(());
     }
-    fchown(file.as_fd(), Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))
+    // SAFETY: fchownat(2) with an empty path, which stands for the descriptor; it is borrowed and so is
+    // open. The C library's fchown has code for descriptors that it cannot change, too.
+    let given = unsafe { libc::fchownat(file.as_raw_fd(), c"".as_ptr(), user.uid, user.gid, libc::AT_EMPTY_PATH) };
+    Errno::result(given).map(drop)
 }

@@ -36,6 +36,7 @@ struct Program {
 }
 
 impl Program {
+    #[inline(never)]
     fn push(&mut self, code: u32, k: u32, jt: u8, jf: u8) {
         // A program that is cut short has no end, and the kernel does not take it.
         if let Some(place) = self.instructions.get_mut(self.length) {
@@ -62,6 +63,14 @@ impl Program {
         self.end(answer);
     }
 
+    fn allow(&mut self, calls: &[&[u16]]) {
+        for calls in calls {
+            for call in *calls {
+                self.end_if(BPF_JEQ, (*call).into(), ALLOW);
+            }
+        }
+    }
+
     fn new(role: Role) -> Self {
         let none = sock_filter { code: 0, jt: 0, jf: 0, k: 0 };
         let mut program = Self { instructions: [none; LENGTH], length: 0 };
@@ -76,14 +85,9 @@ impl Program {
             program.end_if(BPF_JEQ, family as u32, ALLOW);
         }
         program.end(REFUSE);
-        let tables: &[&[&[u16]]] = match role {
-            Role::Monitor => &[HELPER, MONITOR],
-            Role::Helper => &[HELPER],
-        };
-        for call in tables.iter().copied().flatten().copied().flatten() {
-            program.end_if(BPF_JEQ, (*call).into(), ALLOW);
-        }
+        program.allow(HELPER);
         if role == Role::Monitor {
+            program.allow(MONITOR);
             program.only_if(BPF_JEQ, CLONE.into(), 4);
             program.load(ARGUMENT);
             program.end_if(BPF_JSET, NEW_WORLD, REFUSE);
@@ -111,7 +115,7 @@ pub fn confine(role: Role) -> Result<(), Errno> {
     let whole = libc::sock_fprog { len: program.length as u16, filter: program.instructions.as_mut_ptr() };
     let mode = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
     // SAFETY: `whole` and the program that it leads to are live; the kernel copies them.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const whole) }).map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_SECCOMP, mode, &raw const whole) }).map(drop)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 
 use crate::sys::Errno;
+use crate::sys::path::open;
 
 // `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.
 const WRITE_FILE: u64 = 1 << 1;
@@ -79,7 +79,7 @@ impl Rules {
     /// Allows this to the file, or to all below the directory, that the path leads to. What is not
     /// there cannot be allowed.
     pub fn allow(&self, path: &str, access: Access) -> Result<(), Errno> {
-        let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let place = open(path, OFlag::O_PATH, 0)?;
         let add = |allowed| {
             let rule = Beneath { allowed, parent: place.as_raw_fd() };
             let (kind, flags): (libc::c_int, libc::c_uint) = (1, 0);

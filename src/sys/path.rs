@@ -1,0 +1,123 @@
+//! System calls with a path, one of each: nix has one for every type of path and directory.
+
+use core::ffi::{CStr, c_char, c_int};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::fcntl::OFlag;
+
+use super::Errno;
+
+/// Where a path begins that does not begin with a slash: the directory that this process is in.
+pub const HERE: RawFd = libc::AT_FDCWD;
+
+/// Bytes of a path with its NUL, at most (linux/limits.h).
+pub const MOST: usize = libc::PATH_MAX as usize;
+
+/// Makes a call with the path and a NUL at its end. `EINVAL` with a NUL in it.
+fn with(path: &str, call: &mut dyn FnMut(*const c_char) -> c_int) -> Result<c_int, Errno> {
+    let mut room = [0; MOST];
+    // The last byte stays what it is.
+    let place = room[..MOST - 1].get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
+    place.copy_from_slice(path.as_bytes());
+    let path = CStr::from_bytes_with_nul(&room[..=path.len()]).map_err(|_| Errno::EINVAL)?;
+    Errno::result(call(path.as_ptr()))
+}
+
+/// open(2).
+pub fn open(path: &str, flags: OFlag, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
+    open_at(HERE, path, flags, mode)
+}
+
+/// openat(2). As every descriptor of ours it is closed on exec.
+pub fn open_at(directory: RawFd, path: &str, flags: OFlag, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
+    let flags = (flags | OFlag::O_CLOEXEC).bits();
+    // SAFETY: `path` ends with a NUL and is live.
+    let fd = with(path, &mut |path| unsafe { libc::openat(directory, path, flags, mode) })?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What is known of an open file (fstat(2)).
+pub fn status(file: &OwnedFd) -> Result<libc::stat, Errno> {
+    status_of(file.as_raw_fd())
+}
+
+/// The same of a descriptor, which may be closed.
+#[inline(never)]
+pub fn status_of(fd: RawFd) -> Result<libc::stat, Errno> {
+    // SAFETY: `stat` is plain data for which zeroes are a valid value.
+    let mut status = unsafe { core::mem::zeroed() };
+    // SAFETY: `status` is live.
+    Errno::result(unsafe { libc::fstat(fd, &mut status) })?;
+    Ok(status)
+}
+
+/// The same of what has this path; a link is itself (fstatat(2)).
+#[inline(never)]
+pub fn status_at(directory: RawFd, path: &str) -> Result<libc::stat, Errno> {
+    // SAFETY: `stat` is plain data for which zeroes are a valid value.
+    let mut status = unsafe { core::mem::zeroed() };
+    // SAFETY: `path` ends with a NUL; it and `status` are live.
+    with(path, &mut |path| unsafe { libc::fstatat(directory, path, &mut status, libc::AT_SYMLINK_NOFOLLOW) })?;
+    Ok(status)
+}
+
+/// mkdirat(2); who may do what in it is 0755.
+pub fn make_directory_at(directory: RawFd, path: &str) -> Result<(), Errno> {
+    // SAFETY: `path` ends with a NUL and is live.
+    with(path, &mut |path| unsafe { libc::mkdirat(directory, path, 0o755) }).map(drop)
+}
+
+/// unlinkat(2) for a file.
+pub fn unlink_at(directory: RawFd, path: &str) -> Result<(), Errno> {
+    // SAFETY: `path` ends with a NUL and is live.
+    with(path, &mut |path| unsafe { libc::unlinkat(directory, path, 0) }).map(drop)
+}
+
+/// unlink(2).
+pub fn unlink(path: &str) -> Result<(), Errno> {
+    // SAFETY: `path` ends with a NUL and is live.
+    with(path, &mut |path| unsafe { libc::unlink(path) }).map(drop)
+}
+
+/// access(2).
+pub fn access(path: &str, mode: c_int) -> Result<(), Errno> {
+    // SAFETY: `path` ends with a NUL and is live.
+    with(path, &mut |path| unsafe { libc::access(path, mode) }).map(drop)
+}
+
+/// readlinkat(2): what a link says, as far as there is room for it.
+pub fn read_link_at<'a>(directory: RawFd, path: &str, found: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    // SAFETY: `path` ends with a NUL; `found` is live and its size is given.
+    let length = with(path, &mut |path| unsafe {
+        libc::readlinkat(directory, path, found.as_mut_ptr().cast(), found.len()) as c_int
+    })?;
+    Ok(&found[..length as usize])
+}
+
+/// rename(2).
+pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
+    // SAFETY: both end with a NUL and are live.
+    with_both(from, to, &mut |from, to| unsafe { libc::renameat(HERE, from, HERE, to) })
+}
+
+/// link(2).
+pub fn link(from: &str, to: &str) -> Result<(), Errno> {
+    // SAFETY: both end with a NUL and are live.
+    with_both(from, to, &mut |from, to| unsafe { libc::linkat(HERE, from, HERE, to, 0) })
+}
+
+/// symlink(2).
+pub fn link_to(content: &str, link: &str) -> Result<(), Errno> {
+    // SAFETY: both end with a NUL and are live.
+    with_both(content, link, &mut |content, link| unsafe { libc::symlinkat(content, HERE, link) })
+}
+
+fn with_both(from: &str, to: &str, call: &mut dyn FnMut(*const c_char, *const c_char) -> c_int) -> Result<(), Errno> {
+    let mut result = Ok(0);
+    with(from, &mut |from| {
+        result = with(to, &mut |to| call(from, to));
+        0
+    })?;
+    result.map(drop)
+}
