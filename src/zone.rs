@@ -8,80 +8,84 @@ use crate::text::Text;
 pub type Zone = Text<{ limits::ZONE }>;
 
 /// The first line of such a file, without blanks around it; `None` where nothing is there.
-pub fn first_line(content: &[u8]) -> Option<Zone> {
+pub fn first_line(content: &[u8]) -> Option<&str> {
     let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = core::str::from_utf8(line).unwrap_or("?").trim();
-    (!line.is_empty()).then(|| Text::format(format_args!("{line}")))
+    (!line.is_empty()).then_some(line)
 }
 
 /// What `TZ` is to be for this rule: the rule, with the days that glibc takes where it names a
 /// summer time and not when it is; musl takes none. `None` where it is no rule.
 pub fn of_rule(rule: &str) -> Option<Zone> {
-    let rest = offset(name(rule)?, 24)?;
+    let mut rest = Rest(rule.as_bytes());
+    if !(rest.name() && rest.offset(24)) {
+        return None;
+    }
     let mut zone = Text::copy(rule)?;
-    if rest.is_empty() {
+    if rest.0.is_empty() {
         return Some(zone);
     }
-    let rest = name(rest)?;
-    let rest = if rest.is_empty() || rest.starts_with(',') { rest } else { offset(rest, 24)? };
-    if rest.is_empty() {
+    if !(rest.name() && (rest.0.is_empty() || rest.0[0] == b',' || rest.offset(24))) {
+        return None;
+    }
+    if rest.0.is_empty() {
         zone.push(",M3.2.0,M11.1.0");
-        return Some(zone);
+    } else if !(rest.date() && rest.date() && rest.0.is_empty()) {
+        return None;
     }
-    let rest = date(date(rest)?)?;
-    rest.is_empty().then_some(zone)
+    Some(zone)
 }
 
-/// What follows a name: three letters or more, or anything of letters, digits and signs in `<>`.
-fn name(text: &str) -> Option<&str> {
-    let (length, rest) = match text.strip_prefix('<') {
-        Some(quoted) => {
-            let (name, rest) = quoted.split_once('>')?;
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'-';
-            (if name.bytes().all(fits) { name.len() } else { 0 }, rest)
-        }
-        None => {
-            let length = text.bytes().take_while(u8::is_ascii_alphabetic).count();
-            (length, &text[length..])
-        }
-    };
-    (length >= 3).then_some(rest)
-}
+/// What of a rule has not been read yet. Each step tells whether that was there.
+struct Rest<'a>(&'a [u8]);
 
-/// What follows a time of up to so many hours: `[+-]hh[:mm[:ss]]`.
-fn offset(text: &str, hours: u32) -> Option<&str> {
-    let mut rest = number(text.strip_prefix(['+', '-']).unwrap_or(text), 0, hours)?;
-    for _ in 0..2 {
-        if let Some(part) = rest.strip_prefix(':') {
-            rest = number(part, 0, 59)?;
-        }
+impl Rest<'_> {
+    /// This character.
+    fn sign(&mut self, sign: u8) -> bool {
+        let is_there = self.0.first() == Some(&sign);
+        self.0 = &self.0[usize::from(is_there)..];
+        is_there
     }
-    Some(rest)
-}
 
-/// What follows a day of the year and a time: `,Mm.w.d`, `,Jn` or `,n`, and `/time`.
-fn date(text: &str) -> Option<&str> {
-    let text = text.strip_prefix(',')?;
-    let rest = if let Some(month) = text.strip_prefix('M') {
-        let week = number(month, 1, 12)?.strip_prefix('.')?;
-        number(number(week, 1, 5)?.strip_prefix('.')?, 0, 6)?
-    } else if let Some(day) = text.strip_prefix('J') {
-        number(day, 1, 365)?
-    } else {
-        number(text, 0, 365)?
-    };
-    match rest.strip_prefix('/') {
-        Some(time) => offset(time, 167),
-        None => Some(rest),
+    /// A name: three letters or more, or anything of letters, digits and signs in `<>`.
+    fn name(&mut self) -> bool {
+        let is_quoted = self.sign(b'<');
+        let fits = |byte: &u8| {
+            byte.is_ascii_alphabetic() || (is_quoted && (byte.is_ascii_digit() || *byte == b'+' || *byte == b'-'))
+        };
+        let length = self.0.iter().take_while(|byte| fits(byte)).count();
+        self.0 = &self.0[length..];
+        length >= 3 && (!is_quoted || self.sign(b'>'))
     }
-}
 
-/// What follows a number within these bounds.
-fn number(text: &str, least: u32, most: u32) -> Option<&str> {
-    let length = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (digits, rest) = text.split_at(length);
-    let number: u32 = digits.parse().ok()?;
-    (least..=most).contains(&number).then_some(rest)
+    /// A time of up to so many hours: `[+-]hh[:mm[:ss]]`.
+    fn offset(&mut self, hours: u32) -> bool {
+        let _ = self.sign(b'+') || self.sign(b'-');
+        self.number(0, hours) && (!self.sign(b':') || (self.number(0, 59) && (!self.sign(b':') || self.number(0, 59))))
+    }
+
+    /// A day of the year and a time: `,Mm.w.d`, `,Jn` or `,n`, and `/time`.
+    fn date(&mut self) -> bool {
+        let is_day = self.sign(b',')
+            && if self.sign(b'M') {
+                self.number(1, 12) && self.sign(b'.') && self.number(1, 5) && self.sign(b'.') && self.number(0, 6)
+            } else {
+                let from_one = self.sign(b'J');
+                self.number(from_one.into(), 365)
+            };
+        is_day && (!self.sign(b'/') || self.offset(167))
+    }
+
+    /// A number within these bounds.
+    fn number(&mut self, least: u32, most: u32) -> bool {
+        let (mut number, mut is_there) = (0_u32, false);
+        while let Some(digit @ b'0'..=b'9') = self.0.first() {
+            number = number.saturating_mul(10).saturating_add(u32::from(digit - b'0'));
+            is_there = true;
+            self.0 = &self.0[1..];
+        }
+        is_there && (least..=most).contains(&number)
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_first_line_counts() {
-        let line = |content: &[u8]| first_line(content).map(|zone| zone.to_string());
+        let line = |content: &[u8]| first_line(content).map(str::to_string);
         assert_eq!(line(b" <+04>-4 \r\nUTC0\n").as_deref(), Some("<+04>-4"));
         assert_eq!(line(b"UTC0").as_deref(), Some("UTC0"));
         assert_eq!((line(b""), line(b" \nUTC0")), (None, None));

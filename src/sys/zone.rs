@@ -2,14 +2,15 @@
 //! rule in /etc/TZ, which no C library but OpenWrt's old one reads, else UTC.
 
 use core::cell::UnsafeCell;
+use core::ffi::c_char;
+use core::ptr::null_mut;
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-use nix::unistd::read;
+use nix::fcntl::OFlag;
 
+use super::file::read;
+use super::path::open;
 use crate::limits;
-use crate::path::Path;
-use crate::text::Text;
+use crate::path;
 use crate::zone::{self, Zone};
 
 /// Where a system keeps its zone, and where OpenWrt keeps its rule.
@@ -33,21 +34,49 @@ unsafe impl Sync for Variable {}
 
 static VARIABLE: Variable = Variable(UnsafeCell::new([0; ROOM]));
 
+unsafe extern "C" {
+    /// environ(7).
+    static mut environ: *mut *mut c_char;
+    /// tzset(3).
+    fn tzset();
+}
+
 /// Settles which zone is the local one, and reads its rules (tzset(3)), for the first time or anew.
 /// Gives what /etc/TZ has, where it is that file's turn and it makes no sense; it is UTC then.
 pub fn settle() -> Option<Zone> {
     // SAFETY: the process has one thread, so nobody changes the environment meanwhile.
     let found = unsafe { libc::getenv(c"TZ".as_ptr()) };
     let mut wrong = None;
-    if found.is_null() || core::ptr::eq(found, VARIABLE.0.get().cast::<libc::c_char>().wrapping_add(3)) {
+    if found.is_null() {
+        enter();
+    }
+    if found.is_null() || core::ptr::eq(found, VARIABLE.0.get().cast::<c_char>().wrapping_add(3)) {
         let zone = choose(&mut wrong);
         // A C library reads a file anew only after another zone.
         go_over_to(UTC);
         go_over_to(zone.as_str());
     } else {
-        tell();
+        // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile.
+        unsafe { tzset() };
     }
     wrong
+}
+
+/// Puts the variable into the environment, for good. putenv(3) would do it, but has much code for one
+/// that is there, and for taking it out again.
+fn enter() {
+    let mut variables = Vec::new();
+    // SAFETY: the process has one thread, so nobody changes the environment meanwhile. It is an array that
+    // ends with a null, and so is the new one, which lives for ever as the variable does.
+    unsafe {
+        let mut place = environ;
+        while !(*place).is_null() {
+            variables.push(*place);
+            place = place.add(1);
+        }
+        variables.extend([VARIABLE.0.get().cast(), null_mut()]);
+        environ = variables.leak().as_mut_ptr();
+    }
 }
 
 /// Makes this the zone.
@@ -57,35 +86,31 @@ fn go_over_to(zone: &str) {
     bytes.fill(0);
     bytes[..3].copy_from_slice(b"TZ=");
     bytes[3..3 + zone.len()].copy_from_slice(zone.as_bytes());
-    // SAFETY: the variable is static, and ends with a NUL because no zone fills it.
-    unsafe { libc::putenv(VARIABLE.0.get().cast()) };
-    tell();
-}
-
-/// Lets the C library see the variable.
-fn tell() {
-    unsafe extern "C" {
-        fn tzset();
-    }
-    // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile.
+    // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile. The
+    // variable ends with a NUL because no zone fills it.
     unsafe { tzset() };
 }
 
 fn choose(wrong: &mut Option<Zone>) -> Zone {
-    let utc = Text::format(format_args!("{UTC}"));
-    let mut content = [0; limits::ZONE];
+    let mut zone = Zone::new();
     if is_compiled(LOCALTIME) {
-        return Text::format(format_args!("{LOCALTIME}"));
-    }
-    let Some(line) = begin(RULE, &mut content).and_then(zone::first_line) else { return utc };
-    if let Some(zone) = zone::of_rule(line.as_str()) {
+        zone.push(LOCALTIME);
         return zone;
     }
-    if is_compiled(Path::format(format_args!("{RULES}/{line}")).as_str()) {
-        return line;
+    let mut content = [0; limits::ZONE];
+    if let Some(line) = begin(RULE, &mut content).and_then(zone::first_line) {
+        if let Some(zone) = zone::of_rule(line) {
+            return zone;
+        }
+        zone.push(line);
+        if is_compiled(path::within(RULES, line).as_str()) {
+            return zone;
+        }
+        *wrong = Some(zone);
+        zone.clear();
     }
-    *wrong = Some(line);
-    utc
+    zone.push(UTC);
+    zone
 }
 
 /// Whether this is a file of rules for the C library (tzfile(5)).
@@ -95,7 +120,7 @@ fn is_compiled(path: &str) -> bool {
 
 /// How a file begins.
 fn begin<'a>(path: &str, content: &'a mut [u8]) -> Option<&'a [u8]> {
-    let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty()).ok()?;
+    let file = open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0).ok()?;
     let length = read(&file, content).ok()?;
     Some(&content[..length])
 }
