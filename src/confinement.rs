@@ -68,15 +68,8 @@ fn hand_over(config: &Config, user: User) {
             || matches!(name, ".tcp_stats_latest.new" | "tcp_stats_latest.log")
             || of_ledger.is_some_and(|rest| matches!(rest, "" | ".new") || rest.starts_with(".damaged"))
     };
-    let here = file::here();
     let give = |directory: &str, new: Option<&str>| {
-        let mut absolute = String::new();
-        if !directory.starts_with('/') {
-            absolute.push_str(here.as_str());
-            absolute.push('/');
-        }
-        absolute.push_str(directory);
-        let _ = user::hand_over(&absolute, &is_ours, new, user);
+        let _ = user::hand_over(directory, &is_ours, new, user);
     };
     let beside = path::parent(path.as_str());
     give(beside, Some(ledger));
@@ -132,10 +125,10 @@ impl Confinement {
         let (helper, monitor) = (Rules::new()?, Rules::new()?);
         let may_read =
             |path: &str| helper.allow(path, Access::Read).and_then(|()| monitor.allow(path, Access::Read)).is_ok();
-        for directory in READABLE {
+        for directory in &READABLE {
             may_read(directory);
         }
-        for path in LINKED {
+        for path in &LINKED {
             // Its directory may be made later, or anew: then it is the one above that is there.
             follow(path, &|place| {
                 let above = path::parent(path::trim(place));
@@ -169,7 +162,8 @@ impl Confinement {
     /// taken away can be made anew; where it is not there yet, below the next one that is. An error
     /// where none was found: a run that can write nowhere is of no use.
     fn write(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
-        let mut place = path::trim(directory);
+        let directory = path::trim(directory);
+        let mut place = directory;
         while let Err(errno) = self.allow(rules, place) {
             let above = path::parent(place);
             if above == place {
@@ -178,8 +172,7 @@ impl Confinement {
             place = path::trim(above);
         }
         let above = path::parent(place);
-        if place == path::trim(directory) && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above)
-        {
+        if place == directory && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above) {
             let _ = self.allow(rules, above);
         }
         Ok(())

@@ -1,20 +1,20 @@
 //! The clocks. Every other part of the program gets the time as an argument.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub use super::poll::rest;
-use super::{Errno, file};
+use super::{Errno, done, file, made};
 use crate::time::{Instant, Nanos, WallTime};
 
 /// `CLOCK_MONOTONIC`: does not count the time that the machine is suspended.
 pub fn monotonic() -> Instant {
-    instant(&read(libc::CLOCK_MONOTONIC).expect(NO_SUCH_CLOCK))
+    instant(libc::CLOCK_MONOTONIC).expect(NO_SUCH_CLOCK)
 }
 
 /// `CLOCK_BOOTTIME`: the same, and the time that the machine is suspended; `CLOCK_MONOTONIC` where
 /// there is none.
 pub fn since_boot() -> Instant {
-    read(libc::CLOCK_BOOTTIME).map_or_else(|_| monotonic(), |now| instant(&now))
+    instant(libc::CLOCK_BOOTTIME).unwrap_or_else(monotonic)
 }
 
 /// `CLOCK_REALTIME`, with the local zone's offset at that moment.
@@ -27,16 +27,17 @@ pub fn wall() -> WallTime {
 
 const NO_SUCH_CLOCK: &str = "clock_gettime(2) fails only for a clock that does not exist";
 
-fn read(clock: libc::clockid_t) -> Result<libc::timespec, Errno> {
+fn instant(clock: libc::clockid_t) -> Option<Instant> {
+    let now = read(clock)?;
+    Some(Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec as u64) + Nanos::new(now.tv_nsec as u64))
+}
+
+fn read(clock: libc::clockid_t) -> Option<libc::timespec> {
     // SAFETY: `timespec` is plain data for which zeroes are a valid value.
     let mut now = unsafe { core::mem::zeroed() };
     // SAFETY: `now` is live.
-    Errno::result(unsafe { libc::clock_gettime(clock, &mut now) })?;
-    Ok(now)
-}
-
-fn instant(now: &libc::timespec) -> Instant {
-    Instant::from_nanos(0) + Nanos::from_secs(now.tv_sec as u64) + Nanos::new(now.tv_nsec as u64)
+    let result = unsafe { libc::clock_gettime(clock, &mut now) };
+    (result == 0).then_some(now)
 }
 
 /// What the wall clock reads at this second since 1970, with the local zone's offset then
@@ -56,6 +57,20 @@ pub fn local(unix: i64) -> WallTime {
 /// linux/ktime.h).
 const FAR: i64 = 9_000_000_000;
 
+/// timerfd_settime(2) with a time of 64 bits. The C library's brings along what makes one time of the other.
+#[cfg(target_pointer_width = "64")]
+const SET: libc::c_long = libc::SYS_timerfd_settime;
+#[cfg(target_pointer_width = "32")]
+const SET: libc::c_long = 411 + if cfg!(target_arch = "mips") { 4000 } else { 0 };
+
+/// Lets a timer end at a time: the interval, and the moment, in seconds and nanoseconds each.
+fn set<T>(timer: &OwnedFd, call: libc::c_long, time: &[T; 4]) -> Result<(), Errno> {
+    let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+    let none = core::ptr::null_mut::<T>();
+    // SAFETY: `time` is live and of the form that goes with the call, and the old value is not asked for.
+    done(unsafe { libc::syscall(call, timer.as_raw_fd(), flags, time.as_ptr(), none) } as libc::c_int)
+}
+
 /// A descriptor that becomes readable when the wall clock is set (timerfd_create(2),
 /// `TFD_TIMER_CANCEL_ON_SET`).
 #[derive(Debug)]
@@ -64,31 +79,15 @@ pub struct ClockWatch(OwnedFd);
 impl ClockWatch {
     /// Starts to watch.
     pub fn new() -> Result<Self, Errno> {
-        // SAFETY: a call without pointers; the result is checked.
-        let fd = Errno::result(unsafe {
-            libc::timerfd_create(libc::CLOCK_REALTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)
-        })?;
-        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-        let watch = Self(unsafe { OwnedFd::from_raw_fd(fd) });
-        // SAFETY: `itimerspec` is plain data for which zeroes are a valid value.
-        let mut never: libc::itimerspec = unsafe { core::mem::zeroed() };
-        let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+        // SAFETY: the kernel makes this descriptor, and nothing else owns it.
+        let watch =
+            unsafe { made(libc::timerfd_create(libc::CLOCK_REALTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)) }?;
         // It is only there to be cancelled. A kernel of 32 bits before Linux 5.1 knows no time
         // beyond January 2038; once that has come, the watch ends at once, and without a spin.
-        let mut set = Err(Errno::EINVAL);
-        for second in [FAR, i64::from(i32::MAX)] {
-            #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
-            let second = libc::time_t::try_from(second).unwrap_or(libc::time_t::MAX);
-            never.it_value.tv_sec = second;
-            // SAFETY: `never` outlives the call, and the old value is not asked for.
-            set = Errno::result(unsafe {
-                libc::timerfd_settime(watch.0.as_raw_fd(), flags, &never, core::ptr::null_mut())
-            });
-            if set.is_ok() {
-                break;
-            }
-        }
-        set.map(|_| watch)
+        let set = set(&watch, SET, &[0, 0, FAR, 0]);
+        #[cfg(target_pointer_width = "32")]
+        let set = set.or_else(|_| self::set(&watch, libc::SYS_timerfd_settime, &[0, 0, i32::MAX, 0]));
+        set.map(|()| Self(watch))
     }
 
     /// Takes note that the descriptor was readable. Returns whether the clock was set; if not,

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
-use super::Errno;
 use super::path::{self, HERE, access, make_directory_at, open, read_link_at, status, status_at, status_of, unlink};
 use super::poll::{Interest, is_ready};
+use super::{Errno, done, length};
 use crate::limits;
 use crate::path::Path;
 use crate::text::Text;
@@ -88,10 +88,10 @@ fn write_at(file: &OwnedFd, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> 
     while !bytes.is_empty() {
         // SAFETY: `bytes` is live and its size is given.
         let written = unsafe { libc::pwrite(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), at as libc::off_t) };
-        match Errno::result(written) {
+        match length(written) {
             Ok(0) => return Err(Errno::ENOSPC),
             Ok(written) => {
-                bytes = &bytes[written as usize..];
+                bytes = &bytes[written..];
                 at += written as u64;
             }
             Err(Errno::EINTR) => {}
@@ -138,7 +138,7 @@ impl Identity {
 /// (flock(2)). `EWOULDBLOCK` where somebody else has it.
 pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: flock(2) with a descriptor that is borrowed and so is open.
-    Errno::result(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+    done(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
 }
 
 /// Makes the file so long, if it is shorter, with blocks for all of it, so that a mapping of it
@@ -164,8 +164,7 @@ pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
 
 fn fallocate(file: &OwnedFd, mode: libc::c_int, from: u64, length: u64) -> Result<(), Errno> {
     // SAFETY: fallocate(2) with a descriptor that is borrowed and so is open.
-    let done = unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, length as libc::off_t) };
-    Errno::result(done).map(drop)
+    done(unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, length as libc::off_t) })
 }
 
 /// Gives a file another name; what had that name is gone.
@@ -203,22 +202,20 @@ pub fn remove(path: &str) -> Result<(), Errno> {
 /// Reads from this place of the file on; gives how much it was, 0 at its end.
 pub fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
     // SAFETY: `buffer` is live and its size is given.
-    let length =
-        unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) };
-    Errno::result(length).map(|length| length as usize)
+    length(unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) })
 }
 
 /// Reads on from the last place; gives how much it was, 0 at the end.
 pub(super) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: `buffer` is live and its size is given.
-    let length = unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    Errno::result(length).map(|length| length as usize)
+    length(unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
 }
 
 /// Writes once; gives how much was taken.
 pub fn write(file: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     loop {
-        match nix::unistd::write(file, bytes) {
+        // SAFETY: `bytes` is live and its size is given.
+        match length(unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) }) {
             Err(Errno::EINTR) => {}
             other => return other,
         }
@@ -238,7 +235,7 @@ pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
 /// Cuts the file back to `size`.
 pub fn truncate(file: &OwnedFd, size: u64) -> Result<(), Errno> {
     // SAFETY: ftruncate(2) with a descriptor that is borrowed and so is open.
-    Errno::result(unsafe { libc::ftruncate(file.as_raw_fd(), size as libc::off_t) }).map(drop)
+    done(unsafe { libc::ftruncate(file.as_raw_fd(), size as libc::off_t) })
 }
 
 /// The directory that this process is in; empty where that is not known or its name is too long.

@@ -5,7 +5,7 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::{Errno, signal};
+use super::{Errno, done, signal};
 
 /// Maps so many words of a file, shared, for reading and writing. They may reach beyond its end:
 /// those come to life when the file grows, and touching one before is `SIGBUS` (mmap(2)).
@@ -20,7 +20,7 @@ pub fn shared(file: &OwnedFd, words: usize) -> Result<&'static [AtomicU32], Errn
 fn keep_from_children(words: &'static [AtomicU32]) -> Result<(), Errno> {
     let start = words.as_ptr().cast_mut().cast();
     // SAFETY: the range is mapped, and the advice changes nothing in this process.
-    Errno::result(unsafe { libc::madvise(start, size_of_val(words), libc::MADV_DONTFORK) }).map(drop)
+    done(unsafe { libc::madvise(start, size_of_val(words), libc::MADV_DONTFORK) })
 }
 
 /// Maps another file in the place of one that [`shared`] has mapped. It holds the same words, so

@@ -18,7 +18,8 @@ pub mod system_log;
 pub mod user;
 pub mod zone;
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 pub use nix::errno::Errno;
 
@@ -30,6 +31,25 @@ pub fn describe(errno: Errno) -> &'static str {
     // only one that is not known shares its place with the next such, and nothing keeps it so long.
     let words = unsafe { CStr::from_ptr(libc::strerror(errno as libc::c_int)) };
     words.to_str().unwrap_or("unknown error")
+}
+
+/// What a system call says that gives nothing else.
+fn done(result: c_int) -> Result<(), Errno> {
+    Errno::result(result).map(drop)
+}
+
+/// What a system call says that gives a number of bytes.
+fn length(result: isize) -> Result<usize, Errno> {
+    Errno::result(result).map(|length| length as usize)
+}
+
+/// What a system call says that has made a descriptor.
+///
+/// # Safety
+/// Nothing else may own it.
+unsafe fn made(result: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: as the caller promises.
+    Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The shortage of our own that an error stands for, if it stands for one.

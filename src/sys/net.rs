@@ -1,9 +1,10 @@
 //! Sockets: TCP ones, which are connected and closed and nothing else, and those within this box.
 
+use core::ffi::{c_int, c_void};
 use core::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::Errno;
+use super::{Errno, done, length, made};
 use crate::target::Address;
 use crate::time::{Instant, Nanos};
 
@@ -17,14 +18,14 @@ pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
 /// address (unix(7)). `EADDRINUSE` where somebody has it. Nobody can connect to it.
 pub fn claim(name: &str) -> Result<OwnedFd, Errno> {
     let claim = socket(libc::AF_UNIX, libc::SOCK_DGRAM)?;
-    with_name(libc::bind, &claim, "\0", name)?;
+    with_name(libc::bind, &claim, 1, name)?;
     Ok(claim)
 }
 
 /// A nonblocking socket whose packets go to who listens at this path.
 pub(super) fn open_local(path: &str) -> Result<OwnedFd, Errno> {
     let socket = socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
-    with_name(libc::connect, &socket, "", path)?;
+    with_name(libc::connect, &socket, 0, path)?;
     Ok(socket)
 }
 
@@ -33,20 +34,39 @@ pub fn open_datagram() -> Result<OwnedFd, Errno> {
     socket(libc::AF_INET, libc::SOCK_DGRAM)
 }
 
-fn socket(family: libc::c_int, kind: libc::c_int) -> Result<OwnedFd, Errno> {
-    // SAFETY: a call with numbers.
-    let fd = Errno::result(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+fn socket(family: c_int, kind: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: the kernel makes this descriptor, and nothing else owns it.
+    unsafe { made(libc::socket(family, kind | libc::SOCK_CLOEXEC, 0)) }
+}
+
+// The C library's have code for kernels before Linux 2.6.27 and 5.1. Where all calls on sockets were one
+// before Linux 4.3 (socketcall(2)) they are used still.
+#[cfg(target_arch = "x86")]
+use libc::{getsockopt, socketpair};
+
+#[cfg(not(target_arch = "x86"))]
+unsafe fn socketpair(family: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { libc::syscall(libc::SYS_socketpair, family, kind, protocol, pair) as c_int }
+}
+
+#[cfg(not(target_arch = "x86"))]
+unsafe fn getsockopt(
+    socket: c_int,
+    level: c_int,
+    option: c_int,
+    value: *mut c_void,
+    length: *mut libc::socklen_t,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { libc::syscall(libc::SYS_getsockopt, socket, level, option, value, length) as c_int }
 }
 
 /// Two sockets, closed on exec: a packet that goes into one comes out of the other.
 pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let mut pair = [0; 2];
     // SAFETY: `pair` is live and has room for both.
-    Errno::result(unsafe {
-        libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr())
-    })?;
+    done(unsafe { socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr()) })?;
     // SAFETY: the kernel has just made both, and nothing else owns them.
     Ok(unsafe { (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1])) })
 }
@@ -55,19 +75,17 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 pub(super) fn send(socket: &OwnedFd, packet: &[u8]) -> Result<usize, Errno> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: `packet` is live and its size is given.
-    let sent = unsafe { libc::send(socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), flags) };
-    Errno::result(sent).map(|sent| sent as usize)
+    length(unsafe { libc::send(socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), flags) })
 }
 
 /// recv(2).
-pub(super) fn receive(socket: &OwnedFd, packet: &mut [u8], flags: libc::c_int) -> Result<usize, Errno> {
+pub(super) fn receive(socket: &OwnedFd, packet: &mut [u8], flags: c_int) -> Result<usize, Errno> {
     // SAFETY: `packet` is live and its size is given.
-    let received = unsafe { libc::recv(socket.as_raw_fd(), packet.as_mut_ptr().cast(), packet.len(), flags) };
-    Errno::result(received).map(|received| received as usize)
+    length(unsafe { libc::recv(socket.as_raw_fd(), packet.as_mut_ptr().cast(), packet.len(), flags) })
 }
 
 /// bind(2) or connect(2).
-type Call = unsafe extern "C" fn(libc::c_int, *const libc::sockaddr, libc::socklen_t) -> libc::c_int;
+type Call = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
 
 /// Calls with an address of IPv4 or IPv6.
 fn with_address(call: Call, socket: &OwnedFd, address: Address, port: u16) -> Result<(), Errno> {
@@ -95,20 +113,18 @@ fn with_address(call: Call, socket: &OwnedFd, address: Address, port: u16) -> Re
             unsafe { call(socket, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t) }
         }
     };
-    Errno::result(result).map(drop)
+    done(result)
 }
 
-/// Calls with an address within this box (unix(7)): a path, or after a NUL any name.
-fn with_name(call: Call, socket: &OwnedFd, begin: &str, name: &str) -> Result<(), Errno> {
-    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
-    let length = begin.len() + name.len();
-    let place = address.sun_path.get_mut(..length).ok_or(Errno::ENAMETOOLONG)?;
-    for (place, byte) in place.iter_mut().zip(begin.bytes().chain(name.bytes())) {
-        *place = byte as libc::c_char;
-    }
-    let length = core::mem::offset_of!(libc::sockaddr_un, sun_path) + length;
+/// Calls with an address within this box (unix(7)): a path, or any name after a NUL.
+fn with_name(call: Call, socket: &OwnedFd, nuls: usize, name: &str) -> Result<(), Errno> {
+    // `struct sockaddr_un`: the family, and 108 bytes.
+    let mut address = [0; 2 + 108];
+    address[..2].copy_from_slice(&(libc::AF_UNIX as libc::sa_family_t).to_ne_bytes());
+    let length = 2 + nuls + name.len();
+    address.get_mut(2 + nuls..length).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(name.as_bytes());
     // SAFETY: the address is live, and no longer than that.
-    Errno::result(unsafe { call(socket.as_raw_fd(), (&raw const address).cast(), length as libc::socklen_t) }).map(drop)
+    done(unsafe { call(socket.as_raw_fd(), address.as_ptr().cast(), length as libc::socklen_t) })
 }
 
 /// Starts a connect. `Ok(true)`: accepted at once; `Ok(false)`: under way.
@@ -136,11 +152,10 @@ pub fn bind_device(socket: &OwnedFd, device: &str) -> Result<(), Errno> {
 }
 
 /// setsockopt(2).
-fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &[u8]) -> Result<(), Errno> {
+fn set(socket: &OwnedFd, level: c_int, option: c_int, value: &[u8]) -> Result<(), Errno> {
     let length = value.len() as libc::socklen_t;
     // SAFETY: the value is live and its size is given.
-    Errno::result(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) })
-        .map(drop)
+    done(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) })
 }
 
 /// The index of a network device (if_nametoindex(3)); `ENODEV` where there is none.
@@ -165,11 +180,11 @@ pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
 
 /// Takes the error with which a connect ended (`SO_ERROR`); reading clears it. `Ok` is none.
 pub fn take_error(socket: &OwnedFd) -> Result<(), Errno> {
-    let mut error: libc::c_int = 0;
+    let mut error: c_int = 0;
     let mut length = size_of_val(&error) as libc::socklen_t;
     // SAFETY: `error` is live and `length` is its size.
-    Errno::result(unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut length)
+    done(unsafe {
+        getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut length)
     })?;
     if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }
@@ -183,7 +198,7 @@ pub fn handshake_end(socket: &OwnedFd, started: Instant, now: Instant) -> Option
     let mut length = size_of_val(&info) as libc::socklen_t;
     // SAFETY: `info` is live and `length` is its size; an older kernel writes less and says so.
     let result = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length)
+        getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length)
     };
     let reaches = core::mem::offset_of!(libc::tcp_info, tcpi_total_retrans) + size_of::<u32>();
     if result != 0 || (length as usize) < reaches {

@@ -1,5 +1,6 @@
 //! poll(2) over a set of descriptors that lives as long as the loop.
 
+use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use super::{Errno, process};
@@ -91,7 +92,7 @@ impl PollSet {
     /// poll refuses more entries than descriptors may be open. Where somebody lowers that limit
     /// below what is in use, the set is asked in parts, with short pauses.
     fn wait_in_parts(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
-        let descriptors = process::descriptor_limit()?.rlim_cur;
+        let [descriptors, _] = process::descriptor_limits()?;
         let part = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
         let mut ready = 0;
         for entries in self.entries.chunks_mut(part) {
@@ -110,16 +111,12 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 /// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
     // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
-    // SAFETY: `timespec` is plain data for which zeroes are a valid value.
-    let mut time: libc::timespec = unsafe { core::mem::zeroed() };
-    if let Some(limit) = limit {
-        time.tv_sec = limit.secs().min(i32::MAX as u64) as _;
-        time.tv_nsec = limit.subsec_nanos() as _;
-    }
-    let limit = if limit.is_some() { &raw const time } else { core::ptr::null() };
-    // SAFETY: `entries` is valid for as many elements as are given, and `limit` is null or a live
-    // value; the kernel keeps neither. A null mask leaves the signals as they are.
-    let ready = unsafe { libc::ppoll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, limit, core::ptr::null()) };
+    let time = limit.map(|limit| [limit.secs().min(i32::MAX as u64) as c_long, limit.subsec_nanos() as c_long]);
+    let (time, none) = (time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref), core::ptr::null::<c_long>());
+    // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of
+    // the form of the kernel's first `struct timespec`; the kernel keeps neither. A null mask leaves the
+    // signals as they are. The C library's own has a second call for times that are longer.
+    let ready = unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) };
     match Errno::result(ready) {
         Ok(ready) => Ok(ready as usize),
         Err(errno) => {

@@ -1,5 +1,6 @@
 //! Helper processes: forked, confined, ended and reaped; and the limit on descriptors.
 
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -7,7 +8,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::{Pid, getpid, getppid};
 
 use super::path::open;
-use super::{Errno, file, net, sandbox, signal};
+use super::{Errno, done, file, net, sandbox, signal};
 use crate::ledger::Owner;
 use crate::text::Text;
 
@@ -51,7 +52,7 @@ fn fork() -> Result<Option<Child>, Errno> {
 /// Cuts the child off from the monitor's signals, descriptors and death.
 fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: prctl(2) with a number.
-    Errno::result(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) } as c_int)?;
     if getppid() != parent {
         // The monitor died between the fork and the line above.
         return Err(Errno::ESRCH);
@@ -60,14 +61,19 @@ fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
     unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NAME, c"tcpmon-helper".as_ptr()) };
     signal::reset_in_helper()?;
     // The pair becomes descriptor 0, and everything else goes.
-    // SAFETY: dup2(2) with numbers.
-    Errno::result(unsafe { libc::dup2(socket.as_raw_fd(), 0) })?;
+    copy(socket, 0)?;
     sandbox::keep_to_files();
     close_from(1);
     sandbox::keep_to_calls();
     // SAFETY: descriptor 0 was made just above, and nobody else owns it: whatever had that number
     // in the monitor is never used in this process again.
     Ok(unsafe { OwnedFd::from_raw_fd(0) })
+}
+
+/// Gives a file this descriptor, too (dup2(2)). An owner of that number may not be used any more.
+fn copy(file: &OwnedFd, number: c_int) -> Result<(), Errno> {
+    // SAFETY: a call with numbers.
+    Errno::result(unsafe { libc::dup2(file.as_raw_fd(), number) }).map(drop)
 }
 
 /// Closes every descriptor from `first` on. Owners of them may not be used any more.
@@ -78,10 +84,10 @@ fn close_from(first: libc::c_uint) {
         return;
     }
     // Linux before 5.9: no descriptor lies above the limit.
-    let limit = descriptor_limit().map_or(65_536, |limit| limit.rlim_cur);
+    let limit = descriptor_limits().map_or(65_536, |[limit, _]| limit);
     for fd in first..limit.min(1 << 20) as libc::c_uint {
         // SAFETY: closing a number; what it may have belonged to is never used in this process.
-        unsafe { libc::close(fd as libc::c_int) };
+        unsafe { libc::close(fd as c_int) };
     }
 }
 
@@ -121,14 +127,14 @@ pub fn reap_ended(child: Child) {
     while wait(child.0, 0) == Err(Errno::EINTR) {}
 }
 
-fn wait(child: libc::pid_t, options: libc::c_int) -> Result<libc::pid_t, Errno> {
+fn wait(child: libc::pid_t, options: c_int) -> Result<libc::pid_t, Errno> {
     // SAFETY: how it ended is not asked for.
     Errno::result(unsafe { libc::waitpid(child, core::ptr::null_mut(), options) })
 }
 
-fn kill(process: libc::pid_t, signal: libc::c_int) -> Result<(), Errno> {
+fn kill(process: libc::pid_t, signal: c_int) -> Result<(), Errno> {
     // SAFETY: a call with numbers.
-    Errno::result(unsafe { libc::kill(process, signal) }).map(drop)
+    done(unsafe { libc::kill(process, signal) })
 }
 
 /// This process. When it was born is looked up once: a confined one cannot any more.
@@ -163,14 +169,17 @@ fn birth(pid: u32) -> Option<u32> {
     let path = Text::<32>::format(format_args!("/proc/{pid}/stat"));
     let file = open(path.as_str(), OFlag::O_RDONLY, 0).ok()?;
     let length = file::read(&file, &mut content).ok()?;
-    let after_name = content[..length].rsplit(|byte| *byte == b')').next()?;
+    let name_end = content[..length].iter().rposition(|byte| *byte == b')')?;
+    let mut fields = content[name_end..length].split(|byte| *byte == b' ');
     // One that has ended and waits to be reaped is gone.
-    if after_name.starts_with(b" Z") || after_name.starts_with(b" X") {
+    if matches!(fields.nth(1)?, b"Z" | b"X") {
         return None;
     }
-    let mut fields = after_name.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
-    let field = fields.nth(19).filter(|field| field.iter().all(u8::is_ascii_digit))?;
-    Some(field.iter().fold(0, |ticks: u32, digit| ticks.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))))
+    let mut ticks: u32 = 0;
+    for digit in fields.nth(18)? {
+        ticks = ticks.wrapping_mul(10).wrapping_add(char::from(*digit).to_digit(10)?);
+    }
+    Some(ticks)
 }
 
 /// Which of two processes one is.
@@ -212,8 +221,7 @@ pub fn go_to_background() -> Result<Fork, Errno> {
     // SAFETY: setsid(2) takes nothing.
     Errno::result(unsafe { libc::setsid() })?;
     for standard in 0..=2 {
-        // SAFETY: dup2(2) with numbers.
-        Errno::result(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
+        copy(&null, standard)?;
     }
     Ok(Fork::Background(Starter(writer)))
 }
@@ -224,27 +232,28 @@ pub fn close_inherited() {
     close_from(3);
 }
 
-/// How many descriptors may be open, and how many at most.
-pub(super) fn descriptor_limit() -> Result<libc::rlimit, Errno> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` outlives the call, and there is no new value.
-    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, core::ptr::null(), &mut limit) })?;
-    Ok(limit)
+/// How many descriptors may be open, and how many that can be raised to (prlimit(2)).
+pub(super) fn descriptor_limits() -> Result<[u64; 2], Errno> {
+    let mut limits = [0; 2];
+    limit_descriptors(core::ptr::null(), &mut limits)?;
+    Ok(limits)
+}
+
+/// The system call itself: it has 64 bits everywhere, and musl's setrlimit(3) brings along what changes
+/// the limit in every thread.
+fn limit_descriptors(new: *const [u64; 2], old: *mut [u64; 2]) -> Result<(), Errno> {
+    // SAFETY: each of them is null or live, and of the form of `struct rlimit64`.
+    done(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, new, old) } as c_int)
 }
 
 /// Raises the limit on descriptors to `needed` if it is lower and the hard limit allows it.
 /// Gives the limit then in force.
 pub fn raise_descriptor_limit(needed: u64) -> Result<u64, Errno> {
-    let mut limit = descriptor_limit()?;
-    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
-    let (soft, hard) = (limit.rlim_cur as u64, limit.rlim_max as u64);
+    let [soft, hard] = descriptor_limits()?;
     if soft >= needed {
         return Ok(soft);
     }
     let raised = needed.min(hard);
-    limit.rlim_cur = raised as _;
-    // SAFETY: `limit` outlives the call, and the old value is not asked for. Not setrlimit(3): musl's
-    // brings along what changes the limit in every thread.
-    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, &limit, core::ptr::null_mut()) })?;
+    limit_descriptors(&[raised, hard], core::ptr::null_mut())?;
     Ok(raised)
 }

@@ -22,7 +22,7 @@ use std::os::fd::AsRawFd;
 pub use filter::confine;
 pub use landlock::{Access, Rules};
 
-use super::Errno;
+use super::{Errno, done};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ static RULES: AtomicI32 = AtomicI32::new(-1);
 pub fn keep_from_rights() -> Result<(), Errno> {
     let (yes, none): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: prctl(2) with numbers.
-    Errno::result(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, yes, none, none, none) }).map(drop)
+    done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, yes, none, none, none) } as libc::c_int)
 }
 
 /// From here on every helper is confined at its start: to a helper's calls, and to the files of these

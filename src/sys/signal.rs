@@ -1,9 +1,9 @@
 //! Signals arrive as readable bytes (signalfd(2)), in the same poll set as everything else.
 
 use core::ffi::c_int;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{Errno, file};
+use super::{Errno, done, file, made};
 
 /// What somebody wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +50,11 @@ impl Signals {
             }
         }
         block(libc::SIG_BLOCK, &heeded)?;
-        // SAFETY: the set is live.
-        let fd = Errno::result(unsafe { libc::signalfd(-1, &heeded, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) })?;
-        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        // Bytes of a set as the kernel has it, which is the begin of the C library's.
+        let length: usize = if cfg!(target_arch = "mips") { 16 } else { 8 };
+        let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
+        // SAFETY: the set is live; the kernel makes this descriptor, and nothing else owns it.
+        unsafe { made(libc::syscall(libc::SYS_signalfd4, -1, &raw const heeded, length, flags) as c_int) }.map(Self)
     }
 
     /// The next signal, if one has come.
@@ -89,7 +90,7 @@ fn no_signals() -> libc::sigset_t {
 
 fn block(how: c_int, signals: &libc::sigset_t) -> Result<(), Errno> {
     // SAFETY: the set is live, and the old one is not asked for.
-    Errno::result(unsafe { libc::sigprocmask(how, signals, core::ptr::null_mut()) }).map(drop)
+    done(unsafe { libc::sigprocmask(how, signals, core::ptr::null_mut()) })
 }
 
 /// Has the kernel pass over a signal from here on.
@@ -105,7 +106,7 @@ pub(super) fn dispose(signal: c_int, handler: libc::sighandler_t, flags: c_int) 
     action.sa_flags = flags as _;
     // SAFETY: `action` is live, and the old one is not asked for. The default disposition and ignoring run
     // no code of ours, and for handlers see above.
-    Errno::result(unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) }).map(drop)
+    done(unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) })
 }
 
 /// Whether our parent made us ignore it (signal(7): that is inherited). Blocking such a signal
@@ -121,8 +122,8 @@ fn is_ignored(signal: c_int) -> bool {
 /// In a helper: what a person types at the terminal is for the monitor, and everything else is as
 /// it is in a new process.
 pub fn reset_in_helper() -> Result<(), Errno> {
-    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1] {
-        ignore(signal)?;
+    for signal in &[libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1] {
+        ignore(*signal)?;
     }
     block(libc::SIG_SETMASK, &no_signals())
 }

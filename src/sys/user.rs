@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
 use super::path::{HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
-use super::{Errno, directory};
+use super::{Errno, directory, done, file};
 use crate::path;
 use crate::user::User;
 
@@ -32,11 +32,11 @@ pub fn switch_to(user: User) -> Result<(), Errno> {
     let User { uid, gid } = user;
     // Each one takes away the right to those before.
     // SAFETY: one group is live, and one is the number of them.
-    Errno::result(unsafe { libc::syscall(SYS_setgroups, 1_usize, &raw const gid) })?;
+    done(unsafe { libc::syscall(SYS_setgroups, 1_usize, &raw const gid) } as libc::c_int)?;
     // SAFETY: a call with numbers.
-    Errno::result(unsafe { libc::syscall(SYS_setresgid, gid, gid, gid) })?;
+    done(unsafe { libc::syscall(SYS_setresgid, gid, gid, gid) } as libc::c_int)?;
     // SAFETY: a call with numbers.
-    Errno::result(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) }).map(drop)
+    done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
 }
 
 /// From here on this process is whoever owns this file, if it is root's so far. What the file says then
@@ -47,7 +47,7 @@ pub fn become_owner_of(path: &str) -> Result<(), Errno> {
         return Ok(());
     }
     // SAFETY: a call with numbers.
-    Errno::result(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) }).map(drop)
+    done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
 }
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW);
@@ -55,7 +55,7 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::
 /// How many links a path may lead through.
 const LINKS: usize = 8;
 
-/// Gives the user, who is to write there, the files of root's at the end of this absolute path that are
+/// Gives the user, who is to write there, the files of root's at the end of this path that are
 /// `ours`, and the directory itself, if it holds nothing else and is plainly for us: just made, or with
 /// a file of ours in it, or by its name. What is missing of the path is made; so is the file `new`,
 /// which is for its owner alone. `EPERM`, and nothing is given, where anybody but root had a say in it.
@@ -92,11 +92,17 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
 fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
     let mut place = open("/", DIRECTORY, 0)?;
     let (mut made, mut links) = (false, 0);
-    let mut rest = String::from(path);
-    while !rest.is_empty() {
-        let (name, after) = rest.split_once('/').unwrap_or((&rest, ""));
+    let mut way = String::new();
+    if !path.starts_with('/') {
+        way.push_str(file::here().as_str());
+        way.push('/');
+    }
+    way.push_str(path);
+    let mut at = 0;
+    while at < way.len() {
+        let name = way[at..].split('/').next().unwrap_or_default();
+        at += name.len() + 1;
         if matches!(name, "" | ".") {
-            rest = after.into();
             continue;
         }
         let above = status(&place)?;
@@ -129,13 +135,12 @@ fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
             if content.starts_with('/') {
                 place = open("/", DIRECTORY, 0)?;
             }
-            let mut way = String::from(content);
-            way.push('/');
-            way.push_str(after);
-            rest = way;
+            let mut new = String::from(content);
+            new.push('/');
+            new.push_str(way.get(at..).unwrap_or_default());
+            (way, at) = (new, 0);
         } else {
             place = open_at(directory, name, DIRECTORY, 0)?;
-            rest = after.into();
         }
     }
     Ok((place, made))
@@ -158,6 +163,5 @@ fn give(file: &OwnedFd, kind: libc::mode_t, user: User) -> Result<(), Errno> {
     }
     // SAFETY: fchownat(2) with an empty path, which stands for the descriptor; it is borrowed and so is
     // open. The C library's fchown has code for descriptors that it cannot change, too.
-    let given = unsafe { libc::fchownat(file.as_raw_fd(), c"".as_ptr(), user.uid, user.gid, libc::AT_EMPTY_PATH) };
-    Errno::result(given).map(drop)
+    done(unsafe { libc::fchownat(file.as_raw_fd(), c"".as_ptr(), user.uid, user.gid, libc::AT_EMPTY_PATH) })
 }

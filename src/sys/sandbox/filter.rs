@@ -6,7 +6,7 @@ mod calls;
 use libc::{BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
 
 use super::Role;
-use crate::sys::Errno;
+use crate::sys::{Errno, done};
 use calls::{CLONE, CLONE3, CPU, HELPER, MONITOR, SOCKET, UNKNOWN};
 
 /// Room for the longest program: two instructions for each call, and a few at both ends.
@@ -24,11 +24,57 @@ const REFUSE: u32 =
     if cfg!(tcpmon_fatal) { libc::SECCOMP_RET_KILL_PROCESS } else { libc::SECCOMP_RET_ERRNO | libc::EPERM as u32 };
 const NOT_THERE: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
-/// What a network, a resolver and a log are reached through; no packets, no radios, no cryptography.
-const FAMILIES: [libc::c_int; 4] = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
-
 /// `CLONE_NEW*`: a process in a world of its own, where it would have rights again (clone(2)).
 const NEW_WORLD: u32 = 0x7e02_0000;
+
+const fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter { code: code as u16, jt, jf, k }
+}
+
+const fn load(offset: u32) -> sock_filter {
+    instruction(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0)
+}
+
+/// The next `length` instructions are for what compares so with `k`, and for nothing else.
+const fn only_if(comparison: u32, k: u32, length: u8) -> sock_filter {
+    instruction(BPF_JMP | comparison | BPF_K, k, 0, length)
+}
+
+const fn end(answer: u32) -> sock_filter {
+    instruction(BPF_RET | BPF_K, answer, 0, 0)
+}
+
+/// What a network, a resolver and a log are reached through; no packets, no radios, no cryptography.
+static BEGIN: [sock_filter; 15] = [
+    load(ON_CPU),
+    // The calls of another CPU that this one can also play have other numbers.
+    instruction(BPF_JMP | BPF_JEQ | BPF_K, CPU, 1, 0),
+    end(REFUSE),
+    load(NUMBER),
+    only_if(BPF_JEQ, SOCKET as u32, 10),
+    load(ARGUMENT),
+    only_if(BPF_JEQ, libc::AF_INET as u32, 1),
+    end(ALLOW),
+    only_if(BPF_JEQ, libc::AF_INET6 as u32, 1),
+    end(ALLOW),
+    only_if(BPF_JEQ, libc::AF_UNIX as u32, 1),
+    end(ALLOW),
+    only_if(BPF_JEQ, libc::AF_NETLINK as u32, 1),
+    end(ALLOW),
+    end(REFUSE),
+];
+
+/// What the monitor does beside all that; a helper begins no process.
+static PROCESSES: [sock_filter; 5] =
+    [only_if(BPF_JEQ, CLONE as u32, 4), load(ARGUMENT), only_if(BPF_JSET, NEW_WORLD, 1), end(REFUSE), end(ALLOW)];
+
+static END: [sock_filter; 5] = [
+    only_if(BPF_JEQ, CLONE3 as u32, 1),
+    end(NOT_THERE),
+    only_if(BPF_JGE, UNKNOWN as u32, 1),
+    end(NOT_THERE),
+    end(REFUSE),
+];
 
 struct Program {
     instructions: [sock_filter; LENGTH],
@@ -36,66 +82,33 @@ struct Program {
 }
 
 impl Program {
-    #[inline(never)]
-    fn push(&mut self, code: u32, k: u32, jt: u8, jf: u8) {
+    fn push(&mut self, instructions: &[sock_filter]) {
         // A program that is cut short has no end, and the kernel does not take it.
-        if let Some(place) = self.instructions.get_mut(self.length) {
-            *place = sock_filter { code: code as u16, jt, jf, k };
-            self.length += 1;
+        for instruction in instructions {
+            if let Some(place) = self.instructions.get_mut(self.length) {
+                *place = *instruction;
+                self.length += 1;
+            }
         }
-    }
-
-    fn load(&mut self, offset: u32) {
-        self.push(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
-    }
-
-    /// The next `length` instructions are for what compares so with `k`, and for nothing else.
-    fn only_if(&mut self, comparison: u32, k: u32, length: u8) {
-        self.push(BPF_JMP | comparison | BPF_K, k, 0, length);
-    }
-
-    fn end(&mut self, answer: u32) {
-        self.push(BPF_RET | BPF_K, answer, 0, 0);
-    }
-
-    fn end_if(&mut self, comparison: u32, k: u32, answer: u32) {
-        self.only_if(comparison, k, 1);
-        self.end(answer);
     }
 
     fn allow(&mut self, calls: &[&[u16]]) {
         for calls in calls {
             for call in *calls {
-                self.end_if(BPF_JEQ, (*call).into(), ALLOW);
+                self.push(&[only_if(BPF_JEQ, (*call).into(), 1), end(ALLOW)]);
             }
         }
     }
 
     fn new(role: Role) -> Self {
-        let none = sock_filter { code: 0, jt: 0, jf: 0, k: 0 };
-        let mut program = Self { instructions: [none; LENGTH], length: 0 };
-        program.load(ON_CPU);
-        // The calls of another CPU that this one can also play have other numbers.
-        program.push(BPF_JMP | BPF_JEQ | BPF_K, CPU, 1, 0);
-        program.end(REFUSE);
-        program.load(NUMBER);
-        program.only_if(BPF_JEQ, SOCKET.into(), 2 + 2 * FAMILIES.len() as u8);
-        program.load(ARGUMENT);
-        for family in FAMILIES {
-            program.end_if(BPF_JEQ, family as u32, ALLOW);
-        }
-        program.end(REFUSE);
+        let mut program = Self { instructions: [end(REFUSE); LENGTH], length: 0 };
+        program.push(&BEGIN);
         program.allow(HELPER);
         if role == Role::Monitor {
             program.allow(MONITOR);
-            program.only_if(BPF_JEQ, CLONE.into(), 4);
-            program.load(ARGUMENT);
-            program.end_if(BPF_JSET, NEW_WORLD, REFUSE);
-            program.end(ALLOW);
+            program.push(&PROCESSES);
         }
-        program.end_if(BPF_JEQ, CLONE3.into(), NOT_THERE);
-        program.end_if(BPF_JGE, UNKNOWN.into(), NOT_THERE);
-        program.end(REFUSE);
+        program.push(&END);
         program
     }
 }
@@ -115,7 +128,7 @@ pub fn confine(role: Role) -> Result<(), Errno> {
     let whole = libc::sock_fprog { len: program.length as u16, filter: program.instructions.as_mut_ptr() };
     let mode = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
     // SAFETY: `whole` and the program that it leads to are live; the kernel copies them.
-    Errno::result(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_SECCOMP, mode, &raw const whole) }).map(drop)
+    done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_SECCOMP, mode, &raw const whole) } as libc::c_int)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The files that a process can open (landlock(7)). Rules bind to the directories that are there when
 //! they are made, with everything below.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::OFlag;
 
-use crate::sys::Errno;
 use crate::sys::path::open;
+use crate::sys::{self, Errno, done};
 
 // `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.
 const WRITE_FILE: u64 = 1 << 1;
@@ -71,9 +71,8 @@ impl Rules {
         let made = unsafe {
             libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of_val(&handled), flags)
         };
-        let fd = Errno::result(made)? as RawFd;
         // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, handled })
+        Ok(Self { fd: unsafe { sys::made(made as RawFd) }?, handled })
     }
 
     /// Allows this to the file, or to all below the directory, that the path leads to. What is not
@@ -85,13 +84,13 @@ impl Rules {
             let (kind, flags): (libc::c_int, libc::c_uint) = (1, 0);
             // SAFETY: `rule` is live and of the form that goes with this kind,
             // `LANDLOCK_RULE_PATH_BENEATH`; `place` is open.
-            Errno::result(unsafe {
+            done(unsafe {
                 libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), kind, &raw const rule, flags)
-            })
+            } as libc::c_int)
         };
         let allowed = access.bits() & self.handled;
         // Most rights are only for directories, and wrong for a file.
-        add(allowed).or_else(|_| add(allowed & (READ_FILE | WRITE_FILE | TRUNCATE))).map(drop)
+        add(allowed).or_else(|_| add(allowed & (READ_FILE | WRITE_FILE | TRUNCATE)))
     }
 
     /// From here on this process, and every child of it, is held to these rules.
@@ -110,5 +109,5 @@ impl AsRawFd for Rules {
 pub(super) fn restrict(rules: RawFd) -> Result<(), Errno> {
     let flags: libc::c_uint = 0;
     // SAFETY: a call with numbers.
-    Errno::result(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) }).map(drop)
+    done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) } as libc::c_int)
 }
