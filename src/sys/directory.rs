@@ -3,10 +3,8 @@
 use core::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::fcntl::OFlag;
-
-use super::Errno;
 use super::path::{open, status_at, unlink_at};
+use super::{Errno, length};
 use crate::limits;
 
 /// Where the length of an entry and its name are (`linux_dirent64` of linux/dirent.h).
@@ -21,7 +19,7 @@ struct Entries([u8; limits::NAMES.0]);
 /// The first error is given when all have been tried. Of a directory that is too long for
 /// [`limits::NAMES`] the rest stays.
 pub fn delete(path: &str, is_one: &mut dyn FnMut(&str) -> bool) -> Result<(), Errno> {
-    let directory = open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0)?;
+    let directory = open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     let mut result = Ok(());
     list(&directory, limits::NAMES.1, &mut |name| {
         if is_one(name) {
@@ -62,9 +60,9 @@ pub(super) fn list(directory: &OwnedFd, times: usize, tell: &mut dyn FnMut(&str)
 /// The next entries (getdents64(2)); none at the end.
 fn read<'a>(directory: &OwnedFd, entries: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     // SAFETY: `entries` is live and its size is given; no C library wraps this for all.
-    let length =
+    let read =
         unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), entries.as_mut_ptr(), entries.len()) };
-    Errno::result(length).map(|length| &entries[..length as usize])
+    length(read as isize).map(|length| &entries[..length])
 }
 
 #[cfg(test)]

@@ -1,15 +1,12 @@
 //! Files: the daily log, its directory and its link, the configuration, and standard output.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
-
 use super::path::{self, HERE, access, make_directory_at, open, read_link_at, status, status_at, status_of, unlink};
 use super::poll::{Interest, is_ready};
-use super::{Errno, done, length};
+use super::{Errno, done, length, user};
 use crate::limits;
 use crate::path::Path;
 use crate::text::Text;
@@ -17,12 +14,12 @@ use crate::text::Text;
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
 /// followed, and what is no regular file is `EINVAL`. Gives its size, too.
 pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
-    open_regular(path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT, 0o644)
+    open_regular(path, libc::O_RDWR | libc::O_APPEND | libc::O_CREAT, 0o644)
 }
 
 /// The same for one that is there.
 pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
-    open_regular(path, OFlag::O_RDWR | OFlag::O_APPEND, 0).map(|(file, _)| file)
+    open_regular(path, libc::O_RDWR | libc::O_APPEND, 0).map(|(file, _)| file)
 }
 
 /// A file, told from every other one.
@@ -36,18 +33,18 @@ pub struct Identity {
 /// and insists on that where it is to be `new`. A planted link is not followed, and what is no
 /// regular file is `EINVAL`. Gives its size, too.
 pub fn open_private(path: &str, new: bool) -> Result<(OwnedFd, u64), Errno> {
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-    open_regular(path, if new { flags | OFlag::O_EXCL } else { flags }, 0o600)
+    let flags = libc::O_RDWR | libc::O_CREAT;
+    open_regular(path, if new { flags | libc::O_EXCL } else { flags }, 0o600)
 }
 
 /// Opens a file that is there for reading; the same holds for it. Gives its size, too.
 pub fn open_to_read(path: &str) -> Result<(OwnedFd, u64), Errno> {
-    open_regular(path, OFlag::O_RDONLY, 0)
+    open_regular(path, libc::O_RDONLY, 0)
 }
 
 #[inline(never)]
-fn open_regular(path: &str, flags: OFlag, mode: libc::mode_t) -> Result<(OwnedFd, u64), Errno> {
-    let file = open(path, flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK, mode)?;
+fn open_regular(path: &str, flags: c_int, mode: libc::mode_t) -> Result<(OwnedFd, u64), Errno> {
+    let file = open(path, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK, mode)?;
     let status = status(&file)?;
     if status.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(Errno::EINVAL);
@@ -57,7 +54,7 @@ fn open_regular(path: &str, flags: OFlag, mode: libc::mode_t) -> Result<(OwnedFd
 
 /// Whether this user made it, or another whose content is not to be trusted.
 pub fn is_own(file: &OwnedFd) -> Result<bool, Errno> {
-    Ok(status(file)?.st_uid == geteuid().as_raw())
+    Ok(status(file)?.st_uid == user::own())
 }
 
 /// Lets nobody but its owner read or write it; some file systems know no such thing.
@@ -109,7 +106,10 @@ pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
 /// Where the last write to it ended, also to one that is appended to (lseek(2)).
 pub fn position(file: &OwnedFd) -> Result<u64, Errno> {
     // SAFETY: lseek(2) with a descriptor that is borrowed and so is open.
-    Errno::result(unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) }).map(|position| position as u64)
+    match unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) } {
+        -1 => Err(Errno::last()),
+        position => Ok(position as u64),
+    }
 }
 
 /// Which file this is.
@@ -124,7 +124,7 @@ pub fn identity_at(path: &str) -> Result<Identity, Errno> {
 
 /// Which directory a path leads to, links followed; an error where it is none.
 pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
-    identity(&open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?)
+    identity(&open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?)
 }
 
 impl Identity {
@@ -162,7 +162,7 @@ pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-fn fallocate(file: &OwnedFd, mode: libc::c_int, from: u64, length: u64) -> Result<(), Errno> {
+fn fallocate(file: &OwnedFd, mode: c_int, from: u64, length: u64) -> Result<(), Errno> {
     // SAFETY: fallocate(2) with a descriptor that is borrowed and so is open.
     done(unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, length as libc::off_t) })
 }
@@ -281,7 +281,7 @@ pub fn make_directories(path: &str) -> Result<(), Errno> {
 
 /// Whether files can be made in this directory.
 pub fn check_directory(path: &str) -> Result<(), Errno> {
-    open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
+    open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?;
     access(path, libc::W_OK | libc::X_OK)
 }
 
@@ -310,7 +310,7 @@ pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errn
 /// enough, `EISDIR` for a directory.
 pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
     content.clear();
-    let file = open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0)?;
+    let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0)?;
     let mut piece = [0; 4096];
     let mut waited = false;
     loop {
@@ -381,5 +381,5 @@ pub fn is_open(number: RawFd) -> bool {
 /// itself would be there for the shell and everybody else who has it, too.
 pub fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let path = Text::<32>::format(format_args!("/proc/self/fd/{}", fd.as_raw_fd()));
-    open(path.as_str(), OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY, 0)
+    open(path.as_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
 }

@@ -1,9 +1,10 @@
-//! System calls: the only place with `unsafe`, and the only one that knows libc and nix. One call a
+//! System calls: the only place with `unsafe`, and the only one that knows libc. One call a
 //! function where that is possible, no policy, errors as [`Errno`].
 
 pub mod blocks;
 pub mod clock;
 pub mod directory;
+mod errno;
 pub mod file;
 pub mod heap;
 pub mod lookup;
@@ -21,7 +22,7 @@ pub mod zone;
 use core::ffi::{CStr, c_int};
 use std::os::fd::{FromRawFd, OwnedFd};
 
-pub use nix::errno::Errno;
+pub use errno::Errno;
 
 use crate::tally::{Reason, Shortage};
 
@@ -29,27 +30,32 @@ use crate::tally::{Reason, Shortage};
 pub fn describe(errno: Errno) -> &'static str {
     // SAFETY: strerror gives a string that ends with a NUL. That of a known error stays as it is;
     // only one that is not known shares its place with the next such, and nothing keeps it so long.
-    let words = unsafe { CStr::from_ptr(libc::strerror(errno as libc::c_int)) };
+    let words = unsafe { CStr::from_ptr(libc::strerror(errno.number())) };
     words.to_str().unwrap_or("unknown error")
 }
 
-/// What a system call says that gives nothing else.
+/// What a system call says that gives a number.
+fn number(result: c_int) -> Result<c_int, Errno> {
+    if result == -1 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// What one says that gives nothing else.
 fn done(result: c_int) -> Result<(), Errno> {
-    Errno::result(result).map(drop)
+    number(result).map(drop)
 }
 
-/// What a system call says that gives a number of bytes.
+/// What one says that gives a number of bytes.
 fn length(result: isize) -> Result<usize, Errno> {
-    Errno::result(result).map(|length| length as usize)
+    if result == -1 { Err(Errno::last()) } else { Ok(result as usize) }
 }
 
-/// What a system call says that has made a descriptor.
+/// What one says that has made a descriptor.
 ///
 /// # Safety
 /// Nothing else may own it.
 unsafe fn made(result: c_int) -> Result<OwnedFd, Errno> {
     // SAFETY: as the caller promises.
-    Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+    number(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The shortage of our own that an error stands for, if it stands for one.
@@ -83,6 +89,6 @@ pub fn reason(errno: Errno) -> Reason {
         Errno::EHOSTUNREACH | Errno::EHOSTDOWN => Reason::HostUnreachable,
         Errno::EPERM | Errno::EACCES => Reason::Denied,
         Errno::ENODEV => Reason::NoDevice,
-        other => Reason::Other(other as i32),
+        other => Reason::Other(other.number()),
     }
 }

@@ -3,9 +3,7 @@
 use core::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::fcntl::OFlag;
-
-use super::Errno;
+use super::{Errno, done, number};
 
 /// Where a path begins that does not begin with a slash: the directory that this process is in.
 pub const HERE: RawFd = libc::AT_FDCWD;
@@ -20,17 +18,17 @@ fn with(path: &str, call: &mut dyn FnMut(*const c_char) -> c_int) -> Result<c_in
     let place = room[..MOST - 1].get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
     place.copy_from_slice(path.as_bytes());
     let path = CStr::from_bytes_with_nul(&room[..=path.len()]).map_err(|_| Errno::EINVAL)?;
-    Errno::result(call(path.as_ptr()))
+    number(call(path.as_ptr()))
 }
 
 /// open(2).
-pub fn open(path: &str, flags: OFlag, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
+pub fn open(path: &str, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
     open_at(HERE, path, flags, mode)
 }
 
 /// openat(2). As every descriptor of ours it is closed on exec.
-pub fn open_at(directory: RawFd, path: &str, flags: OFlag, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
-    let flags = (flags | OFlag::O_CLOEXEC).bits();
+pub fn open_at(directory: RawFd, path: &str, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
+    let flags = flags | libc::O_CLOEXEC;
     // SAFETY: `path` ends with a NUL and is live.
     let fd = with(path, &mut |path| unsafe { libc::openat(directory, path, flags, mode) })?;
     // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
@@ -48,7 +46,7 @@ pub fn status_of(fd: RawFd) -> Result<libc::stat, Errno> {
     // SAFETY: `stat` is plain data for which zeroes are a valid value.
     let mut status = unsafe { core::mem::zeroed() };
     // SAFETY: `status` is live.
-    Errno::result(unsafe { libc::fstat(fd, &mut status) })?;
+    done(unsafe { libc::fstat(fd, &mut status) })?;
     Ok(status)
 }
 

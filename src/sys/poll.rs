@@ -3,7 +3,7 @@
 use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use super::{Errno, process};
+use super::{Errno, length, process};
 use crate::time::Nanos;
 
 /// What a descriptor is watched for.
@@ -117,8 +117,8 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
     // the form of the kernel's first `struct timespec`; the kernel keeps neither. A null mask leaves the
     // signals as they are. The C library's own has a second call for times that are longer.
     let ready = unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) };
-    match Errno::result(ready) {
-        Ok(ready) => Ok(ready as usize),
+    match length(ready as isize) {
+        Ok(ready) => Ok(ready),
         Err(errno) => {
             // The answers of the turn before still stand there.
             for entry in entries {

@@ -4,11 +4,8 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use nix::fcntl::OFlag;
-use nix::unistd::{Pid, getpid, getppid};
-
 use super::path::open;
-use super::{Errno, done, file, net, sandbox, signal};
+use super::{Errno, done, file, net, number, sandbox, signal};
 use crate::ledger::Owner;
 use crate::text::Text;
 
@@ -20,7 +17,7 @@ pub struct Child(libc::pid_t);
 /// Gives the child and our end.
 pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
     let (ours, theirs) = net::pair()?;
-    let parent = getpid();
+    let parent = pid();
     if let Some(child) = fork()? {
         return Ok((child, ours));
     }
@@ -45,15 +42,16 @@ fn fork() -> Result<Option<Child>, Errno> {
     #[cfg(not(target_env = "musl"))]
     use libc::fork;
     // SAFETY: the process has one thread, so the child's heap and locks are in order.
-    let child = Errno::result(unsafe { fork() })?;
+    let child = number(unsafe { fork() })?;
     Ok((child > 0).then_some(Child(child)))
 }
 
 /// Cuts the child off from the monitor's signals, descriptors and death.
-fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
+fn confine(socket: &OwnedFd, parent: libc::pid_t) -> Result<OwnedFd, Errno> {
     // SAFETY: prctl(2) with a number.
     done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) } as c_int)?;
-    if getppid() != parent {
+    // SAFETY: getppid(2) takes nothing and does not fail.
+    if unsafe { libc::getppid() } != parent {
         // The monitor died between the fork and the line above.
         return Err(Errno::ESRCH);
     }
@@ -73,7 +71,7 @@ fn confine(socket: &OwnedFd, parent: Pid) -> Result<OwnedFd, Errno> {
 /// Gives a file this descriptor, too (dup2(2)). An owner of that number may not be used any more.
 fn copy(file: &OwnedFd, number: c_int) -> Result<(), Errno> {
     // SAFETY: a call with numbers.
-    Errno::result(unsafe { libc::dup2(file.as_raw_fd(), number) }).map(drop)
+    done(unsafe { libc::dup2(file.as_raw_fd(), number) })
 }
 
 /// Closes every descriptor from `first` on. Owners of them may not be used any more.
@@ -129,7 +127,7 @@ pub fn reap_ended(child: Child) {
 
 fn wait(child: libc::pid_t, options: c_int) -> Result<libc::pid_t, Errno> {
     // SAFETY: how it ended is not asked for.
-    Errno::result(unsafe { libc::waitpid(child, core::ptr::null_mut(), options) })
+    number(unsafe { libc::waitpid(child, core::ptr::null_mut(), options) })
 }
 
 fn kill(process: libc::pid_t, signal: c_int) -> Result<(), Errno> {
@@ -137,11 +135,16 @@ fn kill(process: libc::pid_t, signal: c_int) -> Result<(), Errno> {
     done(unsafe { libc::kill(process, signal) })
 }
 
+pub(super) fn pid() -> libc::pid_t {
+    // SAFETY: getpid(2) takes nothing and does not fail.
+    unsafe { libc::getpid() }
+}
+
 /// This process. When it was born is looked up once: a confined one cannot any more.
 pub fn own() -> Owner {
     static PID: AtomicU32 = AtomicU32::new(0);
     static BORN: AtomicU32 = AtomicU32::new(0);
-    let pid = getpid().as_raw() as u32;
+    let pid = pid() as u32;
     if PID.swap(pid, Ordering::Relaxed) != pid {
         BORN.store(birth(pid).unwrap_or(0), Ordering::Relaxed);
     }
@@ -167,7 +170,7 @@ pub fn terminate(owner: Owner) -> Result<(), Errno> {
 fn birth(pid: u32) -> Option<u32> {
     let mut content = [0; 1024];
     let path = Text::<32>::format(format_args!("/proc/{pid}/stat"));
-    let file = open(path.as_str(), OFlag::O_RDONLY, 0).ok()?;
+    let file = open(path.as_str(), libc::O_RDONLY, 0).ok()?;
     let length = file::read(&file, &mut content).ok()?;
     let name_end = content[..length].iter().rposition(|byte| *byte == b')')?;
     let mut fields = content[name_end..length].split(|byte| *byte == b' ');
@@ -209,7 +212,7 @@ impl Starter {
 /// Goes on in a process of its own, in a session of its own, without a terminal and without the
 /// standard descriptors. The one that was started waits until the other is under way or has ended.
 pub fn go_to_background() -> Result<Fork, Errno> {
-    let null = open("/dev/null", OFlag::O_RDWR, 0)?;
+    let null = open("/dev/null", libc::O_RDWR, 0)?;
     let (reader, writer) = net::pair()?;
     if fork()?.is_some() {
         drop(writer);
@@ -219,7 +222,7 @@ pub fn go_to_background() -> Result<Fork, Errno> {
         return Ok(Fork::Foreground { started: await_packet(&reader, &mut told) == Ok(1) });
     }
     // SAFETY: setsid(2) takes nothing.
-    Errno::result(unsafe { libc::setsid() })?;
+    number(unsafe { libc::setsid() })?;
     for standard in 0..=2 {
         copy(&null, standard)?;
     }

@@ -3,9 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
-use nix::unistd::getpid;
-
-use super::{Errno, net};
+use super::{Errno, net, process};
 use crate::limits;
 use crate::text::Text;
 
@@ -23,7 +21,7 @@ impl SystemLog {
     /// Sends one line. Where nobody listens, or too slowly, it is lost.
     pub fn send(&mut self, line: &str) {
         let line = line.strip_prefix("tcpmon: ").unwrap_or(line);
-        let pid = getpid();
+        let pid = process::pid();
         let packet = Text::<{ limits::MESSAGE + 64 }>::format(format_args!("<{PRIORITY}>tcpmon[{pid}]: {line}"));
         // The syslogd that was there last time may have been started anew.
         for _ in 0..2 {

@@ -7,8 +7,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, SYS_setresuid32 as SYS_setresuid};
-use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
 
 use super::path::{HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
 use super::{Errno, directory, done, file};
@@ -17,12 +15,18 @@ use crate::user::User;
 
 /// Whether this process has root's rights.
 pub fn is_root() -> bool {
-    geteuid().is_root()
+    own() == 0
 }
 
 /// Whether this process is that user already.
 pub fn is(user: User) -> bool {
-    geteuid().as_raw() == user.uid
+    own() == user.uid
+}
+
+/// The user that this process is.
+pub(super) fn own() -> u32 {
+    // SAFETY: geteuid(2) takes nothing and does not fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Lets this process be that user and nobody else, with the user's own group alone. These are the
@@ -50,7 +54,7 @@ pub fn become_owner_of(path: &str) -> Result<(), Errno> {
     done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
 }
 
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW);
+const DIRECTORY: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
 /// How many links a path may lead through.
 const LINKS: usize = 8;
@@ -66,16 +70,16 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
         return Err(Errno::EPERM);
     }
     let open_here =
-        |name: &str, flags| open_at(directory.as_raw_fd(), name, OFlag::O_RDWR | OFlag::O_NOFOLLOW | flags, 0o600);
+        |name: &str, flags| open_at(directory.as_raw_fd(), name, libc::O_RDWR | libc::O_NOFOLLOW | flags, 0o600);
     if let Some(new) = new {
-        let _ = open_here(new, OFlag::O_CREAT | OFlag::O_EXCL);
+        let _ = open_here(new, libc::O_CREAT | libc::O_EXCL);
     }
     let (mut nothing_else, mut has_ours) = (true, false);
     directory::list(&directory, usize::MAX, &mut |name| {
         if ours(name) {
             has_ours |= Some(name) != new;
             // What is no file stays what it is.
-            if let Ok(file) = open_here(name, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
+            if let Ok(file) = open_here(name, libc::O_NONBLOCK | libc::O_NOCTTY) {
                 let _ = give(&file, libc::S_IFREG, user);
             }
         } else {

@@ -5,8 +5,6 @@ use core::cell::UnsafeCell;
 use core::ffi::c_char;
 use core::ptr::null_mut;
 
-use nix::fcntl::OFlag;
-
 use super::file::read;
 use super::path::open;
 use crate::limits;
@@ -120,7 +118,7 @@ fn is_compiled(path: &str) -> bool {
 
 /// How a file begins.
 fn begin<'a>(path: &str, content: &'a mut [u8]) -> Option<&'a [u8]> {
-    let file = open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0).ok()?;
+    let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
     let length = read(&file, content).ok()?;
     Some(&content[..length])
 }

@@ -88,7 +88,7 @@ fn files_that_cannot_be_deleted_are_said_once_and_stay() {
     command.args(["-q", "-n", "3", "--interval", "400ms", "--report", "1s", "--keep", "14d"]);
     command.arg(format!("web={}", web.address));
     let ended = place.spawn(command, Stdio::piped()).wait();
-    let why = describe(Errno::EPERM);
+    let why = describe(tcpmon::sys::Errno::EPERM);
     assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: log: old files in . cannot be deleted ({why}), they stay"));
     assert!(place.path().join(log(20)).exists() && place.path().join(log(400)).exists());
 }

@@ -119,9 +119,9 @@ pub fn confine(role: Role) -> Result<(), Errno> {
     if role == Role::Monitor {
         // Before Linux 4.3 there were no calls of their own for sockets, but one for all of them.
         // SAFETY: socket(2) with numbers, of a family that there is not.
-        Errno::result(unsafe { libc::syscall(libc::SYS_socket, -1, 0, 0) }).or_else(|errno| match errno {
+        done(unsafe { libc::syscall(libc::SYS_socket, -1, 0, 0) } as libc::c_int).or_else(|errno| match errno {
             Errno::ENOSYS => Err(errno),
-            _ => Ok(-1),
+            _ => Ok(()),
         })?;
     }
     let mut program = Program::new(role);

@@ -1,12 +1,11 @@
 //! The files that a process can open (landlock(7)). Rules bind to the directories that are there when
 //! they are made, with everything below.
 
+use core::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use nix::fcntl::OFlag;
-
 use crate::sys::path::open;
-use crate::sys::{self, Errno, done};
+use crate::sys::{self, Errno, done, number};
 
 // `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.
 const WRITE_FILE: u64 = 1 << 1;
@@ -59,7 +58,7 @@ impl Rules {
         let (none, ask): (usize, libc::c_uint) = (0, 1);
         // SAFETY: with this flag the call takes nothing, and gives the version.
         let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, none, ask) };
-        let known = match Errno::result(version)? {
+        let known = match number(version as c_int)? {
             1 => 13,
             2 => 14,
             _ => 15,
@@ -78,15 +77,15 @@ impl Rules {
     /// Allows this to the file, or to all below the directory, that the path leads to. What is not
     /// there cannot be allowed.
     pub fn allow(&self, path: &str, access: Access) -> Result<(), Errno> {
-        let place = open(path, OFlag::O_PATH, 0)?;
+        let place = open(path, libc::O_PATH, 0)?;
         let add = |allowed| {
             let rule = Beneath { allowed, parent: place.as_raw_fd() };
-            let (kind, flags): (libc::c_int, libc::c_uint) = (1, 0);
+            let (kind, flags): (c_int, libc::c_uint) = (1, 0);
             // SAFETY: `rule` is live and of the form that goes with this kind,
             // `LANDLOCK_RULE_PATH_BENEATH`; `place` is open.
             done(unsafe {
                 libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), kind, &raw const rule, flags)
-            } as libc::c_int)
+            } as c_int)
         };
         let allowed = access.bits() & self.handled;
         // Most rights are only for directories, and wrong for a file.
@@ -109,5 +108,5 @@ impl AsRawFd for Rules {
 pub(super) fn restrict(rules: RawFd) -> Result<(), Errno> {
     let flags: libc::c_uint = 0;
     // SAFETY: a call with numbers.
-    done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) } as libc::c_int)
+    done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) } as c_int)
 }
