@@ -19,7 +19,6 @@ use layout::{Field, Shape, preface};
 pub use record::{Health, Last, Record, State};
 
 use crate::limits;
-use crate::path::Path;
 use crate::table::Form;
 use crate::tally::{Columns, Tally, Thresholds};
 use crate::target::Target;
@@ -121,11 +120,17 @@ impl Ledger {
 
     /// Begins anew where all its memory has become zeroes.
     pub fn renew(&self, began: WallTime) {
-        for (word, value) in self.memory.iter().zip(layout::describe(self.places)).skip(1) {
-            word.store(value, Ordering::Relaxed);
-        }
+        self.describe();
         self.set(layout::BEGAN, 0, seconds(began));
         self.store(preface::MAGIC, layout::MAGIC);
+    }
+
+    /// Writes what stands before the head, but for the first word.
+    fn describe(&self) {
+        for at in preface::VERSION..layout::HEAD_AT {
+            self.store(at, layout::DESCRIPTION[at]);
+        }
+        self.store(preface::SIZE, words(self.places) as u32);
     }
 
     /// The ledger that lies in this memory, of which so many words are there. One of another layout
@@ -146,26 +151,21 @@ impl Ledger {
     pub fn copy(words: &[AtomicU32]) -> Result<Self, Damage> {
         let shape = Shape::read(words)?;
         let copy = Self { memory: Memory::own(shape.places), places: shape.places };
-        for (word, value) in copy.memory.iter().zip(layout::describe(shape.places)) {
-            word.store(value, Ordering::Relaxed);
-        }
-        let take = |at: usize, field: Field, from: Option<(usize, usize)>| {
-            let (from, count) = from.unwrap_or_default();
-            let source = words.iter().skip(from).take(count.min(field.words));
-            for (word, value) in copy.memory[at..].iter().zip(source) {
-                word.store(value.load(Ordering::Acquire), Ordering::Relaxed);
+        copy.describe();
+        copy.store(preface::MAGIC, layout::MAGIC);
+        for (i, entry) in layout::entries(&layout::DESCRIPTION).iter().enumerate() {
+            let of_head = i < layout::HEAD_FIELDS.len();
+            let (begin, places) = if of_head { (layout::HEAD_AT, 1) } else { (layout::RECORDS_AT, shape.places) };
+            let at = entry[2] as usize;
+            let (from, count) = shape.find(entry, of_head);
+            if !of_head && places > 0 && count < entry[3] as usize && record::is_needed(at) {
+                return Err(Damage::Layout);
             }
-        };
-        for field in layout::HEAD_FIELDS {
-            take(layout::HEAD_AT + field.at, field, shape.head(field));
-        }
-        for place in 0..shape.places {
-            for field in layout::RECORD_FIELDS {
-                let found = shape.record(place, field);
-                if found.is_none_or(|(_, words)| words < field.words) && record::NEEDED.contains(&field) {
-                    return Err(Damage::Layout);
+            for place in 0..places {
+                for i in 0..count {
+                    let word = layout::word(words, from + place * shape.record() + i);
+                    copy.store(begin + at + place * layout::RECORD + i, word);
                 }
-                take(copy.record(place).at() + field.at, field, found);
             }
         }
         copy.check()?;
@@ -220,9 +220,9 @@ impl Ledger {
         if self.is_present() && places > self.places {
             // A file that was longer than its ledger may have anything there.
             for place in self.places..places {
-                self.store(self.record(place).at() + layout::STATE.at, State::Free as u32);
+                self.store(layout::record(place) + layout::STATE.at, State::Free as u32);
             }
-            self.memory[preface::SIZE].store(words(places) as u32, Ordering::Release);
+            self.store(preface::SIZE, words(places) as u32);
             self.places = places;
         }
     }
@@ -241,41 +241,57 @@ impl Ledger {
     /// The records in the order of a report: the configured targets in theirs, then those that
     /// are gone.
     pub fn in_order(&self) -> Vec<Record<'_>> {
-        let mut records: Vec<Record<'_>> = self.records().map(|(_, record)| record).collect();
-        records.sort_by_key(|record| if record.state() == State::Retired { u32::MAX } else { record.order() });
-        records
+        let mut ordered: Vec<Record<'_>> = Vec::new();
+        for (_, record) in self.records() {
+            let at = ordered.partition_point(|before| before.rank() <= record.rank());
+            ordered.insert(at, record);
+        }
+        ordered
     }
 
     /// The rows of a report of all that the log does not have yet.
     pub fn rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
-        self.rows_by(Record::tally)
+        self.rows_of(Record::tally)
     }
 
     /// The rows of the report that is being written.
     pub fn pending_rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
-        self.rows_by(Record::pending)
+        self.rows_of(Record::pending)
     }
 
-    fn rows_by<'a>(&'a self, tally: impl Fn(&Record<'a>) -> Tally) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
-        let rows = self.in_order().into_iter().map(|record| (record, tally(&record).unreported()));
-        let due = rows.filter(|(record, counts)| record.state() == State::Live || !counts.is_zero());
-        due.filter_map(|(record, counts)| Some((record.target()?.service, counts.columns()))).collect()
+    fn rows_of<'a>(&'a self, tally: fn(&Record<'a>) -> Tally) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        let mut rows = Vec::new();
+        for record in self.in_order() {
+            let counts = tally(&record).unreported();
+            if (record.state() == State::Live || !counts.is_zero())
+                && let Some(service) = record.service()
+            {
+                rows.push((service, counts.columns()));
+            }
+        }
+        rows
     }
 
     /// How many places are in use once these are the targets: those of the same service, host and
     /// port go on in theirs.
     pub fn places_for(&self, targets: &[Target]) -> usize {
         let mut left: Vec<&Target> = targets.iter().collect();
-        let strangers = self.records().filter(|(_, record)| {
-            let same = record.target().and_then(|known| left.iter().position(|target| target.is_same_as(&known)));
-            same.map(|at| left.swap_remove(at)).is_none()
-        });
-        strangers.count() + targets.len()
+        let mut places = targets.len();
+        for (_, record) in self.records() {
+            let known = record.target();
+            match known.and_then(|known| left.iter().position(|target| target.is_same_as(&known))) {
+                Some(at) => {
+                    left.swap_remove(at);
+                }
+                None => places += 1,
+            }
+        }
+        places
     }
 
     /// Whether the log has everything.
     pub fn is_reported(&self) -> bool {
-        self.records().all(|(_, record)| record.tally().unreported().is_zero())
+        self.records().all(|(_, record)| record.is_reported())
     }
 
     /// Takes note that a run of this process starts.
@@ -293,21 +309,25 @@ impl Ledger {
     }
 
     /// Whether the last run has not come to its end: it goes on, or was killed.
+    #[inline(never)]
     pub fn is_running(&self) -> bool {
         self.get(layout::RUNNING, 0) != 0
     }
 
     /// The process of the last run.
+    #[inline(never)]
     pub fn owner(&self) -> Owner {
         Owner { pid: self.get(layout::PID, 0), born: self.get(layout::BORN, 0) }
     }
 
     /// When the ledger was made, in seconds since 1970.
+    #[inline(never)]
     pub fn began(&self) -> i64 {
         self.get(layout::BEGAN, 0).into()
     }
 
     /// When the last run started, in seconds since 1970.
+    #[inline(never)]
     pub fn started(&self) -> i64 {
         self.get(layout::STARTED, 0).into()
     }
@@ -333,11 +353,13 @@ impl Ledger {
     }
 
     /// The boundary of the next report, in seconds since 1970.
+    #[inline(never)]
     pub fn due(&self) -> i64 {
         self.get(layout::DUE, 0).into()
     }
 
     /// The next report is due at this boundary.
+    #[inline(never)]
     pub fn set_due(&self, boundary: WallTime) {
         self.set(layout::DUE, 0, seconds(boundary));
     }
@@ -356,75 +378,65 @@ impl Ledger {
 
     /// The form of a report of the counts.
     pub fn form(&self) -> Form {
-        let live = self.records().filter(|(_, record)| record.state() == State::Live);
-        let services = live.filter_map(|(_, record)| Some(record.target()?.service.as_str().chars().count()));
-        Form::new(self.thresholds(), services.max().unwrap_or(0))
+        let mut longest = 0;
+        for (_, record) in self.records() {
+            if record.state() == State::Live
+                && let Some(service) = record.service()
+            {
+                longest = longest.max(service.as_str().chars().count());
+            }
+        }
+        Form::new(self.thresholds(), longest)
     }
 
     /// Makes sure that everything is what this program could have written.
     fn check(&self) -> Result<(), Damage> {
-        let journal = self.get(layout::PHASE, 0) == 0 || self.journal().is_some();
+        let reporting = self.get(layout::PHASE, 0) != 0;
         let offset = self.get(layout::CLOCKS, 2) as i32;
-        if !journal || self.get(layout::RUNNING, 0) > 1 || offset.unsigned_abs() > 26 * 3600 {
+        if (reporting && self.journal().is_none())
+            || self.get(layout::RUNNING, 0) > 1
+            || offset.unsigned_abs() > 26 * 3600
+        {
             return Err(Damage::Head);
         }
-        match (0..self.places).find(|place| !self.record(*place).is_right()) {
-            Some(place) => Err(Damage::Record(place)),
-            None => Ok(()),
+        for place in 0..self.places {
+            if !self.record(place).is_right(reporting) {
+                return Err(Damage::Record(place));
+            }
         }
+        Ok(())
+    }
+
+    fn head(&self) -> Option<&[AtomicU32; layout::HEAD]> {
+        self.memory.get(layout::HEAD_AT..)?.first_chunk()
     }
 
     fn get(&self, field: Field, i: usize) -> u32 {
-        self.load(layout::HEAD_AT + field.at + i)
+        self.head().map_or(0, |head| head[field.at + i].load(Ordering::Acquire))
     }
 
     fn set(&self, field: Field, i: usize, value: u32) {
-        self.store(layout::HEAD_AT + field.at + i, value);
+        if let Some(head) = self.head() {
+            head[field.at + i].store(value, Ordering::Release);
+        }
     }
 
-    // Not inlined, nor is the next: they are called from everywhere.
-    #[inline(never)]
-    fn load(&self, at: usize) -> u32 {
-        self.memory.get(at).map_or(0, |word| word.load(Ordering::Acquire))
-    }
-
-    #[inline(never)]
     fn store(&self, at: usize, value: u32) {
-        if let Some(word) = self.memory.get(at) {
-            word.store(value, Ordering::Release);
-        }
-    }
-
-    fn text<const N: usize>(&self, at: usize) -> Option<Text<N>> {
-        let length = self.load(at) as usize;
-        let mut bytes = [0; N];
-        let found = bytes.get_mut(..length)?;
-        for (i, piece) in found.chunks_mut(4).enumerate() {
-            piece.copy_from_slice(&self.load(at + 1 + i).to_le_bytes()[..piece.len()]);
-        }
-        Text::copy(core::str::from_utf8(found).ok()?)
-    }
-
-    fn set_text(&self, at: usize, text: &str) {
-        self.store(at, text.len() as u32);
-        for (i, piece) in text.as_bytes().chunks(4).enumerate() {
-            let mut word = [0; 4];
-            word[..piece.len()].copy_from_slice(piece);
-            self.store(at + 1 + i, u32::from_le_bytes(word));
-        }
+        layout::set_word(&self.memory, at, value);
     }
 }
 
 /// A moment of the wall clock as the ledger has it: from 1970 to 2106.
+#[inline(never)]
 fn seconds(wall: WallTime) -> u32 {
     wall.unix.clamp(0, u32::MAX.into()) as u32
 }
 
 /// Whether this is the path of a log of ours.
-fn is_log(path: &Path) -> bool {
-    let name = path.as_str().rsplit('/').next().unwrap_or_default();
+fn is_log(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
     let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
-    !path.as_str().contains('\0')
+    !path.as_bytes().contains(&0)
         && date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

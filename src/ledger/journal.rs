@@ -1,8 +1,10 @@
 //! The report that is being written: where it goes, and how far it has come.
 
-use super::layout::{CHECK, FILE, HEAD_AT, HEADED, LENGTH, OFFSET, PHASE, STAMP, fnv, fnv_on};
+use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PHASE, STAMP, fnv_on};
 use super::{Ledger, is_log, seconds};
+use crate::limits;
 use crate::path::Path;
+use crate::text::Text;
 use crate::time::WallTime;
 
 /// How far a report has come.
@@ -48,7 +50,7 @@ impl Ledger {
         };
         Some(Journal {
             phase,
-            file: self.text(HEAD_AT + FILE.at).filter(is_log)?,
+            file: self.file()?,
             offset: u64::from(self.get(OFFSET, 0)) | u64::from(self.get(OFFSET, 1)) << 32,
             length: self.get(LENGTH, 0),
             stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
@@ -57,16 +59,20 @@ impl Ledger {
         })
     }
 
+    fn file(&self) -> Option<Path> {
+        let mut room = [0; limits::PATH];
+        let path = layout::text(self.head()?, FILE, &mut room)?;
+        if is_log(path) { Text::copy(path) } else { None }
+    }
+
     /// A report of all that is counted is about to be written.
     pub fn begin_report(&self, file: &Path, offset: u64, report: &[u8], stamp: WallTime, headed: bool) {
-        if !self.is_present() {
-            return;
-        }
+        let Some(head) = self.head() else { return };
         self.end_report();
         for (_, record) in self.records() {
             record.set_pending();
         }
-        self.set_text(HEAD_AT + FILE.at, file.as_str());
+        layout::set_text(head, FILE, file.as_str());
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
         self.set(LENGTH, 0, report.len() as u32);
@@ -96,11 +102,13 @@ impl Ledger {
     }
 
     /// The report has come so far.
+    #[inline(never)]
     pub fn set_phase(&self, phase: Phase) {
         self.set(PHASE, 0, phase as u32);
     }
 
     /// The report has come to its end: the counters know of it, or nothing of it is in the file.
+    #[inline(never)]
     pub fn end_report(&self) {
         self.set(PHASE, 0, 0);
     }
@@ -113,10 +121,10 @@ pub fn check(report: &[u8]) -> u32 {
 
 /// The checksum of nothing yet.
 pub fn check_of_nothing() -> u32 {
-    fnv(core::iter::empty())
+    FNV
 }
 
 /// The checksum of what had this one, and then of these bytes.
 pub fn check_on(check: u32, bytes: &[u8]) -> u32 {
-    fnv_on(check, bytes.iter().copied())
+    fnv_on(check, bytes)
 }

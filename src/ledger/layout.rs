@@ -91,8 +91,8 @@ macro_rules! fields {
     (@each $table:ident, $i:expr;) => {};
 }
 
-/// Words of a text of at most so many bytes: its length, then its bytes.
-const fn text(bytes: usize) -> usize {
+/// How many words a text of at most so many bytes takes: its length, then its bytes.
+const fn text_of(bytes: usize) -> usize {
     1 + bytes.div_ceil(4)
 }
 
@@ -121,7 +121,7 @@ fields! { HEAD_FIELDS, HEAD:
     /// How far a report has come: see [`super::journal::Phase`].
     PHASE = "phase", 1;
     /// The report's file.
-    FILE = "file", text(limits::PATH);
+    FILE = "file", text_of(limits::PATH);
     /// The file's length before the report; low, high.
     OFFSET = "offset", 2;
     /// Bytes of the report; of a torn one, those that are there.
@@ -142,11 +142,11 @@ fields! { RECORD_FIELDS, RECORD:
     /// The target's port.
     PORT = "port", 1;
     /// Its service.
-    SERVICE = "service", text(limits::SERVICE);
+    SERVICE = "service", text_of(limits::SERVICE);
     /// Its host, without the zone.
-    HOST = "host", text(limits::HOST);
+    HOST = "host", text_of(limits::HOST);
     /// The zone of a link-local host.
-    ZONE = "zone", text(limits::DEVICE);
+    ZONE = "zone", text_of(limits::DEVICE);
     /// Checksum of the four fields above.
     SEAL = "seal", 1;
     /// How many of the probes below the log has. They are read in this order, so that no reader
@@ -158,7 +158,7 @@ fields! { RECORD_FIELDS, RECORD:
     COUNTED = "counted", 7;
     /// Ticks that were no probe, for reasons of our own; it wraps.
     SKIPPED = "skipped", 1;
-    /// Odd while one of the fields below is being written.
+    /// Odd while one of the fields from here to [`LOOKUPS`] is being written.
     GUARD = "guard", 1;
     /// Whether the target answers: see [`super::record::Health`].
     HEALTH = "health", 1;
@@ -192,52 +192,105 @@ pub const fn words(places: usize) -> usize {
     RECORDS_AT + places * RECORD
 }
 
-/// FNV-1a over the bytes of words.
+/// The first word of the record at this place.
+pub(super) const fn record(place: usize) -> usize {
+    RECORDS_AT + place * RECORD
+}
+
+/// A word of a ledger; 0 beyond its end.
+#[inline(never)]
+pub(super) fn word(ledger: &[AtomicU32], at: usize) -> u32 {
+    ledger.get(at).map_or(0, |word| word.load(Ordering::Acquire))
+}
+
+/// Writes a word of a ledger; nothing beyond its end.
+#[inline(never)]
+pub(super) fn set_word(ledger: &[AtomicU32], at: usize, value: u32) {
+    if let Some(word) = ledger.get(at) {
+        word.store(value, Ordering::Release);
+    }
+}
+
+/// The text in this field of these words, if it has no more bytes than there is room for.
+pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) -> Option<&'a str> {
+    let bytes = room.get_mut(..word(words, field.at) as usize)?;
+    for (i, piece) in bytes.chunks_mut(4).enumerate() {
+        piece.copy_from_slice(&word(words, field.at + 1 + i).to_le_bytes()[..piece.len()]);
+    }
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Writes the text of this field.
+pub(super) fn set_text(words: &[AtomicU32], field: Field, text: &str) {
+    set_word(words, field.at, text.len() as u32);
+    for (i, piece) in text.as_bytes().chunks(4).enumerate() {
+        let mut bytes = [0; 4];
+        bytes[..piece.len()].copy_from_slice(piece);
+        set_word(words, field.at + 1 + i, u32::from_le_bytes(bytes));
+    }
+}
+
+/// The checksum of nothing yet: FNV-1a, of 32 bits.
+pub(super) const FNV: u32 = 0x811c_9dc5;
+
+/// The checksum of what had this one, and then of these bytes.
+pub(super) const fn fnv_on(mut sum: u32, bytes: &[u8]) -> u32 {
+    let mut i = 0;
+    while i < bytes.len() {
+        sum = (sum ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
+        i += 1;
+    }
+    sum
+}
+
+/// The checksum of words, by their bytes.
 pub(super) fn checksum(words: impl Iterator<Item = u32>) -> u32 {
-    fnv(words.flat_map(u32::to_le_bytes))
+    words.fold(FNV, |sum, word| fnv_on(sum, &word.to_le_bytes()))
 }
 
-/// FNV-1a, of 32 bits.
-pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u32 {
-    fnv_on(0x811c_9dc5, bytes)
+/// The checksum of a description: of all but its size and the checksum.
+const fn seal(words: &[u32]) -> u32 {
+    let (mut sum, mut i) = (FNV, 0);
+    while i < words.len() {
+        if i != preface::SIZE && i != preface::CHECKSUM {
+            sum = fnv_on(sum, &words[i].to_le_bytes());
+        }
+        i += 1;
+    }
+    sum
 }
 
-/// The same, going on from an earlier sum.
-pub(super) fn fnv_on(sum: u32, bytes: impl Iterator<Item = u8>) -> u32 {
-    bytes.fold(sum, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
+/// The preface and the table of fields of a ledger of this program, from its first word to the
+/// head. Only the size is left out.
+pub(super) static DESCRIPTION: [u32; HEAD_AT] = describe();
 
-/// The preface and the table of fields of a ledger with so many records, from its first word to
-/// the head.
-pub(super) fn describe(places: usize) -> [u32; HEAD_AT] {
+const fn describe() -> [u32; HEAD_AT] {
     let mut words = [0; HEAD_AT];
     words[preface::MAGIC] = MAGIC;
     words[preface::VERSION] = VERSION;
-    words[preface::SIZE] = self::words(places) as u32;
     words[preface::HEAD_FIELDS] = HEAD_FIELDS.len() as u32;
     words[preface::RECORD_FIELDS] = RECORD_FIELDS.len() as u32;
     words[preface::HEAD] = HEAD as u32;
     words[preface::RECORD] = RECORD as u32;
-    let entries = words[preface::FIELDS..].chunks_exact_mut(ENTRY);
-    for (entry, field) in entries.zip(HEAD_FIELDS.iter().chain(&RECORD_FIELDS)) {
-        entry.copy_from_slice(&field.entry());
+    let mut i = 0;
+    while i < HEAD_FIELDS.len() + RECORD_FIELDS.len() {
+        let of_head = i < HEAD_FIELDS.len();
+        let field = if of_head { HEAD_FIELDS[i] } else { RECORD_FIELDS[i - HEAD_FIELDS.len()] };
+        let [a, b, c, d, e, f, g, h] = field.name;
+        let at = preface::FIELDS + ENTRY * i;
+        words[at] = u32::from_le_bytes([a, b, c, d]);
+        words[at + 1] = u32::from_le_bytes([e, f, g, h]);
+        words[at + 2] = field.at as u32;
+        words[at + 3] = field.words as u32;
+        i += 1;
     }
     words[preface::CHECKSUM] = seal(&words);
     words
 }
 
-/// The checksum of a description.
-fn seal(words: &[u32]) -> u32 {
-    let sealed = words.iter().enumerate().filter(|(i, _)| *i != preface::SIZE && *i != preface::CHECKSUM);
-    checksum(sealed.map(|(_, word)| *word))
-}
-
-impl Field {
-    fn entry(&self) -> [u32; ENTRY] {
-        let [a, b, c, d, e, f, g, h] = self.name;
-        let name = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
-        [name[0], name[1], self.at as u32, self.words as u32]
-    }
+/// The entries in the table of fields of a description; those of the head come first.
+pub(super) fn entries(description: &[u32]) -> &[[u32; ENTRY]] {
+    description[preface::FIELDS..].as_chunks().0
 }
 
 /// The layout of a ledger that may be another program's: as far as its description says.
@@ -252,78 +305,76 @@ impl Shape {
     /// Reads the description of a ledger, and makes sure that it is whole and that everything it
     /// names lies within.
     pub fn read(ledger: &[AtomicU32]) -> Result<Self, Damage> {
-        let word = |at: usize| ledger.get(at).map_or(0, |word| word.load(Ordering::Acquire));
+        let word = |at: usize| word(ledger, at);
         match word(preface::MAGIC) {
             MAGIC => {}
             magic if magic == MAGIC.swap_bytes() => return Err(Damage::ByteOrder),
             _ => return Err(Damage::Foreign),
         }
-        if word(preface::VERSION) != VERSION {
-            return Err(Damage::Version(word(preface::VERSION)));
+        let version = word(preface::VERSION);
+        if version != VERSION {
+            return Err(Damage::Version(version));
         }
         let number = |at: usize| usize::try_from(word(at)).unwrap_or(usize::MAX);
         let fields = number(preface::HEAD_FIELDS).saturating_add(number(preface::RECORD_FIELDS));
         if fields > MOST_FIELDS {
             return Err(Damage::Layout);
         }
-        let head_at = fields.saturating_mul(ENTRY).saturating_add(preface::FIELDS);
+        let head_at = preface::FIELDS + ENTRY * fields;
         if head_at > ledger.len() {
             return Err(Damage::Short);
         }
-        let description: Vec<u32> = (0..head_at).map(word).collect();
-        let shape = Self { description, places: 0 };
-        if seal(&shape.description) != word(preface::CHECKSUM) || !shape.is_within() {
+        let mut shape = Self { description: (0..head_at).map(word).collect(), places: 0 };
+        if seal(&shape.description) != shape.description[preface::CHECKSUM] || !shape.is_within() {
             return Err(Damage::Layout);
         }
         // A multiplication of two words of a header that is right; still never to be trusted.
-        let (head, record) = (shape.number(preface::HEAD), shape.number(preface::RECORD));
         let size = shape.number(preface::SIZE);
-        let records = size.checked_sub(head_at).and_then(|rest| rest.checked_sub(head)).ok_or(Damage::Layout)?;
+        let records = size.checked_sub(head_at).and_then(|rest| rest.checked_sub(shape.number(preface::HEAD)));
+        let Some(records) = records else { return Err(Damage::Layout) };
         if size > ledger.len() {
             return Err(Damage::Short);
         }
+        let record = shape.record();
         if record == 0 || !records.is_multiple_of(record) || records / record > limits::WATCHES {
             return Err(Damage::Layout);
         }
-        Ok(Self { places: records / record, ..shape })
+        shape.places = records / record;
+        Ok(shape)
     }
 
     /// Whether this program's own layout is just this one.
     pub fn is_ours(&self) -> bool {
-        self.description == describe(self.places)
+        // What comes before was looked at when it was read.
+        self.description[preface::CHECKSUM..] == DESCRIPTION[preface::CHECKSUM..]
     }
 
-    /// Where the head's field lies, if there is one of that name, and how many words of it there
-    /// are.
-    pub fn head(&self, field: Field) -> Option<(usize, usize)> {
-        let (at, words) = self.find(0, self.number(preface::HEAD_FIELDS), field)?;
-        Some((self.description.len() + at, words))
+    /// Words of a record.
+    pub fn record(&self) -> usize {
+        self.number(preface::RECORD)
     }
 
-    /// The same for a field of a record.
-    pub fn record(&self, place: usize, field: Field) -> Option<(usize, usize)> {
-        let first = self.number(preface::HEAD_FIELDS);
-        let (at, words) = self.find(first, self.number(preface::RECORD_FIELDS), field)?;
-        let records = self.description.len() + self.number(preface::HEAD);
-        Some((records + place * self.number(preface::RECORD) + at, words))
-    }
-
-    fn find(&self, first: usize, count: usize, field: Field) -> Option<(usize, usize)> {
-        let [low, high, ..] = field.entry();
-        let entry = self.entries().skip(first).take(count).find(|entry| entry[..2] == [low, high])?;
-        Some((entry[2] as usize, entry[3] as usize))
+    /// Where the field lies that has this entry in our own table: in the head or, where it is none
+    /// of the head's, in the first record. And how many words of it there are; none where there is
+    /// no field of that name.
+    pub fn find(&self, entry: &[u32; ENTRY], of_head: bool) -> (usize, usize) {
+        let heads = self.number(preface::HEAD_FIELDS);
+        for (i, found) in entries(&self.description).iter().enumerate() {
+            if (i < heads) == of_head && found[..2] == entry[..2] {
+                let head = if of_head { 0 } else { self.number(preface::HEAD) };
+                let at = self.description.len() + head + found[2] as usize;
+                return (at, found[3].min(entry[3]) as usize);
+            }
+        }
+        (0, 0)
     }
 
     fn is_within(&self) -> bool {
         let heads = self.number(preface::HEAD_FIELDS);
-        self.entries().enumerate().all(|(i, entry)| {
+        entries(&self.description).iter().enumerate().all(|(i, entry)| {
             let whole = self.number(if i < heads { preface::HEAD } else { preface::RECORD });
             (entry[2] as usize).saturating_add(entry[3] as usize) <= whole
         })
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &[u32]> {
-        self.description[preface::FIELDS..].chunks_exact(ENTRY)
     }
 
     fn number(&self, at: usize) -> usize {

@@ -1,6 +1,7 @@
 //! What the ledger has of one target.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::Ledger;
 use super::layout::{
@@ -17,6 +18,14 @@ use crate::time::Nanos;
 
 /// Fields without which a ledger of another layout is of no use.
 pub(super) const NEEDED: [Field; 9] = [STATE, ORDER, PORT, SERVICE, HOST, ZONE, SEAL, COUNTED, REPORTED];
+
+/// Whether that of this place in a record is one of them.
+pub(super) fn is_needed(at: usize) -> bool {
+    NEEDED.iter().any(|field| field.at == at)
+}
+
+/// Words that are written and read as one: see [`GUARD`].
+const GUARDED: usize = LOOKUPS.at - HEALTH.at;
 
 /// Probes that can be counted and not reported: more than in 200 years at the usual interval.
 const PLAUSIBLE: u64 = 1 << 31;
@@ -67,33 +76,29 @@ pub struct Last {
 /// A place of the ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    ledger: &'a Ledger,
-    place: usize,
+    /// None where the ledger has no such place.
+    words: Option<&'a [AtomicU32; layout::RECORD]>,
 }
 
 impl<'a> Record<'a> {
+    #[inline(never)]
     pub(super) fn new(ledger: &'a Ledger, place: usize) -> Self {
-        Self { ledger, place }
-    }
-
-    /// Its first word.
-    pub(super) fn at(&self) -> usize {
-        layout::RECORDS_AT + self.place * layout::RECORD
+        let there = place < ledger.places;
+        let words = ledger.memory.get(layout::record(place)..).filter(|_| there);
+        Self { words: words.and_then(<[AtomicU32]>::first_chunk) }
     }
 
     /// Puts a new target here that has counted nothing.
     pub fn install(&self, target: &Target) {
-        if self.place >= self.ledger.places {
-            return;
-        }
-        self.set(STATE, 0, State::Free as u32);
-        for word in STATE.words..layout::RECORD {
-            self.ledger.store(self.at() + word, 0);
+        let Some(words) = self.words else { return };
+        self.set_state(State::Free);
+        for word in &words[STATE.words..] {
+            word.store(0, Ordering::Release);
         }
         self.set(PORT, 0, target.port.into());
-        self.ledger.set_text(self.at() + SERVICE.at, target.service.as_str());
-        self.ledger.set_text(self.at() + HOST.at, target.host.as_str());
-        self.ledger.set_text(self.at() + ZONE.at, target.zone.as_str());
+        layout::set_text(words, SERVICE, target.service.as_str());
+        layout::set_text(words, HOST, target.host.as_str());
+        layout::set_text(words, ZONE, target.zone.as_str());
         self.set(SEAL, 0, self.seal());
         self.set_state(State::Live);
     }
@@ -133,12 +138,19 @@ impl<'a> Record<'a> {
 
     /// Its target, with the options that the configuration adds left out.
     pub fn target(&self) -> Option<Target> {
-        let service: Text<{ limits::SERVICE }> = self.ledger.text(self.at() + SERVICE.at)?;
-        let host: Text<{ limits::HOST }> = self.ledger.text(self.at() + HOST.at)?;
-        let zone: Text<{ limits::DEVICE }> = self.ledger.text(self.at() + ZONE.at)?;
-        let percent = if zone.is_empty() { "" } else { "%" };
-        let host: Text<{ limits::HOST + 1 + limits::DEVICE }> = Text::format(format_args!("{host}{percent}{zone}"));
-        Target::new(service.as_str(), host.as_str(), u16::try_from(self.get(PORT, 0)).ok()?).ok()
+        let (mut room, mut host) = ([0; limits::HOST], Text::<{ limits::HOST + 1 + limits::DEVICE }>::new());
+        host.push(self.text(HOST, &mut room)?);
+        let zone = self.text(ZONE, &mut room)?;
+        if !zone.is_empty() {
+            host.push("%");
+            host.push(zone);
+        }
+        Target::new(self.text(SERVICE, &mut room)?, host.as_str(), u16::try_from(self.get(PORT, 0)).ok()?).ok()
+    }
+
+    /// Its target's service.
+    pub fn service(&self) -> Option<Text<{ limits::SERVICE }>> {
+        Text::copy(self.text(SERVICE, &mut [0; limits::SERVICE])?)
     }
 
     /// Its counters.
@@ -151,6 +163,16 @@ impl<'a> Record<'a> {
     pub(super) fn pending(&self) -> Tally {
         let reported = self.counts(REPORTED);
         Tally::new(self.counts(PENDING), reported)
+    }
+
+    /// Whether the log has all that is counted.
+    pub(super) fn is_reported(&self) -> bool {
+        (0..COUNTED.words).all(|i| self.get(COUNTED, i) == self.get(REPORTED, i))
+    }
+
+    /// Where it stands in a report: the targets that are gone come last.
+    pub(super) fn rank(&self) -> u32 {
+        if self.state() == State::Retired { u32::MAX } else { self.order() }
     }
 
     /// A report is about to be written that has all that is counted.
@@ -206,47 +228,36 @@ impl<'a> Record<'a> {
             Ending::Connected(Address { ip, scope }) => pack(ip, scope),
             Ending::LookupFailed(_) | Ending::ConnectFailed(_) | Ending::Skipped(_) => [0; 5],
         };
-        self.guarded(|| {
-            self.set(ENDED, 0, at);
-            self.set(ENDING, 0, kind);
-            self.set(ENDING, 1, detail);
-            for (i, word) in address.into_iter().enumerate() {
-                self.set(ADDRESS, i, word);
-            }
-            self.set(TIMES, 0, micros(end.lookup));
-            self.set(TIMES, 1, micros(end.connect));
-        });
+        let [a, b, c, d, scope] = address;
+        let times = [micros(end.lookup), micros(end.connect)];
+        self.write(ENDED, &[at, kind, detail, a, b, c, d, scope, times[0], times[1]]);
     }
 
     /// Whether the target answers, and since when, in seconds since 1970.
     pub fn health(&self) -> (Health, i64) {
-        self.whole(|| {
-            let health = match self.get(HEALTH, 0) {
-                1 => Health::Up,
-                2 => Health::Down,
-                _ => Health::Unknown,
-            };
-            (health, self.get(SINCE, 0).into())
-        })
+        let guarded = self.read();
+        let health = match guarded.of(HEALTH, 0) {
+            1 => Health::Up,
+            2 => Health::Down,
+            _ => Health::Unknown,
+        };
+        (health, guarded.of(SINCE, 0).into())
     }
 
     /// Its health is this since the second `since`.
     pub fn set_health(&self, health: Health, since: u32) {
-        self.guarded(|| {
-            self.set(HEALTH, 0, health as u32);
-            self.set(SINCE, 0, since);
-        });
+        self.write(HEALTH, &[health as u32, since]);
     }
 
     /// How the last tick ended, if one has.
     pub fn last(&self) -> Option<Last> {
-        self.whole(|| {
-            let address = unpack(core::array::from_fn(|i| self.get(ADDRESS, i)), self.get(ENDING, 1));
-            let ending = decode(self.get(ENDING, 0), self.get(ENDING, 1), address)?;
-            let time = |i| Some(self.get(TIMES, i)).filter(|micros| *micros != NO_TIME);
-            let time = |i| time(i).map(|micros| Nanos::new(u64::from(micros) * 1000));
-            Some(Last { at: self.get(ENDED, 0).into(), ending, lookup: time(0), connect: time(1) })
-        })
+        let guarded = self.read();
+        let time = |i| match guarded.of(TIMES, i) {
+            NO_TIME => None,
+            micros => Some(Nanos::new(u64::from(micros) * 1000)),
+        };
+        let ending = decode(&guarded)?;
+        Some(Last { at: guarded.of(ENDED, 0).into(), ending, lookup: time(0), connect: time(1) })
     }
 
     /// Times of the lookups that gave an address, without those of literals.
@@ -259,23 +270,27 @@ impl<'a> Record<'a> {
         self.summary(CONNECTS, CONNECT_MAX)
     }
 
-    /// Whether it is free or everything in it can be.
-    pub(super) fn is_right(&self) -> bool {
-        let is_plausible = |tally: Tally| tally.unreported().columns().total < PLAUSIBLE;
-        let since_pending = Tally::new(self.counts(COUNTED), self.counts(PENDING));
-        let report = self.ledger.journal().is_none() || (is_plausible(self.pending()) && is_plausible(since_pending));
+    /// Whether it is free or everything in it can be, while a report is being written or none is.
+    pub(super) fn is_right(&self, reporting: bool) -> bool {
         match self.get(STATE, 0) {
             0 => true,
             1 | 2 => {
-                self.get(SEAL, 0) == self.seal() && self.target().is_some() && is_plausible(self.tally()) && report
+                self.get(SEAL, 0) == self.seal()
+                    && self.target().is_some()
+                    && self.is_plausible(REPORTED, COUNTED)
+                    && (!reporting || (self.is_plausible(REPORTED, PENDING) && self.is_plausible(PENDING, COUNTED)))
             }
             _ => false,
         }
     }
 
+    /// Whether so many probes can lie between these counters.
+    fn is_plausible(&self, earlier: Field, later: Field) -> bool {
+        Tally::new(self.counts(later), self.counts(earlier)).unreported().columns().total < PLAUSIBLE
+    }
+
     fn seal(&self) -> u32 {
-        let words = PORT.at..SEAL.at;
-        layout::checksum(words.map(|word| self.ledger.load(self.at() + word)))
+        layout::checksum((PORT.at..SEAL.at).map(|at| self.load(at)))
     }
 
     fn add(&self, buckets: Field, max: Field, time: Option<Nanos>) {
@@ -293,36 +308,58 @@ impl<'a> Record<'a> {
         Some(Summary { max: max.before(Nanos::new(999)), ..summary })
     }
 
-    /// Writes what a reader must see as one.
-    fn guarded(&self, write: impl FnOnce()) {
+    /// Writes what a reader must see as one, from this field on.
+    fn write(&self, first: Field, words: &[u32]) {
         let guard = self.get(GUARD, 0) | 1;
         self.set(GUARD, 0, guard);
-        write();
+        for (i, word) in words.iter().enumerate() {
+            self.set(first, i, *word);
+        }
         self.set(GUARD, 0, guard.wrapping_add(1));
     }
 
     /// Reads what must be seen as one. A run that was killed while it wrote left it half done:
     /// after some looks that is what is seen.
-    fn whole<T>(&self, read: impl Fn() -> T) -> T {
+    fn read(&self) -> Guarded {
+        let mut words = [0; GUARDED];
         for _ in 0..LOOKS {
             let guard = self.get(GUARD, 0);
-            let seen = read();
+            for (i, word) in words.iter_mut().enumerate() {
+                *word = self.get(HEALTH, i);
+            }
             if guard.is_multiple_of(2) && guard == self.get(GUARD, 0) {
-                return seen;
+                break;
             }
             core::hint::spin_loop();
         }
-        read()
+        Guarded(words)
+    }
+
+    fn text<'b>(&self, field: Field, room: &'b mut [u8]) -> Option<&'b str> {
+        layout::text(self.words?, field, room)
     }
 
     fn get(&self, field: Field, i: usize) -> u32 {
-        if self.place < self.ledger.places { self.ledger.load(self.at() + field.at + i) } else { 0 }
+        self.load(field.at + i)
+    }
+
+    fn load(&self, at: usize) -> u32 {
+        self.words.map_or(0, |words| words[at].load(Ordering::Acquire))
     }
 
     fn set(&self, field: Field, i: usize, value: u32) {
-        if self.place < self.ledger.places {
-            self.ledger.store(self.at() + field.at + i, value);
+        if let Some(words) = self.words {
+            words[field.at + i].store(value, Ordering::Release);
         }
+    }
+}
+
+/// What was written as one: see [`GUARD`].
+struct Guarded([u32; GUARDED]);
+
+impl Guarded {
+    fn of(&self, field: Field, i: usize) -> u32 {
+        self.0[field.at - HEALTH.at + i]
     }
 }
 
@@ -342,10 +379,15 @@ fn pack(ip: IpAddr, scope: u32) -> [u32; 5] {
     [bits as u32, (bits >> 32) as u32, (bits >> 64) as u32, (bits >> 96) as u32, scope]
 }
 
-fn unpack([a, b, c, d, scope]: [u32; 5], family: u32) -> Address {
-    let bits = [d, c, b].into_iter().fold(0, |bits, word| (bits | u128::from(word)) << 32) | u128::from(a);
-    let ip = if family == IPV6 { IpAddr::V6(Ipv6Addr::from(bits)) } else { IpAddr::V4(Ipv4Addr::from(a)) };
-    Address { ip, scope }
+fn unpack(guarded: &Guarded) -> Address {
+    let word = |i| guarded.of(ADDRESS, i);
+    let bits = |i| u128::from(word(i));
+    let ip = if guarded.of(ENDING, 1) == IPV6 {
+        IpAddr::V6(Ipv6Addr::from(bits(3) << 96 | bits(2) << 64 | bits(1) << 32 | bits(0)))
+    } else {
+        IpAddr::V4(Ipv4Addr::from(word(0)))
+    };
+    Address { ip, scope: word(4) }
 }
 
 /// Bit of a detail that is an errno.
@@ -361,18 +403,22 @@ fn encode(ending: Ending) -> (u32, u32) {
     }
 }
 
-fn decode(kind: u32, detail: u32, address: Address) -> Option<Ending> {
-    let reason = || match detail {
-        errno if errno & ERRNO != 0 => Some(Reason::Other((errno & !ERRNO) as i32)),
-        code => Reason::NAMED.into_iter().find(|reason| reason_code(*reason) == code),
-    };
-    match kind {
-        1 => Some(Ending::Connected(address)),
-        2 => reason().map(Ending::LookupFailed),
-        3 => reason().map(Ending::ConnectFailed),
-        4 => Shortage::ALL.into_iter().find(|shortage| shortage_code(*shortage) == detail).map(Ending::Skipped),
+fn decode(guarded: &Guarded) -> Option<Ending> {
+    let detail = guarded.of(ENDING, 1);
+    match guarded.of(ENDING, 0) {
+        1 => Some(Ending::Connected(unpack(guarded))),
+        2 => decode_reason(detail).map(Ending::LookupFailed),
+        3 => decode_reason(detail).map(Ending::ConnectFailed),
+        4 => Shortage::ALL.iter().find(|shortage| shortage_code(**shortage) == detail).copied().map(Ending::Skipped),
         _ => None,
     }
+}
+
+fn decode_reason(detail: u32) -> Option<Reason> {
+    if detail & ERRNO != 0 {
+        return Some(Reason::Other((detail & !ERRNO) as i32));
+    }
+    Reason::NAMED.iter().find(|reason| reason_code(**reason) == detail).copied()
 }
 
 fn reason_code(reason: Reason) -> u32 {

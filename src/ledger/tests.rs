@@ -2,6 +2,7 @@
 
 use super::layout::{Field, HEAD_AT, HEAD_FIELDS, RECORD, RECORD_FIELDS, RECORDS_AT, checksum};
 use super::*;
+use crate::path::Path;
 use crate::probe::End;
 use crate::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally};
 use crate::target::Address;
