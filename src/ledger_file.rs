@@ -34,24 +34,46 @@ pub struct Running(pub Option<Owner>);
 /// What cannot be done with a ledger. Displayed as what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    what: &'static str,
+    what: Step,
     errno: Errno,
+}
+
+/// What is done with a ledger's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Open,
+    Lock,
+    Map,
+    Make,
+    Lengthen,
+    SetAside,
+    Move,
+    /// It is used for these targets and for those that are gone.
+    Use,
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.errno {
-            Errno::ELOOP => write!(f, "cannot be {} (it is a symbolic link, and none is followed)", self.what),
-            Errno::EINVAL if self.what == OPENED => write!(f, "cannot be {} (it is no regular file)", self.what),
-            errno => write!(f, "cannot be {} ({})", self.what, sys::describe(errno)),
-        }
+        let what = match self.what {
+            Step::Open => "opened",
+            Step::Lock => "locked",
+            Step::Map => "mapped",
+            Step::Make => "made",
+            Step::Lengthen => "made longer",
+            Step::SetAside => "set aside",
+            Step::Move => "moved",
+            Step::Use => "used: too many targets that are gone wait for their report",
+        };
+        let why = match self.errno {
+            Errno::ELOOP => "it is a symbolic link, and none is followed",
+            Errno::EINVAL if self.what == Step::Open => "it is no regular file",
+            errno => sys::describe(errno),
+        };
+        write!(f, "cannot be {what} ({why})")
     }
 }
 
-const OPENED: &str = "opened";
-const MAPPED: &str = "mapped";
-
-fn trouble(what: &'static str) -> impl Fn(Errno) -> Trouble {
+fn trouble(what: Step) -> impl Fn(Errno) -> Trouble {
     move |errno| Trouble { what, errno }
 }
 
@@ -72,31 +94,30 @@ impl LedgerFile {
     /// Makes the file if it is not there, and locks it; where that cannot be, takes a name that
     /// stands for it.
     pub fn lock(path: Path) -> Result<Self, Running> {
-        let mut trouble = trouble("locked")(Errno::EAGAIN);
-        for attempt in 0..=TRIES {
-            if attempt > 0 {
-                clock::rest(PAUSE);
-            }
+        let mut attempt = 0;
+        let locked = loop {
             match try_lock(&path) {
-                Ok(Some(file)) => return Ok(Self { path, file, missing: None, replaced: false, lost: false }),
-                Ok(None) => {
+                Err(Trouble { what: Step::Lock, errno: Errno::EWOULDBLOCK }) => {
                     let owner = owner(&path).filter(|owner| process::is_alive(*owner));
                     if owner.is_some() || attempt == TRIES {
                         return Err(Running(owner));
                     }
                 }
                 // The one that was opened has been set aside since.
-                Err(Trouble { errno: Errno::ESTALE, .. }) => {}
-                Err(found) => {
-                    trouble = found;
-                    break;
+                Err(Trouble { errno: Errno::ESTALE, .. }) if attempt == TRIES => {
+                    break Err(trouble(Step::Lock)(Errno::EAGAIN));
                 }
+                Err(Trouble { errno: Errno::ESTALE, .. }) => {}
+                other => break other,
             }
-        }
-        match claim(&path) {
-            Ok(file) => Ok(Self { path, file, missing: Some(trouble), replaced: false, lost: false }),
-            Err(_) => Err(Running(None)),
-        }
+            attempt += 1;
+            clock::rest(PAUSE);
+        };
+        let (file, missing) = match locked {
+            Ok(file) => (file, None),
+            Err(trouble) => (claim(&path).map_err(|_| Running(None))?, Some(trouble)),
+        };
+        Ok(Self { path, file, missing, replaced: false, lost: false })
     }
 
     /// Its path.
@@ -110,7 +131,7 @@ impl LedgerFile {
         match self.try_load(targets, wall, console) {
             Ok(ledger) => ledger,
             Err(trouble) => {
-                console.say("ledger", format_args!("{} {trouble}, {WITHOUT}", self.path));
+                self.say(console, format_args!("{trouble}, {WITHOUT}"));
                 Ledger::absent()
             }
         }
@@ -125,33 +146,49 @@ impl LedgerFile {
     /// Makes the file anew with what the ledger has, unless another has its name.
     pub fn make_anew(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
-        let path = self.path;
-        let found = file::identity_at(path.as_str());
-        if found.is_ok() && found != file::identity(&self.file) {
-            return;
+        if has_name(&self.file, &self.path) != Ok(false)
+            && self.replace("was cut short by somebody", "that was counted", ledger, words, console)
+        {
+            self.lost = false;
         }
+    }
+
+    /// Makes the file anew after this has happened to it, and says so; that it cannot, only once.
+    fn replace(
+        &mut self,
+        what: &str,
+        all: &str,
+        ledger: &Ledger,
+        words: &'static [AtomicU32],
+        console: &mut Console,
+    ) -> bool {
         match self.rebuild(ledger, words) {
             Ok(()) => {
-                (self.lost, self.replaced) = (false, false);
-                let what = "was cut short by somebody, it is made anew with all that was counted";
-                console.say("ledger", format_args!("{path} {what}"));
+                self.replaced = false;
+                self.say(console, format_args!("{what}, it is made anew with all {all}"));
+                return true;
             }
-            Err(trouble) if !core::mem::replace(&mut self.replaced, true) => {
-                console
-                    .say("ledger", format_args!("{path} was cut short by somebody and {trouble}, it is tried again"));
+            Err(trouble) if !self.replaced => {
+                self.say(console, format_args!("{what} and {trouble}, it is tried again"));
             }
             Err(_) => {}
         }
+        self.replaced = true;
+        false
+    }
+
+    fn say(&self, console: &mut Console, what: fmt::Arguments<'_>) {
+        console.say("ledger", format_args!("{} {what}", self.path));
     }
 
     fn try_load(&mut self, targets: &[Target], wall: WallTime, console: &mut Console) -> Result<Ledger, Trouble> {
         if let Some(trouble) = self.missing {
             return Err(trouble);
         }
-        let size = file::size(&self.file).map_err(trouble(OPENED))?;
+        let size = file::size(&self.file).map_err(trouble(Step::Open))?;
         let there = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::WATCHES) as u64) as usize;
         let words = map(&self.file)?;
-        map::guard(words).map_err(trouble(MAPPED))?;
+        map::guard(words).map_err(trouble(Step::Map))?;
         if size > 0 && !(is_size(size) && Ledger::is_unfinished(&words[..there])) {
             let opened = match file::is_own(&self.file) {
                 Ok(false) => Err(Damage::Stranger),
@@ -161,17 +198,14 @@ impl LedgerFile {
                 Ok(ledger) => return self.make_room(ledger, words, targets),
                 Err(damage) => {
                     let aside = self.set_aside()?;
-                    console.say(
-                        "ledger",
-                        format_args!("{} {damage}, it is kept as {aside} and a new one begins", self.path),
-                    );
+                    self.say(console, format_args!("{damage}, it is kept as {aside} and a new one begins"));
                 }
             }
         }
         file::make_private(&self.file);
         let places = room_for(targets.len());
-        file::allocate(&self.file, bytes(places)).map_err(trouble("made"))?;
-        map::replace(words, &self.file).map_err(trouble(MAPPED))?;
+        file::allocate(&self.file, bytes(places)).map_err(trouble(Step::Make))?;
+        map::replace(words, &self.file).map_err(trouble(Step::Map))?;
         Ok(Ledger::create(Memory::Mapped(words), places, wall))
     }
 
@@ -184,10 +218,7 @@ impl LedgerFile {
     ) -> Result<Ledger, Trouble> {
         let needed = ledger.places_for(targets);
         if needed > limits::WATCHES {
-            return Err(Trouble {
-                what: "used: too many targets that are gone wait for their report",
-                errno: Errno::ENOSPC,
-            });
+            return Err(trouble(Step::Use)(Errno::ENOSPC));
         }
         file::make_private(&self.file);
         if !ledger.is_mapped() {
@@ -196,7 +227,7 @@ impl LedgerFile {
             ledger.move_to(Memory::Mapped(words));
         }
         // What is there may have holes, as a copied file has.
-        file::allocate(&self.file, bytes(ledger.places())).map_err(trouble("made"))?;
+        file::allocate(&self.file, bytes(ledger.places())).map_err(trouble(Step::Make))?;
         self.grow(&mut ledger, needed)?;
         Ok(ledger)
     }
@@ -207,7 +238,7 @@ impl LedgerFile {
             return Ok(());
         }
         let places = room_for(needed);
-        file::allocate(&self.file, bytes(places)).map_err(trouble("made longer"))?;
+        file::allocate(&self.file, bytes(places)).map_err(trouble(Step::Lengthen))?;
         ledger.grow(places);
         Ok(())
     }
@@ -217,37 +248,27 @@ impl LedgerFile {
     /// run has begun with a file of its own: this one must end.
     pub fn keep_in_place(&mut self, ledger: &Ledger, console: &mut Console) -> bool {
         let Some(words) = ledger.mapped() else { return false };
-        let found = file::identity_at(self.path.as_str());
-        if found.is_ok() && found == file::identity(&self.file) {
-            self.replaced = false;
+        let found = has_name(&self.file, &self.path);
+        if found == Err(Errno::ENOENT) {
+            self.replace("was taken away", "its counts", ledger, words, console);
             return false;
         }
-        let path = self.path;
-        let before = core::mem::replace(&mut self.replaced, true);
+        let before = core::mem::replace(&mut self.replaced, found != Ok(true));
         match found {
-            Err(Errno::ENOENT) => match self.rebuild(ledger, words) {
-                Ok(()) => {
-                    self.replaced = false;
-                    console.say("ledger", format_args!("{path} was taken away, it is made anew with all its counts"));
-                }
-                Err(trouble) if !before => {
-                    console.say("ledger", format_args!("{path} was taken away and {trouble}, it is tried again"));
-                }
-                Err(_) => {}
-            },
+            Ok(true) => {}
             // One that cannot be opened is somebody's, too, and no next start will look at ours.
-            Ok(_) if is_locked(&path) || file::open_to_read(path.as_str()).err() == Some(Errno::EACCES) => {
-                console.say("ledger", format_args!("{path} is another run's now, this run ends with a last report"));
+            Ok(false) if matches!(try_other(&self.path), Err(Errno::EWOULDBLOCK | Errno::EACCES)) => {
+                self.say(console, format_args!("is another run's now, this run ends with a last report"));
                 return true;
             }
-            Ok(_) if !before => {
-                console.say("ledger", format_args!("{path} is another file now, this run's counts are not kept in it"));
+            Ok(false) if !before => {
+                self.say(console, format_args!("is another file now, this run's counts are not kept in it"));
             }
             Err(errno) if !before => {
-                let trouble = trouble(OPENED)(errno);
-                console.say("ledger", format_args!("{path} {trouble}, it is looked for again"));
+                let trouble = trouble(Step::Open)(errno);
+                self.say(console, format_args!("{trouble}, it is looked for again"));
             }
-            Ok(_) | Err(_) => {}
+            Ok(false) | Err(_) => {}
         }
         false
     }
@@ -255,13 +276,13 @@ impl LedgerFile {
     /// Moves the file to another path, where nothing is yet.
     pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
-        let moved = trouble("moved");
+        let moved = trouble(Step::Move);
         // What is known of a report's file is where it is seen from the ledger.
         if ledger.journal().is_some() {
             return Err(moved(Errno::EBUSY));
         }
         file::make_directories(path::parent(path.as_str())).map_err(&moved)?;
-        let is_ours = file::identity_at(self.path.as_str()) == file::identity(&self.file);
+        let is_ours = has_name(&self.file, &self.path) == Ok(true);
         if is_ours && file::rename_new(self.path.as_str(), path.as_str()).is_ok() {
             self.path = path;
             return Ok(());
@@ -282,58 +303,63 @@ impl LedgerFile {
     /// A new file with all that the ledger has, mapped where the old one was, which then takes the
     /// name.
     fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
-        file::make_directories(path::parent(self.path.as_str())).map_err(trouble("made"))?;
+        file::make_directories(path::parent(self.path.as_str())).map_err(trouble(Step::Make))?;
         let (file, scratch) = self.scratch()?;
-        file::allocate(&file, bytes(ledger.places())).map_err(trouble("made"))?;
-        file::write_words(&file, ledger.content()).map_err(trouble("made"))?;
-        // Nothing is counted before both are done: the two files hold the same.
-        if let Err(errno) = file::rename(scratch.as_str(), self.path.as_str()) {
+        // Nothing is counted before it has the name: the two files hold the same.
+        let made = file::allocate(&file, bytes(ledger.places()))
+            .and_then(|()| file::write_words(&file, ledger.content()))
+            .and_then(|()| file::rename(scratch.as_str(), self.path.as_str()));
+        if let Err(errno) = made {
             // A leftover is taken away by the next try.
             let _ = file::remove(scratch.as_str());
-            return Err(trouble("made")(errno));
+            return Err(trouble(Step::Make)(errno));
         }
         self.file = file;
-        map::replace(words, &self.file).map_err(trouble(MAPPED))
+        map::replace(words, &self.file).map_err(trouble(Step::Map))
     }
 
     /// A new file, locked, that has no place yet.
     fn scratch(&self) -> Result<(OwnedFd, Path), Trouble> {
         let scratch = beside(&self.path, "new");
-        file::remove(scratch.as_str()).map_err(trouble("made"))?;
-        let (file, _) = file::open_private(scratch.as_str(), true).map_err(trouble("made"))?;
-        file::lock(&file).map_err(trouble("locked"))?;
+        file::remove(scratch.as_str()).map_err(trouble(Step::Make))?;
+        let (file, _) = file::open_private(scratch.as_str(), true).map_err(trouble(Step::Make))?;
+        file::lock(&file).map_err(trouble(Step::Lock))?;
         Ok((file, scratch))
     }
 
     /// Gives the file another name, and goes on with a new one. Gives the name.
     fn set_aside(&mut self) -> Result<Path, Trouble> {
-        let name = |n: usize| match n {
-            0 => beside(&self.path, "damaged"),
-            n => beside(&self.path, Text::<16>::format(format_args!("damaged.{n}")).as_str()),
-        };
-        let free = (0..ASIDE).map(name).find(|name| !file::exists(name.as_str()));
-        let aside = free.unwrap_or_else(|| name(ASIDE - 1));
-        let failed = trouble("set aside");
+        let mut aside = beside(&self.path, "damaged");
+        for n in 1..ASIDE {
+            if !file::exists(aside.as_str()) {
+                break;
+            }
+            aside = Text::format(format_args!("{}.damaged.{n}", self.path));
+        }
         // The new one is locked before it has the name, so that nobody else's start gets in between.
         let (file, scratch) = self.scratch()?;
-        if file::link(self.path.as_str(), aside.as_str()).is_err() {
-            file::rename(self.path.as_str(), aside.as_str()).map_err(&failed)?;
-        }
-        file::rename(scratch.as_str(), self.path.as_str()).map_err(&failed)?;
+        let (path, new) = (self.path.as_str(), scratch.as_str());
+        file::link(path, aside.as_str())
+            .or_else(|_| file::rename(path, aside.as_str()))
+            .and_then(|()| file::rename(new, path))
+            .map_err(trouble(Step::SetAside))?;
         self.file = file;
         Ok(aside)
     }
 }
 
-/// Opens and locks the file; `None` where somebody has locked it.
-fn try_lock(path: &Path) -> Result<Option<OwnedFd>, Trouble> {
-    let (file, _) = open(path).map_err(trouble(OPENED))?;
-    match file::lock(&file) {
-        Ok(()) if file::identity(&file) == file::identity_at(path.as_str()) => Ok(Some(file)),
-        Ok(()) => Err(trouble(OPENED)(Errno::ESTALE)),
-        Err(Errno::EWOULDBLOCK) => Ok(None),
-        Err(errno) => Err(trouble("locked")(errno)),
-    }
+/// Opens and locks the file: `EWOULDBLOCK` where somebody has locked it, `ESTALE` where it has lost
+/// its name meanwhile.
+fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
+    let (file, _) = open(path).map_err(trouble(Step::Open))?;
+    file::lock(&file).map_err(trouble(Step::Lock))?;
+    if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(trouble(Step::Open)(Errno::ESTALE)) }
+}
+
+/// Whether it is this file that has the name; an error where nothing has it.
+fn has_name(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
+    let named = file::identity_at(path.as_str())?;
+    Ok(file::identity(file) == Ok(named))
 }
 
 /// Takes the name that stands for a file that cannot be locked, so that there is one run all the
@@ -342,19 +368,19 @@ fn claim(path: &Path) -> Result<OwnedFd, Errno> {
     let path = path.as_str();
     // A path that is not absolute is told from the same one elsewhere.
     let here = if path.starts_with('/') { Text::new() } else { file::here() };
-    let name = [here.as_str(), path].concat();
-    net::claim(Text::<64>::format(format_args!("tcpmon-{:016x}", fingerprint(name.as_bytes()))).as_str())
+    let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
+    net::claim(Text::<64>::format(format_args!("tcpmon-{print:016x}")).as_str())
 }
 
-/// FNV-1a in 64 bits, which tells two paths apart.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
+/// FNV-1a in 64 bits, going on from an earlier sum, which tells two paths apart.
+fn fingerprint(sum: u64, path: &str) -> u64 {
+    path.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// Whether somebody has locked the ledger, or the name that stands for it, without having said who
 /// it is. It is tried, so a start at this very moment would take it for a run.
 pub fn is_taken(path: &Path) -> bool {
-    is_locked(path) || claim(path).is_err()
+    try_other(path) == Err(Errno::EWOULDBLOCK) || claim(path).is_err()
 }
 
 /// What a run without a ledger means.
@@ -377,13 +403,13 @@ pub fn look(path: &Path) -> Result<Ledger, Look> {
 fn look_once(path: &Path) -> Result<Ledger, Look> {
     let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
         Errno::ENOENT => Look::Nothing,
-        errno => Look::Trouble(trouble(OPENED)(errno)),
+        errno => Look::Trouble(trouble(Step::Open)(errno)),
     })?;
     let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::WATCHES) as u64 * 2) as usize;
     if words == 0 {
         return Err(Look::Nothing);
     }
-    let words = map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(MAPPED)(errno)))?;
+    let words = map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Step::Map)(errno)))?;
     let ledger = Ledger::copy(&words).map_err(Look::Damage)?;
     // What the log has is not left to report, whether or not the run could still take note of it.
     if ledger.journal().is_some_and(|journal| journal.phase == Phase::Written) {
@@ -441,18 +467,18 @@ fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
 
 /// Maps the file, with room to grow.
 fn map(file: &OwnedFd) -> Result<&'static [AtomicU32], Trouble> {
-    map::shared(file, ledger::words(limits::WATCHES)).map_err(trouble(MAPPED))
+    map::shared(file, ledger::words(limits::WATCHES)).map_err(trouble(Step::Map))
 }
 
-/// Whether another process has locked the file at this path.
-fn is_locked(path: &Path) -> bool {
-    let file = file::open_to_read(path.as_str());
-    file.is_ok_and(|(file, _)| file::lock(&file) == Err(Errno::EWOULDBLOCK))
+/// Opens the file at this path and locks it for a moment: `EWOULDBLOCK` where somebody has locked it.
+fn try_other(path: &Path) -> Result<(), Errno> {
+    let (file, _) = file::open_to_read(path.as_str())?;
+    file::lock(&file)
 }
 
 /// Whether a ledger has just so many bytes.
 fn is_size(size: u64) -> bool {
-    (limits::PLACES..=limits::WATCHES).step_by(limits::PLACES).any(|places| bytes(places) == size)
+    (1..=limits::WATCHES / limits::PLACES).any(|n| bytes(n * limits::PLACES) == size)
 }
 
 fn beside(path: &Path, suffix: &str) -> Path {
