@@ -160,12 +160,17 @@ fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> 
             let end = journal.offset + u64::from(journal.length);
             (file::size(&log)? == end).then_some(journal.offset)
         }
-        Phase::Writing | Phase::Written if report.is_empty() => return is_there(&log, journal),
-        Phase::Writing | Phase::Written => match find(&log, journal.offset, report.as_bytes())? {
-            Found::Whole => return Ok(true),
-            Found::Nowhere => None,
-            Found::Torn(at) => Some(at),
-        },
+        Phase::Writing | Phase::Written => {
+            let found = find(&log, journal.offset, |place| match report {
+                "" => by_checksum(&log, place, journal),
+                report => by_content(&log, place, report.as_bytes()),
+            });
+            match found? {
+                Found::Whole => return Ok(true),
+                Found::Nowhere => None,
+                Found::Torn(at) => Some(at),
+            }
+        }
     };
     match torn {
         Some(at) => file::truncate(&log, at).map(|()| false),
@@ -173,58 +178,45 @@ fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> 
     }
 }
 
-/// Looks for a report in its file from this offset on: others may have written before it.
-fn find(log: &OwnedFd, offset: u64, report: &[u8]) -> Result<Found, Errno> {
-    let found = each_line(log, offset, |place| match common(log, place, report)? {
-        (_, true) => Ok(Some(Found::Whole)),
-        (end, false) if end == file::size(log)? => Ok(Some(Found::Torn(place))),
-        _ => Ok(None),
-    });
-    Ok(found?.unwrap_or(Found::Nowhere))
-}
-
-/// Whether a report is there that is only known by its length and its checksum.
-fn is_there(log: &OwnedFd, journal: &Journal) -> Result<bool, Errno> {
-    let found = each_line(log, journal.offset, |place| {
-        let (mut piece, mut check, mut left) = ([0; 4096], ledger::check_of_nothing(), journal.length as usize);
-        while left > 0 {
-            let most = left.min(piece.len());
-            let length = read(log, &mut piece[..most], place + u64::from(journal.length) - left as u64)?;
-            if length == 0 {
-                return Ok(None);
-            }
-            check = ledger::check_on(check, &piece[..length]);
-            left -= length;
-        }
-        Ok((check == journal.check).then_some(()))
-    });
-    Ok(found?.is_some())
-}
-
-/// Gives `look` the place of each line from this offset on, until it finds something.
-fn each_line<T>(
-    log: &OwnedFd,
-    offset: u64,
-    mut look: impl FnMut(u64) -> Result<Option<T>, Errno>,
-) -> Result<Option<T>, Errno> {
+/// Looks at each line of the file from this offset on, until a report is there: others may have
+/// written before it.
+fn find(log: &OwnedFd, offset: u64, look: impl Fn(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
     let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
     loop {
         let length = read(log, &mut piece, at)?;
         if length == 0 {
-            return Ok(None);
+            return Ok(Found::Nowhere);
         }
-        for (byte, place) in piece[..length].iter().zip(at..) {
-            if begins && let Some(found) = look(place)? {
-                return Ok(Some(found));
+        for byte in &piece[..length] {
+            if begins {
+                let found = look(at)?;
+                if found != Found::Nowhere {
+                    return Ok(found);
+                }
             }
             begins = *byte == b'\n';
+            at += 1;
         }
-        at += length as u64;
     }
 }
 
-/// Up to where the file has from `at` on what the report has, and whether that is all of it.
-fn common(log: &OwnedFd, at: u64, report: &[u8]) -> Result<(u64, bool), Errno> {
+/// Whether a report is at this place that is only known by its length and its checksum.
+fn by_checksum(log: &OwnedFd, at: u64, journal: &Journal) -> Result<Found, Errno> {
+    let (mut piece, mut check, mut done) = ([0; 4096], ledger::check_of_nothing(), 0);
+    while done < journal.length as usize {
+        let most = piece.len().min(journal.length as usize - done);
+        let length = read(log, &mut piece[..most], at + done as u64)?;
+        if length == 0 {
+            return Ok(Found::Nowhere);
+        }
+        check = ledger::check_on(check, &piece[..length]);
+        done += length;
+    }
+    Ok(if check == journal.check { Found::Whole } else { Found::Nowhere })
+}
+
+/// How much of this report is at this place.
+fn by_content(log: &OwnedFd, at: u64, report: &[u8]) -> Result<Found, Errno> {
     let (mut piece, mut done) = ([0; 512], 0);
     while done < report.len() {
         let length = read(log, &mut piece, at + done as u64)?;
@@ -234,7 +226,11 @@ fn common(log: &OwnedFd, at: u64, report: &[u8]) -> Result<(u64, bool), Errno> {
             break;
         }
     }
-    Ok((at + done as u64, done == report.len()))
+    Ok(match done == report.len() {
+        true => Found::Whole,
+        false if at + done as u64 == file::size(log)? => Found::Torn(at),
+        false => Found::Nowhere,
+    })
 }
 
 fn read(log: &OwnedFd, piece: &mut [u8], at: u64) -> Result<usize, Errno> {
@@ -487,7 +483,8 @@ mod tests {
         ] {
             fs::write(&path, [b"...", end].concat()).expect("our own directory");
             let log = file::open_log_again(&path.to_string_lossy()).expect("it is there");
-            assert_eq!(find(&log, 3, report), Ok(found), "{:?}", std::str::from_utf8(end));
+            let seen = find(&log, 3, |place| by_content(&log, place, report));
+            assert_eq!(seen, Ok(found), "{:?}", std::str::from_utf8(end));
         }
     }
 }
