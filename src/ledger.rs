@@ -75,16 +75,16 @@ pub enum Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Damage::Foreign => f.write_str("is no ledger"),
-            Damage::Stranger => f.write_str("belongs to another user"),
-            Damage::ByteOrder => f.write_str("was written on a machine with another byte order"),
-            Damage::Version(version) => write!(f, "is of the unknown version {version}"),
-            Damage::Short => f.write_str("is cut short"),
-            Damage::Layout => f.write_str("has a damaged layout"),
-            Damage::Head => f.write_str("has a damaged head"),
-            Damage::Record(place) => write!(f, "has a damaged record {place}"),
-        }
+        f.write_str(match self {
+            Damage::Foreign => "is no ledger",
+            Damage::Stranger => "belongs to another user",
+            Damage::ByteOrder => "was written on a machine with another byte order",
+            Damage::Version(version) => return write!(f, "is of the unknown version {version}"),
+            Damage::Short => "is cut short",
+            Damage::Layout => "has a damaged layout",
+            Damage::Head => "has a damaged head",
+            Damage::Record(place) => return write!(f, "has a damaged record {place}"),
+        })
     }
 }
 
@@ -158,7 +158,7 @@ impl Ledger {
             let (begin, places) = if of_head { (layout::HEAD_AT, 1) } else { (layout::RECORDS_AT, shape.places) };
             let at = entry[2] as usize;
             let (from, count) = shape.find(entry, of_head);
-            if !of_head && places > 0 && count < entry[3] as usize && record::is_needed(at) {
+            if !of_head && places > 0 && count < entry[3] as usize && record::NEEDED.contains(&at) {
                 return Err(Damage::Layout);
             }
             for place in 0..places {
@@ -261,10 +261,11 @@ impl Ledger {
 
     fn rows_of<'a>(&'a self, tally: fn(&Record<'a>) -> Tally) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
         let mut rows = Vec::new();
+        let mut room = [0; limits::SERVICE];
         for record in self.in_order() {
             let counts = tally(&record).unreported();
             if (record.state() == State::Live || !counts.is_zero())
-                && let Some(service) = record.service()
+                && let Some(service) = record.service(&mut room).and_then(Text::copy)
             {
                 rows.push((service, counts.columns()));
             }
@@ -378,12 +379,12 @@ impl Ledger {
 
     /// The form of a report of the counts.
     pub fn form(&self) -> Form {
-        let mut longest = 0;
+        let (mut longest, mut room) = (0, [0; limits::SERVICE]);
         for (_, record) in self.records() {
             if record.state() == State::Live
-                && let Some(service) = record.service()
+                && let Some(service) = record.service(&mut room)
             {
-                longest = longest.max(service.as_str().chars().count());
+                longest = longest.max(service.chars().count());
             }
         }
         Form::new(self.thresholds(), longest)

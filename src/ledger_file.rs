@@ -304,7 +304,8 @@ impl LedgerFile {
     /// name.
     fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
         file::make_directories(path::parent(self.path.as_str())).map_err(trouble(Step::Make))?;
-        let (file, scratch) = self.scratch()?;
+        let scratch = beside(&self.path, "new");
+        let file = new_file(&scratch)?;
         // Nothing is counted before it has the name: the two files hold the same.
         let made = file::allocate(&file, bytes(ledger.places()))
             .and_then(|()| file::write_words(&file, ledger.content()))
@@ -318,15 +319,6 @@ impl LedgerFile {
         map::replace(words, &self.file).map_err(trouble(Step::Map))
     }
 
-    /// A new file, locked, that has no place yet.
-    fn scratch(&self) -> Result<(OwnedFd, Path), Trouble> {
-        let scratch = beside(&self.path, "new");
-        file::remove(scratch.as_str()).map_err(trouble(Step::Make))?;
-        let (file, _) = file::open_private(scratch.as_str(), true).map_err(trouble(Step::Make))?;
-        file::lock(&file).map_err(trouble(Step::Lock))?;
-        Ok((file, scratch))
-    }
-
     /// Gives the file another name, and goes on with a new one. Gives the name.
     fn set_aside(&mut self) -> Result<Path, Trouble> {
         let mut aside = beside(&self.path, "damaged");
@@ -337,7 +329,8 @@ impl LedgerFile {
             aside = Text::format(format_args!("{}.damaged.{n}", self.path));
         }
         // The new one is locked before it has the name, so that nobody else's start gets in between.
-        let (file, scratch) = self.scratch()?;
+        let scratch = beside(&self.path, "new");
+        let file = new_file(&scratch)?;
         let (path, new) = (self.path.as_str(), scratch.as_str());
         file::link(path, aside.as_str())
             .or_else(|_| file::rename(path, aside.as_str()))
@@ -354,6 +347,14 @@ fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
     let (file, _) = open(path).map_err(trouble(Step::Open))?;
     file::lock(&file).map_err(trouble(Step::Lock))?;
     if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(trouble(Step::Open)(Errno::ESTALE)) }
+}
+
+/// A new file, locked, in the place of one that an earlier try has left.
+fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
+    file::remove(path.as_str()).map_err(trouble(Step::Make))?;
+    let (file, _) = file::open_private(path.as_str(), true).map_err(trouble(Step::Make))?;
+    file::lock(&file).map_err(trouble(Step::Lock))?;
+    Ok(file)
 }
 
 /// Whether it is this file that has the name; an error where nothing has it.
@@ -388,19 +389,28 @@ const WITHOUT: &str = "this run goes on without it: what is not reported is lost
 
 /// The ledger as it is now, for who only looks: a copy.
 pub fn look(path: &Path) -> Result<Ledger, Look> {
-    let mut seen = look_once(path);
-    for _ in 0..LOOKS {
+    let mut looks = 0;
+    loop {
+        let seen = look_once(path);
         // What is being written may look like damage for a moment.
-        if !matches!(seen, Err(Look::Damage(_))) {
-            break;
+        if looks == LOOKS || !matches!(seen, Err(Look::Damage(_))) {
+            return seen;
         }
+        looks += 1;
         clock::rest(PAUSE);
-        seen = look_once(path);
     }
-    seen
 }
 
 fn look_once(path: &Path) -> Result<Ledger, Look> {
+    let ledger = Ledger::copy(&view(path)?).map_err(Look::Damage)?;
+    // What the log has is not left to report, whether or not the run could still take note of it.
+    if ledger.journal().is_some_and(|journal| journal.phase == Phase::Written) {
+        ledger.mark_reported();
+    }
+    Ok(ledger)
+}
+
+fn view(path: &Path) -> Result<map::View, Look> {
     let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
         Errno::ENOENT => Look::Nothing,
         errno => Look::Trouble(trouble(Step::Open)(errno)),
@@ -409,13 +419,7 @@ fn look_once(path: &Path) -> Result<Ledger, Look> {
     if words == 0 {
         return Err(Look::Nothing);
     }
-    let words = map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Step::Map)(errno)))?;
-    let ledger = Ledger::copy(&words).map_err(Look::Damage)?;
-    // What the log has is not left to report, whether or not the run could still take note of it.
-    if ledger.journal().is_some_and(|journal| journal.phase == Phase::Written) {
-        ledger.mark_reported();
-    }
-    Ok(ledger)
+    map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Step::Map)(errno)))
 }
 
 /// Why there is nothing to be seen. Displayed as what is the matter.

@@ -76,11 +76,10 @@ impl Addresses {
 
     /// Adds one. Returns whether there was room.
     pub fn push(&mut self, address: Address) -> bool {
-        let free = self.list.get_mut(self.count);
-        free.map(|place| *place = address).is_some_and(|()| {
-            self.count += 1;
-            true
-        })
+        let Some(place) = self.list.get_mut(self.count) else { return false };
+        *place = address;
+        self.count += 1;
+        true
     }
 
     /// The addresses.
@@ -155,17 +154,12 @@ impl Reply {
         let mut end = 13;
         for Address { ip, scope } in addresses.as_slice() {
             let place = &mut packet[end..end + ADDRESS];
-            place.fill(0);
-            match ip {
-                IpAddr::V4(ip) => {
-                    place[0] = 4;
-                    place[1..5].copy_from_slice(&ip.octets());
-                }
-                IpAddr::V6(ip) => {
-                    place[0] = 6;
-                    place[1..17].copy_from_slice(&ip.octets());
-                }
-            }
+            let (family, bits) = match ip {
+                IpAddr::V4(ip) => (4, u128::from(u32::from(*ip))),
+                IpAddr::V6(ip) => (6, u128::from(*ip)),
+            };
+            place[0] = family;
+            place[1..17].copy_from_slice(&bits.to_ne_bytes());
             place[17..].copy_from_slice(&scope.to_ne_bytes());
             end += ADDRESS;
         }
@@ -201,10 +195,11 @@ fn decode_addresses(bytes: &[u8]) -> Option<Addresses> {
         return None;
     }
     for [family, place @ ..] in places {
-        let (octets, scope) = place.split_first_chunk::<16>()?;
+        let (bits, scope) = place.split_first_chunk()?;
+        let bits = u128::from_ne_bytes(*bits);
         let ip = match family {
-            4 => IpAddr::V4(Ipv4Addr::from(*octets.first_chunk()?)),
-            6 => IpAddr::V6(Ipv6Addr::from(*octets)),
+            4 => IpAddr::V4(Ipv4Addr::from(bits as u32)),
+            6 => IpAddr::V6(Ipv6Addr::from(bits)),
             _ => return None,
         };
         let scope = u32::from_ne_bytes(*scope.first_chunk()?);

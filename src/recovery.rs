@@ -78,13 +78,10 @@ pub fn recover(
     }
     let mut complete = false;
     if let Some(journal) = ledger.journal() {
-        let (file, report) = (log.found(&journal.file), report_of(ledger, &journal));
-        match in_file(&journal, &file, &report) {
+        let last = Unsettled { file: log.found(&journal.file), report: report_of(ledger, &journal) };
+        match in_file(&journal, &last.file, &last.report) {
             Ok(found) => complete = found,
-            Err(errno) => {
-                let stamp = journal.stamp;
-                return (Some(Err((stamp, LogError::Read(errno)))), Some(Unsettled { file, report }));
-            }
+            Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
         }
     }
     let Some(stamp) = settle(ledger, config.settings.thresholds, now.map(|now| now.unix), |_| complete) else {
@@ -129,9 +126,14 @@ pub fn settle(
     if ledger.is_reported() {
         return None;
     }
-    let passed = Some(ledger.due()).filter(|due| *due > 0 && now.is_none_or(|now| *due <= now));
-    let sorted_otherwise = now.filter(|_| ledger.thresholds() != thresholds);
-    interrupted.or(passed).or(sorted_otherwise)
+    if interrupted.is_some() {
+        return interrupted;
+    }
+    let due = ledger.due();
+    if due > 0 && now.is_none_or(|now| due <= now) {
+        return Some(due);
+    }
+    now.filter(|_| ledger.thresholds() != thresholds)
 }
 
 /// The report that was being written, as it was.
@@ -151,31 +153,26 @@ fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> 
     if journal.phase == Phase::Written {
         return Ok(true);
     }
-    let log = match file::open_log_again(file.as_str()) {
-        Err(Errno::ENOENT) => return Ok(false),
-        log => log?,
-    };
-    let torn = match journal.phase {
-        Phase::Torn => {
-            let end = journal.offset + u64::from(journal.length);
-            (file::size(&log)? == end).then_some(journal.offset)
-        }
-        Phase::Writing | Phase::Written => {
-            let found = find(&log, journal.offset, |place| match report {
-                "" => by_checksum(&log, place, journal),
-                report => by_content(&log, place, report.as_bytes()),
-            });
-            match found? {
-                Found::Whole => return Ok(true),
-                Found::Nowhere => None,
-                Found::Torn(at) => Some(at),
-            }
-        }
-    };
-    match torn {
-        Some(at) => file::truncate(&log, at).map(|()| false),
-        None => Ok(false),
+    match file::open_log_again(file.as_str()) {
+        Ok(log) => in_log(&log, journal, report),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno),
     }
+}
+
+fn in_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
+    let found = if journal.phase == Phase::Torn {
+        let end = journal.offset + u64::from(journal.length);
+        if file::size(log)? == end { Found::Torn(journal.offset) } else { Found::Nowhere }
+    } else {
+        find(log, journal.offset, |place| {
+            if report.is_empty() { by_checksum(log, place, journal) } else { by_content(log, place, report.as_bytes()) }
+        })?
+    };
+    if let Found::Torn(at) = found {
+        file::truncate(log, at)?;
+    }
+    Ok(found == Found::Whole)
 }
 
 /// Looks at each line of the file from this offset on, until a report is there: others may have
@@ -226,11 +223,10 @@ fn by_content(log: &OwnedFd, at: u64, report: &[u8]) -> Result<Found, Errno> {
             break;
         }
     }
-    Ok(match done == report.len() {
-        true => Found::Whole,
-        false if at + done as u64 == file::size(log)? => Found::Torn(at),
-        false => Found::Nowhere,
-    })
+    if done == report.len() {
+        return Ok(Found::Whole);
+    }
+    Ok(if at + done as u64 == file::size(log)? { Found::Torn(at) } else { Found::Nowhere })
 }
 
 fn read(log: &OwnedFd, piece: &mut [u8], at: u64) -> Result<usize, Errno> {

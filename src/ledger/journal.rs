@@ -4,7 +4,6 @@ use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PHASE, STAMP
 use super::{Ledger, is_log, seconds};
 use crate::limits;
 use crate::path::Path;
-use crate::text::Text;
 use crate::time::WallTime;
 
 /// How far a report has come.
@@ -48,21 +47,19 @@ impl Ledger {
             3 => Phase::Torn,
             _ => return None,
         };
+        let mut room = [0; limits::PATH];
+        let path = layout::text(self.head()?, FILE, &mut room).filter(|path| is_log(path))?;
+        let mut file = Path::new();
+        file.push(path);
         Some(Journal {
             phase,
-            file: self.file()?,
+            file,
             offset: u64::from(self.get(OFFSET, 0)) | u64::from(self.get(OFFSET, 1)) << 32,
             length: self.get(LENGTH, 0),
             stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
             headed: self.get(HEADED, 0) != 0,
             check: self.get(CHECK, 0),
         })
-    }
-
-    fn file(&self) -> Option<Path> {
-        let mut room = [0; limits::PATH];
-        let path = layout::text(self.head()?, FILE, &mut room)?;
-        if is_log(path) { Text::copy(path) } else { None }
     }
 
     /// A report of all that is counted is about to be written.

@@ -214,8 +214,8 @@ pub(super) fn set_word(ledger: &[AtomicU32], at: usize, value: u32) {
 /// The text in this field of these words, if it has no more bytes than there is room for.
 pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) -> Option<&'a str> {
     let bytes = room.get_mut(..word(words, field.at) as usize)?;
-    for (i, piece) in bytes.chunks_mut(4).enumerate() {
-        piece.copy_from_slice(&word(words, field.at + 1 + i).to_le_bytes()[..piece.len()]);
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = (word(words, field.at + 1 + i / 4) >> (i % 4 * 8)) as u8;
     }
     core::str::from_utf8(bytes).ok()
 }
@@ -224,9 +224,8 @@ pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) ->
 pub(super) fn set_text(words: &[AtomicU32], field: Field, text: &str) {
     set_word(words, field.at, text.len() as u32);
     for (i, piece) in text.as_bytes().chunks(4).enumerate() {
-        let mut bytes = [0; 4];
-        bytes[..piece.len()].copy_from_slice(piece);
-        set_word(words, field.at + 1 + i, u32::from_le_bytes(bytes));
+        let word = piece.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        set_word(words, field.at + 1 + i, word);
     }
 }
 

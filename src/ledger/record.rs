@@ -16,13 +16,9 @@ use crate::target::{Address, Target};
 use crate::text::Text;
 use crate::time::Nanos;
 
-/// Fields without which a ledger of another layout is of no use.
-pub(super) const NEEDED: [Field; 9] = [STATE, ORDER, PORT, SERVICE, HOST, ZONE, SEAL, COUNTED, REPORTED];
-
-/// Whether that of this place in a record is one of them.
-pub(super) fn is_needed(at: usize) -> bool {
-    NEEDED.iter().any(|field| field.at == at)
-}
+/// Where the fields are without which a ledger of another layout is of no use.
+pub(super) const NEEDED: [usize; 9] =
+    [STATE.at, ORDER.at, PORT.at, SERVICE.at, HOST.at, ZONE.at, SEAL.at, COUNTED.at, REPORTED.at];
 
 /// Words that are written and read as one: see [`GUARD`].
 const GUARDED: usize = LOOKUPS.at - HEALTH.at;
@@ -149,8 +145,8 @@ impl<'a> Record<'a> {
     }
 
     /// Its target's service.
-    pub fn service(&self) -> Option<Text<{ limits::SERVICE }>> {
-        Text::copy(self.text(SERVICE, &mut [0; limits::SERVICE])?)
+    pub(super) fn service<'b>(&self, room: &'b mut [u8; limits::SERVICE]) -> Option<&'b str> {
+        self.text(SERVICE, room)
     }
 
     /// Its counters.
@@ -218,19 +214,23 @@ impl<'a> Record<'a> {
 
     /// Keeps how a tick ended, at this second since 1970, and its times.
     pub fn end(&self, at: u32, end: &End) {
-        let connected = matches!(end.ending, Ending::Connected(_));
-        // A literal has no lookup: its 0 ns say nothing about a resolver.
-        let looked_up = end.lookup.filter(|time| *time > Nanos::ZERO && end.connect.is_some());
-        self.add(LOOKUPS, LOOKUP_MAX, looked_up);
-        self.add(CONNECTS, CONNECT_MAX, end.connect.filter(|_| connected));
-        let (kind, detail) = encode(end.ending);
-        let address = match end.ending {
-            Ending::Connected(Address { ip, scope }) => pack(ip, scope),
-            Ending::LookupFailed(_) | Ending::ConnectFailed(_) | Ending::Skipped(_) => [0; 5],
-        };
-        let [a, b, c, d, scope] = address;
-        let times = [micros(end.lookup), micros(end.connect)];
-        self.write(ENDED, &[at, kind, detail, a, b, c, d, scope, times[0], times[1]]);
+        if let Some(connect) = end.connect {
+            // A literal has no lookup: its 0 ns say nothing about a resolver.
+            if let Some(lookup) = end.lookup
+                && lookup > Nanos::ZERO
+            {
+                self.add(LOOKUPS, LOOKUP_MAX, lookup);
+            }
+            if matches!(end.ending, Ending::Connected(_)) {
+                self.add(CONNECTS, CONNECT_MAX, connect);
+            }
+        }
+        let mut last = Guarded([0; GUARDED]);
+        last.set(ENDED, 0, at);
+        encode(end.ending, &mut last);
+        last.set(TIMES, 0, end.lookup.map_or(NO_TIME, micros));
+        last.set(TIMES, 1, end.connect.map_or(NO_TIME, micros));
+        self.write(ENDED, &last.0[ENDED.at - HEALTH.at..]);
     }
 
     /// Whether the target answers, and since when, in seconds since 1970.
@@ -254,7 +254,7 @@ impl<'a> Record<'a> {
         let guarded = self.read();
         let time = |i| match guarded.of(TIMES, i) {
             NO_TIME => None,
-            micros => Some(Nanos::new(u64::from(micros) * 1000)),
+            micros => Some(nanos(micros)),
         };
         let ending = decode(&guarded)?;
         Some(Last { at: guarded.of(ENDED, 0).into(), ending, lookup: time(0), connect: time(1) })
@@ -293,19 +293,19 @@ impl<'a> Record<'a> {
         layout::checksum((PORT.at..SEAL.at).map(|at| self.load(at)))
     }
 
-    fn add(&self, buckets: Field, max: Field, time: Option<Nanos>) {
-        let Some(time) = time else { return };
+    fn add(&self, buckets: Field, max: Field, time: Nanos) {
         let bucket = histogram::bucket(time);
         self.set(buckets, bucket, self.get(buckets, bucket).wrapping_add(1));
-        self.set(max, 0, self.get(max, 0).max(micros(Some(time))));
+        self.set(max, 0, self.get(max, 0).max(micros(time)));
     }
 
     fn summary(&self, buckets: Field, max: Field) -> Option<Summary> {
+        let max = nanos(self.get(max, 0));
         // The longest, rounded down to the microsecond, is not to cut off the bucket it is in.
-        let max = Nanos::new(u64::from(self.get(max, 0)) * 1000 + 999);
-        let record = *self;
-        let summary = Summary::of((0..buckets.words).map(move |i| record.get(buckets, i)), max)?;
-        Some(Summary { max: max.before(Nanos::new(999)), ..summary })
+        let longest = max.plus(Nanos::new(999));
+        let (record, first) = (*self, buckets.at);
+        let summary = Summary::of((0..histogram::BUCKETS).map(move |i| record.load(first + i)), longest)?;
+        Some(Summary { max, ..summary })
     }
 
     /// Writes what a reader must see as one, from this field on.
@@ -361,23 +361,26 @@ impl Guarded {
     fn of(&self, field: Field, i: usize) -> u32 {
         self.0[field.at - HEALTH.at + i]
     }
+
+    fn set(&mut self, field: Field, i: usize, value: u32) {
+        self.0[field.at - HEALTH.at + i] = value;
+    }
+}
+
+/// From microseconds.
+#[inline(never)]
+fn nanos(micros: u32) -> Nanos {
+    Nanos::new(u64::from(micros) * 1000)
 }
 
 /// Microseconds, rounded down.
-fn micros(time: Option<Nanos>) -> u32 {
-    time.map_or(NO_TIME, |time| (time.get() / 1000).min(u64::from(NO_TIME - 1)) as u32)
+#[inline(never)]
+fn micros(time: Nanos) -> u32 {
+    (time.get() / 1000).min(u64::from(NO_TIME - 1)) as u32
 }
 
 /// Marks an address of the other family, and one that is none.
 const IPV6: u32 = 6;
-
-fn pack(ip: IpAddr, scope: u32) -> [u32; 5] {
-    let bits = match ip {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => u128::from(ip),
-    };
-    [bits as u32, (bits >> 32) as u32, (bits >> 64) as u32, (bits >> 96) as u32, scope]
-}
 
 fn unpack(guarded: &Guarded) -> Address {
     let word = |i| guarded.of(ADDRESS, i);
@@ -393,14 +396,25 @@ fn unpack(guarded: &Guarded) -> Address {
 /// Bit of a detail that is an errno.
 const ERRNO: u32 = 1 << 31;
 
-fn encode(ending: Ending) -> (u32, u32) {
-    match ending {
-        Ending::Connected(Address { ip: IpAddr::V4(_), .. }) => (1, 0),
-        Ending::Connected(Address { ip: IpAddr::V6(_), .. }) => (1, IPV6),
+fn encode(ending: Ending, last: &mut Guarded) {
+    let (kind, detail) = match ending {
+        Ending::Connected(Address { ip, scope }) => {
+            let (family, bits) = match ip {
+                IpAddr::V4(ip) => (0, u128::from(u32::from(ip))),
+                IpAddr::V6(ip) => (IPV6, u128::from(ip)),
+            };
+            for i in 0..4 {
+                last.set(ADDRESS, i, (bits >> (32 * i)) as u32);
+            }
+            last.set(ADDRESS, 4, scope);
+            (1, family)
+        }
         Ending::LookupFailed(reason) => (2, reason_code(reason)),
         Ending::ConnectFailed(reason) => (3, reason_code(reason)),
         Ending::Skipped(shortage) => (4, shortage_code(shortage)),
-    }
+    };
+    last.set(ENDING, 0, kind);
+    last.set(ENDING, 1, detail);
 }
 
 fn decode(guarded: &Guarded) -> Option<Ending> {
