@@ -276,14 +276,14 @@ impl Ledger {
     /// How many places are in use once these are the targets: those of the same service, host and
     /// port go on in theirs.
     pub fn places_for(&self, targets: &[Target]) -> usize {
-        let mut left: Vec<&Target> = targets.iter().collect();
+        let mut found = vec![false; targets.len()];
         let mut places = targets.len();
         for (_, record) in self.records() {
-            let known = record.target();
-            match known.and_then(|known| left.iter().position(|target| target.is_same_as(&known))) {
-                Some(at) => {
-                    left.swap_remove(at);
-                }
+            let same = record
+                .target()
+                .and_then(|known| (0..targets.len()).find(|i| !found[*i] && targets[*i].is_same_as(&known)));
+            match same {
+                Some(i) => found[i] = true,
                 None => places += 1,
             }
         }

@@ -195,9 +195,13 @@ impl LedgerFile {
                 Ok(true) | Err(_) => Ledger::open(Memory::Mapped(words), there),
             };
             match opened {
-                Ok(ledger) => return self.make_room(ledger, words, targets),
+                Ok(mut ledger) => {
+                    self.make_room(&mut ledger, words, targets)?;
+                    return Ok(ledger);
+                }
                 Err(damage) => {
-                    let aside = self.set_aside()?;
+                    let aside = self.name_aside();
+                    self.set_aside(&aside)?;
                     self.say(console, format_args!("{damage}, it is kept as {aside} and a new one begins"));
                 }
             }
@@ -212,10 +216,10 @@ impl LedgerFile {
     /// Lets the ledger have room for these targets, too, and lie in the file if it does not yet.
     fn make_room(
         &mut self,
-        mut ledger: Ledger,
+        ledger: &mut Ledger,
         words: &'static [AtomicU32],
         targets: &[Target],
-    ) -> Result<Ledger, Trouble> {
+    ) -> Result<(), Trouble> {
         let needed = ledger.places_for(targets);
         if needed > limits::WATCHES {
             return Err(trouble(Step::Use)(Errno::ENOSPC));
@@ -223,13 +227,12 @@ impl LedgerFile {
         file::make_private(&self.file);
         if !ledger.is_mapped() {
             // One of another layout: the file stays as it is until the new one takes its place.
-            self.rebuild(&ledger, words)?;
+            self.rebuild(ledger, words)?;
             ledger.move_to(Memory::Mapped(words));
         }
         // What is there may have holes, as a copied file has.
         file::allocate(&self.file, bytes(ledger.places())).map_err(trouble(Step::Make))?;
-        self.grow(&mut ledger, needed)?;
-        Ok(ledger)
+        self.grow(ledger, needed)
     }
 
     /// Makes room in the ledger for so many records. It is as it was where that cannot be had.
@@ -319,8 +322,8 @@ impl LedgerFile {
         map::replace(words, &self.file).map_err(trouble(Step::Map))
     }
 
-    /// Gives the file another name, and goes on with a new one. Gives the name.
-    fn set_aside(&mut self) -> Result<Path, Trouble> {
+    /// The name that a damaged file is given.
+    fn name_aside(&self) -> Path {
         let mut aside = beside(&self.path, "damaged");
         for n in 1..ASIDE {
             if !file::exists(aside.as_str()) {
@@ -328,16 +331,21 @@ impl LedgerFile {
             }
             aside = Text::format(format_args!("{}.damaged.{n}", self.path));
         }
+        aside
+    }
+
+    /// Gives the file this name, and goes on with a new one.
+    fn set_aside(&mut self, aside: &Path) -> Result<(), Trouble> {
         // The new one is locked before it has the name, so that nobody else's start gets in between.
         let scratch = beside(&self.path, "new");
         let file = new_file(&scratch)?;
-        let (path, new) = (self.path.as_str(), scratch.as_str());
+        let path = self.path.as_str();
         file::link(path, aside.as_str())
             .or_else(|_| file::rename(path, aside.as_str()))
-            .and_then(|()| file::rename(new, path))
+            .and_then(|()| file::rename(scratch.as_str(), path))
             .map_err(trouble(Step::SetAside))?;
         self.file = file;
-        Ok(aside)
+        Ok(())
     }
 }
 
@@ -370,7 +378,8 @@ fn claim(path: &Path) -> Result<OwnedFd, Errno> {
     // A path that is not absolute is told from the same one elsewhere.
     let here = if path.starts_with('/') { Text::new() } else { file::here() };
     let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
-    net::claim(Text::<64>::format(format_args!("tcpmon-{print:016x}")).as_str())
+    let (high, low) = ((print >> 32) as u32, print as u32);
+    net::claim(Text::<64>::format(format_args!("tcpmon-{high:08x}{low:08x}")).as_str())
 }
 
 /// FNV-1a in 64 bits, going on from an earlier sum, which tells two paths apart.
