@@ -139,7 +139,7 @@ impl Ledger {
         let words = &memory[..there.min(memory.len())];
         let shape = Shape::read(words)?;
         if !shape.is_ours() {
-            return Self::copy(words);
+            return Self::take_over(words, &shape);
         }
         let ledger = Self { memory, places: shape.places };
         ledger.check()?;
@@ -149,7 +149,10 @@ impl Ledger {
     /// A copy of the ledger that lies here, in this program's layout: whatever it has, in fields of
     /// the same name. What is new begins with zeroes.
     pub fn copy(words: &[AtomicU32]) -> Result<Self, Damage> {
-        let shape = Shape::read(words)?;
+        Self::take_over(words, &Shape::read(words)?)
+    }
+
+    fn take_over(words: &[AtomicU32], shape: &Shape) -> Result<Self, Damage> {
         let copy = Self { memory: Memory::own(shape.places), places: shape.places };
         copy.describe();
         copy.store(preface::MAGIC, layout::MAGIC);

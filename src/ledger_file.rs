@@ -378,6 +378,7 @@ fn claim(path: &Path) -> Result<OwnedFd, Errno> {
     // A path that is not absolute is told from the same one elsewhere.
     let here = if path.starts_with('/') { Text::new() } else { file::here() };
     let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
+    // By halves: nothing else is written in hexadecimal that has more than 32 bits.
     let (high, low) = ((print >> 32) as u32, print as u32);
     net::claim(Text::<64>::format(format_args!("tcpmon-{high:08x}{low:08x}")).as_str())
 }

@@ -88,6 +88,29 @@ impl Addresses {
     }
 }
 
+impl Addresses {
+    /// Reads those of a packet, at least one.
+    fn decode(&mut self, bytes: &[u8]) -> Option<()> {
+        let (places, rest) = bytes.as_chunks::<ADDRESS>();
+        if places.is_empty() || !rest.is_empty() {
+            return None;
+        }
+        for [family, bits @ .., s0, s1, s2, s3] in places {
+            let bits = u128::from_ne_bytes(*bits);
+            let ip = match family {
+                4 => IpAddr::V4(Ipv4Addr::from(bits as u32)),
+                6 => IpAddr::V6(Ipv6Addr::from(bits)),
+                _ => return None,
+            };
+            let scope = u32::from_ne_bytes([*s0, *s1, *s2, *s3]);
+            if !self.push(Address { ip, scope }) {
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
 impl Default for Addresses {
     fn default() -> Self {
         Self::new()
@@ -168,11 +191,15 @@ impl Reply {
 
     /// Reads a packet.
     pub fn decode(packet: &[u8]) -> Option<Reply> {
-        let (token, rest) = packet.split_first_chunk()?;
-        let (elapsed, rest) = rest.split_first_chunk()?;
-        let (kind, rest) = rest.split_first()?;
+        let ([t0, t1, t2, t3, elapsed @ .., kind], rest) = packet.split_first_chunk::<13>()?;
         let answer = match kind {
-            0 => Answer::Found(decode_addresses(rest)?),
+            0 => {
+                let mut addresses = Addresses::new();
+                addresses.decode(rest)?;
+                Answer::Found(addresses)
+            }
+            // Nothing follows a failure.
+            _ if !rest.is_empty() => return None,
             1 => Answer::Failed(Reason::NameNotFound),
             2 => Answer::Failed(Reason::NoAddress),
             3 => Answer::Failed(Reason::ResolverSilent),
@@ -181,33 +208,9 @@ impl Reply {
             6 => Answer::Short(Shortage::Memory),
             _ => return None,
         };
-        if *kind != 0 && !rest.is_empty() {
-            return None;
-        }
-        Some(Reply { token: u32::from_ne_bytes(*token), elapsed: Nanos::new(u64::from_ne_bytes(*elapsed)), answer })
+        let token = u32::from_ne_bytes([*t0, *t1, *t2, *t3]);
+        Some(Reply { token, elapsed: Nanos::new(u64::from_ne_bytes(*elapsed)), answer })
     }
-}
-
-fn decode_addresses(bytes: &[u8]) -> Option<Addresses> {
-    let mut addresses = Addresses::new();
-    let (places, rest) = bytes.as_chunks::<ADDRESS>();
-    if places.is_empty() || !rest.is_empty() {
-        return None;
-    }
-    for [family, place @ ..] in places {
-        let (bits, scope) = place.split_first_chunk()?;
-        let bits = u128::from_ne_bytes(*bits);
-        let ip = match family {
-            4 => IpAddr::V4(Ipv4Addr::from(bits as u32)),
-            6 => IpAddr::V6(Ipv6Addr::from(bits)),
-            _ => return None,
-        };
-        let scope = u32::from_ne_bytes(*scope.first_chunk()?);
-        if !addresses.push(Address { ip, scope }) {
-            return None;
-        }
-    }
-    Some(addresses)
 }
 
 #[cfg(test)]
