@@ -20,7 +20,7 @@ pub use record::{Health, Last, Record, State};
 
 use crate::limits;
 use crate::table::Form;
-use crate::tally::{Columns, Tally, Thresholds};
+use crate::tally::{Columns, Thresholds};
 use crate::target::Target;
 use crate::text::Text;
 use crate::time::{Instant, Nanos, WallTime};
@@ -254,19 +254,19 @@ impl Ledger {
 
     /// The rows of a report of all that the log does not have yet.
     pub fn rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
-        self.rows_of(Record::tally)
+        self.rows_of(layout::COUNTED)
     }
 
     /// The rows of the report that is being written.
     pub fn pending_rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
-        self.rows_of(Record::pending)
+        self.rows_of(layout::PENDING)
     }
 
-    fn rows_of<'a>(&'a self, tally: fn(&Record<'a>) -> Tally) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+    fn rows_of(&self, counted: Field) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
         let mut rows = Vec::new();
         let mut room = [0; limits::SERVICE];
         for record in self.in_order() {
-            let counts = tally(&record).unreported();
+            let counts = record.tally_of(counted).unreported();
             if (record.state() == State::Live || !counts.is_zero())
                 && let Some(service) = record.service(&mut room).and_then(Text::copy)
             {

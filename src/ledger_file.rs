@@ -281,7 +281,7 @@ impl LedgerFile {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
         let moved = trouble(Step::Move);
         // What is known of a report's file is where it is seen from the ledger.
-        if ledger.journal().is_some() {
+        if ledger.phase().is_some() {
             return Err(moved(Errno::EBUSY));
         }
         file::make_directories(path::parent(path.as_str())).map_err(&moved)?;
@@ -414,7 +414,7 @@ pub fn look(path: &Path) -> Result<Ledger, Look> {
 fn look_once(path: &Path) -> Result<Ledger, Look> {
     let ledger = Ledger::copy(&view(path)?).map_err(Look::Damage)?;
     // What the log has is not left to report, whether or not the run could still take note of it.
-    if ledger.journal().is_some_and(|journal| journal.phase == Phase::Written) {
+    if ledger.phase() == Some(Phase::Written) {
         ledger.mark_reported();
     }
     Ok(ledger)

@@ -39,14 +39,19 @@ pub struct Journal {
 }
 
 impl Ledger {
+    /// How far the report has come that has not come to its end, if there is one.
+    pub fn phase(&self) -> Option<Phase> {
+        match self.get(PHASE, 0) {
+            1 => Some(Phase::Writing),
+            2 => Some(Phase::Written),
+            3 => Some(Phase::Torn),
+            _ => None,
+        }
+    }
+
     /// The report that has not come to its end, if there is one.
     pub fn journal(&self) -> Option<Journal> {
-        let phase = match self.get(PHASE, 0) {
-            1 => Phase::Writing,
-            2 => Phase::Written,
-            3 => Phase::Torn,
-            _ => return None,
-        };
+        let phase = self.phase()?;
         let mut room = [0; limits::PATH];
         let path = layout::text(self.head()?, FILE, &mut room).filter(|path| is_log(path))?;
         let mut file = Path::new();

@@ -102,9 +102,9 @@ impl<'a> Record<'a> {
     /// Puts a target here that has counted so much, some of it in the log.
     pub fn reinstall(&self, target: &Target, tally: &Tally) {
         self.install(target);
-        for outcome in Outcome::ALL {
-            self.count(outcome, tally.counted().of(outcome));
-            self.set(REPORTED, outcome as usize, tally.reported().of(outcome));
+        for outcome in &Outcome::ALL {
+            self.count(*outcome, tally.counted().of(*outcome));
+            self.set(REPORTED, *outcome as usize, tally.reported().of(*outcome));
         }
     }
 
@@ -151,14 +151,13 @@ impl<'a> Record<'a> {
 
     /// Its counters.
     pub fn tally(&self) -> Tally {
-        let reported = self.counts(REPORTED);
-        Tally::new(self.counts(COUNTED), reported)
+        self.tally_of(COUNTED)
     }
 
-    /// Its counters as the report that is being written has them.
-    pub(super) fn pending(&self) -> Tally {
+    /// These counters, and what the log has of them.
+    pub(super) fn tally_of(&self, counted: Field) -> Tally {
         let reported = self.counts(REPORTED);
-        Tally::new(self.counts(PENDING), reported)
+        Tally::new(self.counts(counted), reported)
     }
 
     /// Whether the log has all that is counted.
@@ -197,8 +196,8 @@ impl<'a> Record<'a> {
 
     /// The log has all that this tally has counted.
     pub fn mark_reported(&self, tally: &Tally) {
-        for outcome in Outcome::ALL {
-            self.set(REPORTED, outcome as usize, tally.counted().of(outcome));
+        for outcome in &Outcome::ALL {
+            self.set(REPORTED, *outcome as usize, tally.counted().of(*outcome));
         }
     }
 
@@ -286,7 +285,7 @@ impl<'a> Record<'a> {
 
     /// Whether so many probes can lie between these counters.
     fn is_plausible(&self, earlier: Field, later: Field) -> bool {
-        Tally::new(self.counts(later), self.counts(earlier)).unreported().columns().total < PLAUSIBLE
+        self.counts(later).since(&self.counts(earlier)).columns().total < PLAUSIBLE
     }
 
     fn seal(&self) -> u32 {
