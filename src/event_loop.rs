@@ -23,7 +23,7 @@ use crate::ledger_file::LedgerFile;
 use crate::limits;
 use crate::message::{Answer, Reply};
 use crate::monitor::{Action, Event, Monitor, Span, WatchId};
-use crate::probe::ProbeId;
+use crate::probe::{Input, ProbeId};
 use crate::recovery::{self, Unsettled};
 use crate::resolver::{Heard, Resolver};
 use crate::schedule::Steps;
@@ -337,11 +337,11 @@ impl EventLoop {
         let Target { host, family, .. } = *self.monitor.target(watch);
         match self.resolver.ask(clock::monotonic(), &mut self.polls, probe, host, family) {
             Ok(forked) => {
-                self.tell(Event::LookupStarted(probe));
+                self.tell(Event::Probe(probe, Input::LookupStarted));
                 // A fork takes long enough for others' answers to come in.
                 self.batch += if forked { limits::BATCH } else { 1 };
             }
-            Err(shortage) => self.tell(Event::FellShort(probe, shortage)),
+            Err(shortage) => self.tell(Event::Probe(probe, Input::FellShort(shortage))),
         }
     }
 
@@ -349,13 +349,13 @@ impl EventLoop {
         match self.resolver.hear(now, &mut self.polls, index) {
             Heard::Reply(probe, Reply { elapsed, answer, .. }) => {
                 let event = match &answer {
-                    Answer::Found(addresses) => Event::Answered(probe, elapsed, addresses.as_slice()),
-                    Answer::Failed(reason) => Event::LookupFailed(probe, elapsed, *reason),
-                    Answer::Short(shortage) => Event::FellShort(probe, *shortage),
+                    Answer::Found(addresses) => Event::Probe(probe, Input::Answered(elapsed, addresses.as_slice())),
+                    Answer::Failed(reason) => Event::Probe(probe, Input::LookupFailed(elapsed, *reason)),
+                    Answer::Short(shortage) => Event::Probe(probe, Input::FellShort(*shortage)),
                 };
                 self.monitor.handle(now, event);
             }
-            Heard::Lost(probe) => self.monitor.handle(now, Event::LookupLost(probe)),
+            Heard::Lost(probe) => self.monitor.handle(now, Event::Probe(probe, Input::LookupLost)),
             Heard::Nothing => {}
         }
     }

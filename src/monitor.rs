@@ -31,11 +31,11 @@ pub use watch::{Watch, WatchId};
 use crate::config::{Config, Settings};
 use crate::ledger::Ledger;
 use crate::limits;
-use crate::probe::{End, Next, Probe, ProbeId};
+use crate::probe::{End, Input, Next, Probe, ProbeId};
 use crate::ring::Ring;
 use crate::schedule::{Boundaries, Grid};
 use crate::tally::{Columns, Ending, Shortage};
-use crate::target::{Address, Target};
+use crate::target::Target;
 use crate::time::{Instant, Nanos, WallTime};
 use crate::timers::Timers;
 
@@ -47,8 +47,6 @@ struct Slot {
     probe: Option<Probe>,
     /// When it started.
     started: Instant,
-    /// The address that the probe, standing in the line, wants to connect to.
-    wanted: Option<Address>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,18 +136,11 @@ impl Monitor {
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Instant, event: Event<'_>) {
         match event {
-            Event::LookupStarted(id) => self.step(now, id, |probe| probe.asked(now)),
-            Event::Answered(id, elapsed, addresses) => {
-                self.step(now, id, |probe| probe.answered(elapsed, addresses));
+            Event::Probe(id, input) => {
+                if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
+                    self.step(now, id.slot, input);
+                }
             }
-            Event::LookupFailed(id, elapsed, reason) => {
-                self.step(now, id, |probe| probe.lookup_failed(elapsed, reason));
-            }
-            Event::LookupLost(id) => self.step(now, id, Probe::lost_helper),
-            Event::ConnectStarted(id) => self.step(now, id, |probe| probe.connecting(now)),
-            Event::Connected(id) => self.step(now, id, |probe| probe.connected(now)),
-            Event::ConnectFailed(id, reason) => self.step(now, id, |probe| probe.connect_failed(now, reason)),
-            Event::FellShort(id, shortage) => self.step(now, id, |probe| probe.fell_short(now, shortage)),
             Event::Clock(wall) => self.read_clock(now, wall),
             Event::Reported { written } => self.reported(written),
             Event::ReportNow => {
@@ -186,8 +177,9 @@ impl Monitor {
             if core::mem::take(&mut self.round) {
                 return Some(Action::Round);
             }
-            if let Some(action) = self.next_in_line(now) {
-                return Some(action);
+            let next = self.next_in_line(now);
+            if next.is_some() {
+                return next;
             }
             if !self.clock_asked && now >= self.next_reading() {
                 self.clock_wanted = true;
@@ -198,11 +190,7 @@ impl Monitor {
             {
                 match id.checked_sub(WATCH_TIMERS) {
                     Some(watch) => self.tick(now, watch),
-                    None => {
-                        if let Some(action) = self.expire(now, id) {
-                            return Some(action);
-                        }
-                    }
+                    None => return Some(self.expire(now, id)),
                 }
                 continue;
             }
@@ -259,7 +247,7 @@ impl Monitor {
         self.settings = config.settings;
         let before = self.watches.count_live();
         for index in self.watches.retire() {
-            self.timers.clear(WATCH_TIMERS + index);
+            self.timers.set(WATCH_TIMERS + index, Instant::NEVER);
         }
         let count = config.targets.len() as u64;
         let changed = self.watches.differing(&config.targets);
@@ -342,79 +330,67 @@ impl Monitor {
         self.live().map(|watch| watch.skipped).sum()
     }
 
-    /// Carries a probe one step on, unless it is no longer there.
-    fn step(&mut self, now: Instant, id: ProbeId, step: impl FnOnce(&mut Probe) -> Next) {
-        let Some(slot) = self.slots.get_mut(usize::from(id.slot)) else { return };
-        if slot.id(id.slot) != id {
-            return;
-        }
-        let Some(probe) = &mut slot.probe else { return };
+    /// Carries a probe one step on.
+    fn step(&mut self, now: Instant, index: u16, input: Input<'_>) {
+        let Some(probe) = &mut self.slots[usize::from(index)].probe else { return };
         let was_looking_up = probe.is_looking_up();
-        let next = step(probe);
+        let next = probe.handle(now, input);
         if was_looking_up && !matches!(next, Next::Wait(_)) {
             self.asked -= 1;
         }
-        self.follow(now, id.slot, next);
+        self.follow(now, index, next);
     }
 
     /// Does what a probe needs next.
-    fn follow(&mut self, now: Instant, slot: u16, next: Next) {
+    fn follow(&mut self, now: Instant, index: u16, next: Next) {
+        let slot = &mut self.slots[usize::from(index)];
         match next {
-            Next::Wait(Instant::NEVER) => self.timers.clear(slot),
-            Next::Wait(deadline) => self.timers.set(slot, deadline),
-            Next::Connect(address) => {
-                self.timers.clear(slot);
-                let place = &mut self.slots[usize::from(slot)];
-                place.renew();
-                place.wanted = Some(address);
-                let placed = self.line.push(slot);
+            Next::Wait(deadline) => return self.timers.set(index, deadline),
+            Next::Connect => {
+                let placed = self.line.push(index);
                 debug_assert!(placed, "a probe stands in the line once");
             }
             Next::Ask => {
-                self.timers.clear(slot);
-                let place = &mut self.slots[usize::from(slot)];
-                place.renew();
-                self.watches[place.watch].waiting += 1;
-                let placed = self.waiting.push(slot);
+                self.watches[slot.watch].waiting += 1;
+                let placed = self.waiting.push(index);
                 debug_assert!(placed, "a probe waits once");
             }
-            Next::End(end) => self.finish(now, slot, end),
+            Next::End(end) => self.finish(now, index, &end),
         }
+        // What was asked for until now is answered: its id is not valid any more.
+        let slot = &mut self.slots[usize::from(index)];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.timers.set(index, Instant::NEVER);
     }
 
     /// The one ending: counts and forgets a probe.
-    fn finish(&mut self, now: Instant, index: u16, end: End) {
-        self.timers.clear(index);
+    fn finish(&mut self, now: Instant, index: u16, end: &End) {
         let slot = &mut self.slots[usize::from(index)];
         slot.probe = None;
-        slot.renew();
         let (watch, started) = (slot.watch, slot.started);
         self.free.push(index);
         self.in_flight -= 1;
-        self.watches.end(watch, started, self.unix(now), &end);
-        if let (None, Ending::Skipped(shortage)) = (end.outcome, end.ending) {
+        self.watches.end(watch, started, self.unix(now), end);
+        if let Ending::Skipped(shortage) = end.ending {
             self.skips.add(1, shortage);
         }
     }
 
     /// The next connect or lookup that can be made.
     fn next_in_line(&mut self, now: Instant) -> Option<Action> {
-        while let Some(index) = self.line.pop() {
-            let slot = &mut self.slots[usize::from(index)];
-            let Some(address) = slot.wanted.take() else { continue };
+        if let Some(index) = self.line.pop() {
+            let slot = &self.slots[usize::from(index)];
+            let address = slot.probe.as_ref()?.address()?;
             return Some(Action::Connect(slot.id(index), WatchId(slot.watch), address));
         }
         if self.asked < u16::from(self.settings.helpers)
             && let Some(index) = self.waiting.pop()
         {
-            let slot = &mut self.slots[usize::from(index)];
+            self.asked += 1;
+            let slot = &self.slots[usize::from(index)];
             let (id, watch) = (slot.id(index), slot.watch);
             self.watches[watch].waiting -= 1;
-            self.asked += 1;
-            let next = slot.probe.as_mut().map(|probe| probe.asked(now));
-            if let Some(next) = next {
-                self.follow(now, index, next);
-            }
+            self.step(now, index, Input::LookupStarted);
             return Some(Action::Lookup(id, WatchId(watch)));
         }
         None
@@ -450,43 +426,30 @@ impl Monitor {
     }
 
     fn start(&mut self, now: Instant, index: u16) {
-        let watch = &mut self.watches[index];
-        let thresholds = self.settings.thresholds;
-        let (probe, next) = match watch.target.literal {
-            Some(address) => Probe::of_literal(thresholds, address),
-            None => Probe::of_name(thresholds),
-        };
-        watch.in_flight += 1;
         self.in_flight += 1;
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                let place = &mut self.slots[usize::from(slot)];
-                place.watch = index;
-                place.probe = Some(probe);
-                place.started = now;
-                slot
-            }
+        let watch = &mut self.watches[index];
+        watch.in_flight += 1;
+        let number = match self.free.pop() {
+            Some(number) => number,
             None => {
-                self.slots.push(Slot { generation: 0, watch: index, probe: Some(probe), started: now, wanted: None });
+                self.slots.push(Slot { generation: 0, watch: index, probe: None, started: now });
                 self.slots.len() as u16 - 1
             }
         };
-        self.follow(now, slot, next);
+        let slot = &mut self.slots[usize::from(number)];
+        (slot.watch, slot.started) = (index, now);
+        let next = slot.probe.insert(Probe::new(self.settings.thresholds)).begin(watch.target.literal);
+        self.follow(now, number, next);
     }
 
     /// A probe's deadline has passed: it ends, and what it held is dropped.
-    fn expire(&mut self, now: Instant, index: u16) -> Option<Action> {
-        self.timers.clear(index);
-        let slot = &mut self.slots[usize::from(index)];
+    fn expire(&mut self, now: Instant, index: u16) -> Action {
+        let slot = &self.slots[usize::from(index)];
         let id = slot.id(index);
-        let probe = slot.probe.as_mut()?;
-        let looking_up = probe.is_looking_up();
-        let next = probe.expired(now);
-        if looking_up {
-            self.asked -= 1;
-        }
-        self.follow(now, index, next);
-        Some(if looking_up { Action::DropLookup(id) } else { Action::DropConnect(id) })
+        let looking_up = slot.probe.as_ref().is_some_and(Probe::is_looking_up);
+        self.timers.set(index, Instant::NEVER);
+        self.step(now, index, Input::Expired);
+        if looking_up { Action::DropLookup(id) } else { Action::DropConnect(id) }
     }
 
     /// Sets the timer of a target's next tick, if it has one.
@@ -496,11 +459,7 @@ impl Monitor {
         let done = self.span.rounds.is_some_and(|rounds| watch.ticks >= rounds)
             || self.end.is_some_and(|end| next >= end)
             || !watch.is_live();
-        if done {
-            self.timers.clear(WATCH_TIMERS + index);
-        } else {
-            self.timers.set(WATCH_TIMERS + index, next);
-        }
+        self.timers.set(WATCH_TIMERS + index, if done { Instant::NEVER } else { next });
     }
 
     /// Whether a run with an end of its own has reached it.
@@ -579,10 +538,5 @@ impl Monitor {
 impl Slot {
     fn id(&self, slot: u16) -> ProbeId {
         ProbeId::new(slot, self.generation)
-    }
-
-    /// What was asked for until now is answered: its id is not valid any more.
-    fn renew(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
     }
 }

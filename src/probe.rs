@@ -26,13 +26,36 @@ impl ProbeId {
     }
 }
 
+/// What happens to a probe.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A helper has been asked: the lookup's limit runs from here.
+    LookupStarted,
+    /// The lookup took so long and gave these addresses.
+    Answered(Nanos, &'a [Address]),
+    /// The lookup took so long and failed.
+    LookupFailed(Nanos, Reason),
+    /// The helper died by itself.
+    LookupLost,
+    /// The connect is under way. Comes before an end that came at once, too.
+    ConnectStarted,
+    /// The connect was accepted. The time of this may lie before the present.
+    Connected,
+    /// The connect failed.
+    ConnectFailed(Reason),
+    /// The lookup or connect could not be made, for a reason of our own.
+    FellShort(Shortage),
+    /// The deadline that the probe gave has passed.
+    Expired,
+}
+
 /// What a probe needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// A helper that makes the lookup.
     Ask,
-    /// A connect to this address.
-    Connect(Address),
+    /// A connect to [`Probe::address`].
+    Connect,
     /// Nothing before this deadline.
     Wait(Instant),
     /// Nothing more.
@@ -78,8 +101,8 @@ struct Connecting {
     count: u8,
     /// The address being tried.
     current: u8,
-    /// When the first connect was made.
-    started: Option<Instant>,
+    /// When the first connect was made; [`Instant::NEVER`] before that.
+    started: Instant,
     /// Why the addresses before did not accept.
     reason: Option<Reason>,
     /// There was no local port for an IPv4 address. (For an IPv6 address that may only mean that
@@ -88,55 +111,80 @@ struct Connecting {
 }
 
 impl Probe {
-    /// A probe of a name: it needs a lookup first.
-    pub fn of_name(thresholds: Thresholds) -> (Self, Next) {
-        (Self { thresholds, state: State::Waiting { asks: 0 } }, Next::Ask)
+    /// A probe that [`Probe::begin`]s next.
+    pub fn new(thresholds: Thresholds) -> Self {
+        Self { thresholds, state: State::Waiting { asks: 0 } }
     }
 
-    /// A probe of an IP literal: a fast lookup of no time, and no helper.
-    pub fn of_literal(thresholds: Thresholds, address: Address) -> (Self, Next) {
-        let state = State::Connecting(Connecting::to(&[address], Nanos::ZERO, Speed::Fast));
-        (Self { thresholds, state }, Next::Connect(address))
+    /// The probe of a name needs a lookup first. That of an IP literal has made a fast one in no
+    /// time, without a helper.
+    pub fn begin(&mut self, literal: Option<Address>) -> Next {
+        match literal {
+            Some(address) => self.connect_to(&[address], Nanos::ZERO, Speed::Fast),
+            None => Next::Ask,
+        }
     }
 
-    /// A helper has been asked at `now`: the lookup's limit runs from here.
-    pub fn asked(&mut self, now: Instant) -> Next {
+    /// Takes in what happened at `now`.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Next {
+        match input {
+            Input::LookupStarted => self.asked(now),
+            Input::Answered(elapsed, addresses) => self.answered(elapsed, addresses),
+            Input::LookupFailed(elapsed, reason) => self.lookup_failed(elapsed, reason),
+            Input::LookupLost => self.lost_helper(),
+            Input::ConnectStarted => self.connecting(now),
+            Input::Connected => self.connected(now),
+            Input::ConnectFailed(reason) => self.connect_failed(now, reason),
+            Input::FellShort(shortage) => self.fell_short(now, shortage),
+            Input::Expired => self.expired(now),
+        }
+    }
+
+    /// Whether a helper holds its lookup.
+    pub fn is_looking_up(&self) -> bool {
+        matches!(self.state, State::LookingUp { .. })
+    }
+
+    /// The address that it connects to, or is about to; `None` before its lookup has ended.
+    pub fn address(&self) -> Option<Address> {
+        match &self.state {
+            State::Waiting { .. } | State::LookingUp { .. } => None,
+            State::Connecting(connecting) => Some(connecting.address()),
+        }
+    }
+
+    fn asked(&mut self, now: Instant) -> Next {
         if let State::Waiting { asks } | State::LookingUp { asks, .. } = self.state {
             self.state = State::LookingUp { asks, asked: now };
         }
         self.wait()
     }
 
-    /// The helper died by itself: the lookup is asked again, but not for ever.
-    pub fn lost_helper(&mut self) -> Next {
+    /// The lookup is asked again, but not for ever.
+    fn lost_helper(&mut self) -> Next {
         match self.state {
             State::LookingUp { asks, .. } if asks + 1 < limits::LOOKUP_ASKS => {
                 self.state = State::Waiting { asks: asks + 1 };
                 Next::Ask
             }
-            State::LookingUp { .. } => self.skip(Shortage::Processes),
+            State::LookingUp { .. } => skip(Shortage::Processes),
             State::Waiting { .. } | State::Connecting(_) => self.wait(),
         }
     }
 
-    /// The lookup gave these addresses after `elapsed`.
-    pub fn answered(&mut self, elapsed: Nanos, addresses: &[Address]) -> Next {
-        let Some(speed) = self.thresholds.speed(elapsed) else {
-            return self.lookup_failed(elapsed, Reason::TimedOut);
-        };
-        let Some(first) = addresses.first() else {
-            return self.lookup_failed(elapsed, Reason::NoAddress);
-        };
-        self.state = State::Connecting(Connecting::to(addresses, elapsed, speed));
-        Next::Connect(*first)
+    fn answered(&mut self, elapsed: Nanos, addresses: &[Address]) -> Next {
+        match self.thresholds.speed(elapsed) {
+            Some(speed) if !addresses.is_empty() => self.connect_to(addresses, elapsed, speed),
+            Some(_) => self.lookup_failed(elapsed, Reason::NoAddress),
+            None => self.lookup_failed(elapsed, Reason::TimedOut),
+        }
     }
 
-    /// The lookup failed after `elapsed`.
-    pub fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
+    fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
         if elapsed >= self.thresholds.timeout.plus(limits::STALL) {
             // It would have been ended at its limit had we been awake, and who was not awake may
             // have been the helper, too.
-            return self.skip(Shortage::Late);
+            return skip(Shortage::Late);
         }
         let reason = if elapsed < self.thresholds.timeout { reason } else { Reason::TimedOut };
         Next::End(End {
@@ -147,118 +195,105 @@ impl Probe {
         })
     }
 
-    /// A connect was made at `now`; if it was the first, the limit of this phase runs from here.
-    pub fn connecting(&mut self, now: Instant) -> Next {
+    /// Goes on with these addresses, of which there is one at least.
+    fn connect_to(&mut self, addresses: &[Address], lookup: Nanos, lookup_speed: Speed) -> Next {
+        let mut kept = [addresses[0]; limits::ADDRESSES];
+        let count = addresses.len().min(limits::ADDRESSES);
+        kept[..count].copy_from_slice(&addresses[..count]);
+        self.state = State::Connecting(Connecting {
+            lookup,
+            lookup_speed,
+            addresses: kept,
+            count: count as u8,
+            current: 0,
+            started: Instant::NEVER,
+            reason: None,
+            short: false,
+        });
+        Next::Connect
+    }
+
+    /// If it was the first connect, the limit of this phase runs from here.
+    fn connecting(&mut self, now: Instant) -> Next {
         if let State::Connecting(connecting) = &mut self.state
-            && connecting.started.is_none()
+            && connecting.started == Instant::NEVER
         {
-            connecting.started = Some(now);
+            connecting.started = now;
         }
         self.wait()
     }
 
-    /// The connect was accepted at `now`.
-    pub fn connected(&mut self, now: Instant) -> Next {
-        let State::Connecting(connecting) = self.state else { return self.wait() };
+    fn connected(&mut self, now: Instant) -> Next {
+        let State::Connecting(connecting) = &self.state else { return self.wait() };
         let elapsed = connecting.elapsed(now);
-        match self.thresholds.speed(elapsed) {
-            Some(speed) => connecting.end(Some(speed), elapsed, Ending::Connected(connecting.address())),
-            None => connecting.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut)),
-        }
+        connecting.end(elapsed, self.thresholds.speed(elapsed).ok_or(Reason::TimedOut))
     }
 
-    /// The connect failed at `now`: the next address is tried, if there is one.
-    pub fn connect_failed(&mut self, now: Instant, reason: Reason) -> Next {
+    /// The next address is tried, if there is one.
+    fn connect_failed(&mut self, now: Instant, reason: Reason) -> Next {
         let timeout = self.thresholds.timeout;
         let State::Connecting(connecting) = &mut self.state else { return self.wait() };
         connecting.blame(reason);
         let elapsed = connecting.elapsed(now);
         if connecting.is_last() {
-            return if connecting.is_our_own() { self.skip(Shortage::Ports) } else { connecting.fail(elapsed) };
+            return if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail(elapsed) };
         }
         if elapsed >= timeout {
             // This address took the whole limit, unless we were not awake at the deadline: then
             // the addresses that are left lost their time to us, not to the network.
             let late = elapsed.get() - timeout.get();
             return if late < limits::BACKDATE.get() {
-                connecting.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut))
+                connecting.end(elapsed, Err(Reason::TimedOut))
             } else {
-                self.skip(Shortage::Late)
+                skip(Shortage::Late)
             };
         }
         connecting.next()
     }
 
-    /// A connect or a lookup could not be made for a reason of our own.
-    pub fn fell_short(&mut self, now: Instant, shortage: Shortage) -> Next {
+    fn fell_short(&mut self, now: Instant, shortage: Shortage) -> Next {
         if let State::Connecting(connecting) = &mut self.state
             && shortage == Shortage::Ports
         {
             connecting.short |= connecting.address().ip.is_ipv4();
+            let elapsed = connecting.elapsed(now);
             // No local address for this one (no IPv6 here, say) says nothing about the others.
-            if !connecting.is_last() && connecting.elapsed(now) < self.thresholds.timeout {
+            if !connecting.is_last() && elapsed < self.thresholds.timeout {
                 return connecting.next();
             }
             if connecting.reason.is_some() && !connecting.is_our_own() {
-                return connecting.fail(connecting.elapsed(now));
+                return connecting.fail(elapsed);
             }
         }
-        self.skip(shortage)
+        skip(shortage)
     }
 
-    /// The deadline has passed at `now`.
-    pub fn expired(&mut self, now: Instant) -> Next {
-        match &mut self.state {
+    fn expired(&mut self, now: Instant) -> Next {
+        match &self.state {
             State::Waiting { .. } => self.wait(),
             State::LookingUp { asked, .. } => {
                 let elapsed = now.since(*asked);
                 self.lookup_failed(elapsed, Reason::TimedOut)
             }
-            State::Connecting(connecting) => {
-                let elapsed = connecting.elapsed(now);
-                connecting.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut))
-            }
+            State::Connecting(connecting) => connecting.end(connecting.elapsed(now), Err(Reason::TimedOut)),
         }
-    }
-
-    /// Whether a helper holds its lookup.
-    pub fn is_looking_up(&self) -> bool {
-        matches!(self.state, State::LookingUp { .. })
     }
 
     fn wait(&self) -> Next {
-        Next::Wait(match &self.state {
+        let from = match &self.state {
             State::Waiting { .. } => Instant::NEVER,
-            State::LookingUp { asked, .. } => *asked + self.thresholds.timeout,
-            State::Connecting(connecting) => match connecting.started {
-                Some(started) => started + self.thresholds.timeout,
-                None => Instant::NEVER,
-            },
-        })
-    }
-
-    fn skip(&self, shortage: Shortage) -> Next {
-        Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
+            State::LookingUp { asked, .. } => *asked,
+            State::Connecting(connecting) => connecting.started,
+        };
+        Next::Wait(from + self.thresholds.timeout)
     }
 }
 
-impl Connecting {
-    fn to(addresses: &[Address], lookup: Nanos, lookup_speed: Speed) -> Self {
-        let mut kept = [addresses[0]; limits::ADDRESSES];
-        let count = addresses.len().min(limits::ADDRESSES);
-        kept[..count].copy_from_slice(&addresses[..count]);
-        Self {
-            lookup,
-            lookup_speed,
-            addresses: kept,
-            count: count as u8,
-            current: 0,
-            started: None,
-            reason: None,
-            short: false,
-        }
-    }
+fn skip(shortage: Shortage) -> Next {
+    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
+}
 
+impl Connecting {
     fn address(&self) -> Address {
         self.addresses[usize::from(self.current)]
     }
@@ -269,11 +304,12 @@ impl Connecting {
 
     fn next(&mut self) -> Next {
         self.current += 1;
-        Next::Connect(self.address())
+        Next::Connect
     }
 
+    /// No time at all where no connect was made yet.
     fn elapsed(&self, now: Instant) -> Nanos {
-        self.started.map_or(Nanos::ZERO, |started| now.since(started))
+        now.since(self.started)
     }
 
     /// Keeps the reason that says most: a refusal outdoes "unreachable", and the first of equals
@@ -291,13 +327,16 @@ impl Connecting {
     }
 
     fn fail(&self, elapsed: Nanos) -> Next {
-        self.end(None, elapsed, Ending::ConnectFailed(self.reason.unwrap_or(Reason::TimedOut)))
+        self.end(elapsed, Err(self.reason.unwrap_or(Reason::TimedOut)))
     }
 
-    fn end(&self, speed: Option<Speed>, elapsed: Nanos, ending: Ending) -> Next {
+    fn end(&self, elapsed: Nanos, result: Result<Speed, Reason>) -> Next {
         Next::End(End {
-            outcome: Some(Outcome::of(self.lookup_speed, speed)),
-            ending,
+            outcome: Some(Outcome::of(self.lookup_speed, result.ok())),
+            ending: match result {
+                Ok(_) => Ending::Connected(self.address()),
+                Err(reason) => Ending::ConnectFailed(reason),
+            },
             lookup: Some(self.lookup),
             connect: Some(elapsed),
         })
@@ -341,18 +380,18 @@ mod tests {
     /// A probe of a name whose lookup took `lookup` and gave `count` addresses, at time 0 of its
     /// first connect.
     fn connecting(lookup: Nanos, count: u8) -> Probe {
-        let (mut probe, next) = Probe::of_name(LIMITS);
-        assert_eq!(next, Next::Ask);
+        let mut probe = Probe::new(LIMITS);
+        assert_eq!(probe.begin(None), Next::Ask);
         assert_eq!(probe.asked(at(0)), Next::Wait(at(5 * SECOND)));
-        assert_eq!(probe.answered(lookup, &addresses(count)), Next::Connect(address(1)));
+        assert_eq!((probe.answered(lookup, &addresses(count)), probe.address()), (Next::Connect, Some(address(1))));
         assert_eq!(probe.connecting(at(0)), Next::Wait(at(5 * SECOND)));
         probe
     }
 
     #[test]
     fn a_literal_is_a_fast_lookup_of_no_time() {
-        let (mut probe, next) = Probe::of_literal(LIMITS, address(1));
-        assert_eq!(next, Next::Connect(address(1)));
+        let mut probe = Probe::new(LIMITS);
+        assert_eq!((probe.begin(Some(address(1))), probe.address()), (Next::Connect, Some(address(1))));
         probe.connecting(at(7));
         let Next::End(end) = probe.connected(at(12)) else { panic!("no end") };
         assert_eq!((end.lookup, end.connect), (Some(Nanos::ZERO), Some(Nanos::new(5))));
@@ -377,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_lookup_at_its_limit_has_failed_even_with_an_answer() {
-        let (mut probe, _) = Probe::of_name(LIMITS);
+        let mut probe = Probe::new(LIMITS);
         probe.asked(at(0));
         let next = probe.answered(Nanos::from_secs(5), &addresses(1));
         assert_eq!((outcome(next), ending(next)), (Some(Outcome::LookupFailed), "lookup failed: timed out".into()));
@@ -385,14 +424,14 @@ mod tests {
 
     #[test]
     fn no_address_is_a_failed_lookup() {
-        let (mut probe, _) = Probe::of_name(LIMITS);
+        let mut probe = Probe::new(LIMITS);
         probe.asked(at(0));
         assert_eq!(ending(probe.answered(Nanos::new(1), &[])), "lookup failed: no address");
     }
 
     #[test]
     fn a_deadline_runs_from_when_the_helper_was_asked() {
-        let (mut probe, _) = Probe::of_name(LIMITS);
+        let mut probe = Probe::new(LIMITS);
         assert_eq!(probe.asked(at(3)), Next::Wait(at(5 * SECOND + 3)));
         let next = probe.expired(at(5 * SECOND + 3));
         assert_eq!((outcome(next), ending(next)), (Some(Outcome::LookupFailed), "lookup failed: timed out".into()));
@@ -401,9 +440,15 @@ mod tests {
     #[test]
     fn addresses_are_tried_in_order_within_one_limit() {
         let mut probe = connecting(Nanos::ZERO, 3);
-        assert_eq!(probe.connect_failed(at(SECOND), Reason::Refused), Next::Connect(address(2)));
+        assert_eq!(
+            (probe.connect_failed(at(SECOND), Reason::Refused), probe.address()),
+            (Next::Connect, Some(address(2)))
+        );
         assert_eq!(probe.connecting(at(SECOND)), Next::Wait(at(5 * SECOND)), "the limit runs from the first connect");
-        assert_eq!(probe.connect_failed(at(2 * SECOND), Reason::HostUnreachable), Next::Connect(address(3)));
+        assert_eq!(
+            (probe.connect_failed(at(2 * SECOND), Reason::HostUnreachable), probe.address()),
+            (Next::Connect, Some(address(3)))
+        );
         probe.connecting(at(2 * SECOND));
         let Next::End(end) = probe.connected(at(3 * SECOND)) else { panic!("no end") };
         assert_eq!((end.connect, end.outcome), (Some(Nanos::from_secs(3)), Some(Outcome::FastSlow)));
@@ -424,7 +469,7 @@ mod tests {
     fn more_addresses_than_fit_are_left_out() {
         let mut probe = connecting(Nanos::ZERO, 20);
         for _ in 1..limits::ADDRESSES {
-            assert!(matches!(probe.connect_failed(at(1), Reason::Refused), Next::Connect(_)));
+            assert!(matches!(probe.connect_failed(at(1), Reason::Refused), Next::Connect));
         }
         assert_eq!(ending(probe.connect_failed(at(1), Reason::Refused)), "connect failed: refused");
     }
@@ -445,7 +490,7 @@ mod tests {
         for (beyond, outcome_then) in
             [(0, Some(Outcome::LookupFailed)), (499, Some(Outcome::LookupFailed)), (500, None)]
         {
-            let (mut probe, _) = Probe::of_name(LIMITS);
+            let mut probe = Probe::new(LIMITS);
             probe.asked(at(0));
             let elapsed = Nanos::from_millis(5000 + beyond);
             assert_eq!(outcome({ probe }.answered(elapsed, &addresses(1))), outcome_then, "{beyond}");
@@ -456,11 +501,11 @@ mod tests {
     #[test]
     fn no_local_port_is_not_blamed_on_a_target_whose_other_address_has_no_way() {
         let six = Address::new("2001:db8::1".parse().expect("an address"));
-        let (mut probe, _) = Probe::of_name(LIMITS);
+        let mut probe = Probe::new(LIMITS);
         probe.asked(at(0));
         probe.answered(Nanos::ZERO, &[address(1), six]);
         probe.connecting(at(0));
-        assert_eq!(probe.fell_short(at(1), Shortage::Ports), Next::Connect(six));
+        assert_eq!((probe.fell_short(at(1), Shortage::Ports), probe.address()), (Next::Connect, Some(six)));
         let next = probe.connect_failed(at(2), Reason::NetworkUnreachable);
         assert_eq!(ending(next), "skipped: no local address or port to connect from");
     }
@@ -476,7 +521,7 @@ mod tests {
     #[test]
     fn no_local_address_for_one_family_leaves_the_other() {
         let mut probe = connecting(Nanos::ZERO, 2);
-        assert_eq!(probe.fell_short(at(1), Shortage::Ports), Next::Connect(address(2)));
+        assert_eq!((probe.fell_short(at(1), Shortage::Ports), probe.address()), (Next::Connect, Some(address(2))));
         probe.connecting(at(1));
         assert_eq!(outcome(probe.connected(at(2))), Some(Outcome::FastFast));
         let mut probe = connecting(Nanos::ZERO, 2);
@@ -486,7 +531,7 @@ mod tests {
 
     #[test]
     fn a_lookup_is_asked_again_when_its_helper_dies_but_not_for_ever() {
-        let (mut probe, _) = Probe::of_name(LIMITS);
+        let mut probe = Probe::new(LIMITS);
         for _ in 1..limits::LOOKUP_ASKS {
             probe.asked(at(0));
             assert_eq!(probe.lost_helper(), Next::Ask);

@@ -19,31 +19,27 @@ impl Timers {
         Self { heap: Vec::with_capacity(ids), places: vec![0; ids].into() }
     }
 
-    /// Gives `id` the deadline `at`, in place of one it may have.
+    /// Gives `id` the deadline `at` in place of one it may have, or none where that is
+    /// [`Instant::NEVER`].
     pub fn set(&mut self, id: u16, at: Instant) {
-        match self.place(id) {
-            Some(place) => {
-                self.heap[place].0 = at;
-                self.settle(place);
+        let number = &mut self.places[usize::from(id)];
+        if *number == 0 {
+            if at == Instant::NEVER {
+                return;
             }
-            None => {
-                self.heap.push((at, id));
-                self.places[usize::from(id)] = self.heap.len() as u16;
-                self.settle(self.heap.len() - 1);
-            }
+            self.heap.push((at, id));
+            *number = self.heap.len() as u16;
         }
-    }
-
-    /// Takes the deadline of `id` away, if it has one.
-    pub fn clear(&mut self, id: u16) {
-        let Some(place) = self.place(id) else { return };
-        let last = self.heap.len() - 1;
-        self.swap(place, last);
-        self.heap.pop();
-        self.places[usize::from(id)] = 0;
-        if place < last {
-            self.settle(place);
+        let place = usize::from(*number) - 1;
+        if at < Instant::NEVER {
+            self.heap[place].0 = at;
+        } else {
+            *number = 0;
+            self.heap.swap_remove(place);
+            let Some((_, moved)) = self.heap.get(place) else { return };
+            self.places[usize::from(*moved)] = place as u16 + 1;
         }
+        self.settle(place);
     }
 
     /// The earliest deadline and its id.
@@ -51,35 +47,33 @@ impl Timers {
         self.heap.first().copied()
     }
 
-    fn place(&self, id: u16) -> Option<usize> {
-        usize::from(self.places[usize::from(id)]).checked_sub(1)
+    /// Moves the entry at `place` up or down to where it belongs.
+    fn settle(&mut self, mut place: usize) {
+        while place > 0 && self.is_before(place, (place - 1) / 2) {
+            place = self.swap(place, (place - 1) / 2);
+        }
+        loop {
+            let (left, right) = (2 * place + 1, 2 * place + 2);
+            let least = if self.is_before(right, left) { right } else { left };
+            if !self.is_before(least, place) {
+                return;
+            }
+            place = self.swap(place, least);
+        }
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
+    /// Whether the entry at `a`, if there is one, falls due before that at `b`.
+    fn is_before(&self, a: usize, b: usize) -> bool {
+        self.heap.get(a).is_some_and(|entry| *entry < self.heap[b])
+    }
+
+    /// Swaps two entries. Returns where the first stands then.
+    fn swap(&mut self, a: usize, b: usize) -> usize {
         self.heap.swap(a, b);
         for place in [a, b] {
             self.places[usize::from(self.heap[place].1)] = place as u16 + 1;
         }
-    }
-
-    /// Moves the entry at `place` up or down to where it belongs.
-    fn settle(&mut self, mut place: usize) {
-        while place > 0 && self.heap[place] < self.heap[(place - 1) / 2] {
-            self.swap(place, (place - 1) / 2);
-            place = (place - 1) / 2;
-        }
-        loop {
-            let left = 2 * place + 1;
-            let Some(mut least) = self.heap.get(left).map(|_| left) else { return };
-            if self.heap.get(left + 1).is_some_and(|right| *right < self.heap[left]) {
-                least = left + 1;
-            }
-            if self.heap[place] <= self.heap[least] {
-                return;
-            }
-            self.swap(place, least);
-            place = least;
-        }
+        b
     }
 }
 
@@ -99,7 +93,7 @@ mod tests {
             let (id, at) = ((random >> 58) as u16, Instant::from_nanos((random >> 40) & 0xff));
             model.retain(|entry| entry.1 != id);
             if (random >> 20).is_multiple_of(3) {
-                timers.clear(id);
+                timers.set(id, Instant::NEVER);
             } else {
                 timers.set(id, at);
                 model.insert((at, id));

@@ -6,7 +6,7 @@ use super::{CONNECTS, EventLoop};
 use crate::config::Close;
 use crate::limits;
 use crate::monitor::{Event, WatchId};
-use crate::probe::ProbeId;
+use crate::probe::{Input, ProbeId};
 use crate::sys::poll::Interest;
 use crate::sys::{Errno, clock, net, reason, shortage};
 use crate::tally::Shortage;
@@ -30,18 +30,18 @@ impl EventLoop {
         let port = target.port;
         let prepared = prepare(target, address);
         let started = clock::monotonic();
-        self.monitor.handle(started, Event::ConnectStarted(probe));
+        self.monitor.handle(started, Event::Probe(probe, Input::ConnectStarted));
         let (socket, address) = match prepared {
             Ok(prepared) => prepared,
             // What is missing to go the configured way out is ours, not the target's.
             Err(Errno::EPERM | Errno::EACCES) => {
-                return self.monitor.handle(started, Event::FellShort(probe, Shortage::Rights));
+                return self.monitor.handle(started, Event::Probe(probe, Input::FellShort(Shortage::Rights)));
             }
             // The way out that does not exist is what was configured; everything else is ours, too.
             Err(Errno::ENODEV) => return self.fail_connect(started, probe, Errno::ENODEV),
             Err(errno) => {
                 let shortage = shortage(errno).unwrap_or(Shortage::Socket);
-                return self.monitor.handle(started, Event::FellShort(probe, shortage));
+                return self.monitor.handle(started, Event::Probe(probe, Input::FellShort(shortage)));
             }
         };
         match net::start_connect(&socket, address, port) {
@@ -83,15 +83,15 @@ impl EventLoop {
         }
         drop(socket);
         match end {
-            Ok(at) => self.monitor.handle(at, Event::Connected(probe)),
+            Ok(at) => self.monitor.handle(at, Event::Probe(probe, Input::Connected)),
             Err(errno) => self.fail_connect(now, probe, errno),
         }
     }
 
     fn fail_connect(&mut self, now: Instant, probe: ProbeId, errno: Errno) {
         let event = match shortage(errno) {
-            Some(shortage) => Event::FellShort(probe, shortage),
-            None => Event::ConnectFailed(probe, reason(errno)),
+            Some(shortage) => Event::Probe(probe, Input::FellShort(shortage)),
+            None => Event::Probe(probe, Input::ConnectFailed(reason(errno))),
         };
         self.monitor.handle(now, event);
     }

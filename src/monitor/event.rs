@@ -1,30 +1,16 @@
 //! What the monitor is told, and what it asks for.
 
 use super::WatchId;
-use crate::probe::ProbeId;
-use crate::tally::{Reason, Shortage};
+use crate::probe::{Input, ProbeId};
+use crate::tally::Shortage;
 use crate::target::Address;
 use crate::time::{Nanos, WallTime};
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A helper has been asked.
-    LookupStarted(ProbeId),
-    /// The lookup took so long and gave these addresses.
-    Answered(ProbeId, Nanos, &'a [Address]),
-    /// The lookup took so long and failed.
-    LookupFailed(ProbeId, Nanos, Reason),
-    /// The helper died by itself.
-    LookupLost(ProbeId),
-    /// The connect is under way. Comes before an end that came at once, too.
-    ConnectStarted(ProbeId),
-    /// The connect was accepted. The time of this event may lie before the present.
-    Connected(ProbeId),
-    /// The connect failed.
-    ConnectFailed(ProbeId, Reason),
-    /// The lookup or connect could not be made, for a reason of our own.
-    FellShort(ProbeId, Shortage),
+    /// This, to the lookup or connect of a probe.
+    Probe(ProbeId, Input<'a>),
     /// The wall clock reads this; it was asked for, or it has been set.
     Clock(WallTime),
     /// The report is in the log, or it could not be written.

@@ -2,7 +2,7 @@
 //! must follow from it.
 
 use tcpmon::monitor::{Action, Event, WatchId};
-use tcpmon::probe::{End, ProbeId};
+use tcpmon::probe::{End, Input, ProbeId};
 use tcpmon::tally::{Ending, Reason, Shortage};
 use tcpmon::target::Address;
 use tcpmon::time::{Instant, Nanos};
@@ -92,14 +92,14 @@ impl<W: World> Driver<W> {
         let before = (self.monitor.next_deadline(), self.monitor.in_flight());
         let addresses = [world::address(1, 1)];
         let event = match self.random.below(9) {
-            0 => Event::LookupStarted(id),
-            1 => Event::Answered(id, Nanos::new(1), &addresses),
-            2 => Event::LookupFailed(id, Nanos::new(1), Reason::NameNotFound),
-            3 => Event::LookupLost(id),
-            4 => Event::ConnectStarted(id),
-            5 => Event::Connected(id),
-            6 => Event::ConnectFailed(id, Reason::Refused),
-            7 => Event::FellShort(id, Shortage::Descriptors),
+            0 => Event::Probe(id, Input::LookupStarted),
+            1 => Event::Probe(id, Input::Answered(Nanos::new(1), &addresses)),
+            2 => Event::Probe(id, Input::LookupFailed(Nanos::new(1), Reason::NameNotFound)),
+            3 => Event::Probe(id, Input::LookupLost),
+            4 => Event::Probe(id, Input::ConnectStarted),
+            5 => Event::Probe(id, Input::Connected),
+            6 => Event::Probe(id, Input::ConnectFailed(Reason::Refused)),
+            7 => Event::Probe(id, Input::FellShort(Shortage::Descriptors)),
             _ => Event::Reported { written: true },
         };
         self.monitor.handle(self.now, event);
@@ -144,7 +144,7 @@ impl<W: World> Driver<W> {
     fn begin_lookup(&mut self, slot: u16) {
         self.step(Step::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
-        self.monitor.handle(self.now, Event::LookupStarted(life.id));
+        self.monitor.handle(self.now, Event::Probe(life.id, Input::LookupStarted));
         life.begin_lookup(self.now);
         let end = life.lookup_end.after();
         if end.is_none_or(|after| after >= life.limits.timeout) {
@@ -167,19 +167,19 @@ impl<W: World> Driver<W> {
         let then = match life.lookup_end {
             LookupEnd::Answers { elapsed, addresses, .. } => {
                 let all: [Address; 12] = std::array::from_fn(|k| world::address(port, k as u8));
-                self.monitor.handle(now, Event::Answered(id, elapsed, &all[..usize::from(addresses)]));
+                self.monitor.handle(now, Event::Probe(id, Input::Answered(elapsed, &all[..usize::from(addresses)])));
                 life.answered(elapsed, addresses)
             }
             LookupEnd::Fails { elapsed, reason, .. } => {
-                self.monitor.handle(now, Event::LookupFailed(id, elapsed, reason));
+                self.monitor.handle(now, Event::Probe(id, Input::LookupFailed(elapsed, reason)));
                 life.lookup_failed(elapsed, reason)
             }
             LookupEnd::Dies { .. } => {
-                self.monitor.handle(now, Event::LookupLost(id));
+                self.monitor.handle(now, Event::Probe(id, Input::LookupLost));
                 life.lost()
             }
             LookupEnd::FallsShort { shortage, .. } => {
-                self.monitor.handle(now, Event::FellShort(id, shortage));
+                self.monitor.handle(now, Event::Probe(id, Input::FellShort(shortage)));
                 life.fell_short(now, shortage, None)
             }
             LookupEnd::Hangs => return,
@@ -205,7 +205,7 @@ impl<W: World> Driver<W> {
         (life.id, life.request.number, life.connect_fate) = (id, number, fate);
         life.connect(now);
         if !matches!(fate, ConnectFate::FallsShort { begun: false, .. }) {
-            self.monitor.handle(now, Event::ConnectStarted(id));
+            self.monitor.handle(now, Event::Probe(id, Input::ConnectStarted));
         }
         let end = fate.after();
         if let Some(deadline) = life.deadline
@@ -230,15 +230,15 @@ impl<W: World> Driver<W> {
         let then = match life.connect_fate {
             ConnectFate::Accepted { .. } => {
                 let stamp = if self.world.knows_when() { at } else { now };
-                self.monitor.handle(stamp, Event::Connected(id));
+                self.monitor.handle(stamp, Event::Probe(id, Input::Connected));
                 life.connected(stamp, address)
             }
             ConnectFate::Fails { reason, .. } => {
-                self.monitor.handle(now, Event::ConnectFailed(id, reason));
+                self.monitor.handle(now, Event::Probe(id, Input::ConnectFailed(reason)));
                 life.connect_failed(now, reason)
             }
             ConnectFate::FallsShort { shortage, .. } => {
-                self.monitor.handle(now, Event::FellShort(id, shortage));
+                self.monitor.handle(now, Event::Probe(id, Input::FellShort(shortage)));
                 life.fell_short(now, shortage, Some(address))
             }
             ConnectFate::Hangs => return,
