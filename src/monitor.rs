@@ -66,7 +66,8 @@ enum Phase {
 pub struct Monitor {
     settings: Settings,
     span: Span,
-    end: Option<Instant>,
+    /// When the run ends by itself; [`Instant::NEVER`] where it does not.
+    end: Instant,
     watches: Watches,
     /// The first target of those with the shortest interval: its tick is a round.
     pacemaker: u16,
@@ -107,7 +108,7 @@ impl Monitor {
         let mut monitor = Self {
             settings: config.settings,
             span,
-            end: span.duration.map(|duration| now + duration),
+            end: span.duration.map_or(Instant::NEVER, |duration| now + duration),
             watches: Watches::new(ledger),
             pacemaker: 0,
             slots: Vec::with_capacity(limits::PROBES),
@@ -185,9 +186,7 @@ impl Monitor {
                 self.clock_wanted = true;
                 continue;
             }
-            if let Some((at, id)) = self.timers.first()
-                && at <= now
-            {
+            if let Some(id) = self.timers.due(now) {
                 match id.checked_sub(WATCH_TIMERS) {
                     Some(watch) => self.tick(now, watch),
                     None => return Some(self.expire(now, id)),
@@ -220,7 +219,7 @@ impl Monitor {
         }
         let boundary = if self.clock_asked { Instant::NEVER } else { self.next_reading() };
         // Without timers no probe is in flight: only the end of the run is left to wait for.
-        let timer = self.timers.first().map(|(at, _)| at).or(self.end).unwrap_or(Instant::NEVER);
+        let timer = if self.timers.next() == Instant::NEVER { self.end } else { self.timers.next() };
         let say = if self.skips.unsaid > 0 { self.skips.say_from } else { Instant::NEVER };
         timer.min(boundary).min(say)
     }
@@ -245,24 +244,27 @@ impl Monitor {
         }
         let spread_changed = self.settings.spread != config.settings.spread;
         self.settings = config.settings;
-        let before = self.watches.count_live();
-        for index in self.watches.retire() {
-            self.timers.set(WATCH_TIMERS + index, Instant::NEVER);
-        }
-        let count = config.targets.len() as u64;
-        let changed = self.watches.differing(&config.targets);
+        let removed = self.watches.retire();
+        let count = config.targets.len();
+        let mut changed = 0;
+        let mut fastest = Nanos::new(u64::MAX);
         for (i, target) in config.targets.iter().enumerate() {
             let interval = self.settings.interval_of(target);
-            let offset = if self.settings.spread { interval.step(i as u64, count) } else { Nanos::ZERO };
+            let offset = if self.settings.spread { interval.step(i as u64, count as u64) } else { Nanos::ZERO };
             let grid = Grid::new(now + offset, interval);
-            let index = self.watches.install(i, target, grid, spread_changed);
+            let (index, differs) = self.watches.install(i, target, grid, spread_changed);
+            changed += usize::from(differs);
+            if interval < fastest {
+                (self.pacemaker, fastest) = (index, interval);
+            }
+        }
+        self.watches.free_retired();
+        for index in self.watches.indices() {
             self.arm(index);
         }
-        self.pacemaker = self.watches.fastest();
-        self.watches.free_retired();
         self.watches.ledger().set_thresholds(self.settings.thresholds);
         self.note_clock(now, wall);
-        Some(Changes { kept, changed, added: config.targets.len() - kept, removed: before - kept })
+        Some(Changes { kept, changed, added: count - kept, removed })
     }
 
     /// Where the counts are kept.
@@ -308,6 +310,11 @@ impl Monitor {
     pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
         let watches = self.watches.live().chain(self.watches.gone());
         watches.map(|watch| (watch.target.service.as_str(), watch.tally.unreported().columns()))
+    }
+
+    /// How many probes the log does not have yet.
+    pub fn unreported(&self) -> u64 {
+        self.watches.unreported()
     }
 
     /// Whether reports wait for the clock to be set.
@@ -370,10 +377,16 @@ impl Monitor {
         let (watch, started) = (slot.watch, slot.started);
         self.free.push(index);
         self.in_flight -= 1;
-        self.watches.end(watch, started, self.unix(now), end);
         if let Ending::Skipped(shortage) = end.ending {
-            self.skips.add(1, shortage);
+            self.skip(watch, 1, shortage);
         }
+        self.watches.end(watch, started, self.unix(now), end);
+    }
+
+    /// Counts ticks that are no probes.
+    fn skip(&mut self, watch: u16, ticks: u64, shortage: Shortage) {
+        self.watches.skip(watch, ticks);
+        self.skips.add(ticks, shortage);
     }
 
     /// The next connect or lookup that can be made.
@@ -402,8 +415,7 @@ impl Monitor {
         let missed = watch.grid.advance(now);
         watch.ticks = watch.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
         if missed > 0 {
-            self.watches.skip(index, missed);
-            self.skips.add(missed, Shortage::Late);
+            self.skip(index, missed, Shortage::Late);
         }
         let watch = &self.watches[index];
         let bound = self.settings.in_flight(&watch.target) + 1;
@@ -415,10 +427,7 @@ impl Monitor {
             None
         };
         match shortage {
-            Some(shortage) => {
-                self.watches.skip(index, 1);
-                self.skips.add(1, shortage);
-            }
+            Some(shortage) => self.skip(index, 1, shortage),
             None => self.start(now, index),
         }
         self.round |= index == self.pacemaker;
@@ -456,17 +465,15 @@ impl Monitor {
     fn arm(&mut self, index: u16) {
         let watch = &self.watches[index];
         let next = watch.grid.next();
-        let done = self.span.rounds.is_some_and(|rounds| watch.ticks >= rounds)
-            || self.end.is_some_and(|end| next >= end)
-            || !watch.is_live();
+        let done = self.span.rounds.is_some_and(|rounds| watch.ticks >= rounds) || next >= self.end || !watch.is_live();
         self.timers.set(WATCH_TIMERS + index, if done { Instant::NEVER } else { next });
     }
 
     /// Whether a run with an end of its own has reached it.
     fn is_complete(&self, now: Instant) -> bool {
-        let over = self.span.rounds.is_some() || self.end.is_some_and(|end| now >= end);
+        let over = self.span.rounds.is_some() || now >= self.end;
         // Without probes in flight only ticks can have timers.
-        over && self.in_flight == 0 && self.timers.first().is_none()
+        over && self.in_flight == 0 && self.timers.next() == Instant::NEVER
     }
 
     fn stop(&mut self) {

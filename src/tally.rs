@@ -117,13 +117,28 @@ impl Counts {
         self.0 == [0; 7]
     }
 
+    /// How many of these outcomes together.
+    fn sum(&self, outcomes: &[Outcome]) -> u64 {
+        outcomes.iter().map(|outcome| u64::from(self.of(*outcome))).sum()
+    }
+
+    /// How many of all outcomes together.
+    pub fn total(&self) -> u64 {
+        self.sum(&Outcome::ALL)
+    }
+
     /// The log's columns.
     pub fn columns(&self) -> Columns {
-        let mut columns = Columns::default();
-        for outcome in Outcome::ALL {
-            columns.add(outcome, self.of(outcome));
+        use Outcome::{FastFailed, FastFast, FastSlow, LookupFailed, SlowFailed, SlowFast, SlowSlow};
+        Columns {
+            conn_fast: self.sum(&[FastFast, SlowFast]),
+            conn_slow: self.sum(&[FastSlow, SlowSlow]),
+            dns_fast: self.sum(&[FastFast, FastSlow, FastFailed]),
+            dns_slow: self.sum(&[SlowFast, SlowSlow, SlowFailed]),
+            dns_fail: self.sum(&[LookupFailed]),
+            conn_failed: self.sum(&[FastFailed, SlowFailed]),
+            total: self.total(),
         }
-        columns
     }
 }
 
@@ -145,25 +160,6 @@ pub struct Columns {
     pub conn_failed: u64,
     /// `Total`
     pub total: u64,
-}
-
-impl Columns {
-    fn add(&mut self, outcome: Outcome, count: u32) {
-        let n = u64::from(count);
-        let dns = match outcome {
-            Outcome::LookupFailed => &mut self.dns_fail,
-            Outcome::FastFast | Outcome::FastSlow | Outcome::FastFailed => &mut self.dns_fast,
-            Outcome::SlowFast | Outcome::SlowSlow | Outcome::SlowFailed => &mut self.dns_slow,
-        };
-        *dns += n;
-        match outcome {
-            Outcome::LookupFailed => {}
-            Outcome::FastFast | Outcome::SlowFast => self.conn_fast += n,
-            Outcome::FastSlow | Outcome::SlowSlow => self.conn_slow += n,
-            Outcome::FastFailed | Outcome::SlowFailed => self.conn_failed += n,
-        }
-        self.total += n;
-    }
 }
 
 /// A target's counters: all that was counted, and how much of it the log already has.
@@ -197,6 +193,11 @@ impl Tally {
     /// What the next report has to say.
     pub fn unreported(&self) -> Counts {
         self.counted.since(&self.reported)
+    }
+
+    /// Whether the log has all that was counted.
+    pub fn is_reported(&self) -> bool {
+        self.counted == self.reported
     }
 
     /// The log has everything now.

@@ -42,9 +42,14 @@ impl Timers {
         self.settle(place);
     }
 
-    /// The earliest deadline and its id.
-    pub fn first(&self) -> Option<(Instant, u16)> {
-        self.heap.first().copied()
+    /// The earliest deadline; [`Instant::NEVER`] where there is none.
+    pub fn next(&self) -> Instant {
+        self.heap.first().map_or(Instant::NEVER, |(at, _)| *at)
+    }
+
+    /// Whose deadline is the earliest, if it has come.
+    pub fn due(&self, now: Instant) -> Option<u16> {
+        self.heap.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
     /// Moves the entry at `place` up or down to where it belongs.
@@ -80,6 +85,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Nanos;
     use std::collections::BTreeSet;
 
     #[test]
@@ -90,7 +96,7 @@ mod tests {
         // Miri, which looks for undefined behaviour, is some thousand times slower.
         for _ in 0..if cfg!(miri) { 200 } else { 20_000 } {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (id, at) = ((random >> 58) as u16, Instant::from_nanos((random >> 40) & 0xff));
+            let (id, at) = ((random >> 58) as u16, Instant::from_nanos(1 + ((random >> 40) & 0xff)));
             model.retain(|entry| entry.1 != id);
             if (random >> 20).is_multiple_of(3) {
                 timers.set(id, Instant::NEVER);
@@ -98,7 +104,10 @@ mod tests {
                 timers.set(id, at);
                 model.insert((at, id));
             }
-            assert_eq!(timers.first(), model.first().copied());
+            let first = model.first().copied();
+            let next = first.map_or(Instant::NEVER, |(at, _)| at);
+            assert_eq!((timers.next(), timers.due(next)), (next, first.map(|(_, id)| id)));
+            assert_eq!(timers.due(next.before(Nanos::new(1))), None);
         }
     }
 }

@@ -38,7 +38,7 @@ impl EventLoop {
 
     /// The run ends; what waits for the clock goes on waiting.
     pub(super) fn tell_of_the_rest(&mut self) {
-        let left = self.monitor.rows().map(|(_, columns)| columns.total).sum();
+        let left = self.monitor.unreported();
         if self.log.is_some() && self.monitor.is_held() && self.monitor.ledger().is_present() && left > 0 {
             let left = Count(left, "probe");
             self.console.say(

@@ -72,7 +72,7 @@ impl EventLoop {
         let Some(log) = &self.log else { return };
         let path = self.unsettled.as_ref().map_or(log.path(stamp), |unsettled| *unsettled.file());
         if self.monitor.is_ending() {
-            let left = Count(self.monitor.rows().map(|(_, columns)| columns.total).sum(), "probe");
+            let left = Count(self.monitor.unreported(), "probe");
             let kept = self.monitor.ledger().is_present();
             let without = "the run ends without its last report of";
             let next = if kept { "; the ledger keeps it for the next run" } else { "" };

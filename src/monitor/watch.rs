@@ -17,7 +17,7 @@ use crate::time::{Instant, Nanos, WallTime};
 pub struct WatchId(pub(super) u16);
 
 /// A target and all that is known of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Watch {
     /// What is watched.
     pub target: Target,
@@ -43,9 +43,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    fn new(target: Target, grid: Grid) -> Self {
+    fn new(target: &Target, grid: Grid) -> Self {
         Self {
-            target,
+            target: *target,
             tally: Tally::default(),
             before: Counts::default(),
             judged: Instant::from_nanos(0),
@@ -57,7 +57,7 @@ impl Watch {
             in_flight: 0,
             waiting: 0,
             planned: false,
-            state: State::Live,
+            state: State::Free,
         }
     }
 
@@ -73,6 +73,13 @@ impl Watch {
     /// Whether its counts are this target's.
     fn is_of(&self, target: &Target) -> bool {
         self.state != State::Free && self.target.is_same_as(target)
+    }
+
+    /// Whether the target, which is this one, has the same options of its own.
+    fn has_options_of(&self, target: &Target) -> bool {
+        let Target { service: _, host: _, zone: _, port: _, literal: _, family, source, device, interval } =
+            &self.target;
+        *family == target.family && *source == target.source && *device == target.device && *interval == target.interval
     }
 }
 
@@ -95,20 +102,25 @@ impl Watches {
         let mut places: Vec<Watch> = Vec::with_capacity(limits::WATCHES);
         // No tick comes before a target is installed.
         let grid = Grid::new(Instant::NEVER, Nanos::ZERO);
+        let mut order: Vec<u16> = Vec::with_capacity(limits::TARGETS);
         for (place, record) in ledger.records() {
             let Some(target) = record.target() else { continue };
-            let tally = record.tally();
-            let (health, _) = record.health();
-            let state = record.state();
-            let known = Watch { tally, before: *tally.counted(), health, state, ..Watch::new(target, grid) };
+            let mut watch = Watch::new(&target, grid);
             // Places between that are free need a watch, too; whose does not matter.
-            places.resize_with(place, || Watch { state: State::Free, ..known.clone() });
-            places.push(known);
+            while places.len() <= place {
+                places.push(watch);
+            }
+            watch.tally = record.tally();
+            watch.before = *watch.tally.counted();
+            (watch.health, _) = record.health();
+            watch.state = record.state();
+            if watch.is_live() {
+                let before = |index: &u16| ledger.record(usize::from(*index)).order() <= record.order();
+                order.insert(order.partition_point(before), place as u16);
+            }
+            places[place] = watch;
         }
-        let (mut order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
-        order.extend((0..places.len() as u16).filter(|index| places[usize::from(*index)].is_live()));
-        order.sort_by_key(|index| ledger.record(usize::from(*index)).order());
-        Self { places, ledger, order, plan }
+        Self { places, ledger, order, plan: Vec::with_capacity(limits::TARGETS) }
     }
 
     /// Where the counts are kept.
@@ -131,15 +143,9 @@ impl Watches {
         let record = self.ledger.record(usize::from(index));
         watch.in_flight -= 1;
         watch.last = Some(*end);
-        match end.outcome {
-            Some(outcome) => {
-                watch.tally.count(outcome);
-                record.count(outcome, watch.tally.counted().of(outcome));
-            }
-            None => {
-                watch.skipped += 1;
-                record.skip(1);
-            }
+        if let Some(outcome) = end.outcome {
+            watch.tally.count(outcome);
+            record.count(outcome, watch.tally.counted().of(outcome));
         }
         record.end(unix, end);
         let health = match end.ending {
@@ -163,19 +169,25 @@ impl Watches {
         self.ledger.record(usize::from(index)).skip(ticks);
     }
 
+    /// Every place that is or was in use.
+    pub(super) fn indices(&self) -> core::ops::Range<u16> {
+        0..self.places.len() as u16
+    }
+
     /// The configured targets, in order.
     pub(super) fn live(&self) -> impl Iterator<Item = &Watch> + Clone {
         self.order.iter().map(|index| &self[*index])
     }
 
-    /// How many targets were configured until now, by the last run too.
-    pub(super) fn count_live(&self) -> usize {
-        self.places.iter().filter(|watch| watch.is_live()).count()
-    }
-
     /// Those that are gone and have something left to report.
     pub(super) fn gone(&self) -> impl Iterator<Item = &Watch> {
-        self.places.iter().filter(|watch| watch.state == State::Retired && !watch.tally.unreported().is_zero())
+        self.places.iter().filter(|watch| watch.state == State::Retired && !watch.tally.is_reported())
+    }
+
+    /// How many probes the log does not have yet.
+    pub(super) fn unreported(&self) -> u64 {
+        let known = self.places.iter().filter(|watch| watch.state != State::Free);
+        known.map(|watch| watch.tally.unreported().total()).sum()
     }
 
     /// First step of a reload: works out which watch goes on with which target. Of the same ones the
@@ -183,8 +195,10 @@ impl Watches {
     /// many configured targets stay, and how many places are needed.
     pub(super) fn plan(&mut self, targets: &[Target]) -> (usize, usize) {
         self.plan.clear();
+        let (mut kept, mut needed) = (0, 0);
         for watch in &mut self.places {
             watch.planned = false;
+            needed += usize::from(watch.state != State::Free);
         }
         for target in targets {
             let mut known = self.order.iter().copied().chain(0..self.places.len() as u16);
@@ -192,62 +206,53 @@ impl Watches {
                 let watch = &self.places[usize::from(*index)];
                 !watch.planned && watch.is_of(target)
             });
-            if let Some(index) = known {
-                self[index].planned = true;
+            match known {
+                Some(index) => {
+                    let watch = &mut self[index];
+                    watch.planned = true;
+                    kept += usize::from(watch.is_live());
+                }
+                None => needed += 1,
             }
             self.plan.push(known);
         }
-        let taken = self.plan.iter().flatten().count();
-        let occupied = self.places.iter().filter(|watch| watch.state != State::Free).count();
-        let kept = self.plan.iter().flatten().filter(|index| self[**index].is_live()).count();
-        (kept, occupied + targets.len() - taken)
+        (kept, needed)
     }
 
-    /// Second step: retires the watches that are not in the plan, and gives them.
-    pub(super) fn retire(&mut self) -> impl Iterator<Item = u16> {
+    /// Second step: retires the watches that are not in the plan. Gives how many.
+    pub(super) fn retire(&mut self) -> usize {
         self.order.clear();
-        let ledger = &self.ledger;
-        let gone = self.places.iter_mut().enumerate().filter(|(_, watch)| !watch.planned);
-        gone.map(|(index, watch)| {
-            if watch.state == State::Live {
+        let mut retired = 0;
+        for (index, watch) in self.places.iter_mut().enumerate() {
+            if watch.is_live() && !watch.planned {
                 watch.state = State::Retired;
-                ledger.record(index).set_state(State::Retired);
+                self.ledger.record(index).set_state(State::Retired);
+                retired += 1;
             }
-            index as u16
-        })
-    }
-
-    /// How many of the planned watches get other options.
-    pub(super) fn differing(&self, targets: &[Target]) -> usize {
-        let planned = self.plan.iter().zip(targets).filter_map(|(index, target)| Some((&self[(*index)?], target)));
-        planned.filter(|(watch, target)| watch.is_live() && watch.target != **target).count()
+        }
+        retired
     }
 
     /// Third step, for each target in order: lets the planned watch go on, or puts a new one where
     /// there is room. A watch keeps its grid unless the interval is another or `anew` is asked for.
-    pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, anew: bool) -> u16 {
+    /// Gives its place, and whether it goes on with other options.
+    pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, anew: bool) -> (u16, bool) {
         let index = match self.plan[i] {
-            Some(index) => {
-                let watch = &mut self[index];
-                if anew || !watch.is_live() || watch.grid.interval() != grid.interval() {
-                    watch.grid = grid;
-                }
-                watch.target = *target;
-                watch.state = State::Live;
-                self.ledger.record(usize::from(index)).set_state(State::Live);
-                index
-            }
-            None => self.place(Watch::new(*target, grid)),
+            Some(index) => index,
+            None => self.place(target, grid),
         };
         self.order.push(index);
-        self.ledger.record(usize::from(index)).set_order(self.order.len());
-        index
-    }
-
-    /// The first target of those with the shortest interval.
-    pub(super) fn fastest(&self) -> u16 {
-        let interval = |index: &u16| self[*index].grid.interval();
-        self.order.iter().copied().min_by_key(interval).unwrap_or_default()
+        let record = self.ledger.record(usize::from(index));
+        record.set_state(State::Live);
+        record.set_order(self.order.len());
+        let watch = &mut self.places[usize::from(index)];
+        let changed = watch.is_live() && !watch.has_options_of(target);
+        if anew || !watch.is_live() || watch.grid.interval() != grid.interval() {
+            watch.grid = grid;
+        }
+        watch.target = *target;
+        watch.state = State::Live;
+        (index, changed)
     }
 
     /// Keeps everything anew in a ledger that has become zeroes.
@@ -284,20 +289,19 @@ impl Watches {
     /// Frees the places of those that are gone and have nothing left.
     pub(super) fn free_retired(&mut self) {
         for (index, watch) in self.places.iter_mut().enumerate() {
-            if watch.state == State::Retired && watch.in_flight == 0 && watch.tally.unreported().is_zero() {
+            if watch.state == State::Retired && watch.in_flight == 0 && watch.tally.is_reported() {
                 watch.state = State::Free;
                 self.ledger.record(index).set_state(State::Free);
             }
         }
     }
 
-    /// Puts a watch where there is room; [`Watches::room`] was asked before.
-    fn place(&mut self, watch: Watch) -> u16 {
-        let index = match self.places.iter().position(|watch| watch.state == State::Free) {
-            Some(index) => index,
-            None => self.places.len(),
-        };
-        self.ledger.record(index).install(&watch.target);
+    /// Makes a watch where there is room; [`Watches::room`] was asked before.
+    fn place(&mut self, target: &Target, grid: Grid) -> u16 {
+        let watch = Watch::new(target, grid);
+        let free = self.places.iter().position(|watch| watch.state == State::Free);
+        let index = free.unwrap_or(self.places.len());
+        self.ledger.record(index).install(target);
         match self.places.get_mut(index) {
             Some(place) => *place = watch,
             None => self.places.push(watch),
