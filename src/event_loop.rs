@@ -21,11 +21,10 @@ use crate::keep::Confidence;
 use crate::ledger::Ledger;
 use crate::ledger_file::LedgerFile;
 use crate::limits;
-use crate::message::{Answer, Reply};
 use crate::monitor::{Action, Event, Monitor, Span, WatchId};
 use crate::probe::{Input, ProbeId};
 use crate::recovery::{self, Unsettled};
-use crate::resolver::{Heard, Resolver};
+use crate::resolver::Resolver;
 use crate::schedule::Steps;
 use crate::sys;
 use crate::sys::clock::{self, ClockWatch};
@@ -34,7 +33,6 @@ use crate::sys::poll::PollSet;
 use crate::sys::process;
 use crate::sys::signal::{self, Signals, Wish};
 use crate::table::Form;
-use crate::target::Target;
 use crate::text::Count;
 use crate::time::{Instant, Nanos, WallTime};
 
@@ -80,10 +78,10 @@ pub struct EventLoop {
     /// The day, since 1970, on which old logs were last looked for.
     swept: Option<i64>,
     polls: PollSet,
-    /// The connect of each probe slot. It grows up to the highest slot in use, within its memory.
-    connections: Vec<Option<Connection>>,
-    /// The slot of each connect in the poll set, in the same order.
-    owners: Vec<u16>,
+    /// The connects, in the order of their places in the poll set.
+    connections: Vec<Connection>,
+    /// Where the connect of each probe slot stands among them, if it has one.
+    places: Box<[u16]>,
     /// When poll was last asked: whatever is ready by then has been seen.
     seen: Instant,
     /// Connects made since the answers were last collected.
@@ -168,7 +166,7 @@ impl EventLoop {
             swept: None,
             polls,
             connections: Vec::with_capacity(limits::PROBES),
-            owners: Vec::with_capacity(limits::PROBES),
+            places: vec![0; limits::PROBES].into(),
             seen: clock::monotonic(),
             batch: 0,
             started,
@@ -241,7 +239,7 @@ impl EventLoop {
             Action::Lookup(probe, watch) => self.look_up(probe, watch),
             Action::DropLookup(probe) => self.resolver.drop_lookup(&mut self.polls, probe),
             Action::Connect(probe, watch, address) => self.connect(probe, watch, address),
-            Action::DropConnect(probe) => drop(self.forget(probe.slot)),
+            Action::DropConnect(probe) => self.drop_connect(probe),
             Action::ReadClock => self.read_clock(),
             Action::Report(stamp) => {
                 let written = self.report(stamp);
@@ -265,6 +263,10 @@ impl EventLoop {
 
     fn tell(&mut self, event: Event<'_>) {
         self.monitor.handle(clock::monotonic(), event);
+    }
+
+    fn tell_probe(&mut self, at: Instant, probe: ProbeId, input: Input<'_>) {
+        self.monitor.handle(at, Event::Probe(probe, input));
     }
 
     /// Waits for something to happen, at most so long, and takes in all that has.
@@ -294,7 +296,7 @@ impl EventLoop {
         for place in (CONNECTS..self.polls.len()).rev() {
             let ready = self.polls.ready(place);
             if ready.any() {
-                self.end_connect(now, self.owners[place - CONNECTS], ready.is_connected());
+                self.end_connect(now, place - CONNECTS, ready.is_connected());
             }
         }
         for index in 0..limits::HELPERS {
@@ -334,8 +336,8 @@ impl EventLoop {
     }
 
     fn look_up(&mut self, probe: ProbeId, watch: WatchId) {
-        let Target { host, family, .. } = *self.monitor.target(watch);
-        match self.resolver.ask(clock::monotonic(), &mut self.polls, probe, host, family) {
+        let target = self.monitor.target(watch);
+        match self.resolver.ask(clock::monotonic(), &mut self.polls, probe, target) {
             Ok(forked) => {
                 self.tell(Event::Probe(probe, Input::LookupStarted));
                 // A fork takes long enough for others' answers to come in.
@@ -346,17 +348,9 @@ impl EventLoop {
     }
 
     fn hear(&mut self, now: Instant, index: usize) {
-        match self.resolver.hear(now, &mut self.polls, index) {
-            Heard::Reply(probe, Reply { elapsed, answer, .. }) => {
-                let event = match &answer {
-                    Answer::Found(addresses) => Event::Probe(probe, Input::Answered(elapsed, addresses.as_slice())),
-                    Answer::Failed(reason) => Event::Probe(probe, Input::LookupFailed(elapsed, *reason)),
-                    Answer::Short(shortage) => Event::Probe(probe, Input::FellShort(*shortage)),
-                };
-                self.monitor.handle(now, event);
-            }
-            Heard::Lost(probe) => self.monitor.handle(now, Event::Probe(probe, Input::LookupLost)),
-            Heard::Nothing => {}
+        let mut reply = None;
+        if let Some((probe, input)) = self.resolver.hear(now, &mut self.polls, index, &mut reply) {
+            self.tell_probe(now, probe, input);
         }
     }
 

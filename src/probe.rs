@@ -79,6 +79,8 @@ pub struct End {
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     thresholds: Thresholds,
+    /// When the phase began whose limit runs; [`Instant::NEVER`] while none does.
+    began: Instant,
     state: State,
 }
 
@@ -88,7 +90,7 @@ enum State {
     /// Wants a helper. It gets one when a lookup in flight ends, and each of those has a deadline.
     Waiting { asks: u8 },
     /// A helper makes the lookup.
-    LookingUp { asks: u8, asked: Instant },
+    LookingUp { asks: u8 },
     /// Connects, or is about to.
     Connecting(Connecting),
 }
@@ -101,8 +103,6 @@ struct Connecting {
     count: u8,
     /// The address being tried.
     current: u8,
-    /// When the first connect was made; [`Instant::NEVER`] before that.
-    started: Instant,
     /// Why the addresses before did not accept.
     reason: Option<Reason>,
     /// There was no local port for an IPv4 address. (For an IPv6 address that may only mean that
@@ -113,7 +113,7 @@ struct Connecting {
 impl Probe {
     /// A probe that [`Probe::begin`]s next.
     pub fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, state: State::Waiting { asks: 0 } }
+        Self { thresholds, began: Instant::NEVER, state: State::Waiting { asks: 0 } }
     }
 
     /// The probe of a name needs a lookup first. That of an IP literal has made a fast one in no
@@ -127,16 +127,18 @@ impl Probe {
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Next {
+        // No time at all where no limit runs.
+        let elapsed = now.since(self.began);
         match input {
             Input::LookupStarted => self.asked(now),
             Input::Answered(elapsed, addresses) => self.answered(elapsed, addresses),
             Input::LookupFailed(elapsed, reason) => self.lookup_failed(elapsed, reason),
             Input::LookupLost => self.lost_helper(),
             Input::ConnectStarted => self.connecting(now),
-            Input::Connected => self.connected(now),
-            Input::ConnectFailed(reason) => self.connect_failed(now, reason),
-            Input::FellShort(shortage) => self.fell_short(now, shortage),
-            Input::Expired => self.expired(now),
+            Input::Connected => self.connected(elapsed),
+            Input::ConnectFailed(reason) => self.connect_failed(elapsed, reason),
+            Input::FellShort(shortage) => self.fell_short(elapsed, shortage),
+            Input::Expired => self.expired(elapsed),
         }
     }
 
@@ -154,8 +156,9 @@ impl Probe {
     }
 
     fn asked(&mut self, now: Instant) -> Next {
-        if let State::Waiting { asks } | State::LookingUp { asks, .. } = self.state {
-            self.state = State::LookingUp { asks, asked: now };
+        if let State::Waiting { asks } | State::LookingUp { asks } = self.state {
+            self.state = State::LookingUp { asks };
+            self.began = now;
         }
         self.wait()
     }
@@ -163,8 +166,9 @@ impl Probe {
     /// The lookup is asked again, but not for ever.
     fn lost_helper(&mut self) -> Next {
         match self.state {
-            State::LookingUp { asks, .. } if asks + 1 < limits::LOOKUP_ASKS => {
+            State::LookingUp { asks } if asks + 1 < limits::LOOKUP_ASKS => {
                 self.state = State::Waiting { asks: asks + 1 };
+                self.began = Instant::NEVER;
                 Next::Ask
             }
             State::LookingUp { .. } => skip(Shortage::Processes),
@@ -180,6 +184,7 @@ impl Probe {
         }
     }
 
+    #[inline(never)]
     fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
         if elapsed >= self.thresholds.timeout.plus(limits::STALL) {
             // It would have been ended at its limit had we been awake, and who was not awake may
@@ -206,35 +211,31 @@ impl Probe {
             addresses: kept,
             count: count as u8,
             current: 0,
-            started: Instant::NEVER,
             reason: None,
             short: false,
         });
+        self.began = Instant::NEVER;
         Next::Connect
     }
 
     /// If it was the first connect, the limit of this phase runs from here.
     fn connecting(&mut self, now: Instant) -> Next {
-        if let State::Connecting(connecting) = &mut self.state
-            && connecting.started == Instant::NEVER
-        {
-            connecting.started = now;
+        if matches!(self.state, State::Connecting(_)) && self.began == Instant::NEVER {
+            self.began = now;
         }
         self.wait()
     }
 
-    fn connected(&mut self, now: Instant) -> Next {
+    fn connected(&mut self, elapsed: Nanos) -> Next {
         let State::Connecting(connecting) = &self.state else { return self.wait() };
-        let elapsed = connecting.elapsed(now);
         connecting.end(elapsed, self.thresholds.speed(elapsed).ok_or(Reason::TimedOut))
     }
 
     /// The next address is tried, if there is one.
-    fn connect_failed(&mut self, now: Instant, reason: Reason) -> Next {
+    fn connect_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
         let timeout = self.thresholds.timeout;
         let State::Connecting(connecting) = &mut self.state else { return self.wait() };
         connecting.blame(reason);
-        let elapsed = connecting.elapsed(now);
         if connecting.is_last() {
             return if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail(elapsed) };
         }
@@ -251,12 +252,11 @@ impl Probe {
         connecting.next()
     }
 
-    fn fell_short(&mut self, now: Instant, shortage: Shortage) -> Next {
+    fn fell_short(&mut self, elapsed: Nanos, shortage: Shortage) -> Next {
         if let State::Connecting(connecting) = &mut self.state
             && shortage == Shortage::Ports
         {
             connecting.short |= connecting.address().ip.is_ipv4();
-            let elapsed = connecting.elapsed(now);
             // No local address for this one (no IPv6 here, say) says nothing about the others.
             if !connecting.is_last() && elapsed < self.thresholds.timeout {
                 return connecting.next();
@@ -268,27 +268,20 @@ impl Probe {
         skip(shortage)
     }
 
-    fn expired(&mut self, now: Instant) -> Next {
+    fn expired(&mut self, elapsed: Nanos) -> Next {
         match &self.state {
             State::Waiting { .. } => self.wait(),
-            State::LookingUp { asked, .. } => {
-                let elapsed = now.since(*asked);
-                self.lookup_failed(elapsed, Reason::TimedOut)
-            }
-            State::Connecting(connecting) => connecting.end(connecting.elapsed(now), Err(Reason::TimedOut)),
+            State::LookingUp { .. } => self.lookup_failed(elapsed, Reason::TimedOut),
+            State::Connecting(connecting) => connecting.end(elapsed, Err(Reason::TimedOut)),
         }
     }
 
     fn wait(&self) -> Next {
-        let from = match &self.state {
-            State::Waiting { .. } => Instant::NEVER,
-            State::LookingUp { asked, .. } => *asked,
-            State::Connecting(connecting) => connecting.started,
-        };
-        Next::Wait(from + self.thresholds.timeout)
+        Next::Wait(self.began + self.thresholds.timeout)
     }
 }
 
+#[inline(never)]
 fn skip(shortage: Shortage) -> Next {
     Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
 }
@@ -305,11 +298,6 @@ impl Connecting {
     fn next(&mut self) -> Next {
         self.current += 1;
         Next::Connect
-    }
-
-    /// No time at all where no connect was made yet.
-    fn elapsed(&self, now: Instant) -> Nanos {
-        now.since(self.started)
     }
 
     /// Keeps the reason that says most: a refusal outdoes "unreachable", and the first of equals
@@ -382,9 +370,12 @@ mod tests {
     fn connecting(lookup: Nanos, count: u8) -> Probe {
         let mut probe = Probe::new(LIMITS);
         assert_eq!(probe.begin(None), Next::Ask);
-        assert_eq!(probe.asked(at(0)), Next::Wait(at(5 * SECOND)));
-        assert_eq!((probe.answered(lookup, &addresses(count)), probe.address()), (Next::Connect, Some(address(1))));
-        assert_eq!(probe.connecting(at(0)), Next::Wait(at(5 * SECOND)));
+        assert_eq!(probe.handle(at(0), Input::LookupStarted), Next::Wait(at(5 * SECOND)));
+        assert_eq!(
+            (probe.handle(at(0), Input::Answered(lookup, &addresses(count))), probe.address()),
+            (Next::Connect, Some(address(1)))
+        );
+        assert_eq!(probe.handle(at(0), Input::ConnectStarted), Next::Wait(at(5 * SECOND)));
         probe
     }
 
@@ -392,8 +383,8 @@ mod tests {
     fn a_literal_is_a_fast_lookup_of_no_time() {
         let mut probe = Probe::new(LIMITS);
         assert_eq!((probe.begin(Some(address(1))), probe.address()), (Next::Connect, Some(address(1))));
-        probe.connecting(at(7));
-        let Next::End(end) = probe.connected(at(12)) else { panic!("no end") };
+        probe.handle(at(7), Input::ConnectStarted);
+        let Next::End(end) = probe.handle(at(12), Input::Connected) else { panic!("no end") };
         assert_eq!((end.lookup, end.connect), (Some(Nanos::ZERO), Some(Nanos::new(5))));
         assert_eq!(end.outcome, Some(Outcome::FastFast));
     }
@@ -410,30 +401,30 @@ mod tests {
             (5 * SECOND - 1, 5 * SECOND, Outcome::SlowFailed),
         ] {
             let mut probe = connecting(Nanos::new(lookup), 1);
-            assert_eq!(outcome(probe.connected(at(connect))), Some(expected), "{lookup} {connect}");
+            assert_eq!(outcome(probe.handle(at(connect), Input::Connected)), Some(expected), "{lookup} {connect}");
         }
     }
 
     #[test]
     fn a_lookup_at_its_limit_has_failed_even_with_an_answer() {
         let mut probe = Probe::new(LIMITS);
-        probe.asked(at(0));
-        let next = probe.answered(Nanos::from_secs(5), &addresses(1));
+        probe.handle(at(0), Input::LookupStarted);
+        let next = probe.handle(at(0), Input::Answered(Nanos::from_secs(5), &addresses(1)));
         assert_eq!((outcome(next), ending(next)), (Some(Outcome::LookupFailed), "lookup failed: timed out".into()));
     }
 
     #[test]
     fn no_address_is_a_failed_lookup() {
         let mut probe = Probe::new(LIMITS);
-        probe.asked(at(0));
-        assert_eq!(ending(probe.answered(Nanos::new(1), &[])), "lookup failed: no address");
+        probe.handle(at(0), Input::LookupStarted);
+        assert_eq!(ending(probe.handle(at(0), Input::Answered(Nanos::new(1), &[]))), "lookup failed: no address");
     }
 
     #[test]
     fn a_deadline_runs_from_when_the_helper_was_asked() {
         let mut probe = Probe::new(LIMITS);
-        assert_eq!(probe.asked(at(3)), Next::Wait(at(5 * SECOND + 3)));
-        let next = probe.expired(at(5 * SECOND + 3));
+        assert_eq!(probe.handle(at(3), Input::LookupStarted), Next::Wait(at(5 * SECOND + 3)));
+        let next = probe.handle(at(5 * SECOND + 3), Input::Expired);
         assert_eq!((outcome(next), ending(next)), (Some(Outcome::LookupFailed), "lookup failed: timed out".into()));
     }
 
@@ -441,16 +432,20 @@ mod tests {
     fn addresses_are_tried_in_order_within_one_limit() {
         let mut probe = connecting(Nanos::ZERO, 3);
         assert_eq!(
-            (probe.connect_failed(at(SECOND), Reason::Refused), probe.address()),
+            (probe.handle(at(SECOND), Input::ConnectFailed(Reason::Refused)), probe.address()),
             (Next::Connect, Some(address(2)))
         );
-        assert_eq!(probe.connecting(at(SECOND)), Next::Wait(at(5 * SECOND)), "the limit runs from the first connect");
         assert_eq!(
-            (probe.connect_failed(at(2 * SECOND), Reason::HostUnreachable), probe.address()),
+            probe.handle(at(SECOND), Input::ConnectStarted),
+            Next::Wait(at(5 * SECOND)),
+            "the limit runs from the first connect"
+        );
+        assert_eq!(
+            (probe.handle(at(2 * SECOND), Input::ConnectFailed(Reason::HostUnreachable)), probe.address()),
             (Next::Connect, Some(address(3)))
         );
-        probe.connecting(at(2 * SECOND));
-        let Next::End(end) = probe.connected(at(3 * SECOND)) else { panic!("no end") };
+        probe.handle(at(2 * SECOND), Input::ConnectStarted);
+        let Next::End(end) = probe.handle(at(3 * SECOND), Input::Connected) else { panic!("no end") };
         assert_eq!((end.connect, end.outcome), (Some(Nanos::from_secs(3)), Some(Outcome::FastSlow)));
         assert_eq!(end.ending, Ending::Connected(address(3)));
     }
@@ -458,31 +453,37 @@ mod tests {
     #[test]
     fn all_refused_is_refused_and_unreachable_gives_way_to_a_better_reason() {
         let mut probe = connecting(Nanos::ZERO, 2);
-        probe.connect_failed(at(1), Reason::NetworkUnreachable);
-        assert_eq!(ending(probe.connect_failed(at(2), Reason::Refused)), "connect failed: refused");
+        probe.handle(at(1), Input::ConnectFailed(Reason::NetworkUnreachable));
+        assert_eq!(ending(probe.handle(at(2), Input::ConnectFailed(Reason::Refused))), "connect failed: refused");
         let mut probe = connecting(Nanos::ZERO, 2);
-        probe.connect_failed(at(1), Reason::Refused);
-        assert_eq!(ending(probe.connect_failed(at(2), Reason::NetworkUnreachable)), "connect failed: refused");
+        probe.handle(at(1), Input::ConnectFailed(Reason::Refused));
+        assert_eq!(
+            ending(probe.handle(at(2), Input::ConnectFailed(Reason::NetworkUnreachable))),
+            "connect failed: refused"
+        );
     }
 
     #[test]
     fn more_addresses_than_fit_are_left_out() {
         let mut probe = connecting(Nanos::ZERO, 20);
         for _ in 1..limits::ADDRESSES {
-            assert!(matches!(probe.connect_failed(at(1), Reason::Refused), Next::Connect));
+            assert!(matches!(probe.handle(at(1), Input::ConnectFailed(Reason::Refused)), Next::Connect));
         }
-        assert_eq!(ending(probe.connect_failed(at(1), Reason::Refused)), "connect failed: refused");
+        assert_eq!(ending(probe.handle(at(1), Input::ConnectFailed(Reason::Refused))), "connect failed: refused");
     }
 
     #[test]
     fn addresses_left_when_we_were_late_are_not_blamed_on_the_target() {
         let mut probe = connecting(Nanos::ZERO, 2);
         assert_eq!(
-            ending(probe.connect_failed(at(60 * SECOND), Reason::Refused)),
+            ending(probe.handle(at(60 * SECOND), Input::ConnectFailed(Reason::Refused))),
             "skipped: the monitor was stopped or late"
         );
         let mut probe = connecting(Nanos::ZERO, 1);
-        assert_eq!(ending(probe.connect_failed(at(60 * SECOND), Reason::Refused)), "connect failed: refused");
+        assert_eq!(
+            ending(probe.handle(at(60 * SECOND), Input::ConnectFailed(Reason::Refused))),
+            "connect failed: refused"
+        );
     }
 
     #[test]
@@ -491,10 +492,14 @@ mod tests {
             [(0, Some(Outcome::LookupFailed)), (499, Some(Outcome::LookupFailed)), (500, None)]
         {
             let mut probe = Probe::new(LIMITS);
-            probe.asked(at(0));
+            probe.handle(at(0), Input::LookupStarted);
             let elapsed = Nanos::from_millis(5000 + beyond);
-            assert_eq!(outcome({ probe }.answered(elapsed, &addresses(1))), outcome_then, "{beyond}");
-            assert_eq!(outcome(probe.expired(at(elapsed.get()))), outcome_then, "{beyond}");
+            assert_eq!(
+                outcome({ probe }.handle(at(0), Input::Answered(elapsed, &addresses(1)))),
+                outcome_then,
+                "{beyond}"
+            );
+            assert_eq!(outcome(probe.handle(at(elapsed.get()), Input::Expired)), outcome_then, "{beyond}");
         }
     }
 
@@ -502,11 +507,14 @@ mod tests {
     fn no_local_port_is_not_blamed_on_a_target_whose_other_address_has_no_way() {
         let six = Address::new("2001:db8::1".parse().expect("an address"));
         let mut probe = Probe::new(LIMITS);
-        probe.asked(at(0));
-        probe.answered(Nanos::ZERO, &[address(1), six]);
-        probe.connecting(at(0));
-        assert_eq!((probe.fell_short(at(1), Shortage::Ports), probe.address()), (Next::Connect, Some(six)));
-        let next = probe.connect_failed(at(2), Reason::NetworkUnreachable);
+        probe.handle(at(0), Input::LookupStarted);
+        probe.handle(at(0), Input::Answered(Nanos::ZERO, &[address(1), six]));
+        probe.handle(at(0), Input::ConnectStarted);
+        assert_eq!(
+            (probe.handle(at(1), Input::FellShort(Shortage::Ports)), probe.address()),
+            (Next::Connect, Some(six))
+        );
+        let next = probe.handle(at(2), Input::ConnectFailed(Reason::NetworkUnreachable));
         assert_eq!(ending(next), "skipped: no local address or port to connect from");
     }
 
@@ -514,29 +522,36 @@ mod tests {
     fn a_shortage_skips_the_tick() {
         for shortage in [Shortage::Descriptors, Shortage::Memory, Shortage::Ports] {
             let mut probe = connecting(Nanos::ZERO, 1);
-            assert_eq!(outcome(probe.fell_short(at(1), shortage)), None);
+            assert_eq!(outcome(probe.handle(at(1), Input::FellShort(shortage))), None);
         }
     }
 
     #[test]
     fn no_local_address_for_one_family_leaves_the_other() {
         let mut probe = connecting(Nanos::ZERO, 2);
-        assert_eq!((probe.fell_short(at(1), Shortage::Ports), probe.address()), (Next::Connect, Some(address(2))));
-        probe.connecting(at(1));
-        assert_eq!(outcome(probe.connected(at(2))), Some(Outcome::FastFast));
+        assert_eq!(
+            (probe.handle(at(1), Input::FellShort(Shortage::Ports)), probe.address()),
+            (Next::Connect, Some(address(2)))
+        );
+        probe.handle(at(1), Input::ConnectStarted);
+        assert_eq!(outcome(probe.handle(at(2), Input::Connected)), Some(Outcome::FastFast));
         let mut probe = connecting(Nanos::ZERO, 2);
-        probe.connect_failed(at(1), Reason::Refused);
-        assert_eq!(ending(probe.fell_short(at(2), Shortage::Ports)), "connect failed: refused");
+        probe.handle(at(1), Input::ConnectFailed(Reason::Refused));
+        assert_eq!(ending(probe.handle(at(2), Input::FellShort(Shortage::Ports))), "connect failed: refused");
     }
 
     #[test]
     fn a_lookup_is_asked_again_when_its_helper_dies_but_not_for_ever() {
         let mut probe = Probe::new(LIMITS);
         for _ in 1..limits::LOOKUP_ASKS {
-            probe.asked(at(0));
-            assert_eq!(probe.lost_helper(), Next::Ask);
+            probe.handle(at(0), Input::LookupStarted);
+            assert_eq!(probe.handle(at(0), Input::LookupLost), Next::Ask);
         }
-        assert_eq!(probe.asked(at(9)), Next::Wait(at(5 * SECOND + 9)), "with its whole limit each time");
-        assert_eq!(outcome(probe.lost_helper()), None);
+        assert_eq!(
+            probe.handle(at(9), Input::LookupStarted),
+            Next::Wait(at(5 * SECOND + 9)),
+            "with its whole limit each time"
+        );
+        assert_eq!(outcome(probe.handle(at(0), Input::LookupLost)), None);
     }
 }

@@ -8,26 +8,13 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::limits;
 use crate::message::{Answer, REPLY, REQUEST, Reply, Request};
-use crate::probe::ProbeId;
+use crate::probe::{Input, ProbeId};
 use crate::sys::poll::PollSet;
 use crate::sys::process::{self, Child};
 use crate::sys::{Errno, clock, lookup};
 use crate::tally::Shortage;
-use crate::target::Family;
-use crate::text::Text;
+use crate::target::Target;
 use crate::time::Instant;
-
-/// What a helper that was readable had to say.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would need the heap, and it lives for one call")]
-pub enum Heard {
-    /// The end of a probe's lookup.
-    Reply(ProbeId, Reply),
-    /// It died while it had a probe's lookup.
-    Lost(ProbeId),
-    /// Nothing that matters to a probe.
-    Nothing,
-}
 
 #[derive(Debug)]
 struct Helper {
@@ -87,8 +74,7 @@ impl Resolver {
         now: Instant,
         polls: &mut PollSet,
         probe: ProbeId,
-        host: Text<{ limits::HOST }>,
-        family: Family,
+        target: &Target,
     ) -> Result<bool, Shortage> {
         let idle = |helper: &Option<Helper>| matches!(helper, Some(Helper { work: Work::Idle { .. }, .. }));
         let (index, forked) = match self.helpers.iter().position(idle) {
@@ -97,7 +83,7 @@ impl Resolver {
         };
         self.token = self.token.wrapping_add(1);
         let mut packet = [0; REQUEST];
-        let length = Request { token: self.token, family, host }.encode(&mut packet);
+        let length = Request { token: self.token, family: target.family, host: target.host }.encode(&mut packet);
         let Some(helper) = &mut self.helpers[index] else { return Err(Shortage::Processes) };
         helper.work = Work::Busy { probe, token: self.token };
         match process::send_packet(&helper.socket, &packet[..length]) {
@@ -127,36 +113,47 @@ impl Resolver {
         }
     }
 
-    /// Reads what the helper at `index` has to say; poll says that there is something.
-    pub fn hear(&mut self, now: Instant, polls: &mut PollSet, index: usize) -> Heard {
-        let Some(helper) = &mut self.helpers[index] else { return Heard::Nothing };
+    /// Reads what the helper at `index` has to say; poll says that there is something. Gives what
+    /// that means for a probe; it may lie in `reply`.
+    pub fn hear<'a>(
+        &mut self,
+        now: Instant,
+        polls: &mut PollSet,
+        index: usize,
+        reply: &'a mut Option<Reply>,
+    ) -> Option<(ProbeId, Input<'a>)> {
+        let helper = self.helpers[index].as_mut()?;
         let mut packet = [0; REPLY + 1];
         let received = process::receive_packet(&helper.socket, &mut packet);
         if received == Err(Errno::EINTR) {
-            return Heard::Nothing;
+            return None;
         }
-        let reply = received.ok().and_then(|length| Reply::decode(packet.get(..length)?));
-        match (reply, helper.work) {
-            (Some(reply), Work::Busy { probe, token }) if reply.token == token => {
-                helper.work = Work::Idle { since: now };
-                helper.proven = true;
-                self.deaths = 0;
-                Heard::Reply(probe, reply)
-            }
-            // It is gone, or it says what nobody asked for and so is of no more use.
-            (_, work) => {
-                if !helper.proven && now.since(helper.forked) < limits::FORK_PAUSE {
-                    self.deaths = self.deaths.saturating_add(1);
-                }
-                if self.deaths >= limits::DEATHS_IN_A_ROW {
-                    self.fork_from = now + limits::FORK_PAUSE;
-                }
-                self.remove(index, polls);
-                match work {
-                    Work::Busy { probe, .. } => Heard::Lost(probe),
-                    Work::Idle { .. } => Heard::Nothing,
-                }
-            }
+        *reply = received.ok().and_then(|length| Reply::decode(packet.get(..length)?));
+        let work = helper.work;
+        if let (Some(Reply { token: answered, elapsed, answer }), Work::Busy { probe, token }) = (&*reply, work)
+            && *answered == token
+        {
+            helper.work = Work::Idle { since: now };
+            helper.proven = true;
+            self.deaths = 0;
+            let input = match answer {
+                Answer::Found(addresses) => Input::Answered(*elapsed, addresses.as_slice()),
+                Answer::Failed(reason) => Input::LookupFailed(*elapsed, *reason),
+                Answer::Short(shortage) => Input::FellShort(*shortage),
+            };
+            return Some((probe, input));
+        }
+        // It is gone, or it says what nobody asked for and so is of no more use.
+        if !helper.proven && now.since(helper.forked) < limits::FORK_PAUSE {
+            self.deaths = self.deaths.saturating_add(1);
+        }
+        if self.deaths >= limits::DEATHS_IN_A_ROW {
+            self.fork_from = now + limits::FORK_PAUSE;
+        }
+        self.remove(index, polls);
+        match work {
+            Work::Busy { probe, .. } => Some((probe, Input::LookupLost)),
+            Work::Idle { .. } => None,
         }
     }
 
@@ -172,19 +169,20 @@ impl Resolver {
 
     /// When [`Resolver::shrink`] has something to do.
     pub fn next_deadline(&self) -> Instant {
-        if self.helpers.iter().flatten().nth(1).is_none() {
-            return Instant::NEVER;
+        let (mut count, mut since) = (0, Instant::NEVER);
+        for helper in self.helpers.iter().flatten() {
+            count += 1;
+            since = since.min(helper.idle_since());
         }
-        let idle = self.helpers.iter().flatten().filter_map(Helper::idle_since);
-        idle.min().map_or(Instant::NEVER, |since| since + limits::HELPER_IDLE)
+        if count > 1 { since + limits::HELPER_IDLE } else { Instant::NEVER }
     }
 
     /// Ends helpers that have been idle for long, all but one.
     pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
         let mut count = self.helpers.iter().flatten().count();
         for index in (0..limits::HELPERS).rev() {
-            let since = self.helpers[index].as_ref().and_then(Helper::idle_since);
-            if count > 1 && since.is_some_and(|since| now >= since + limits::HELPER_IDLE) {
+            let since = self.helpers[index].as_ref().map_or(Instant::NEVER, Helper::idle_since);
+            if count > 1 && now >= since + limits::HELPER_IDLE {
                 self.remove(index, polls);
                 count -= 1;
             }
@@ -230,10 +228,11 @@ impl Resolver {
 }
 
 impl Helper {
-    fn idle_since(&self) -> Option<Instant> {
+    /// Since when it has no lookup; [`Instant::NEVER`] while it has one.
+    fn idle_since(&self) -> Instant {
         match self.work {
-            Work::Idle { since } => Some(since),
-            Work::Busy { .. } => None,
+            Work::Idle { since } => since,
+            Work::Busy { .. } => Instant::NEVER,
         }
     }
 }
@@ -263,6 +262,13 @@ mod tests {
     /// Reaping is for the whole process: one test has children at a time.
     static TURN: Mutex<()> = Mutex::new(());
 
+    /// What a helper said.
+    enum Heard {
+        Reply,
+        Lost(ProbeId),
+        Nothing,
+    }
+
     /// A pool with its poll set, at moments that the test gives.
     struct Pool {
         resolver: Resolver,
@@ -278,15 +284,23 @@ mod tests {
         }
 
         fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {
-            let host = Text::format(format_args!("localhost"));
-            self.resolver.ask(now, &mut self.polls, ProbeId::new(slot, 0), host, Family::Any)
+            let target = Target::new("s", "localhost", 1).expect("a target");
+            self.resolver.ask(now, &mut self.polls, ProbeId::new(slot, 0), &target)
         }
 
         /// Waits until a helper has something to say, and hears all of those that have.
         fn hear(&mut self, now: Instant) -> Vec<Heard> {
             assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper says something");
             let ready: Vec<_> = (0..limits::HELPERS).filter(|index| self.polls.ready(*index).any()).collect();
-            ready.into_iter().map(|index| self.resolver.hear(now, &mut self.polls, index)).collect()
+            ready.into_iter().map(|index| self.hear_one(now, index)).collect()
+        }
+
+        fn hear_one(&mut self, now: Instant, index: usize) -> Heard {
+            match self.resolver.hear(now, &mut self.polls, index, &mut None) {
+                Some((probe, Input::LookupLost)) => Heard::Lost(probe),
+                Some(_) => Heard::Reply,
+                None => Heard::Nothing,
+            }
         }
 
         fn size(&self) -> usize {
@@ -320,10 +334,10 @@ mod tests {
         assert_eq!((forked, pool.size()), (vec![false, true, true], 3));
         let mut replies = 0;
         while replies < 3 {
-            replies += pool.hear(second(2)).iter().filter(|heard| matches!(heard, Heard::Reply(..))).count();
+            replies += pool.hear(second(2)).iter().filter(|heard| matches!(heard, Heard::Reply)).count();
         }
         assert!(!pool.ask(second(3), 0).unwrap(), "an idle one is there");
-        while !matches!(pool.hear(second(4))[..], [Heard::Reply(..)]) {}
+        while !matches!(pool.hear(second(4))[..], [Heard::Reply]) {}
 
         let idle = second(2) + limits::HELPER_IDLE;
         assert_eq!(pool.resolver.next_deadline(), idle);
@@ -348,7 +362,7 @@ mod tests {
         }
         assert_eq!(pool.ask(second(5), 7), Err(Shortage::Processes), "forking pauses");
         assert_eq!(pool.ask(second(6), 7), Ok(true), "and goes on after that");
-        while !matches!(pool.hear(second(6))[..], [Heard::Reply(..)]) {}
+        while !matches!(pool.hear(second(6))[..], [Heard::Reply]) {}
         pool.kill();
         assert!(matches!(pool.hear(second(6))[..], [Heard::Nothing]), "an idle one is missed by nobody");
         assert_eq!(pool.ask(second(6), 7), Ok(true), "one that has answered is no storm");

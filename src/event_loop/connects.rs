@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::{CONNECTS, EventLoop};
 use crate::config::Close;
 use crate::limits;
-use crate::monitor::{Event, WatchId};
+use crate::monitor::WatchId;
 use crate::probe::{Input, ProbeId};
 use crate::sys::poll::Interest;
 use crate::sys::{Errno, clock, net, reason, shortage};
@@ -19,52 +19,37 @@ pub(super) struct Connection {
     socket: OwnedFd,
     probe: ProbeId,
     started: Instant,
-    /// Its place behind [`CONNECTS`] in the poll set.
-    place: usize,
 }
 
 impl EventLoop {
-    pub(super) fn connect(&mut self, probe: ProbeId, watch: WatchId, address: Address) {
+    pub(super) fn connect(&mut self, probe: ProbeId, watch: WatchId, mut address: Address) {
         self.batch += 1;
         let target = self.monitor.target(watch);
         let port = target.port;
-        let prepared = prepare(target, address);
+        let prepared = prepare(target, &mut address);
         let started = clock::monotonic();
-        self.monitor.handle(started, Event::Probe(probe, Input::ConnectStarted));
-        let (socket, address) = match prepared {
-            Ok(prepared) => prepared,
-            // What is missing to go the configured way out is ours, not the target's.
-            Err(Errno::EPERM | Errno::EACCES) => {
-                return self.monitor.handle(started, Event::Probe(probe, Input::FellShort(Shortage::Rights)));
-            }
-            // The way out that does not exist is what was configured; everything else is ours, too.
-            Err(Errno::ENODEV) => return self.fail_connect(started, probe, Errno::ENODEV),
-            Err(errno) => {
-                let shortage = shortage(errno).unwrap_or(Shortage::Socket);
-                return self.monitor.handle(started, Event::Probe(probe, Input::FellShort(shortage)));
-            }
+        self.tell_probe(started, probe, Input::ConnectStarted);
+        let socket = match prepared {
+            Ok(socket) => socket,
+            Err(errno) => return self.tell_probe(started, probe, unprepared(errno)),
         };
         match net::start_connect(&socket, address, port) {
             Ok(at_once) => {
-                let slot = usize::from(probe.slot);
-                if self.connections.len() <= slot {
-                    self.connections.resize_with(slot + 1, || None);
-                }
-                let place = self.polls.len();
+                let index = self.connections.len();
+                self.places[usize::from(probe.slot)] = index as u16;
                 self.polls.push(socket.as_fd(), Interest::Write);
-                self.owners.push(probe.slot);
-                self.connections[slot] = Some(Connection { socket, probe, started, place });
+                self.connections.push(Connection { socket, probe, started });
                 if at_once {
-                    self.end_connect(clock::monotonic(), probe.slot, true);
+                    self.end_connect(clock::monotonic(), index, true);
                 }
             }
-            Err(errno) => self.fail_connect(clock::monotonic(), probe, errno),
+            Err(errno) => self.tell_probe(clock::monotonic(), probe, failed(errno)),
         }
     }
 
     /// A connect has ended, at `now` or before.
-    pub(super) fn end_connect(&mut self, now: Instant, slot: u16, connected: bool) {
-        let Some(Connection { socket, probe, started, .. }) = self.forget(slot) else { return };
+    pub(super) fn end_connect(&mut self, now: Instant, index: usize, connected: bool) {
+        let Connection { socket, probe, started } = self.forget(index);
         // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
         let result = if connected { Ok(()) } else { net::take_error(&socket).and(Err(Errno::ENOTCONN)) };
         // A fast connect cannot have been faster by so much that it matters. For a slow one, and
@@ -83,30 +68,46 @@ impl EventLoop {
         }
         drop(socket);
         match end {
-            Ok(at) => self.monitor.handle(at, Event::Probe(probe, Input::Connected)),
-            Err(errno) => self.fail_connect(now, probe, errno),
+            Ok(at) => self.tell_probe(at, probe, Input::Connected),
+            Err(errno) => self.tell_probe(now, probe, failed(errno)),
         }
     }
 
-    fn fail_connect(&mut self, now: Instant, probe: ProbeId, errno: Errno) {
-        let event = match shortage(errno) {
-            Some(shortage) => Event::Probe(probe, Input::FellShort(shortage)),
-            None => Event::Probe(probe, Input::ConnectFailed(reason(errno))),
-        };
-        self.monitor.handle(now, event);
+    /// Closes a connect that nobody waits for any more.
+    pub(super) fn drop_connect(&mut self, probe: ProbeId) {
+        let index = usize::from(self.places[usize::from(probe.slot)]);
+        if self.connections.get(index).is_some_and(|connection| connection.probe == probe) {
+            self.forget(index);
+        }
     }
 
     /// Takes a connect out of every table.
-    pub(super) fn forget(&mut self, slot: u16) -> Option<Connection> {
-        let connection = self.connections.get_mut(usize::from(slot))?.take()?;
-        self.polls.swap_remove(connection.place);
-        self.owners.swap_remove(connection.place - CONNECTS);
-        if let Some(moved) = self.owners.get(connection.place - CONNECTS)
-            && let Some(moved) = &mut self.connections[usize::from(*moved)]
-        {
-            moved.place = connection.place;
+    fn forget(&mut self, index: usize) -> Connection {
+        self.polls.swap_remove(CONNECTS + index);
+        let connection = self.connections.swap_remove(index);
+        if let Some(moved) = self.connections.get(index) {
+            self.places[usize::from(moved.probe.slot)] = index as u16;
         }
-        Some(connection)
+        connection
+    }
+}
+
+/// What the probe learns of a connect that failed.
+fn failed(errno: Errno) -> Input<'static> {
+    match shortage(errno) {
+        Some(shortage) => Input::FellShort(shortage),
+        None => Input::ConnectFailed(reason(errno)),
+    }
+}
+
+/// The same, where no socket could be made ready.
+fn unprepared(errno: Errno) -> Input<'static> {
+    match errno {
+        // What is missing to go the configured way out is ours, not the target's.
+        Errno::EPERM | Errno::EACCES => Input::FellShort(Shortage::Rights),
+        // The way out that does not exist is what was configured; everything else is ours, too.
+        Errno::ENODEV => failed(errno),
+        _ => Input::FellShort(shortage(errno).unwrap_or(Shortage::Socket)),
     }
 }
 
@@ -117,7 +118,7 @@ fn handshake(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant
 }
 
 /// A socket that is ready to connect to the target at this address, which may need its device.
-fn prepare(target: &Target, mut address: Address) -> Result<(OwnedFd, Address), Errno> {
+fn prepare(target: &Target, address: &mut Address) -> Result<OwnedFd, Errno> {
     let socket = net::open(address.ip)?;
     if !target.zone.is_empty() {
         address.scope = net::device_index(target.zone.as_str())?;
@@ -128,5 +129,5 @@ fn prepare(target: &Target, mut address: Address) -> Result<(OwnedFd, Address), 
     if let Some(source) = target.source {
         net::bind_source(&socket, source)?;
     }
-    Ok((socket, address))
+    Ok(socket)
 }

@@ -16,6 +16,8 @@ use crate::time::Instant;
 const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
 
 impl EventLoop {
+    // Apart: in the loop over the signals all its constants would be made ready for each.
+    #[inline(never)]
     pub(super) fn reload(&mut self) {
         self.read_zone();
         let Some(path) = self.config_file.path() else {
