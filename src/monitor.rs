@@ -393,7 +393,7 @@ impl Monitor {
     fn next_in_line(&mut self, now: Instant) -> Option<Action> {
         if let Some(index) = self.line.pop() {
             let slot = &self.slots[usize::from(index)];
-            let address = slot.probe.as_ref()?.address()?;
+            let address = *slot.probe.as_ref()?.address()?;
             return Some(Action::Connect(slot.id(index), WatchId(slot.watch), address));
         }
         if self.asked < u16::from(self.settings.helpers)

@@ -148,7 +148,7 @@ impl Probe {
     }
 
     /// The address that it connects to, or is about to; `None` before its lookup has ended.
-    pub fn address(&self) -> Option<Address> {
+    pub fn address(&self) -> Option<&Address> {
         match &self.state {
             State::Waiting { .. } | State::LookingUp { .. } => None,
             State::Connecting(connecting) => Some(connecting.address()),
@@ -287,8 +287,8 @@ fn skip(shortage: Shortage) -> Next {
 }
 
 impl Connecting {
-    fn address(&self) -> Address {
-        self.addresses[usize::from(self.current)]
+    fn address(&self) -> &Address {
+        &self.addresses[usize::from(self.current)]
     }
 
     fn is_last(&self) -> bool {
@@ -322,7 +322,7 @@ impl Connecting {
         Next::End(End {
             outcome: Some(Outcome::of(self.lookup_speed, result.ok())),
             ending: match result {
-                Ok(_) => Ending::Connected(self.address()),
+                Ok(_) => Ending::Connected(*self.address()),
                 Err(reason) => Ending::ConnectFailed(reason),
             },
             lookup: Some(self.lookup),
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(probe.begin(None), Next::Ask);
         assert_eq!(probe.handle(at(0), Input::LookupStarted), Next::Wait(at(5 * SECOND)));
         assert_eq!(
-            (probe.handle(at(0), Input::Answered(lookup, &addresses(count))), probe.address()),
+            (probe.handle(at(0), Input::Answered(lookup, &addresses(count))), probe.address().copied()),
             (Next::Connect, Some(address(1)))
         );
         assert_eq!(probe.handle(at(0), Input::ConnectStarted), Next::Wait(at(5 * SECOND)));
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn a_literal_is_a_fast_lookup_of_no_time() {
         let mut probe = Probe::new(LIMITS);
-        assert_eq!((probe.begin(Some(address(1))), probe.address()), (Next::Connect, Some(address(1))));
+        assert_eq!((probe.begin(Some(address(1))), probe.address().copied()), (Next::Connect, Some(address(1))));
         probe.handle(at(7), Input::ConnectStarted);
         let Next::End(end) = probe.handle(at(12), Input::Connected) else { panic!("no end") };
         assert_eq!((end.lookup, end.connect), (Some(Nanos::ZERO), Some(Nanos::new(5))));
@@ -432,7 +432,7 @@ mod tests {
     fn addresses_are_tried_in_order_within_one_limit() {
         let mut probe = connecting(Nanos::ZERO, 3);
         assert_eq!(
-            (probe.handle(at(SECOND), Input::ConnectFailed(Reason::Refused)), probe.address()),
+            (probe.handle(at(SECOND), Input::ConnectFailed(Reason::Refused)), probe.address().copied()),
             (Next::Connect, Some(address(2)))
         );
         assert_eq!(
@@ -441,7 +441,7 @@ mod tests {
             "the limit runs from the first connect"
         );
         assert_eq!(
-            (probe.handle(at(2 * SECOND), Input::ConnectFailed(Reason::HostUnreachable)), probe.address()),
+            (probe.handle(at(2 * SECOND), Input::ConnectFailed(Reason::HostUnreachable)), probe.address().copied()),
             (Next::Connect, Some(address(3)))
         );
         probe.handle(at(2 * SECOND), Input::ConnectStarted);
@@ -511,7 +511,7 @@ mod tests {
         probe.handle(at(0), Input::Answered(Nanos::ZERO, &[address(1), six]));
         probe.handle(at(0), Input::ConnectStarted);
         assert_eq!(
-            (probe.handle(at(1), Input::FellShort(Shortage::Ports)), probe.address()),
+            (probe.handle(at(1), Input::FellShort(Shortage::Ports)), probe.address().copied()),
             (Next::Connect, Some(six))
         );
         let next = probe.handle(at(2), Input::ConnectFailed(Reason::NetworkUnreachable));
@@ -530,7 +530,7 @@ mod tests {
     fn no_local_address_for_one_family_leaves_the_other() {
         let mut probe = connecting(Nanos::ZERO, 2);
         assert_eq!(
-            (probe.handle(at(1), Input::FellShort(Shortage::Ports)), probe.address()),
+            (probe.handle(at(1), Input::FellShort(Shortage::Ports)), probe.address().copied()),
             (Next::Connect, Some(address(2)))
         );
         probe.handle(at(1), Input::ConnectStarted);

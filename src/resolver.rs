@@ -124,11 +124,11 @@ impl Resolver {
     ) -> Option<(ProbeId, Input<'a>)> {
         let helper = self.helpers[index].as_mut()?;
         let mut packet = [0; REPLY + 1];
-        let received = process::receive_packet(&helper.socket, &mut packet);
-        if received == Err(Errno::EINTR) {
-            return None;
-        }
-        *reply = received.ok().and_then(|length| Reply::decode(packet.get(..length)?));
+        *reply = match process::receive_packet(&helper.socket, &mut packet) {
+            Ok(length) => packet.get(..length).and_then(Reply::decode),
+            Err(Errno::EINTR) => return None,
+            Err(_) => None,
+        };
         let work = helper.work;
         if let (Some(Reply { token: answered, elapsed, answer }), Work::Busy { probe, token }) = (&*reply, work)
             && *answered == token

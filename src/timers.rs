@@ -36,8 +36,10 @@ impl Timers {
         } else {
             *number = 0;
             self.heap.swap_remove(place);
-            let Some((_, moved)) = self.heap.get(place) else { return };
-            self.places[usize::from(*moved)] = place as u16 + 1;
+            if place == self.heap.len() {
+                return;
+            }
+            self.note(place);
         }
         self.settle(place);
     }
@@ -75,10 +77,15 @@ impl Timers {
     /// Swaps two entries. Returns where the first stands then.
     fn swap(&mut self, a: usize, b: usize) -> usize {
         self.heap.swap(a, b);
-        for place in [a, b] {
-            self.places[usize::from(self.heap[place].1)] = place as u16 + 1;
-        }
+        self.note(a);
+        self.note(b);
         b
+    }
+
+    /// Notes where the entry at `place` stands.
+    fn note(&mut self, place: usize) {
+        let (_, id) = self.heap[place];
+        self.places[usize::from(id)] = place as u16 + 1;
     }
 }
 

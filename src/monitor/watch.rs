@@ -40,6 +40,8 @@ pub struct Watch {
     /// The plan of a reload lets it go on.
     planned: bool,
     state: State,
+    /// Its place in the configuration, from 1, while it is live.
+    order: u32,
 }
 
 impl Watch {
@@ -58,6 +60,7 @@ impl Watch {
             waiting: 0,
             planned: false,
             state: State::Free,
+            order: 0,
         }
     }
 
@@ -89,7 +92,7 @@ pub(super) struct Watches {
     /// Each has its record at the same place of the ledger.
     places: Vec<Watch>,
     ledger: Ledger,
-    /// The live watches in configuration order; at first in that of the last run.
+    /// The live watches in configuration order.
     order: Vec<u16>,
     /// For a reload: the watch that goes on with each target.
     plan: Vec<Option<u16>>,
@@ -102,25 +105,21 @@ impl Watches {
         let mut places: Vec<Watch> = Vec::with_capacity(limits::WATCHES);
         // No tick comes before a target is installed.
         let grid = Grid::new(Instant::NEVER, Nanos::ZERO);
-        let mut order: Vec<u16> = Vec::with_capacity(limits::TARGETS);
         for (place, record) in ledger.records() {
             let Some(target) = record.target() else { continue };
-            let mut watch = Watch::new(&target, grid);
             // Places between that are free need a watch, too; whose does not matter.
             while places.len() <= place {
-                places.push(watch);
+                places.push(Watch::new(&target, grid));
             }
+            let watch = &mut places[place];
             watch.tally = record.tally();
             watch.before = *watch.tally.counted();
             (watch.health, _) = record.health();
             watch.state = record.state();
-            if watch.is_live() {
-                let before = |index: &u16| ledger.record(usize::from(*index)).order() <= record.order();
-                order.insert(order.partition_point(before), place as u16);
-            }
-            places[place] = watch;
+            watch.order = record.order();
         }
-        Self { places, ledger, order, plan: Vec::with_capacity(limits::TARGETS) }
+        let (order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
+        Self { places, ledger, order, plan }
     }
 
     /// Where the counts are kept.
@@ -201,11 +200,13 @@ impl Watches {
             needed += usize::from(watch.state != State::Free);
         }
         for target in targets {
-            let mut known = self.order.iter().copied().chain(0..self.places.len() as u16);
-            let known = known.find(|index| {
-                let watch = &self.places[usize::from(*index)];
-                !watch.planned && watch.is_of(target)
-            });
+            let (mut known, mut first) = (None, u32::MAX);
+            for (index, watch) in self.places.iter().enumerate() {
+                let order = if watch.is_live() { watch.order } else { u32::MAX - 1 };
+                if order < first && !watch.planned && watch.is_of(target) {
+                    (known, first) = (Some(index as u16), order);
+                }
+            }
             match known {
                 Some(index) => {
                     let watch = &mut self[index];
@@ -242,16 +243,18 @@ impl Watches {
             None => self.place(target, grid),
         };
         self.order.push(index);
+        let order = self.order.len();
         let record = self.ledger.record(usize::from(index));
         record.set_state(State::Live);
-        record.set_order(self.order.len());
-        let watch = &mut self.places[usize::from(index)];
+        record.set_order(order);
+        let watch = &mut self[index];
         let changed = watch.is_live() && !watch.has_options_of(target);
         if anew || !watch.is_live() || watch.grid.interval() != grid.interval() {
             watch.grid = grid;
         }
         watch.target = *target;
         watch.state = State::Live;
+        watch.order = order as u32;
         (index, changed)
     }
 
@@ -262,10 +265,8 @@ impl Watches {
             let record = self.ledger.record(index);
             record.reinstall(&watch.target, &watch.tally);
             record.set_state(watch.state);
+            record.set_order(watch.order as usize);
             record.set_health(watch.health, began.unix.clamp(0, u32::MAX.into()) as u32);
-        }
-        for (place, index) in self.order.iter().enumerate() {
-            self.ledger.record(usize::from(*index)).set_order(place + 1);
         }
     }
 
@@ -313,12 +314,15 @@ impl Watches {
 impl Index<u16> for Watches {
     type Output = Watch;
 
+    // Apart, as is the other: this is done everywhere, and a watch is no power of two of bytes.
+    #[inline(never)]
     fn index(&self, index: u16) -> &Watch {
         &self.places[usize::from(index)]
     }
 }
 
 impl IndexMut<u16> for Watches {
+    #[inline(never)]
     fn index_mut(&mut self, index: u16) -> &mut Watch {
         &mut self.places[usize::from(index)]
     }
