@@ -8,6 +8,7 @@ mod reports;
 
 pub(crate) use clocks::read_zone;
 
+use core::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 
 use connects::Connection;
@@ -93,7 +94,8 @@ pub struct EventLoop {
 
 impl EventLoop {
     /// Everything that a run needs, with all its memory reserved; what the last run left behind is
-    /// in order, and the ticks start now. A loop that is not `logged` writes no reports.
+    /// in order, and the ticks start now. A loop that is not `logged` writes no reports. It lives as
+    /// long as its process, with which the kernel takes back all that it owns.
     pub fn new(
         mut config: Config,
         config_file: ConfigFile,
@@ -102,7 +104,7 @@ impl EventLoop {
         mut ledger_file: Option<LedgerFile>,
         mut console: Console,
         signals: Signals,
-    ) -> Self {
+    ) -> ManuallyDrop<Self> {
         let zone_failing = clocks::read_zone(false, &mut console);
         heap::keep_from_helpers();
         let started = clock::wall();
@@ -142,7 +144,7 @@ impl EventLoop {
         }
         ledger.set_clocks(clock::monotonic(), started);
         ledger.begin_run(owner, started);
-        let mut event_loop = Self {
+        let mut event_loop = ManuallyDrop::new(Self {
             log,
             monitor: Monitor::new(&config, span, ledger, limits::BUILT, clock::monotonic(), started),
             ledger_file,
@@ -172,7 +174,7 @@ impl EventLoop {
             started,
             finished: false,
             summary: String::with_capacity((limits::TARGETS + 2) * limits::ROW),
-        };
+        });
         event_loop.allow_descriptors();
         match due {
             Some(Ok(stamp)) => event_loop.tell_of_report(stamp),

@@ -56,11 +56,11 @@ impl EventLoop {
         // for one that was reset after its handshake, the kernel is asked when that handshake
         // ended: it may be we who are late.
         let late = now.since(started) >= self.monitor.settings().thresholds.slow;
+        let asked = if result.is_ok() { late } else { result == Err(Errno::ECONNRESET) };
+        let handshake = if asked { handshake(&socket, started, now) } else { None };
         let end = match result {
-            Ok(()) if late => Ok(handshake(&socket, started, now).unwrap_or(now)),
-            Ok(()) => Ok(now),
-            Err(Errno::ECONNRESET) => handshake(&socket, started, now).ok_or(Errno::ECONNRESET),
-            Err(errno) => Err(errno),
+            Ok(()) => Ok(handshake.unwrap_or(now)),
+            Err(errno) => handshake.ok_or(errno),
         };
         if end.is_ok() && self.monitor.settings().close == Close::Rst {
             // Without it the connection is closed the normal way, which does no harm.

@@ -63,9 +63,10 @@ impl EventLoop {
         let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
             return self.refuse_reload(path);
         };
+        let same_directory = before.log_dir == self.next.settings.log_dir;
         if let Some(log) = &mut self.log {
             // Trouble with another directory is another trouble.
-            self.log_failing &= before.log_dir == self.next.settings.log_dir;
+            self.log_failing &= same_directory;
             log.change(self.next.settings.log_dir, form(&self.next));
             if let Some(file) = &self.ledger_file {
                 log.lies_beside(file.path());
@@ -90,10 +91,10 @@ impl EventLoop {
         }
         self.allow_descriptors();
         self.prepare_log();
-        self.keep_failing &= before.log_dir == self.next.settings.log_dir;
-        self.swept = self
-            .swept
-            .filter(|_| before.log_dir == self.next.settings.log_dir && before.keep == self.next.settings.keep);
+        self.keep_failing &= same_directory;
+        if !same_directory || before.keep != self.next.settings.keep {
+            self.swept = None;
+        }
         self.delete_old(clock::wall());
         self.warm_up();
     }
@@ -124,9 +125,9 @@ impl EventLoop {
 /// What a reload changed in the settings, as the end of a message.
 fn differences(before: &Settings, after: &Settings) -> Text<{ limits::MESSAGE / 2 }> {
     let mut text = Text::new();
-    for directive in Directive::ALL.into_iter().filter(|directive| !LASTING.contains(directive)) {
+    for directive in Directive::ALL {
         let (was, is) = (before.value(directive), after.value(directive));
-        if was != is {
+        if was != is && !LASTING.contains(&directive) {
             // Writing to a Text never fails.
             let _ = write!(text, ", {} {was} is now {is}", directive.name());
         }

@@ -3,7 +3,8 @@
 use core::fmt::Write;
 
 use super::EventLoop;
-use crate::daily_log::LogError;
+use crate::console::Console;
+use crate::daily_log::{DailyLog, LogError};
 use crate::keep::Keep;
 use crate::sys;
 use crate::sys::{Errno, clock, process};
@@ -13,7 +14,7 @@ use crate::time::{Nanos, WallTime};
 impl EventLoop {
     /// Prints the table of the whole run, in the log's form.
     pub fn print_summary(&mut self, patience: Nanos) {
-        let Some(form) = self.log.as_ref().map(|log| *log.form()) else { return };
+        let Some(form) = self.log.as_ref().map(DailyLog::form) else { return };
         let stamp = clock::wall();
         self.summary.clear();
         // Writing to a String does not fail, and there is memory for the longest summary.
@@ -77,11 +78,8 @@ impl EventLoop {
             let without = "the run ends without its last report of";
             let next = if kept { "; the ledger keeps it for the next run" } else { "" };
             self.console.say("log", format_args!("{path} {error}, {without} {left}{next}"));
-        } else if !core::mem::replace(&mut self.log_failing, true) {
-            self.console.say(
-                "log",
-                format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
-            );
+        } else {
+            keep_counts(&mut self.log_failing, &mut self.console, path.as_str(), error);
         }
     }
 
@@ -137,16 +135,18 @@ impl EventLoop {
     /// Makes the log's directory, and says at once if a report would not find its way there.
     pub(super) fn prepare_log(&mut self) {
         let Some(log) = &self.log else { return };
-        if let Err(error) = log.prepare()
-            && !core::mem::replace(&mut self.log_failing, true)
-        {
-            self.console.say(
-                "log",
-                format_args!(
-                    "{} {error}, the counts are kept and go into the next report that can be written",
-                    log.directory()
-                ),
-            );
+        if let Err(error) = log.prepare() {
+            keep_counts(&mut self.log_failing, &mut self.console, log.directory(), error);
         }
+    }
+}
+
+/// Says, when the log begins to fail, what becomes of the counts.
+fn keep_counts(failing: &mut bool, console: &mut Console, path: &str, error: LogError) {
+    if !core::mem::replace(failing, true) {
+        console.say(
+            "log",
+            format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
+        );
     }
 }
