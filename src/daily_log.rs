@@ -100,10 +100,10 @@ impl DailyLog {
     }
 
     /// Appends one report: all rows, or none. The ledger takes note before the write and after it.
-    pub fn append<'a>(
+    pub fn append(
         &mut self,
         stamp: WallTime,
-        rows: impl Iterator<Item = (&'a str, Columns)>,
+        rows: &mut dyn Iterator<Item = (&str, Columns)>,
         ledger: &Ledger,
     ) -> Result<(), LogError> {
         let name = file_name(stamp);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn append(log: &mut DailyLog, seconds: i64) -> Result<(), LogError> {
-        log.append(stamp(seconds), [("web", Columns::default())].into_iter(), &Ledger::absent())
+        log.append(stamp(seconds), &mut [("web", Columns::default())].into_iter(), &Ledger::absent())
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub fn recover(
     let form = *log.form();
     log.change(config.settings.log_dir, ledger.form());
     let rows = ledger.rows();
-    let written = log.append(stamp, rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
+    let written = log.append(stamp, &mut rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
     log.change(config.settings.log_dir, form);
     if written.is_ok() {
         ledger.mark_reported();
@@ -139,7 +139,9 @@ pub fn settle(
 /// The report that was being written, as it was.
 fn report_of(ledger: &Ledger, journal: &Journal) -> String {
     let mut report = String::new();
-    ledger.form().write(&mut report, journal.headed, journal.stamp, ledger.pending_rows().into_iter());
+    let rows = ledger.pending_rows();
+    let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
+    ledger.form().write(&mut report, journal.headed, journal.stamp, &mut rows);
     // A run that could not settle it may have gone over to other targets: then it is known by its
     // checksum alone.
     if ledger::check(report.as_bytes()) != journal.check {
@@ -279,7 +281,9 @@ mod tests {
             }
             ledger.set_due(wall(DUE));
             let mut report = String::new();
-            ledger.form().write(&mut report, headed, wall(DUE), ledger.rows().into_iter());
+            let rows = ledger.rows();
+            let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
+            ledger.form().write(&mut report, headed, wall(DUE), &mut rows);
             let remains = Self { place, config, ledger, report };
             fs::write(remains.file(), before).expect("our own directory");
             let file = Text::copy(&remains.file()).expect("a short path");

@@ -8,36 +8,28 @@ use crate::text::Text;
 use crate::time::WallTime;
 
 /// Widths of the seven columns of numbers.
-const NUMBERS: [usize; 7] = [7, 8, 6, 8, 7, 10, 5];
+const NUMBERS: [u16; 7] = [7, 8, 6, 8, 7, 10, 5];
 const STAMP: usize = 19;
 const SERVICE: usize = 20;
 
 /// How wide the columns are, and what stands above them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
-    service: usize,
-    /// `Conn<1s`, `Conn1-5s`, `DNS<1s`, `DNS1-5s`, `DNSFail`, `ConnFailed`, `Total`.
-    headings: [Text<32>; 7],
+    thresholds: Thresholds,
+    service: u16,
+    /// Of the columns of numbers.
+    widths: [u16; 7],
 }
 
 impl Form {
     /// The form for services of which the longest has `longest` characters. The headings name
     /// the thresholds; one that is wider than its column widens it.
     pub fn new(thresholds: Thresholds, longest: usize) -> Self {
-        let slow = thresholds.slow.as_seconds();
-        let timeout = thresholds.timeout.as_seconds();
-        Self {
-            service: longest.max(SERVICE),
-            headings: [
-                Text::format(format_args!("Conn<{slow}s")),
-                Text::format(format_args!("Conn{slow}-{timeout}s")),
-                Text::format(format_args!("DNS<{slow}s")),
-                Text::format(format_args!("DNS{slow}-{timeout}s")),
-                Text::format(format_args!("DNSFail")),
-                Text::format(format_args!("ConnFailed")),
-                Text::format(format_args!("Total")),
-            ],
+        let mut widths = NUMBERS;
+        for (column, width) in widths.iter_mut().enumerate() {
+            *width = heading(&thresholds, column).as_str().len().max(usize::from(*width)) as u16;
         }
+        Self { thresholds, service: longest.max(SERVICE) as u16, widths }
     }
 
     /// The line above the rows, with its newline.
@@ -46,29 +38,58 @@ impl Form {
     }
 
     /// One row, with its newline.
-    pub fn row<'a>(&'a self, stamp: WallTime, service: &'a str, columns: Columns) -> Row<'a> {
+    pub fn row<'a>(&'a self, stamp: WallTime, service: &'a str, columns: &'a Columns) -> Row<'a> {
         Row { form: self, stamp, service, columns }
     }
 
     /// Writes a whole report: a header, if it is to have one, and a row for each of `rows`.
-    pub fn write<S: AsRef<str>>(
+    pub fn write(
         &self,
         report: &mut String,
         headed: bool,
         stamp: WallTime,
-        rows: impl Iterator<Item = (S, Columns)>,
+        rows: &mut dyn Iterator<Item = (&str, Columns)>,
     ) {
         // Writing to a String does not fail.
         if headed {
             let _ = write!(report, "{}", self.header());
         }
         for (service, columns) in rows {
-            let _ = write!(report, "{}", self.row(stamp, service.as_ref(), columns));
+            let _ = write!(report, "{}", self.row(stamp, service, &columns));
         }
     }
 
-    fn width(&self, column: usize) -> usize {
-        NUMBERS[column].max(self.headings[column].as_str().len())
+    /// A line of the table: of headings, where there are no numbers.
+    fn line(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        stamp: &dyn fmt::Display,
+        service: &str,
+        numbers: Option<[&u64; 7]>,
+    ) -> fmt::Result {
+        write!(f, "{stamp:<STAMP$} | {service:<width$}", width = self.service.into())?;
+        for column in 0..7 {
+            let cell = match numbers {
+                Some(numbers) => Text::format(format_args!("{}", numbers[column])),
+                None => heading(&self.thresholds, column),
+            };
+            write!(f, " | {cell:>width$}", width = self.widths[column].into())?;
+        }
+        f.write_char('\n')
+    }
+}
+
+/// `Conn<1s`, `Conn1-5s`, `DNS<1s`, `DNS1-5s`, `DNSFail`, `ConnFailed`, `Total`.
+fn heading(thresholds: &Thresholds, column: usize) -> Text<32> {
+    let (slow, timeout) = (thresholds.slow.as_seconds(), thresholds.timeout.as_seconds());
+    match column {
+        0 => Text::format(format_args!("Conn<{slow}s")),
+        1 => Text::format(format_args!("Conn{slow}-{timeout}s")),
+        2 => Text::format(format_args!("DNS<{slow}s")),
+        3 => Text::format(format_args!("DNS{slow}-{timeout}s")),
+        4 => Text::format(format_args!("DNSFail")),
+        5 => Text::format(format_args!("ConnFailed")),
+        _ => Text::format(format_args!("Total")),
     }
 }
 
@@ -77,12 +98,7 @@ pub struct Header<'a>(&'a Form);
 
 impl fmt::Display for Header<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let form = self.0;
-        write!(f, "{:<STAMP$} | {:<service$}", "Timestamp", "Service", service = form.service)?;
-        for (column, heading) in form.headings.iter().enumerate() {
-            write!(f, " | {heading:>width$}", width = form.width(column))?;
-        }
-        f.write_char('\n')
+        self.0.line(f, &"Timestamp", "Service", None)
     }
 }
 
@@ -91,18 +107,14 @@ pub struct Row<'a> {
     form: &'a Form,
     stamp: WallTime,
     service: &'a str,
-    columns: Columns,
+    columns: &'a Columns,
 }
 
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Columns { conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total } = self.columns;
-        write!(f, "{} | {:<service$}", self.stamp, self.service, service = self.form.service)?;
         let numbers = [conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total];
-        for (column, number) in numbers.into_iter().enumerate() {
-            write!(f, " | {number:>width$}", width = self.form.width(column))?;
-        }
-        f.write_char('\n')
+        self.form.line(f, &self.stamp, self.service, Some(numbers))
     }
 }
 
@@ -126,7 +138,7 @@ mod tests {
     #[test]
     fn the_rows_of_the_original_are_rebuilt_byte_for_byte() {
         let form = form(1000, 5000, 5);
-        let row = |service, n| form.row(STAMP, service, columns(n)).to_string();
+        let row = |service, n| form.row(STAMP, service, &columns(n)).to_string();
         assert_eq!(
             row("promotion-api", [120, 15, 135, 0, 0, 8, 143]),
             "2025-10-09 14:30:00 | promotion-api        |     120 |       15 |    135 |        0 |       0 |          8 |   143\n"
@@ -166,14 +178,14 @@ mod tests {
         for form in [form(1000, 5000, 5), form(1000, 5000, 33), form(250, 2500, 5), form(1500, 600_000, 64)] {
             let bars =
                 |line: String| line.char_indices().filter(|(_, c)| *c == '|').map(|(at, _)| at).collect::<Vec<_>>();
-            let row = form.row(STAMP, "service", columns([1; 7])).to_string();
+            let row = form.row(STAMP, "service", &columns([1; 7])).to_string();
             assert_eq!(bars(form.header().to_string()), bars(row));
         }
     }
 
     #[test]
     fn a_service_is_padded_by_characters_and_a_large_number_is_whole() {
-        let row = form(1000, 5000, 5).row(STAMP, "äö", columns([u64::from(u32::MAX); 7])).to_string();
+        let row = form(1000, 5000, 5).row(STAMP, "äö", &columns([u64::from(u32::MAX); 7])).to_string();
         assert!(row.starts_with("2025-10-09 14:30:00 | äö                   | 4294967295 | 4294967295 | "), "{row}");
     }
 }

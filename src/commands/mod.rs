@@ -7,6 +7,8 @@ mod run;
 pub mod status;
 mod stop;
 
+use core::fmt;
+
 use crate::cli::{Cli, Command, USAGE};
 use crate::config::{Config, SAMPLE};
 use crate::config_file::{ConfigFile, Source};
@@ -97,7 +99,26 @@ fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source),
     Ok((config, config_file, source))
 }
 
-/// A time in milliseconds for a table.
-fn millis(time: Option<Nanos>) -> String {
-    time.map_or("-".to_string(), |time| time.as_millis().to_string())
+/// A value, or what stands in its place where there is none.
+struct Or<T>(Option<T>, &'static str);
+
+impl<T: fmt::Display> fmt::Display for Or<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str(self.1),
+        }
+    }
+}
+
+/// A time in milliseconds, or what stands in its place where there is none.
+struct Millis(Option<Nanos>, &'static str);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => time.as_millis().fmt(f),
+            None => f.write_str(self.1),
+        }
+    }
 }

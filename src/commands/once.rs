@@ -1,8 +1,9 @@
 //! `tcpmon once`: probes each target one time and prints how it went.
 
-use super::ExitCode;
-use super::grid::{self, Column};
-use super::{heed_signals, load, millis};
+use core::fmt::Write;
+
+use super::grid::{self, Column, WORDS};
+use super::{ExitCode, Millis, Or, heed_signals, load};
 use crate::cli::Cli;
 use crate::confinement::{self, Confinement};
 use crate::console::Console;
@@ -39,29 +40,27 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
 
 /// The table, and the exit status it stands for.
 fn table<'a>(watches: impl Iterator<Item = &'a Watch>) -> (String, u8) {
-    let columns = [
-        Column("Service", 0, false),
-        Column("Target", 0, false),
-        Column("DNS ms", 9, true),
-        Column("Connect ms", 10, true),
-        Column("Result", 0, false),
-    ];
+    let mut cells = String::from("Service\tTarget\tDNS ms\tConnect ms\tResult\t");
     let mut worst = 0;
-    let rows = watches.map(|watch| {
+    for watch in watches {
         let end = watch.last;
         worst = worst.max(match end.map(|end| end.ending) {
             Some(Ending::Connected(_)) => 0,
             Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
             Some(Ending::Skipped(_)) | None => NOT_CHECKED,
         });
-        vec![
-            watch.target.service.to_string(),
-            watch.target.place().to_string(),
-            millis(end.and_then(|end| end.lookup)),
-            millis(end.and_then(|end| end.connect)),
-            end.map_or("not checked".to_string(), |end| end.ending.to_string()),
-        ]
-    });
-    let rows: Vec<Vec<String>> = rows.collect();
-    (grid::table(&columns, &rows), worst)
+        // Writing to a String does not fail.
+        let _ = write!(
+            cells,
+            "{}\t{}\t{}\t{}\t{}\t",
+            watch.target.service,
+            watch.target.place(),
+            Millis(end.and_then(|end| end.lookup), "-"),
+            Millis(end.and_then(|end| end.connect), "-"),
+            Or(end.map(|end| end.ending), "not checked"),
+        );
+    }
+    let mut table = String::new();
+    grid::write(&mut table, [WORDS, WORDS, Column(9, true), Column(10, true), WORDS], &cells);
+    (table, worst)
 }

@@ -21,7 +21,7 @@ impl EventLoop {
         let _ = write!(self.summary, "\nSince {}:\n{}", self.started, form.header());
         for watch in self.monitor.live() {
             let columns = watch.counted().columns();
-            let _ = write!(self.summary, "{}", form.row(stamp, watch.target.service.as_str(), columns));
+            let _ = write!(self.summary, "{}", form.row(stamp, watch.target.service.as_str(), &columns));
         }
         let skipped = self.monitor.skipped();
         if skipped > 0 {
@@ -58,7 +58,8 @@ impl EventLoop {
         // Before the report: it may be what makes room for it.
         self.delete_old(stamp);
         let Some(log) = &mut self.log else { return true };
-        match log.append(stamp, self.monitor.rows(), self.monitor.ledger()) {
+        let appended = log.append(stamp, &mut self.monitor.rows(), self.monitor.ledger());
+        match appended {
             Ok(()) => self.tell_of_report(stamp),
             Err(error) => {
                 self.tell_of_trouble(stamp, error);

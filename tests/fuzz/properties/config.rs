@@ -247,9 +247,9 @@ fn fits_its_table(config: &Config) {
         total: most,
     };
     for target in config.targets.iter().take(8) {
-        let row = form.row(stamp, target.service.as_str(), Columns::default()).to_string();
+        let row = form.row(stamp, target.service.as_str(), &Columns::default()).to_string();
         assert_eq!(bars(&row), header, "{row}");
         assert_eq!(row.matches('\n').count(), 1, "{row:?}");
-        assert!(form.row(stamp, target.service.as_str(), widest).to_string().len() <= limits::ROW);
+        assert!(form.row(stamp, target.service.as_str(), &widest).to_string().len() <= limits::ROW);
     }
 }
