@@ -1,5 +1,7 @@
 //! The command line: arguments to [`Cli`]. What its settings and targets mean is `config`'s work.
 
+use core::fmt;
+
 use crate::config::Directive;
 use crate::time::Nanos;
 
@@ -87,100 +89,129 @@ pub struct Cli {
     pub targets: Vec<&'static str>,
 }
 
-impl Cli {
-    /// Reads the arguments behind the program's name. On failure gives the command as far as it is
-    /// known, and every mistake, a line each.
-    pub fn parse(arguments: impl IntoIterator<Item = &'static str>) -> Result<Cli, (Command, Vec<String>)> {
-        let mut cli = Cli::default();
-        let mut mistakes = Vec::new();
-        let mut arguments = arguments.into_iter().peekable();
-        if let Some(command) = arguments.peek().and_then(|word| command(word)) {
-            cli.command = command;
-            arguments.next();
-        }
-        while let Some(argument) = arguments.next() {
-            if !argument.starts_with('-') {
-                cli.targets.push(argument);
-                continue;
-            }
-            let (option, joined) = match argument.split_once('=') {
-                Some((option, value)) if option.starts_with("--") => (option, Some(value)),
-                // A value may stand right behind its letter: -n5, -cFILE.
-                _ => match argument.split_at_checked(2) {
-                    Some((option @ ("-n" | "-c"), value)) if !value.is_empty() => (option, Some(value)),
-                    _ => (argument, None),
-                },
-            };
-            if let Err(mistake) = cli.take(option, joined, &mut arguments) {
-                mistakes.push(mistake);
-            }
-        }
-        if mistakes.is_empty() { Ok(cli) } else { Err((cli.command, mistakes)) }
-    }
+/// The words that stand for a command.
+const COMMANDS: [(&str, Command); 9] = [
+    ("run", Command::Run),
+    ("start", Command::Start),
+    ("stop", Command::Stop),
+    ("status", Command::Status),
+    ("once", Command::Once),
+    ("check", Command::Check),
+    ("sample", Command::Sample),
+    ("help", Command::Help),
+    ("version", Command::Version),
+];
 
-    fn take(
-        &mut self,
-        option: &'static str,
-        joined: Option<&'static str>,
-        rest: &mut impl Iterator<Item = &'static str>,
-    ) -> Result<(), String> {
-        if let Some(command) = match option {
-            "-h" | "--help" => Some(Command::Help),
-            "-V" | "--version" => Some(Command::Version),
-            _ => None,
-        } {
-            self.command = command;
-            return Ok(());
+/// An option without a value: its letter, its word, and what it does.
+type Flag = (&'static str, &'static str, fn(&mut Cli));
+
+const FLAGS: [Flag; 6] = [
+    ("-h", "--help", |cli| cli.command = Command::Help),
+    ("-V", "--version", |cli| cli.command = Command::Version),
+    ("-q", "--quiet", |cli| cli.quiet = true),
+    ("-v", "--verbose", |cli| cli.verbose = true),
+    ("-w", "--watch", |cli| cli.watch = true),
+    ("-j", "--json", |cli| cli.json = true),
+];
+
+/// An option that has a value.
+#[derive(Clone, Copy)]
+enum Valued {
+    File,
+    Rounds,
+    Duration,
+    Setting(Directive),
+}
+
+/// The option of this name.
+fn valued(option: &str) -> Option<Valued> {
+    match option {
+        "-c" | "--config" => Some(Valued::File),
+        "-n" | "--rounds" => Some(Valued::Rounds),
+        "--for" => Some(Valued::Duration),
+        _ => {
+            let name = option.strip_prefix("--")?;
+            Directive::ALL.into_iter().find(|directive| directive.option() == name).map(Valued::Setting)
         }
-        if let Some(flag) = match option {
-            "-q" | "--quiet" => Some(&mut self.quiet),
-            "-v" | "--verbose" => Some(&mut self.verbose),
-            "-w" | "--watch" => Some(&mut self.watch),
-            "-j" | "--json" => Some(&mut self.json),
-            _ => None,
-        } {
-            *flag = true;
-            return Ok(());
-        }
-        let directive = Directive::ALL.into_iter().find(|d| option.strip_prefix("--") == Some(d.option()));
-        if directive.is_none() && !["-c", "--config", "-n", "--rounds", "--for"].contains(&option) {
-            return Err(format!("command line: unknown option \"{option}\", tcpmon --help lists those there are"));
-        }
-        let value = joined.or_else(|| rest.next());
-        let value = value.filter(|value| !value.is_empty());
-        let value = value.ok_or_else(|| format!("command line: {option} has no value, write one behind it"))?;
-        match (directive, option) {
-            (Some(directive), _) => self.settings.push((directive, value)),
-            (None, "-c" | "--config") => self.file = Some(value),
-            (None, "-n" | "--rounds") => {
-                let rounds = value.parse().ok().filter(|rounds| *rounds > 0);
-                self.rounds = Some(rounds.ok_or_else(|| {
-                    format!("command line: {option} \"{value}\" is no number of rounds, use 1 to {}", u32::MAX)
-                })?);
-            }
-            (None, _) => {
-                let duration = Nanos::parse(value).filter(|duration| *duration > Nanos::ZERO);
-                self.duration = Some(duration.ok_or_else(|| {
-                    format!("command line: {option} \"{value}\" is no duration, write one like 30s, 5m or 1h")
-                })?);
-            }
-        }
-        Ok(())
     }
 }
 
-fn command(word: &str) -> Option<Command> {
-    match word {
-        "run" => Some(Command::Run),
-        "start" => Some(Command::Start),
-        "stop" => Some(Command::Stop),
-        "status" => Some(Command::Status),
-        "once" => Some(Command::Once),
-        "check" => Some(Command::Check),
-        "sample" => Some(Command::Sample),
-        "help" => Some(Command::Help),
-        "version" => Some(Command::Version),
-        _ => None,
+impl Cli {
+    /// Reads the arguments behind the program's name. `tell` gets every mistake, a line without its
+    /// newline; then the result is the command as far as it is known.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = &'static str>,
+        tell: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> Result<Cli, Command> {
+        let mut cli = Cli::default();
+        let mut is_right = true;
+        let mut arguments = arguments.into_iter().peekable();
+        let first = arguments.peek().copied().unwrap_or_default();
+        if let Some((_, command)) = COMMANDS.iter().find(|(word, _)| *word == first) {
+            cli.command = *command;
+            arguments.next();
+        }
+        while let Some(argument) = arguments.next() {
+            if argument.starts_with('-') {
+                is_right &= cli.take(argument, &mut arguments, tell);
+            } else {
+                cli.targets.push(argument);
+            }
+        }
+        if is_right { Ok(cli) } else { Err(cli.command) }
+    }
+
+    /// Takes in an option and its value. Returns whether that is right.
+    #[inline(never)] // It would be taken apart to get what is constant out of the loop.
+    fn take(
+        &mut self,
+        argument: &'static str,
+        rest: &mut dyn Iterator<Item = &'static str>,
+        tell: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> bool {
+        let (option, joined) = match argument.split_once('=') {
+            Some((option, value)) if option.starts_with("--") => (option, Some(value)),
+            // A value may stand right behind its letter: -n5, -cFILE.
+            _ => match argument.split_at_checked(2) {
+                Some((option @ ("-n" | "-c"), value)) if !value.is_empty() => (option, Some(value)),
+                _ => (argument, None),
+            },
+        };
+        if let Some((_, _, set)) = FLAGS.iter().find(|(letter, word, _)| [*letter, *word].contains(&option)) {
+            set(self);
+            return true;
+        }
+        let Some(valued) = valued(option) else {
+            tell(format_args!("command line: unknown option \"{option}\", tcpmon --help lists those there are"));
+            return false;
+        };
+        let value = joined.or_else(|| rest.next()).unwrap_or_default();
+        if value.is_empty() {
+            tell(format_args!("command line: {option} has no value, write one behind it"));
+            return false;
+        }
+        match valued {
+            Valued::File => self.file = Some(value),
+            Valued::Setting(directive) => self.settings.push((directive, value)),
+            Valued::Rounds => {
+                self.rounds = value.parse().ok().filter(|rounds| *rounds > 0);
+                if self.rounds.is_none() {
+                    let most = u32::MAX;
+                    tell(format_args!("command line: {option} \"{value}\" is no number of rounds, use 1 to {most}"));
+                    return false;
+                }
+            }
+            Valued::Duration => {
+                self.duration = Nanos::parse(value).filter(|duration| *duration > Nanos::ZERO);
+                if self.duration.is_none() {
+                    tell(format_args!(
+                        "command line: {option} \"{value}\" is no duration, write one like 30s, 5m or 1h"
+                    ));
+                    return false;
+                }
+            }
+        }
+        true
     }
 }
 
@@ -189,7 +220,9 @@ mod tests {
     use super::*;
 
     fn parse(line: &'static str) -> Result<Cli, (Command, Vec<String>)> {
-        Cli::parse(line.split_whitespace())
+        let mut mistakes = Vec::new();
+        let parsed = Cli::parse(line.split_whitespace(), &mut |mistake| mistakes.push(mistake.to_string()));
+        parsed.map_err(|command| (command, mistakes))
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn main() -> ExitCode {
     );
     fs::write(&path, &config).unwrap();
     let path: &'static str = String::leak(path.to_string_lossy().into_owned());
-    let cli = Cli::parse(["-c", path]).unwrap();
+    let cli = Cli::parse(["-c", path], &mut |mistake| panic!("{mistake}")).unwrap();
     let mut file = ConfigFile::new(cli);
     let mut config = Config::new();
     file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();

@@ -60,15 +60,10 @@ fn heed_signals(console: &mut Console) -> Option<Signals> {
 /// Does what the arguments behind the program's name ask for. They must live as long as the
 /// process, because a reload reads them again.
 pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
-    let cli = match Cli::parse(arguments) {
+    let cli = match Cli::parse(arguments, &mut |mistake| Console::new(false).complain(mistake)) {
         Ok(cli) => cli,
-        Err((command, mistakes)) => {
-            let mut console = Console::new(false);
-            for mistake in mistakes {
-                console.complain(format_args!("{mistake}"));
-            }
-            return ExitCode::from(if command == Command::Once { once::NOT_CHECKED } else { MISTAKES });
-        }
+        Err(Command::Once) => return ExitCode::from(once::NOT_CHECKED),
+        Err(_) => return ExitCode::from(MISTAKES),
     };
     if cli.command == Command::Start {
         process::close_inherited();

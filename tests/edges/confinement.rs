@@ -347,7 +347,7 @@ mod taken_over {
     fn inside(place: &str) {
         let line = format!("run --user nobody --log-dir {place}/inside/log x=127.0.0.1:1");
         let words = line.split_whitespace().map(|word| &*String::leak(word.to_owned()));
-        let mut file = ConfigFile::new(Cli::parse(words).expect("it is right"));
+        let mut file = ConfigFile::new(Cli::parse(words, &mut |mistake| panic!("{mistake}")).expect("it is right"));
         let (mut config, mut console) = (Config::new(), Console::new(true));
         file.load(&mut config, &mut |what| panic!("{what}")).expect("it is right");
         assert!(confinement::become_user(&config, &file, true, &mut console));

@@ -37,7 +37,10 @@ fn parse<'a>(words: &[&'a str]) -> Result<Cli, (Command, Vec<String>)> {
     // gets into nothing else. Only the signature asks for more, because a real command line is
     // never freed; to leak every input would not do here.
     let for_ever = |word: &'a str| unsafe { std::mem::transmute::<&'a str, &'static str>(word) };
-    Cli::parse(words.iter().copied().map(for_ever))
+    let mut mistakes = Vec::new();
+    let parsed = Cli::parse(words.iter().copied().map(for_ever), &mut |mistake| mistakes.push(mistake.to_string()));
+    assert!(parsed.is_err() || mistakes.is_empty(), "it is right, and a mistake: {mistakes:?}");
+    parsed.map_err(|command| (command, mistakes))
 }
 
 /// Nothing is in it that was not said, and no number is out of its range.
