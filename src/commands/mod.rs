@@ -70,8 +70,8 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
     }
     let mut console = Console::new(cli.quiet);
     match cli.command {
-        Command::Run => run::run(cli, console),
-        Command::Start => run::start(cli, console),
+        Command::Run => run::run(cli, console, false),
+        Command::Start => run::run(cli, console, true),
         Command::Stop => stop::stop(cli, console),
         Command::Status => status::status(cli, console),
         Command::Once => once::once(cli, console),

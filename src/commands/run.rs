@@ -18,88 +18,79 @@ use crate::sys::file;
 use crate::sys::process::{self, Fork};
 
 /// Watches. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
-/// could not be started.
-pub fn run(cli: Cli, mut console: Console) -> ExitCode {
+/// could not be started. In the background that of what stays in the foreground: 0 where a run has
+/// started or one is there already.
+pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     file::open_to_all();
     let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    if !confinement::become_user(&config, &file, true, &mut console) {
-        return ExitCode::FAILURE;
-    }
-    let place = match LedgerFile::lock(config.settings.ledger_path()) {
-        Ok(place) => place,
-        Err(Running(Some(owner))) => {
-            console.say("start", format_args!("already running as pid {}", owner.pid));
-            return ExitCode::FAILURE;
-        }
-        Err(Running(None)) => {
-            console.say("start", format_args!("already running"));
-            return ExitCode::FAILURE;
-        }
-    };
-    greet(&mut console, &config, source);
-    let confinement = Confinement::enter(&config, &file, true, &mut console);
-    let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
-    event_loop.is_confined(confinement);
-    event_loop.run();
-    event_loop.print_summary(limits::LAST_WORDS);
-    ExitCode::SUCCESS
-}
-
-/// Watches in the background. Exit status of what is in the foreground: 0 where a run has started
-/// or one is there already, else as above.
-pub fn start(cli: Cli, mut console: Console) -> ExitCode {
-    file::open_to_all();
-    let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
-    let span = Span { rounds: cli.rounds, duration: cli.duration };
-    let Ok((config, file, _)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    if is_relative(&config, &mut console) {
+    if in_background && is_relative(&config, &mut console) {
         return ExitCode::from(MISTAKES);
     }
     if !confinement::become_user(&config, &file, true, &mut console) {
         return ExitCode::FAILURE;
     }
-    let Ok(place) = LedgerFile::lock(config.settings.ledger_path()) else { return ExitCode::SUCCESS };
-    let starter = match process::go_to_background() {
-        Ok(Fork::Background(starter)) => starter,
-        Ok(Fork::Foreground { started: true }) => return ExitCode::SUCCESS,
-        Ok(Fork::Foreground { started: false }) => {
-            console.say("start", format_args!("the background process ended at once, the system log may say why"));
-            return ExitCode::FAILURE;
-        }
-        Err(errno) => {
-            let why = sys::describe(errno);
-            console.say("start", format_args!("no background process could be made ({why}), nothing is started"));
+    let place = match LedgerFile::lock(config.settings.ledger_path()) {
+        Ok(place) => place,
+        Err(_) if in_background => return ExitCode::SUCCESS,
+        Err(Running(owner)) => {
+            match owner {
+                Some(owner) => console.say("start", format_args!("already running as pid {}", owner.pid)),
+                None => console.say("start", format_args!("already running")),
+            }
             return ExitCode::FAILURE;
         }
     };
-    // Whoever started us waits until nobody has its pipes any more.
-    drop(console);
-    let mut console = Console::of_background();
+    let mut starter = None;
+    if in_background {
+        match process::go_to_background() {
+            Ok(Fork::Background(found)) => starter = Some(found),
+            Ok(Fork::Foreground { started: true }) => return ExitCode::SUCCESS,
+            Ok(Fork::Foreground { started: false }) => {
+                console.say("start", format_args!("the background process ended at once, the system log may say why"));
+                return ExitCode::FAILURE;
+            }
+            Err(errno) => {
+                let why = sys::describe(errno);
+                console.say("start", format_args!("no background process could be made ({why}), nothing is started"));
+                return ExitCode::FAILURE;
+            }
+        }
+        // Whoever started us waits until nobody has its pipes any more: this closes them.
+        console = Console::of_background();
+    } else {
+        greet(&mut console, &config, source);
+    }
     let confinement = Confinement::enter(&config, &file, true, &mut console);
     let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
     event_loop.is_confined(confinement);
-    starter.tell_started();
+    if let Some(starter) = starter {
+        starter.tell_started();
+    }
     event_loop.run();
+    if !in_background {
+        event_loop.print_summary(limits::LAST_WORDS);
+    }
     ExitCode::SUCCESS
 }
 
 /// Whether a path is not absolute: cron starts its jobs where no operator looks, and a second start
 /// or a `status` from elsewhere would find another place. It is said.
 fn is_relative(config: &Config, console: &mut Console) -> bool {
-    let settings = &config.settings;
-    let relative = [("log_dir", settings.log_dir.to_string()), ("ledger", settings.ledger_path().to_string())];
-    let relative = relative.iter().filter(|(_, path)| !path.starts_with('/'));
+    let (log_dir, ledger) = (config.settings.log_dir.as_str(), config.settings.ledger.as_str());
     // A ledger in log_dir is right as soon as that is.
-    let found: Vec<_> =
-        relative.filter(|(name, _)| *name != "ledger" || settings.ledger.as_str().contains('/')).collect();
-    for (name, path) in &found {
-        console.complain(format_args!(
-            "{name} \"{path}\" is relative, for a run in the background write a path that begins with /"
-        ));
+    let ledger = if ledger.contains('/') { ledger } else { "/" };
+    let mut found = false;
+    for (name, path) in [("log_dir", log_dir), ("ledger", ledger)] {
+        if !path.starts_with('/') {
+            console.complain(format_args!(
+                "{name} \"{path}\" is relative, for a run in the background write a path that begins with /"
+            ));
+            found = true;
+        }
     }
-    !found.is_empty()
+    found
 }
 
 /// The first words on the console.
