@@ -46,7 +46,7 @@ impl Grid {
 #[derive(Clone, Copy, Debug)]
 pub struct Boundaries {
     /// Seconds.
-    every: i64,
+    every: u32,
     /// The wall clock's second when the next boundary was worked out.
     seen: i64,
     /// The last boundary that was due, in seconds since 1970.
@@ -56,15 +56,15 @@ pub struct Boundaries {
     next: Instant,
 }
 
-const HOUR: i64 = 3600;
-const DAY: i64 = 86_400;
+const HOUR: u32 = 3600;
+const DAY: u32 = 86_400;
 
 impl Boundaries {
     /// Boundaries every `every` (whole seconds, one second to one day), from the moment `now`
     /// when the wall clock reads `wall`.
     pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
-        let mut boundaries = Self { every: (every.secs() as i64).max(1), seen: 0, last: None, due: 0, next: now };
-        boundaries.arm(now, wall);
+        let mut boundaries = Self { every: 1, seen: 0, last: None, due: 0, next: now };
+        boundaries.change(every, now, wall);
         boundaries
     }
 
@@ -80,15 +80,14 @@ impl Boundaries {
 
     /// Boundaries of another interval from here on.
     pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
-        self.every = (every.secs() as i64).max(1);
+        self.every = (every.secs() as u32).max(1);
         self.arm(now, wall);
     }
 
     /// Takes in that the wall clock reads `wall` at `now`. Returns the boundary that has passed
     /// since the last reading, if one has.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
-        let second = i64::from(wall.second_of_day());
-        let passed = wall.unix - second % self.every;
+        let passed = wall.unix - i64::from(wall.second_of_day() % self.every);
         let due = passed > self.seen && !self.was_due(passed);
         if due {
             self.last = Some(passed);
@@ -99,24 +98,24 @@ impl Boundaries {
 
     /// Whether this boundary is one that a clock stepping back a little would bring again.
     fn was_due(&self, boundary: i64) -> bool {
-        self.last.is_some_and(|last| boundary <= last && last - boundary < self.every)
+        self.last.is_some_and(|last| boundary <= last && last - boundary < self.every.into())
     }
 
     fn arm(&mut self, now: Instant, wall: WallTime) {
         self.seen = wall.unix;
-        let second = i64::from(wall.second_of_day());
-        let step = |second: i64| (self.every - second % self.every).min(DAY - second);
+        let second = wall.second_of_day();
+        let step = |second: u32| (self.every - second % self.every).min(DAY - second);
         let mut wait = step(second);
-        while self.was_due(wall.unix + wait) {
+        while self.was_due(wall.unix + i64::from(wait)) {
             wait += step((second + wait) % DAY);
         }
-        self.due = wall.unix + wait;
+        self.due = wall.unix + i64::from(wait);
         // A change of the zone's offset in between would move the boundary: with a long interval
         // the clock is looked at every hour.
         if wait > HOUR {
             wait = HOUR - second % HOUR;
         }
-        self.next = (now + Nanos::from_secs(wait as u64)).before(Nanos::new(u64::from(wall.nanos)));
+        self.next = (now + Nanos::from_secs(wait.into())).before(Nanos::new(u64::from(wall.nanos)));
     }
 }
 
@@ -264,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_daily_report_keeps_to_midnight_when_the_zone_changes() {
-        let mut clock = Clock::new(DAY as u64);
+        let mut clock = Clock::new(DAY.into());
         clock.offset = 3600;
         let mut stamps = Vec::new();
         for hour in 0..48 {
