@@ -34,15 +34,17 @@ impl Console {
     /// The console as it is at the start; a quiet one has no standard output. Until the loop
     /// runs there is time to wait for a reader.
     pub fn new(quiet: bool) -> Self {
-        let out = if quiet { Output::nothing() } else { Output::new(file::stdout()) };
-        let dots = matches!(out.stream, Stream::Pipe | Stream::Terminal);
+        Self::with(if quiet { Output::nothing() } else { Output::new(file::stdout()) }, None)
+    }
+
+    fn with(out: Output, system_log: Option<SystemLog>) -> Self {
         Self {
+            dots: matches!(out.stream, Stream::Pipe | Stream::Terminal),
             out,
             error: Output::new(file::stderr()),
-            dots,
             open_line: false,
             patience: limits::PATIENCE,
-            system_log: None,
+            system_log,
         }
     }
 
@@ -54,7 +56,7 @@ impl Console {
 
     /// The console of a process that has gone to the background: its messages go to the system log.
     pub fn of_background() -> Self {
-        Self { system_log: Some(SystemLog::default()), ..Self::new(true) }
+        Self::with(Output::nothing(), Some(SystemLog::default()))
     }
 
     /// From here on no line waits for its reader: it is lost, or its end is.
@@ -126,8 +128,6 @@ struct Output {
     fd: BorrowedFd<'static>,
     /// The same opened anew, for writes that never wait.
     own: Option<OwnedFd>,
-    /// Bytes that one write to it takes without waiting, once it says that it takes some.
-    piece: usize,
 }
 
 impl Output {
@@ -136,15 +136,11 @@ impl Output {
         let live = matches!(stream, Stream::Pipe | Stream::Terminal);
         // A socket cannot be opened anew, and neither can a terminal of somebody else's.
         let own = if live { file::reopen(fd).ok() } else { None };
-        let piece = match (stream, &own) {
-            (Stream::Terminal, None) => 1,
-            (Stream::Terminal | Stream::Pipe | Stream::Stored | Stream::Closed, _) => PIPE_BUF,
-        };
-        Self { stream, fd, own, piece }
+        Self { stream, fd, own }
     }
 
     fn nothing() -> Self {
-        Self { stream: Stream::Closed, fd: file::stdout(), own: None, piece: PIPE_BUF }
+        Self { stream: Stream::Closed, fd: file::stdout(), own: None }
     }
 
     /// One line.
@@ -156,6 +152,8 @@ impl Output {
     /// Writes as much as the reader takes without waiting longer than `patience` for any piece;
     /// the rest is lost. Returns whether all of it was taken.
     fn write(&mut self, mut bytes: &[u8], patience: Nanos) -> bool {
+        // Bytes that one write takes without waiting, once it is said that it takes some.
+        let piece = if self.stream == Stream::Terminal && self.own.is_none() { 1 } else { PIPE_BUF };
         while !bytes.is_empty() {
             let fd = self.own.as_ref().map_or(self.fd, AsFd::as_fd);
             match self.stream {
@@ -164,7 +162,7 @@ impl Output {
                 Stream::Pipe | Stream::Terminal if is_ready(fd, Interest::Write, patience) => {}
                 Stream::Pipe | Stream::Terminal => return false,
             }
-            match file::write(fd, &bytes[..bytes.len().min(self.piece)]) {
+            match file::write(fd, &bytes[..bytes.len().min(piece)]) {
                 Ok(length) => bytes = &bytes[length..],
                 Err(Errno::EPIPE) => self.stream = Stream::Closed,
                 // A full disk or a stopped terminal may be over by the next time.
