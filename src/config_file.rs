@@ -38,12 +38,10 @@ impl ConfigFile {
     /// longest file is reserved here.
     pub fn new(cli: Cli) -> Self {
         let mut content = Vec::with_capacity(limits::CONFIG_FILE);
-        let exists = |path: &&str| file::read_whole(path, &mut content) != Err(Errno::ENOENT);
-        let path = match cli.file {
-            Some(path) => Some(path),
-            None if cli.targets.is_empty() => PLACES.into_iter().find(exists),
-            None => None,
-        };
+        let mut path = cli.file;
+        if path.is_none() && cli.targets.is_empty() {
+            path = PLACES.iter().find(|path| file::read_whole(path, &mut content) != Err(Errno::ENOENT)).copied();
+        }
         Self { cli, path, content, user: None }
     }
 
