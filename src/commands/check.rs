@@ -7,8 +7,8 @@ use crate::console::Console;
 use crate::text::Count;
 
 /// Tells every mistake, or that there is none.
-pub fn check(cli: Cli, mut console: Console) -> ExitCode {
-    match load(cli, &mut console) {
+pub fn check(cli: Cli, console: &mut Console) -> ExitCode {
+    match load(cli, console) {
         Ok((config, file, source)) => {
             let place = match source {
                 Source::File => file.path().unwrap_or_default(),

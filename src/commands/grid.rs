@@ -2,8 +2,9 @@
 
 use core::fmt::Write;
 
+use super::take;
+
 /// A column: its least width, and whether what stands in it is a number, which ends at the right.
-#[derive(Clone, Copy)]
 pub struct Column(pub u16, pub bool);
 
 /// A column of words.
@@ -12,31 +13,31 @@ pub const WORDS: Column = Column(0, false);
 /// A column of dates and times.
 pub const MOMENT: Column = Column(19, false);
 
+/// Most columns of a table.
+const COLUMNS: usize = 9;
+
 /// Writes a table. `cells` are its headings and then its rows, each cell with a tab behind it: as a
 /// control character it stands in nothing that is shown.
-pub fn write<const N: usize>(out: &mut String, mut columns: [Column; N], cells: &str) {
-    write_lines(out, &mut columns, cells);
-}
-
-fn write_lines(out: &mut String, columns: &mut [Column], cells: &str) {
-    let count = columns.len();
-    for (i, cell) in cells.split_terminator('\t').enumerate() {
-        let Column(width, _) = &mut columns[i % count];
-        *width = (*width).max(cell.chars().count() as u16);
+pub fn write(out: &mut String, columns: &[Column], cells: &str) {
+    let mut widths = [0; COLUMNS];
+    let (mut rest, mut i) = (cells, 0);
+    while let Some(cell) = take(&mut rest, '\t') {
+        let width = cell.chars().count() as u16;
+        widths[i] = width.max(widths[i]).max(columns[i].0);
+        i = (i + 1) % columns.len();
     }
-    // Behind the last column nothing has to line up.
-    if let Some(Column(width, false)) = columns.last_mut() {
-        *width = 0;
-    }
-    for (i, cell) in cells.split_terminator('\t').enumerate() {
-        let Column(width, is_number) = columns[i % count];
-        let width = usize::from(width);
+    rest = cells;
+    while let Some(cell) = take(&mut rest, '\t') {
+        let (width, is_last) = (usize::from(widths[i]), i + 1 == columns.len());
         // Writing to a String does not fail.
-        let _ = match is_number {
-            true => write!(out, "{cell:>width$}"),
-            false => write!(out, "{cell:<width$}"),
+        let _ = match columns[i] {
+            Column(_, true) => write!(out, "{cell:>width$}"),
+            // Behind the last column nothing has to line up.
+            Column(_, false) if is_last => out.write_str(cell),
+            Column(_, false) => write!(out, "{cell:<width$}"),
         };
-        out.push_str(if (i + 1) % count == 0 { "\n" } else { " | " });
+        out.push_str(if is_last { "\n" } else { " | " });
+        i = (i + 1) % columns.len();
     }
 }
 
@@ -48,7 +49,7 @@ mod tests {
     fn words_begin_at_the_left_and_numbers_end_at_the_right() {
         let mut table = String::new();
         let cells = "Name\tms\tResult\ta\t1.000\twell\tkassa-ä\t12\t\t";
-        write(&mut table, [WORDS, Column(5, true), WORDS], cells);
+        write(&mut table, &[WORDS, Column(5, true), WORDS], cells);
         let expected = "Name    |    ms | Result\na       | 1.000 | well\nkassa-ä |    12 | \n";
         assert_eq!(table, expected);
     }

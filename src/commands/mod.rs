@@ -14,6 +14,7 @@ use crate::config::{Config, SAMPLE};
 use crate::config_file::{ConfigFile, Source};
 use crate::console::Console;
 use crate::limits;
+use crate::path::Path;
 use crate::sys;
 use crate::sys::process;
 use crate::sys::signal::Signals;
@@ -72,10 +73,10 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
     match cli.command {
         Command::Run => run::run(cli, console, false),
         Command::Start => run::run(cli, console, true),
-        Command::Stop => stop::stop(cli, console),
-        Command::Status => status::status(cli, console),
+        Command::Stop => stop::stop(cli, &mut console),
+        Command::Status => status::status(cli, &mut console),
         Command::Once => once::once(cli, console),
-        Command::Check => check::check(cli, console),
+        Command::Check => check::check(cli, &mut console),
         Command::Sample => print(&mut console, SAMPLE),
         Command::Help => print(&mut console, USAGE),
         Command::Version => print(&mut console, concat!("tcpmon ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -94,22 +95,24 @@ fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source),
     Ok((config, config_file, source))
 }
 
-/// A value, or what stands in its place where there is none.
-struct Or<T>(Option<T>, &'static str);
+/// Reads the configuration, tells every mistake, and gives the ledger's path.
+fn ledger_path(cli: Cli, console: &mut Console) -> Option<Path> {
+    let (config, ..) = load(cli, console).ok()?;
+    Some(config.settings.ledger_path())
+}
 
-impl<T: fmt::Display> fmt::Display for Or<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str(self.1),
-        }
-    }
+/// Takes the next piece off the front of a text in which each piece has `end` behind it.
+#[inline(never)]
+fn take<'a>(text: &mut &'a str, end: char) -> Option<&'a str> {
+    let (piece, rest) = text.split_once(end)?;
+    *text = rest;
+    Some(piece)
 }
 
 /// A time in milliseconds, or what stands in its place where there is none.
-struct Millis(Option<Nanos>, &'static str);
+struct Millis<'a>(&'a Option<Nanos>, &'static str);
 
-impl fmt::Display for Millis {
+impl fmt::Display for Millis<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(time) => time.as_millis().fmt(f),

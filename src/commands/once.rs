@@ -3,13 +3,14 @@
 use core::fmt::Write;
 
 use super::grid::{self, Column, WORDS};
-use super::{ExitCode, Millis, Or, heed_signals, load};
+use super::{ExitCode, Millis, heed_signals, load};
 use crate::cli::Cli;
 use crate::confinement::{self, Confinement};
 use crate::console::Console;
 use crate::event_loop::EventLoop;
 use crate::limits;
 use crate::monitor::{Span, Watch};
+use crate::probe::End;
 use crate::tally::Ending;
 
 /// A target did not connect.
@@ -43,24 +44,22 @@ fn table<'a>(watches: impl Iterator<Item = &'a Watch>) -> (String, u8) {
     let mut cells = String::from("Service\tTarget\tDNS ms\tConnect ms\tResult\t");
     let mut worst = 0;
     for watch in watches {
-        let end = watch.last;
-        worst = worst.max(match end.map(|end| end.ending) {
+        worst = worst.max(match watch.last.map(|end| end.ending) {
             Some(Ending::Connected(_)) => 0,
             Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
             Some(Ending::Skipped(_)) | None => NOT_CHECKED,
         });
-        // Writing to a String does not fail.
-        let _ = write!(
-            cells,
-            "{}\t{}\t{}\t{}\t{}\t",
-            watch.target.service,
-            watch.target.place(),
-            Millis(end.and_then(|end| end.lookup), "-"),
-            Millis(end.and_then(|end| end.connect), "-"),
-            Or(end.map(|end| end.ending), "not checked"),
-        );
+        // Writing to a String does not fail, here and below.
+        let _ = write!(cells, "{}\t{}\t", watch.target.service, watch.target.place());
+        let _ = match &watch.last {
+            Some(End { ending, lookup, connect, .. }) => {
+                write!(cells, "{}\t{}\t{ending}\t", Millis(lookup, "-"), Millis(connect, "-"))
+            }
+            None => cells.write_str("-\t-\tnot checked\t"),
+        };
     }
     let mut table = String::new();
-    grid::write(&mut table, [WORDS, WORDS, Column(9, true), Column(10, true), WORDS], &cells);
+    const COLUMNS: [Column; 5] = [WORDS, WORDS, Column(9, true), Column(10, true), WORDS];
+    grid::write(&mut table, &COLUMNS, &cells);
     (table, worst)
 }

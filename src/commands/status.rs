@@ -4,7 +4,7 @@
 use core::fmt::{self, Write};
 
 use super::grid::{self, Column, MOMENT, WORDS};
-use super::{ExitCode, MISTAKES, Millis, Or, load};
+use super::{ExitCode, MISTAKES, Millis, ledger_path, take};
 use crate::cli::Cli;
 use crate::console::Console;
 use crate::event_loop;
@@ -13,10 +13,11 @@ use crate::ledger::{Health, Last, Ledger, Record, State};
 use crate::ledger_file;
 use crate::limits;
 use crate::sys::clock;
-use crate::tally::{Columns, Ending};
+use crate::table::Form;
+use crate::tally::{Columns, Counts, Ending, Tally, Thresholds};
 use crate::target::Target;
 use crate::text::Text;
-use crate::time::{Civil, WallTime};
+use crate::time::WallTime;
 
 /// To the top of the terminal, and what is left of each line and of the screen cleared.
 const TOP: &str = "\x1b[H";
@@ -25,21 +26,20 @@ const CLEAR_REST: &str = "\x1b[J";
 
 /// Shows it, once or again and again. Exit status: 0, 1 where there is nothing to be seen, 2 where
 /// the configuration is wrong.
-pub fn status(cli: Cli, mut console: Console) -> ExitCode {
+pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let (watch, json) = (cli.watch, cli.json);
-    let Ok((config, ..)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    let path = config.settings.ledger_path();
+    let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
     let mut said = None;
     let mut wrong_zone = false;
     loop {
-        wrong_zone = event_loop::read_zone(wrong_zone, &mut console);
+        wrong_zone = event_loop::read_zone(wrong_zone, console);
         let seen = ledger_file::look(&path);
         let goes_on = match &seen {
             Ok(ledger) => {
                 said = None;
                 let running = ledger_file::is_running(ledger);
                 let text = if json { as_json(ledger, running) } else { as_tables(ledger, running, clock::wall()) };
-                show(&mut console, &text, watch && !json)
+                show(console, &text, watch && !json)
             }
             Err(look) => {
                 if said.replace(*look) != Some(*look) {
@@ -59,7 +59,8 @@ pub fn status(cli: Cli, mut console: Console) -> ExitCode {
 fn show(console: &mut Console, text: &str, in_place: bool) -> bool {
     if in_place && console.is_terminal() {
         let mut shown = String::from(TOP);
-        for line in text.lines() {
+        let mut rest = text;
+        while let Some(line) = take(&mut rest, '\n') {
             shown.push_str(line);
             shown.push_str(CLEAR_LINE);
         }
@@ -75,34 +76,27 @@ fn show(console: &mut Console, text: &str, in_place: bool) -> bool {
 #[inline(never)] // It is called in a loop, and would be taken apart to get what is constant out of that.
 pub fn as_tables(ledger: &Ledger, running: bool, now: WallTime) -> String {
     let mut text = String::new();
-    let (pid, alive) = (ledger.owner().pid, clock::local(ledger.alive()));
-    let began = clock::local(ledger.began());
+    let (pid, began) = (ledger.owner().pid, Local(Some(ledger.began())));
     // Writing to a String does not fail, here and below.
     let _ = if running {
-        let (started, due) = (clock::local(ledger.started()), clock::local(ledger.due()));
-        let _ = write!(text, "Running as pid {pid} since {started}, ");
+        let _ = write!(text, "Running as pid {pid} since {}, ", Local(Some(ledger.started())));
         // While the clock is wrong no report is due.
         match ledger.due() {
             0 => writeln!(text, "reports wait for the clock to be set\n"),
-            _ => writeln!(text, "next report at {due}\n"),
+            due => writeln!(text, "next report at {}\n", Local(Some(due))),
         }
     } else {
         let how = if ledger.is_running() { "did not end cleanly" } else { "ended" };
+        let alive = Local(Some(ledger.alive()));
         writeln!(text, "Not running: the last run (pid {pid}) {how}, last alive at {alive}\n")
     };
     let records = ledger.in_order();
     states(&mut text, &records);
     let form = ledger.form();
     let _ = write!(text, "\nNot in the log yet:\n{}", form.header());
-    for record in &records {
-        let columns = record.tally().unreported().columns();
-        let _ = write!(text, "{}", form.row(now, service(&record.target()), &columns));
-    }
+    rows(&mut text, &form, now, &records, |tally| tally.unreported());
     let _ = write!(text, "\nSince {began}:\n{}", form.header());
-    for record in &records {
-        let columns = record.tally().counted().columns();
-        let _ = write!(text, "{}", form.row(now, service(&record.target()), &columns));
-    }
+    rows(&mut text, &form, now, &records, |tally| *tally.counted());
     let _ = writeln!(text, "\nTimes since {began}, of what did not fail:");
     times(&mut text, &records);
     text
@@ -111,93 +105,97 @@ pub fn as_tables(ledger: &Ledger, running: bool, now: WallTime) -> String {
 fn states(text: &mut String, records: &[Record<'_>]) {
     let mut cells = String::from("Service\tTarget\tState\tSince\tSkipped\tLast probe\tDNS ms\tConnect ms\tResult\t");
     for record in records {
-        let (target, last) = (record.target(), record.last());
+        // One in use has a target, here and below: a ledger without is refused.
+        let Some(target) = record.target() else { continue };
         let (state, since) = state(record);
-        let _ = write!(
-            cells,
-            "{}\t{}\t{state}\t{}\t{}\t{}\t{}\t{}\t{}\t",
-            service(&target),
-            Or(target.as_ref().map(Target::place), ""),
-            Or(since, "-"),
-            record.skipped(),
-            Or(last.map(|last| clock::local(last.at)), "-"),
-            Millis(last.and_then(|last| last.lookup), "-"),
-            Millis(last.and_then(|last| last.connect), "-"),
-            Or(last.map(|last| last.ending), "none yet"),
-        );
+        let (service, place, skipped) = (target.service, target.place(), record.skipped());
+        let _ = write!(cells, "{service}\t{place}\t{state}\t{}\t{skipped}\t", Local(since));
+        let _ = match &record.last() {
+            Some(Last { at, ending, lookup, connect }) => {
+                let (lookup, connect) = (Millis(lookup, "-"), Millis(connect, "-"));
+                write!(cells, "{}\t{lookup}\t{connect}\t{ending}\t", Local(Some(*at)))
+            }
+            None => cells.write_str("-\t-\t-\tnone yet\t"),
+        };
     }
-    let columns = [WORDS, WORDS, WORDS, MOMENT, Column(0, true), MOMENT, Column(9, true), Column(10, true), WORDS];
-    grid::write(text, columns, &cells);
+    const COLUMNS: [Column; 9] =
+        [WORDS, WORDS, WORDS, MOMENT, Column(0, true), MOMENT, Column(9, true), Column(10, true), WORDS];
+    grid::write(text, &COLUMNS, &cells);
+}
+
+fn rows(text: &mut String, form: &Form, now: WallTime, records: &[Record<'_>], counts: fn(&Tally) -> Counts) {
+    for record in records {
+        let Some(target) = record.target() else { continue };
+        let columns = counts(&record.tally()).columns();
+        let _ = write!(text, "{}", form.row(now, target.service.as_str(), &columns));
+    }
 }
 
 fn times(text: &mut String, records: &[Record<'_>]) {
     let mut cells = String::from("Service\tPhase\tCount\tp50 ms\tp95 ms\tp99 ms\tMax ms\t");
     for record in records {
-        let target = record.target();
-        for (phase, summary) in [("DNS", record.lookups()), ("Connect", record.connects())] {
-            let Some(Summary { count, p50, p95, p99, max }) = summary else { continue };
-            let _ = write!(
-                cells,
-                "{}\t{phase}\t{count}\t{}\t{}\t{}\t{}\t",
-                service(&target),
-                p50.as_millis(),
-                p95.as_millis(),
-                p99.as_millis(),
-                max.as_millis(),
-            );
-        }
+        let Some(Target { service, .. }) = record.target() else { continue };
+        add_times(&mut cells, service.as_str(), "DNS", record.lookups());
+        add_times(&mut cells, service.as_str(), "Connect", record.connects());
     }
     const TIME: Column = Column(10, true);
-    grid::write(text, [WORDS, WORDS, Column(9, true), TIME, TIME, TIME, TIME], &cells);
+    const COLUMNS: [Column; 7] = [WORDS, WORDS, Column(9, true), TIME, TIME, TIME, TIME];
+    grid::write(text, &COLUMNS, &cells);
+}
+
+fn add_times(cells: &mut String, service: &str, phase: &str, summary: Option<Summary>) {
+    if let Some(Summary { count, p50, p95, p99, max }) = &summary {
+        let _ = write!(
+            cells,
+            "{service}\t{phase}\t{count}\t{}\t{}\t{}\t{}\t",
+            p50.as_millis(),
+            p95.as_millis(),
+            p99.as_millis(),
+            max.as_millis()
+        );
+    }
 }
 
 /// The same as one line of JSON (RFC 8259).
 #[inline(never)] // As with the tables.
 pub fn as_json(ledger: &Ledger, running: bool) -> String {
     let mut json = String::new();
+    let Thresholds { slow, timeout } = ledger.thresholds();
     let _ = write!(
         json,
         "{{\"version\":{},\"running\":{running},\"pid\":{},\"clean\":{},\"began\":{},\"started\":{},\"alive\":{},\
          \"due\":{},\"slow_ms\":{},\"timeout_ms\":{},\"targets\":[",
-        Quoted(env!("CARGO_PKG_VERSION")),
+        Quoted(&env!("CARGO_PKG_VERSION")),
         ledger.owner().pid,
         !ledger.is_running(),
         Moment(ledger.began()),
         Moment(ledger.started()),
         Moment(ledger.alive()),
         Moment(ledger.due()),
-        ledger.thresholds().slow.millis(),
-        ledger.thresholds().timeout.millis(),
+        slow.millis(),
+        timeout.millis(),
     );
-    for (i, record) in ledger.in_order().iter().enumerate() {
-        json.push_str(if i > 0 { "," } else { "" });
-        add_target(&mut json, record);
+    for record in ledger.in_order() {
+        let Some(target) = record.target() else { continue };
+        json.push_str(if json.ends_with('[') { "" } else { "," });
+        add_target(&mut json, &record, &target);
     }
     json.push_str("]}\n");
     json
 }
 
-fn add_target(json: &mut String, record: &Record<'_>) {
+fn add_target(json: &mut String, record: &Record<'_>, target: &Target) {
+    let Target { service, host, zone, port, .. } = target;
+    let percent = if zone.is_empty() { "" } else { "%" };
     let (state, since) = state(record);
-    let target = record.target();
-    let mut host = Text::<{ limits::HOST + 1 + limits::DEVICE }>::new();
-    let mut port = 0;
-    if let Some(target) = &target {
-        host.push(target.host.as_str());
-        if !target.zone.is_empty() {
-            host.push("%");
-            host.push(target.zone.as_str());
-        }
-        port = target.port;
-    }
     let _ = write!(
         json,
         "{{\"service\":{},\"host\":{},\"port\":{port},\"configured\":{},\"state\":\"{state}\",\"since\":{},\
          \"last\":{},\"skipped\":{},\"interval\":{},\"total\":{},\"dns\":{},\"connect\":{}}}",
-        Quoted(service(&target)),
-        Quoted(host.as_str()),
+        Quoted(service),
+        Quoted(&format_args!("{host}{percent}{zone}")),
         record.state() == State::Live,
-        Moment(since.map_or(0, |since| since.unix)),
+        Moment(since.unwrap_or(0)),
         Object(record.last()),
         record.skipped(),
         Object(record.tally().unreported().columns()),
@@ -219,14 +217,13 @@ impl fmt::Display for Object<Option<Last>> {
             Ending::ConnectFailed(_) => "connect failed",
             Ending::Skipped(_) => "skipped",
         };
-        let detail = Text::<{ limits::MESSAGE }>::format(format_args!("{ending}"));
         write!(
             f,
             "{{\"at\":{},\"outcome\":\"{kind}\",\"detail\":{},\"dns_ms\":{},\"connect_ms\":{}}}",
             Moment(*at),
-            Quoted(detail.as_str()),
-            Millis(*lookup, "null"),
-            Millis(*connect, "null"),
+            Quoted(ending),
+            Millis(lookup, "null"),
+            Millis(connect, "null"),
         )
     }
 }
@@ -257,19 +254,32 @@ impl fmt::Display for Object<Option<Summary>> {
 }
 
 /// A string of JSON (RFC 8259, section 7).
-struct Quoted<'a>(&'a str);
+struct Quoted<'a>(&'a dyn fmt::Display);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
+        write!(Escaped(f), "{}", self.0)?;
         f.write_char('"')
+    }
+}
+
+/// Writes what stands between the quotes.
+struct Escaped<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if c.is_control() {
+                write!(self.0, "\\u{:04x}", u32::from(c))?;
+                continue;
+            }
+            if matches!(c, '"' | '\\') {
+                self.0.write_char('\\')?;
+            }
+            self.0.write_char(c)?;
+        }
+        Ok(())
     }
 }
 
@@ -282,29 +292,33 @@ impl fmt::Display for Moment {
             return f.write_str("null");
         }
         let wall = clock::local(self.0);
-        let Civil { year, month, day, hour, minute, second } = wall.civil();
+        let shown = Text::<32>::format(format_args!("{wall}"));
+        let mut time = shown.as_str();
+        let date = take(&mut time, ' ').unwrap_or_default();
         let (sign, offset) = (if wall.offset < 0 { '-' } else { '+' }, wall.offset.unsigned_abs() / 60);
-        write!(
-            f,
-            "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{sign}{:02}:{:02}\"",
-            offset / 60,
-            offset % 60
-        )
+        write!(f, "\"{date}T{time}{sign}{:02}:{:02}\"", offset / 60, offset % 60)
     }
 }
 
-/// The label of a record's target.
-fn service(target: &Option<Target>) -> &str {
-    target.as_ref().map_or("", |target| target.service.as_str())
+/// Local time of a second since 1970; `-` for none.
+struct Local(Option<i64>);
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(unix) => clock::local(unix).fmt(f),
+            None => f.write_str("-"),
+        }
+    }
 }
 
-/// How the target does, and since when.
-fn state(record: &Record<'_>) -> (&'static str, Option<WallTime>) {
+/// How the target does, and since which second.
+fn state(record: &Record<'_>) -> (&'static str, Option<i64>) {
     let (health, since) = record.health();
     match health {
         Health::Unknown => ("unknown", None),
-        Health::Up => ("up", Some(clock::local(since))),
-        Health::Down => ("down", Some(clock::local(since))),
+        Health::Up => ("up", Some(since)),
+        Health::Down => ("down", Some(since)),
     }
 }
 
@@ -314,6 +328,6 @@ mod tests {
 
     #[test]
     fn a_string_of_json_keeps_what_it_is_given() {
-        assert_eq!(Quoted("kassa \"ä\" \\ \u{1}").to_string(), "\"kassa \\\"ä\\\" \\\\ \\u0001\"");
+        assert_eq!(Quoted(&"kassa \"ä\" \\ \u{1}").to_string(), "\"kassa \\\"ä\\\" \\\\ \\u0001\"");
     }
 }

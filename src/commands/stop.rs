@@ -1,6 +1,6 @@
 //! `tcpmon stop`: ends what runs with this configuration's ledger, and waits for it.
 
-use super::{ExitCode, MISTAKES, load};
+use super::{ExitCode, MISTAKES, ledger_path};
 use crate::cli::Cli;
 use crate::console::Console;
 use crate::ledger_file::{self, Look};
@@ -14,9 +14,8 @@ const LOOK: Nanos = Nanos::from_millis(20);
 
 /// Ends it. Exit status: 0 where nothing runs any more, 1 where something still does, 2 where the
 /// configuration is wrong, so that it is not known what was meant.
-pub fn stop(cli: Cli, mut console: Console) -> ExitCode {
-    let Ok((config, ..)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    let path = config.settings.ledger_path();
+pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
+    let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
     let owner = match ledger_file::look(&path) {
         Ok(ledger) if ledger_file::is_running(&ledger) => ledger.owner(),
         // It says its last words.
