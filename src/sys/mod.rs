@@ -1,10 +1,9 @@
-//! System calls: the only place with `unsafe`, and the only one that knows libc. One call a
+//! System calls: the only place with `unsafe`, and the only one that knows libc and nix. One call a
 //! function where that is possible, no policy, errors as [`Errno`].
 
 pub mod blocks;
 pub mod clock;
 pub mod directory;
-mod errno;
 pub mod file;
 pub mod heap;
 pub mod lookup;
@@ -22,7 +21,7 @@ pub mod zone;
 use core::ffi::{CStr, c_int};
 use std::os::fd::{FromRawFd, OwnedFd};
 
-pub use errno::Errno;
+pub use nix::errno::Errno;
 
 use crate::tally::{Reason, Shortage};
 
@@ -30,7 +29,7 @@ use crate::tally::{Reason, Shortage};
 pub fn describe(errno: Errno) -> &'static str {
     // SAFETY: strerror gives a string that ends with a NUL. That of a known error stays as it is;
     // only one that is not known shares its place with the next such, and nothing keeps it so long.
-    let words = unsafe { CStr::from_ptr(libc::strerror(errno.number())) };
+    let words = unsafe { CStr::from_ptr(libc::strerror(errno as c_int)) };
     words.to_str().unwrap_or("unknown error")
 }
 
@@ -89,6 +88,6 @@ pub fn reason(errno: Errno) -> Reason {
         Errno::EHOSTUNREACH | Errno::EHOSTDOWN => Reason::HostUnreachable,
         Errno::EPERM | Errno::EACCES => Reason::Denied,
         Errno::ENODEV => Reason::NoDevice,
-        other => Reason::Other(other.number()),
+        other => Reason::Other(other as i32),
     }
 }

@@ -1,42 +1,42 @@
 //! Sockets: TCP ones, which are connected and closed and nothing else, and those within this box.
 
 use core::ffi::{c_int, c_void};
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::{Errno, done, length, made};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, setsockopt, socket, sockopt,
+};
+
+use super::{Errno, done, length};
 use crate::target::Address;
 use crate::time::{Instant, Nanos};
 
 /// A nonblocking TCP socket of the family of `ip`, closed on exec.
 pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
-    let family = if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    socket(family, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)
+    let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
 /// Takes a name that no other process on this box can have until the socket is closed: an abstract
 /// address (unix(7)). `EADDRINUSE` where somebody has it. Nobody can connect to it.
 pub fn claim(name: &str) -> Result<OwnedFd, Errno> {
-    let claim = socket(libc::AF_UNIX, libc::SOCK_DGRAM)?;
-    with_name(libc::bind, &claim, 1, name)?;
+    let claim = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    bind(claim.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
     Ok(claim)
 }
 
 /// A nonblocking socket whose packets go to who listens at this path.
 pub(super) fn open_local(path: &str) -> Result<OwnedFd, Errno> {
-    let socket = socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
-    with_name(libc::connect, &socket, 0, path)?;
+    let socket =
+        socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(socket)
 }
 
 /// A socket such as a resolver asks with.
 pub fn open_datagram() -> Result<OwnedFd, Errno> {
-    socket(libc::AF_INET, libc::SOCK_DGRAM)
-}
-
-fn socket(family: c_int, kind: c_int) -> Result<OwnedFd, Errno> {
-    // SAFETY: the kernel makes this descriptor, and nothing else owns it.
-    unsafe { made(libc::socket(family, kind | libc::SOCK_CLOEXEC, 0)) }
+    socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
 }
 
 // The C library's have code for kernels before Linux 2.6.27 and 5.1. Where all calls on sockets were one
@@ -84,52 +84,15 @@ pub(super) fn receive(socket: &OwnedFd, packet: &mut [u8], flags: c_int) -> Resu
     length(unsafe { libc::recv(socket.as_raw_fd(), packet.as_mut_ptr().cast(), packet.len(), flags) })
 }
 
-/// bind(2) or connect(2).
-type Call = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
-
-/// Calls with an address of IPv4 or IPv6.
-fn with_address(call: Call, socket: &OwnedFd, address: Address, port: u16) -> Result<(), Errno> {
-    let (socket, port) = (socket.as_raw_fd(), port.to_be());
-    let result = match address.ip {
-        IpAddr::V4(ip) => {
-            let address = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: port,
-                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
-                sin_zero: [0; 8],
-            };
-            // SAFETY: the address is live and its size is given.
-            unsafe { call(socket, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t) }
-        }
-        IpAddr::V6(ip) => {
-            let address = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: port,
-                sin6_flowinfo: 0,
-                sin6_addr: libc::in6_addr { s6_addr: ip.octets() },
-                sin6_scope_id: address.scope,
-            };
-            // SAFETY: the address is live and its size is given.
-            unsafe { call(socket, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t) }
-        }
-    };
-    done(result)
-}
-
-/// Calls with an address within this box (unix(7)): a path, or any name after a NUL.
-fn with_name(call: Call, socket: &OwnedFd, nuls: usize, name: &str) -> Result<(), Errno> {
-    // `struct sockaddr_un`: the family, and 108 bytes.
-    let mut address = [0; 2 + 108];
-    address[..2].copy_from_slice(&(libc::AF_UNIX as libc::sa_family_t).to_ne_bytes());
-    let length = 2 + nuls + name.len();
-    address.get_mut(2 + nuls..length).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(name.as_bytes());
-    // SAFETY: the address is live, and no longer than that.
-    done(unsafe { call(socket.as_raw_fd(), address.as_ptr().cast(), length as libc::socklen_t) })
-}
-
 /// Starts a connect. `Ok(true)`: accepted at once; `Ok(false)`: under way.
 pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bool, Errno> {
-    match with_address(libc::connect, socket, address, port) {
+    let result = match address.ip {
+        IpAddr::V4(ip) => connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(ip, port))),
+        IpAddr::V6(ip) => {
+            connect(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(ip, port, 0, address.scope)))
+        }
+    };
+    match result {
         Ok(()) => Ok(true),
         // An interrupted connect goes on like one under way (connect(2)).
         Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(false),
@@ -142,7 +105,10 @@ pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bo
 pub fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
     // Kernels before 4.2 do not know it, and then the port is picked here.
     let _ = set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1_i32.to_ne_bytes());
-    with_address(libc::bind, socket, Address::new(source), 0)
+    match source {
+        IpAddr::V4(ip) => bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(ip, 0))),
+        IpAddr::V6(ip) => bind(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(ip, 0, 0, 0))),
+    }
 }
 
 /// Connects through this network device (`SO_BINDTODEVICE`, socket(7)).
@@ -172,10 +138,7 @@ pub fn device_index(device: &str) -> Result<u32, Errno> {
 
 /// Lets close(2) send a reset (`SO_LINGER` of zero, socket(7)).
 pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
-    // `struct linger`: whether it is on, and the seconds.
-    let mut linger = [0; 8];
-    linger[..4].copy_from_slice(&1_i32.to_ne_bytes());
-    set(socket, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
+    setsockopt(socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
 }
 
 /// Takes the error with which a connect ended (`SO_ERROR`); reading clears it. `Ok` is none.
