@@ -455,12 +455,15 @@ impl fmt::Display for Look {
 
 /// The process that says it runs with the ledger at this path.
 pub fn owner(path: &Path) -> Option<Owner> {
-    look_once(path).ok().map(|ledger| ledger.owner()).filter(|owner| owner.pid != 0)
+    let Ok(ledger) = look_once(path) else { return None };
+    let owner = ledger.owner();
+    (owner.pid != 0).then_some(owner)
 }
 
 /// The file of a report that the run before may not have ended, as far as the ledger here knows one.
 pub fn journalled(path: &Path) -> Option<Path> {
-    let file = look_once(path).ok()?.journal()?.file;
+    let Ok(ledger) = look_once(path) else { return None };
+    let file = ledger.journal()?.file;
     words::contains(file.as_str(), b'/').then_some(file)
 }
 
