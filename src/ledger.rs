@@ -159,9 +159,9 @@ impl Ledger {
         for (i, entry) in layout::entries(&layout::DESCRIPTION).iter().enumerate() {
             let of_head = i < layout::HEAD_FIELDS.len();
             let (begin, places) = if of_head { (layout::HEAD_AT, 1) } else { (layout::RECORDS_AT, shape.places) };
-            let at = entry[2] as usize;
+            let (at, length) = (entry[2] as usize, entry[3] as usize);
             let (from, count) = shape.find(entry, of_head);
-            if !of_head && places > 0 && count < entry[3] as usize && record::NEEDED.contains(&at) {
+            if !of_head && places > 0 && count < length && record::NEEDED.contains(&at) {
                 return Err(Damage::Layout);
             }
             for place in 0..places {
@@ -311,6 +311,9 @@ impl Ledger {
     pub fn end_run(&self) {
         self.set(layout::RUNNING, 0, 0);
     }
+
+    // What is short and called from many places is not inlined, here and in the parts of this: it
+    // takes less room so.
 
     /// Whether the last run has not come to its end: it goes on, or was killed.
     #[inline(never)]
