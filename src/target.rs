@@ -1,7 +1,7 @@
 //! What is watched: a [`Target`] is a service's label, a host, a port, and how to get there.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 use crate::limits;
 use crate::text::Text;
@@ -40,11 +40,8 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ip {
-            IpAddr::V4(ip) => write_four("", ip, f)?,
-            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                Some(ip) => write_four("::ffff:", ip, f)?,
-                None => write_six(ip.segments(), f)?,
-            },
+            IpAddr::V4(ip) => write_four("", ip.octets(), f)?,
+            IpAddr::V6(ip) => write_six(&ip.octets(), f)?,
         }
         if self.scope != 0 {
             write!(f, "%{}", self.scope)?;
@@ -53,30 +50,37 @@ impl fmt::Display for Address {
     }
 }
 
-fn write_four(before: &str, ip: Ipv4Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let [a, b, c, d] = ip.octets();
+fn write_four(before: &str, [a, b, c, d]: [u8; 4], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{before}{a}.{b}.{c}.{d}")
 }
 
-fn write_six(groups: [u16; 8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What stands before an IPv4 address in an IPv6 one (RFC 4291, section 2.5.5.2).
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [before @ .., a, b, c, d] = octets;
+    if *before == MAPPED {
+        return write_four("::ffff:", [*a, *b, *c, *d], f);
+    }
+    let group = |i: usize| u32::from(octets[2 * i]) << 8 | u32::from(octets[2 * i + 1]);
     // The longest run of two zeros or more, the first of several, is left out (RFC 5952, section 4.2).
     let (mut run, mut length, mut end) = (0, 1, 0);
-    for (i, group) in groups.iter().enumerate() {
-        run = if *group == 0 { run + 1 } else { 0 };
+    for i in 0..8 {
+        run = if group(i) == 0 { run + 1 } else { 0 };
         if run > length {
             (length, end) = (run, i + 1);
         }
     }
     let mut separator = "";
-    for (i, group) in groups.iter().enumerate() {
+    for i in 0..8 {
         if i + length >= end && i < end {
             separator = "::";
         } else {
-            write!(f, "{separator}{:x}", u32::from(*group))?;
+            write!(f, "{separator}{:x}", group(i))?;
             separator = ":";
         }
     }
-    f.write_str(if end == groups.len() { separator } else { "" })
+    f.write_str(if end == 8 { separator } else { "" })
 }
 
 /// The IP address that a text is.

@@ -11,8 +11,14 @@ use crate::words;
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 const SECS_PER_DAY: i64 = 86_400;
 
-/// From 0000-03-01 to 1970-01-01.
-const DAYS_BEFORE_1970: i32 = 719_468;
+const DAYS_IN_4_YEARS: u32 = 1461;
+const DAYS_IN_400_YEARS: u32 = 146_097;
+
+/// Dates are counted from so many years before the year 0, so that nothing is negative.
+const YEARS_BEFORE_0: i64 = 400 * 3670;
+
+/// From that year's first of March to 1970-01-01.
+const DAYS_BEFORE_1970: i64 = 719_468 + DAYS_IN_400_YEARS as i64 * 3670;
 
 const MILLISECOND: (u64, &str) = (1_000_000, "ms");
 
@@ -241,12 +247,11 @@ impl WallTime {
     /// The same for a date of the Gregorian calendar; `None` where there is no such date. Follows
     /// Howard Hinnant's `days_from_civil`.
     pub fn day_of(year: i64, month: u8, day: u8) -> Option<i64> {
-        let from_march = i32::from((month + 9) % 12);
-        let years = year as i32 - i32::from(month <= 2);
-        let era = years.div_euclid(400);
-        let year_of_era = years.rem_euclid(400);
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * from_march + 2) / 5;
-        let days = i64::from(era * 146_097 + day_of_era + i32::from(day) - 1 - DAYS_BEFORE_1970);
+        let from_march = u32::from((month + 9) % 12);
+        let years = (year + YEARS_BEFORE_0) as u32 - u32::from(month <= 2);
+        let centuries = years / 100;
+        let days = years * 365 + years / 4 - centuries + centuries / 4 + (153 * from_march + 2) / 5 + u32::from(day);
+        let days = i64::from(days) - 1 - DAYS_BEFORE_1970;
         let back = WallTime { unix: days * SECS_PER_DAY, nanos: 0, offset: 0 }.civil();
         ((back.year, back.month, back.day) == (year, month, day)).then_some(days)
     }
@@ -256,23 +261,23 @@ impl WallTime {
         WallTime { unix, nanos: 0, ..self }
     }
 
-    /// Local date and time. The date follows Howard Hinnant's `civil_from_days`.
+    /// Local date and time. The date follows Neri and Schneider, "Euclidean affine functions and
+    /// their application to calendar algorithms".
     #[inline(never)]
     pub fn civil(self) -> Civil {
         let second_of_day = self.second_of_day();
-        // Days since 0000-03-01, in eras of 400 years: with March first the leap day comes last.
-        // They are good for five million years.
-        let days = self.day() as i32 + DAYS_BEFORE_1970;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        // In quarters of days, of which every year has as many; a year begins with March, so that its
+        // leap day comes last.
+        let quarters = 4 * (self.day() + DAYS_BEFORE_1970) as u32 + 3;
+        let quarters_of_century = quarters % DAYS_IN_400_YEARS / 4 * 4 + 3;
+        let year = 100 * (quarters / DAYS_IN_400_YEARS) + quarters_of_century / DAYS_IN_4_YEARS;
+        // From March to the end of July, and again to the end of December, there are 153 days in 5 months.
+        let fifths = quarters_of_century % DAYS_IN_4_YEARS / 4 * 5 + 461;
+        let month = fifths / 153;
         Civil {
-            year: i64::from(year_of_era + era * 400 + i32::from(month <= 2)),
-            month: month as u8,
-            day: (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u8,
+            year: i64::from(year) - YEARS_BEFORE_0 + i64::from(month > 12),
+            month: (if month > 12 { month - 12 } else { month }) as u8,
+            day: (fifths % 153 / 5 + 1) as u8,
             hour: (second_of_day / 3600) as u8,
             minute: (second_of_day / 60 % 60) as u8,
             second: (second_of_day % 60) as u8,
