@@ -125,13 +125,10 @@ impl Settings {
     /// Takes a setting as a configuration has it. Changes nothing and returns false where it is wrong.
     fn set(&mut self, directive: Directive, value: &str) -> bool {
         match directive {
-            Directive::Interval => set_duration(&mut self.interval, value, &limits::INTERVAL),
-            Directive::Timeout => set_duration(&mut self.thresholds.timeout, value, &limits::TIMEOUT),
-            Directive::Slow => set_duration(&mut self.thresholds.slow, value, &limits::SLOW),
-            Directive::Report => {
-                let is_whole = Nanos::parse(value).is_some_and(|report| report.subsec_nanos() == 0);
-                is_whole && set_duration(&mut self.report, value, &limits::REPORT)
-            }
+            Directive::Interval => set_duration(&mut self.interval, directive, value),
+            Directive::Timeout => set_duration(&mut self.thresholds.timeout, directive, value),
+            Directive::Slow => set_duration(&mut self.thresholds.slow, directive, value),
+            Directive::Report => set_duration(&mut self.report, directive, value),
             Directive::LogDir => is_path(value) && self.log_dir.set(value),
             Directive::Keep => Keep::parse(value).map(|keep| self.keep = keep).is_some(),
             Directive::Ledger => {
@@ -439,7 +436,7 @@ impl<'a> Reader<'a> {
             "interval" => {
                 let value = words::take(rest);
                 let mut interval = Nanos::ZERO;
-                if set_duration(&mut interval, value, &limits::INTERVAL) {
+                if set_duration(&mut interval, Directive::Interval, value) {
                     target.interval = Some(interval);
                 } else {
                     let wrong = Wrong(Directive::Interval, value);
@@ -475,10 +472,16 @@ struct Wrong<'a>(Directive, &'a str);
 impl fmt::Display for Wrong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Directive::Interval => wrong_duration(f, self.1, &limits::INTERVAL),
-            Directive::Timeout => wrong_duration(f, self.1, &limits::TIMEOUT),
-            Directive::Slow => wrong_duration(f, self.1, &limits::SLOW),
-            Directive::Report => wrong_duration(f, self.1, &limits::REPORT),
+            Directive::Interval | Directive::Timeout | Directive::Slow | Directive::Report => {
+                let Some((least, most)) = self.0.bounds() else { return Ok(()) };
+                match Nanos::parse(self.1) {
+                    None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
+                    Some(value) if value < *least || value > *most => {
+                        write!(f, "is out of range, use {least} to {most}")
+                    }
+                    Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
+                }
+            }
             Directive::LogDir => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
             Directive::Keep => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
             Directive::Ledger => write!(
@@ -497,22 +500,14 @@ impl fmt::Display for Wrong<'_> {
     }
 }
 
-fn wrong_duration(f: &mut fmt::Formatter<'_>, value: &str, (least, most): &(Nanos, Nanos)) -> fmt::Result {
-    match Nanos::parse(value) {
-        None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
-        Some(value) if value < *least || value > *most => write!(f, "is out of range, use {least} to {most}"),
-        Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
+fn set_duration(place: &mut Nanos, directive: Directive, value: &str) -> bool {
+    let (Some(value), Some((least, most))) = (Nanos::parse(value), directive.bounds()) else { return false };
+    let is_report = directive == Directive::Report;
+    let fits = value >= *least && value <= *most && !(is_report && value.subsec_nanos() != 0);
+    if fits {
+        *place = value;
     }
-}
-
-fn set_duration(place: &mut Nanos, value: &str, (least, most): &(Nanos, Nanos)) -> bool {
-    match Nanos::parse(value) {
-        Some(value) if value >= *least && value <= *most => {
-            *place = value;
-            true
-        }
-        Some(_) | None => false,
-    }
+    fits
 }
 
 fn set_switch(place: &mut bool, value: &str) -> bool {

@@ -1,5 +1,8 @@
 //! The words of a configuration, `target` apart.
 
+use crate::limits;
+use crate::time::Nanos;
+
 /// A setting of the file that is also an option of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directive {
@@ -79,6 +82,25 @@ impl Directive {
             | Directive::Helpers
             | Directive::User
             | Directive::Sandbox => self.name(),
+        }
+    }
+
+    /// Its shortest and longest value, where that is a duration.
+    #[inline(never)]
+    pub fn bounds(self) -> Option<&'static (Nanos, Nanos)> {
+        match self {
+            Directive::Interval => Some(&limits::INTERVAL),
+            Directive::Timeout => Some(&limits::TIMEOUT),
+            Directive::Slow => Some(&limits::SLOW),
+            Directive::Report => Some(&limits::REPORT),
+            Directive::LogDir
+            | Directive::Keep
+            | Directive::Ledger
+            | Directive::Spread
+            | Directive::Close
+            | Directive::Helpers
+            | Directive::User
+            | Directive::Sandbox => None,
         }
     }
 }
