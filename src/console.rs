@@ -80,7 +80,7 @@ impl Console {
     /// One line.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
-        self.out.line(visible(&Text::format(line)), self.patience);
+        self.out.line(visible(line), self.patience);
     }
 
     /// Lines with their newlines, of any length; waits for a slow reader so long and no longer.
@@ -107,7 +107,7 @@ impl Console {
     /// A line on standard error as it is.
     pub fn complain(&mut self, what: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
-        let line = visible(&Text::<{ limits::MESSAGE }>::format(what));
+        let line = visible(what);
         match &mut self.system_log {
             Some(system_log) => system_log.send(line.as_str()),
             None => self.error.line(line, self.patience),
@@ -174,7 +174,8 @@ impl Output {
 }
 
 /// A line with what a terminal would take for a command made visible, and room for its newline.
-fn visible(line: &Text<{ limits::MESSAGE }>) -> Text<{ limits::MESSAGE + 1 }> {
+fn visible(line: fmt::Arguments<'_>) -> Text<{ limits::MESSAGE + 1 }> {
+    let line = Text::<{ limits::MESSAGE }>::format(line);
     let mut shown = Text::new();
     for c in line.as_str().chars() {
         let mut bytes = [0; 4];

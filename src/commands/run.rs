@@ -79,18 +79,22 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
 /// or a `status` from elsewhere would find another place. It is said.
 fn is_relative(config: &Config, console: &mut Console) -> bool {
     let (log_dir, ledger) = (config.settings.log_dir.as_str(), config.settings.ledger.as_str());
+    let mut found = tell_of_relative("log_dir", log_dir, console);
     // A ledger in log_dir is right as soon as that is.
-    let ledger = if ledger.contains('/') { ledger } else { "/" };
-    let mut found = false;
-    for (name, path) in [("log_dir", log_dir), ("ledger", ledger)] {
-        if !path.starts_with('/') {
-            console.complain(format_args!(
-                "{name} \"{path}\" is relative, for a run in the background write a path that begins with /"
-            ));
-            found = true;
-        }
+    if ledger.contains('/') {
+        found |= tell_of_relative("ledger", ledger, console);
     }
     found
+}
+
+fn tell_of_relative(name: &str, path: &str, console: &mut Console) -> bool {
+    let is_relative = !path.starts_with('/');
+    if is_relative {
+        console.complain(format_args!(
+            "{name} \"{path}\" is relative, for a run in the background write a path that begins with /"
+        ));
+    }
+    is_relative
 }
 
 /// The first words on the console.

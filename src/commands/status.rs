@@ -271,7 +271,11 @@ impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             if c.is_control() {
-                write!(self.0, "\\u{:04x}", u32::from(c))?;
+                // None is beyond U+009F.
+                let digit = |number| char::from_digit(number, 16).unwrap_or_default();
+                self.0.write_str("\\u00")?;
+                self.0.write_char(digit(u32::from(c) / 16))?;
+                self.0.write_char(digit(u32::from(c) % 16))?;
                 continue;
             }
             if matches!(c, '"' | '\\') {
