@@ -131,9 +131,11 @@ impl Confinement {
         for path in &LINKED {
             // Its directory may be made later, or anew: then it is the one above that is there.
             follow(path, &|place| {
-                let above = path::parent(path::trim(place));
                 if !may_read(place) || !READABLE.contains(&place) {
-                    climb(above, may_read);
+                    let mut above = path::above(path::trim(place));
+                    while let Some(directory) = above.filter(|directory| !is_root(directory) && !may_read(directory)) {
+                        above = path::above(directory);
+                    }
                 }
             });
         }
@@ -165,11 +167,7 @@ impl Confinement {
         let directory = path::trim(directory);
         let mut place = directory;
         while let Err(errno) = self.allow(rules, place) {
-            let above = path::parent(place);
-            if above == place {
-                return Err(errno);
-            }
-            place = path::trim(above);
+            place = path::above(place).ok_or(errno)?;
         }
         let above = path::parent(place);
         if place == directory && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above) {
@@ -195,29 +193,18 @@ impl Confinement {
             if !self.confined || (identity.is_some() && self.writable.contains(&identity)) {
                 return true;
             }
-            let above = path::parent(place);
-            if above == place || place.ends_with("..") {
-                return false;
+            match path::above(place) {
+                Some(above) if !place.ends_with("..") => place = above,
+                Some(_) | None => return false,
             }
-            place = path::trim(above);
         }
-    }
-}
-
-/// Goes from a directory upwards until `is_good` says so of one, and not as far as the root.
-fn climb(mut place: &str, is_good: impl Fn(&str) -> bool) {
-    while !is_root(place) && !is_good(place) {
-        let above = path::parent(path::trim(place));
-        if above == place {
-            return;
-        }
-        place = above;
     }
 }
 
 /// Whether this is the root directory, by whatever name.
 fn is_root(place: &str) -> bool {
-    place == "/" || file::identity_of_directory(place).is_ok_and(|found| Ok(found) == file::identity_of_directory("/"))
+    let found = file::identity_of_directory(place);
+    found.is_ok() && found == file::identity_of_directory("/")
 }
 
 /// Tells of every directory through which a path leads, link by link: whoever writes such a file anew

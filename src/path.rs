@@ -28,6 +28,12 @@ pub fn parent(path: &str) -> &str {
     }
 }
 
+/// The directory above one that [`trim`] gave, as far as that is written there.
+pub fn above(directory: &str) -> Option<&str> {
+    let above = trim(parent(directory));
+    (above != directory).then_some(above)
+}
+
 /// The name at the end of a path.
 pub fn name(path: &str) -> &str {
     &path[last_slash(path).map_or(0, |at| at + 1)..]

@@ -25,8 +25,8 @@ pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
 /// A file, told from every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    device: u64,
-    inode: u64,
+    /// The device, and the number on it.
+    numbers: [u64; 2],
 }
 
 /// Opens a file for reading and writing that is for this user alone; makes it if it is not there,
@@ -130,7 +130,7 @@ pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
 impl Identity {
     #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
     fn of(status: &libc::stat) -> Self {
-        Self { device: status.st_dev as u64, inode: status.st_ino as u64 }
+        Self { numbers: [status.st_dev as u64, status.st_ino as u64] }
     }
 }
 
@@ -302,7 +302,7 @@ pub fn link_content(link: &str) -> Option<Path> {
 /// whoever looks finds the old one or the new one. `scratch` is a name beside it.
 pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
     remove(scratch)?;
-    path::link_to(content, scratch)?;
+    path::symlink(content, scratch)?;
     rename(scratch, link)
 }
 

@@ -11,14 +11,21 @@ pub const HERE: RawFd = libc::AT_FDCWD;
 /// Bytes of a path with its NUL, at most (linux/limits.h).
 pub const MOST: usize = libc::PATH_MAX as usize;
 
-/// Makes a call with the path and a NUL at its end. `EINVAL` with a NUL in it.
-fn with(path: &str, call: &mut dyn FnMut(*const c_char) -> c_int) -> Result<c_int, Errno> {
-    let mut room = [0; MOST];
+/// Room for a path.
+type Room = [u8; MOST];
+
+/// The path with a NUL at its end. `EINVAL` with a NUL in it.
+fn terminated<'a>(path: &str, room: &'a mut Room) -> Result<&'a CStr, Errno> {
     // The last byte stays what it is.
     let place = room[..MOST - 1].get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
     place.copy_from_slice(path.as_bytes());
-    let path = CStr::from_bytes_with_nul(&room[..=path.len()]).map_err(|_| Errno::EINVAL)?;
-    number(call(path.as_ptr()))
+    CStr::from_bytes_with_nul(&room[..=path.len()]).map_err(|_| Errno::EINVAL)
+}
+
+/// Makes a call with a path.
+fn with(path: &str, call: &mut dyn FnMut(*const c_char) -> c_int) -> Result<c_int, Errno> {
+    let mut room = [0; MOST];
+    number(call(terminated(path, &mut room)?.as_ptr()))
 }
 
 /// open(2).
@@ -95,27 +102,33 @@ pub fn read_link_at<'a>(directory: RawFd, path: &str, found: &'a mut [u8]) -> Re
 
 /// rename(2).
 pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
-    // SAFETY: both end with a NUL and are live.
-    with_both(from, to, &mut |from, to| unsafe { libc::renameat(HERE, from, HERE, to) })
+    with_both(libc::rename, from, to)
 }
 
 /// link(2).
-pub fn link(from: &str, to: &str) -> Result<(), Errno> {
-    // SAFETY: both end with a NUL and are live.
-    with_both(from, to, &mut |from, to| unsafe { libc::linkat(HERE, from, HERE, to, 0) })
+pub fn link(file: &str, name: &str) -> Result<(), Errno> {
+    with_both(libc::link, file, name)
 }
 
 /// symlink(2).
-pub fn link_to(content: &str, link: &str) -> Result<(), Errno> {
-    // SAFETY: both end with a NUL and are live.
-    with_both(content, link, &mut |content, link| unsafe { libc::symlinkat(content, HERE, link) })
+pub fn symlink(content: &str, link: &str) -> Result<(), Errno> {
+    with_both(symlink_here, content, link)
 }
 
-fn with_both(from: &str, to: &str, call: &mut dyn FnMut(*const c_char, *const c_char) -> c_int) -> Result<(), Errno> {
-    let mut result = Ok(0);
-    with(from, &mut |from| {
-        result = with(to, &mut |to| call(from, to));
-        0
-    })?;
-    result.map(drop)
+/// Makes a call with two paths.
+fn with_both(
+    call: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int,
+    first: &str,
+    second: &str,
+) -> Result<(), Errno> {
+    let (mut room, mut other) = ([0; MOST], [0; MOST]);
+    let (first, second) = (terminated(first, &mut room)?, terminated(second, &mut other)?);
+    // SAFETY: both end with a NUL and are live.
+    done(unsafe { call(first.as_ptr(), second.as_ptr()) })
+}
+
+/// The newer call, which every CPU has.
+unsafe extern "C" fn symlink_here(content: *const c_char, link: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { libc::symlinkat(content, HERE, link) }
 }

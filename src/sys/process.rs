@@ -173,16 +173,17 @@ fn birth(pid: u32) -> Option<u32> {
     let file = open(path.as_str(), libc::O_RDONLY, 0).ok()?;
     let length = file::read(&file, &mut content).ok()?;
     let name_end = content[..length].iter().rposition(|byte| *byte == b')')?;
-    let mut fields = content[name_end..length].split(|byte| *byte == b' ');
-    // One that has ended and waits to be reaped is gone.
-    if matches!(fields.nth(1)?, b"Z" | b"X") {
-        return None;
+    let (mut field, mut ticks) = (0, 0_u32);
+    for byte in &content[name_end..length] {
+        match (field, byte) {
+            (_, b' ') => field += 1,
+            // One that has ended and waits to be reaped is gone.
+            (1, b'Z' | b'X') => return None,
+            (20, b'0'..=b'9') => ticks = ticks.wrapping_mul(10).wrapping_add(u32::from(byte - b'0')),
+            _ => {}
+        }
     }
-    let mut ticks: u32 = 0;
-    for digit in fields.nth(18)? {
-        ticks = ticks.wrapping_mul(10).wrapping_add(char::from(*digit).to_digit(10)?);
-    }
-    Some(ticks)
+    (field >= 20).then_some(ticks)
 }
 
 /// Which of two processes one is.

@@ -72,7 +72,8 @@ fn enter() {
             variables.push(*place);
             place = place.add(1);
         }
-        variables.extend([VARIABLE.0.get().cast(), null_mut()]);
+        variables.push(VARIABLE.0.get().cast());
+        variables.push(null_mut());
         environ = variables.leak().as_mut_ptr();
     }
 }

@@ -58,12 +58,11 @@ impl Rules {
         let (none, ask): (usize, libc::c_uint) = (0, 1);
         // SAFETY: with this flag the call takes nothing, and gives the version.
         let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, none, ask) };
-        let known = match number(version as c_int)? {
-            1 => 13,
-            2 => 14,
-            _ => 15,
+        let handled: u64 = match number(version as c_int)? {
+            1 => (1 << 13) - 1,
+            2 => (1 << 14) - 1,
+            _ => (1 << 15) - 1,
         };
-        let handled: u64 = (1 << known) - 1;
         let flags: libc::c_uint = 0;
         // SAFETY: `handled` is live and its size is given: the first member of
         // `landlock_ruleset_attr`, which is enough.
