@@ -63,10 +63,10 @@ fn hand_over(config: &Config, user: User) {
     let path = config.settings.ledger_path();
     let ledger = path::name(path.as_str());
     let is_ours = |name: &str| {
-        let of_ledger = name.strip_prefix(ledger).filter(|_| !matches!(ledger, "" | "." | ".."));
+        let of_ledger = name.strip_prefix(ledger).filter(|_| !["", ".", ".."].contains(&ledger));
         keep::is_log(name)
-            || matches!(name, ".tcp_stats_latest.new" | "tcp_stats_latest.log")
-            || of_ledger.is_some_and(|rest| matches!(rest, "" | ".new") || rest.starts_with(".damaged"))
+            || [".tcp_stats_latest.new", "tcp_stats_latest.log"].contains(&name)
+            || of_ledger.is_some_and(|rest| ["", ".new"].contains(&rest) || rest.starts_with(".damaged"))
     };
     let give = |directory: &str, new: Option<&str>| {
         let _ = user::hand_over(directory, &is_ours, new, user);
@@ -170,7 +170,7 @@ impl Confinement {
             place = path::above(place).ok_or(errno)?;
         }
         let above = path::parent(place);
-        if place == directory && !matches!(place, "." | "..") && !place.ends_with("/..") && !is_root(above) {
+        if place == directory && ![".", ".."].contains(&place) && !place.ends_with("/..") && !is_root(above) {
             let _ = self.allow(rules, above);
         }
         Ok(())

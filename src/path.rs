@@ -47,6 +47,11 @@ pub fn trim(mut path: &str) -> &str {
     path
 }
 
+/// Where the name ends that begins here in a path.
+pub fn name_end(path: &str, begin: usize) -> usize {
+    (begin..path.len()).find(|at| path.as_bytes()[*at] == b'/').unwrap_or(path.len())
+}
+
 fn last_slash(path: &str) -> Option<usize> {
     path.bytes().rposition(|byte| byte == b'/')
 }

@@ -8,7 +8,7 @@ use super::path::{self, HERE, access, make_directory_at, open, read_link_at, sta
 use super::poll::{Interest, is_ready};
 use super::{Errno, done, length, user};
 use crate::limits;
-use crate::path::Path;
+use crate::path::{Path, name_end};
 use crate::text::Text;
 
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
@@ -261,7 +261,7 @@ pub fn make_directories(path: &str) -> Result<(), Errno> {
     let mut end = 0;
     loop {
         // Up to the next slash, but for one at the beginning.
-        end = (end + 1..path.len()).find(|at| path.as_bytes()[*at] == b'/').unwrap_or(path.len());
+        end = name_end(path, end + 1);
         match make_directory_at(HERE, &path[..end]) {
             Ok(()) | Err(Errno::EEXIST) => refused = None,
             // That may be because it is there already; what follows tells.

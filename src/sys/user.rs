@@ -83,7 +83,7 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
                 let _ = give(&file, libc::S_IFREG, user);
             }
         } else {
-            nothing_else &= matches!(name, "." | ".." | "lost+found");
+            nothing_else &= [".", "..", "lost+found"].contains(&name);
         }
     })?;
     let is_named = path::name(path::trim(path)).as_bytes().windows(6).any(|part| part == b"tcpmon");
@@ -104,9 +104,10 @@ fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
     way.push_str(path);
     let mut at = 0;
     while at < way.len() {
-        let name = way[at..].split('/').next().unwrap_or_default();
-        at += name.len() + 1;
-        if matches!(name, "" | ".") {
+        let end = path::name_end(&way, at);
+        let name = &way[at..end];
+        at = end + 1;
+        if ["", "."].contains(&name) {
             continue;
         }
         let above = status(&place)?;
