@@ -83,7 +83,9 @@ fn hand_over(config: &Config, user: User) {
 pub struct Confinement {
     /// Whether there is any place where it cannot.
     confined: bool,
-    writable: [Option<Identity>; WRITABLE],
+    writable: [Identity; WRITABLE],
+    /// How many of those there are.
+    length: usize,
 }
 
 impl Confinement {
@@ -178,19 +180,23 @@ impl Confinement {
 
     fn allow(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
         let identity = file::identity_of_directory(directory)?;
-        if !self.writable.contains(&Some(identity)) {
-            let Some(free) = self.writable.iter_mut().find(|place| place.is_none()) else { return Ok(()) };
-            *free = Some(identity);
+        if !self.holds(identity) {
+            let Some(free) = self.writable.get_mut(self.length) else { return Ok(()) };
+            *free = identity;
+            self.length += 1;
         }
         rules.allow(directory, Access::Write)
+    }
+
+    fn holds(&self, directory: Identity) -> bool {
+        self.writable[..self.length].contains(&directory)
     }
 
     /// Whether this run can write in a directory, as far as that is for the sandbox to say.
     pub fn covers(&self, directory: &str) -> bool {
         let mut place = path::trim(directory);
         loop {
-            let identity = file::identity_of_directory(place).ok();
-            if !self.confined || (identity.is_some() && self.writable.contains(&identity)) {
+            if !self.confined || file::identity_of_directory(place).is_ok_and(|found| self.holds(found)) {
                 return true;
             }
             match path::above(place) {

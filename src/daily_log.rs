@@ -187,10 +187,8 @@ impl DailyLog {
         if path::parent(path.as_str()) == self.beside.as_str() {
             return path::within("", path::name(path.as_str()));
         }
-        if path.as_str().starts_with('/') || self.here.is_empty() {
-            return *path;
-        }
-        if self.here.as_str().len() + 1 + path.as_str().len() > limits::PATH {
+        let is_lasting = path.as_str().starts_with('/') || self.here.is_empty();
+        if is_lasting || self.here.as_str().len() + 1 + path.as_str().len() > limits::PATH {
             return *path;
         }
         path::within(self.here.as_str(), path.as_str())

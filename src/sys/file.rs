@@ -23,7 +23,7 @@ pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
 }
 
 /// A file, told from every other one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The device, and the number on it.
     numbers: [u64; 2],

@@ -1,4 +1,4 @@
-//! System calls with a path, one of each: nix has one for every type of path and directory.
+//! System calls that take a path, which gets its NUL here, without the heap.
 
 use core::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

@@ -32,8 +32,9 @@ pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
 /// fork(2); gives the child in the process that was there before.
 fn fork() -> Result<Option<Child>, Errno> {
     // In a process with threads fork(3) takes every lock of the C library's before it, and gives them back
-    // in both processes after it, with much code. This one has one thread, which holds none here: in musl
-    // what _Fork(3) leaves out is only that. Older versions of glibc do not have it.
+    // in both processes after it, with much code; and it calls what pthread_atfork(3) was given. This one
+    // has one thread, which holds no lock here, and gives nothing: in musl what _Fork(3) leaves out is only
+    // that. Older versions of glibc do not have it.
     #[cfg(target_env = "musl")]
     unsafe extern "C" {
         #[link_name = "_Fork"]
