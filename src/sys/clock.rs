@@ -1,8 +1,8 @@
 //! The clocks. Every other part of the program gets the time as an argument.
 
+use core::ffi::{c_int, c_long};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-pub use super::poll::rest;
 use super::{Errno, done, file, made};
 use crate::time::{Instant, Nanos, WallTime};
 
@@ -53,22 +53,37 @@ pub fn local(unix: i64) -> WallTime {
     WallTime { unix, nanos: 0, offset }
 }
 
+/// Does nothing for so long; a signal may end it early. This is for where poll(2) fails, so it is no poll
+/// of nothing.
+pub fn rest(length: Nanos) {
+    let (time, none) = (kernel_time(length), core::ptr::null_mut::<c_long>());
+    // What could fail is the interruption, and then it was a shorter rest.
+    // SAFETY: `time` is live, and how much of it is left is not asked for.
+    unsafe { libc::syscall(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), none) };
+}
+
+/// A length as the kernel's first calls take it: seconds, no more than 32 bits hold, and nanoseconds. The
+/// C library has second calls for what is longer.
+pub(super) fn kernel_time(length: Nanos) -> [c_long; 2] {
+    [length.secs().min(i32::MAX as u64) as c_long, length.subsec_nanos() as c_long]
+}
+
 /// A second in the year 2255, before the last that a kernel's clocks can hold (`KTIME_SEC_MAX` of
 /// linux/ktime.h).
 const FAR: i64 = 9_000_000_000;
 
 /// timerfd_settime(2) with a time of 64 bits. The C library's brings along what makes one time of the other.
 #[cfg(target_pointer_width = "64")]
-const SET: libc::c_long = libc::SYS_timerfd_settime;
+const SET: c_long = libc::SYS_timerfd_settime;
 #[cfg(target_pointer_width = "32")]
-const SET: libc::c_long = 411 + if cfg!(target_arch = "mips") { 4000 } else { 0 };
+const SET: c_long = 411 + if cfg!(target_arch = "mips") { 4000 } else { 0 };
 
 /// Lets a timer end at a time: the interval, and the moment, in seconds and nanoseconds each.
-fn set<T>(timer: &OwnedFd, call: libc::c_long, time: &[T; 4]) -> Result<(), Errno> {
+fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Errno> {
     let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
     let none = core::ptr::null_mut::<T>();
     // SAFETY: `time` is live and of the form that goes with the call, and the old value is not asked for.
-    done(unsafe { libc::syscall(call, timer.as_raw_fd(), flags, time.as_ptr(), none) } as libc::c_int)
+    done(unsafe { libc::syscall(call, timer.as_raw_fd(), flags, time.as_ptr(), none) } as c_int)
 }
 
 /// A descriptor that becomes readable when the wall clock is set (timerfd_create(2),

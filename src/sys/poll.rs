@@ -3,7 +3,7 @@
 use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use super::{Errno, length, process};
+use super::{Errno, clock, length, process};
 use crate::time::Nanos;
 
 /// What a descriptor is watched for.
@@ -99,7 +99,7 @@ impl PollSet {
             ready += poll(entries, Some(Nanos::ZERO))?;
         }
         if ready == 0 {
-            rest(limit.unwrap_or(PAUSE).min(PAUSE));
+            clock::rest(limit.unwrap_or(PAUSE).min(PAUSE));
         }
         Ok(ready)
     }
@@ -111,14 +111,14 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 /// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
     // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
-    let time = limit.map(|limit| [limit.secs().min(i32::MAX as u64) as c_long, limit.subsec_nanos() as c_long]);
+    let time = limit.map(clock::kernel_time);
     let (time, none) = (time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref), core::ptr::null::<c_long>());
     // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of
     // the form of the kernel's first `struct timespec`; the kernel keeps neither. A null mask leaves the
     // signals as they are. The C library's own has a second call for times that are longer.
     let ready = unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) };
     match length(ready as isize) {
-        Ok(ready) => Ok(ready),
+        ready @ Ok(_) => ready,
         Err(errno) => {
             // The answers of the turn before still stand there.
             for entry in entries {
@@ -134,12 +134,6 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
 pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest, limit: Nanos) -> bool {
     let mut entries = [entry(fd.as_raw_fd(), interest)];
     poll(&mut entries, Some(limit)).is_ok_and(|ready| ready > 0)
-}
-
-/// Does nothing for so long; a signal may end it early.
-pub fn rest(length: Nanos) {
-    // What could fail is the interruption, and then it was a shorter rest.
-    let _ = poll(&mut [], Some(length));
 }
 
 fn entry(fd: RawFd, interest: Interest) -> libc::pollfd {
