@@ -197,8 +197,9 @@ impl Monitor {
                 return Some(Action::SayHeld(self.clocks.1));
             }
             // After everything else, so that what happened at once is said at once.
-            if let Some(action) = self.skips.say(now) {
-                return Some(action);
+            if now >= self.skips.next() {
+                let (ticks, shortage) = self.skips.say(now);
+                return Some(Action::SaySkipped(ticks, shortage));
             }
             if self.is_complete(now) {
                 self.stop();
@@ -220,8 +221,7 @@ impl Monitor {
         let boundary = if self.clock_asked { Instant::NEVER } else { self.next_reading() };
         // Without timers no probe is in flight: only the end of the run is left to wait for.
         let timer = if self.timers.next() == Instant::NEVER { self.end } else { self.timers.next() };
-        let say = if self.skips.unsaid > 0 { self.skips.say_from } else { Instant::NEVER };
-        timer.min(boundary).min(say)
+        timer.min(boundary).min(self.skips.next())
     }
 
     /// How many targets of this configuration stay, and how many places all need, with those that
@@ -337,15 +337,16 @@ impl Monitor {
         self.live().map(|watch| watch.skipped).sum()
     }
 
-    /// Carries a probe one step on.
-    fn step(&mut self, now: Instant, index: u16, input: Input<'_>) {
-        let Some(probe) = &mut self.slots[usize::from(index)].probe else { return };
+    /// Carries a probe one step on. Returns whether a helper had its lookup.
+    fn step(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
+        let Some(probe) = &mut self.slots[usize::from(index)].probe else { return false };
         let was_looking_up = probe.is_looking_up();
         let next = probe.handle(now, input);
         if was_looking_up && !matches!(next, Next::Wait(_)) {
             self.asked -= 1;
         }
         self.follow(now, index, next);
+        was_looking_up
     }
 
     /// Does what a probe needs next.
@@ -453,12 +454,8 @@ impl Monitor {
 
     /// A probe's deadline has passed: it ends, and what it held is dropped.
     fn expire(&mut self, now: Instant, index: u16) -> Action {
-        let slot = &self.slots[usize::from(index)];
-        let id = slot.id(index);
-        let looking_up = slot.probe.as_ref().is_some_and(Probe::is_looking_up);
-        self.timers.set(index, Instant::NEVER);
-        self.step(now, index, Input::Expired);
-        if looking_up { Action::DropLookup(id) } else { Action::DropConnect(id) }
+        let id = self.slots[usize::from(index)].id(index);
+        if self.step(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
     }
 
     /// Sets the timer of a target's next tick, if it has one.

@@ -333,6 +333,8 @@ impl fmt::Display for Shortage {
 
 /// How a tick ended, in words for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The word for the kind lets what follows it be copied by words.
+#[repr(u32)]
 pub enum Ending {
     /// The connect was accepted at this address.
     Connected(Address),

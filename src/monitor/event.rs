@@ -26,6 +26,8 @@ pub enum Event<'a> {
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The word for the kind lets what follows it be copied by words.
+#[repr(u32)]
 pub enum Action {
     /// Ask a helper for the target's addresses.
     Lookup(ProbeId, WatchId),

@@ -1,6 +1,5 @@
 //! Ticks that were skipped, and when that is said.
 
-use super::Action;
 use crate::limits;
 use crate::tally::Shortage;
 use crate::time::Instant;
@@ -8,9 +7,9 @@ use crate::time::Instant;
 /// Skipped ticks that have not been said yet.
 #[derive(Debug)]
 pub(super) struct Skips {
-    pub(super) unsaid: u64,
+    unsaid: u64,
     last: Shortage,
-    pub(super) say_from: Instant,
+    say_from: Instant,
 }
 
 impl Skips {
@@ -25,12 +24,14 @@ impl Skips {
         self.last = shortage;
     }
 
-    /// What has not been said yet, if there is anything and it is time for it.
-    pub(super) fn say(&mut self, now: Instant) -> Option<Action> {
-        if self.unsaid == 0 || now < self.say_from {
-            return None;
-        }
+    /// When there is something to say.
+    pub(super) fn next(&self) -> Instant {
+        if self.unsaid > 0 { self.say_from } else { Instant::NEVER }
+    }
+
+    /// How many are said at `now`, and why the last one was skipped.
+    pub(super) fn say(&mut self, now: Instant) -> (u64, Shortage) {
         self.say_from = now + limits::SAY_AGAIN;
-        Some(Action::SaySkipped(core::mem::take(&mut self.unsaid), self.last))
+        (core::mem::take(&mut self.unsaid), self.last)
     }
 }
