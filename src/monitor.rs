@@ -481,8 +481,8 @@ impl Monitor {
     }
 
     fn read_clock(&mut self, now: Instant, wall: WallTime) {
-        let boundary = self.boundaries.read(now, wall);
-        let boundary = self.hold.pass(now, wall, boundary);
+        let mut boundary = self.boundaries.read(now, wall);
+        self.hold.pass(now, wall, &mut boundary);
         self.clock_asked = false;
         let asked = core::mem::take(&mut self.report_now);
         let last = self.phase == Phase::LastReport;

@@ -129,17 +129,19 @@ impl Probe {
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Next {
         // No time at all where no limit runs.
         let elapsed = now.since(self.began);
-        match input {
+        let next = match input {
             Input::LookupStarted => self.asked(now),
-            Input::Answered(elapsed, addresses) => self.answered(elapsed, addresses),
-            Input::LookupFailed(elapsed, reason) => self.lookup_failed(elapsed, reason),
+            Input::Answered(elapsed, addresses) => Some(self.answered(elapsed, addresses)),
+            Input::LookupFailed(elapsed, reason) => Some(self.lookup_failed(elapsed, reason)),
             Input::LookupLost => self.lost_helper(),
             Input::ConnectStarted => self.connecting(now),
             Input::Connected => self.connected(elapsed),
             Input::ConnectFailed(reason) => self.connect_failed(elapsed, reason),
-            Input::FellShort(shortage) => self.fell_short(elapsed, shortage),
+            Input::FellShort(shortage) => Some(self.fell_short(elapsed, shortage)),
             Input::Expired => self.expired(elapsed),
-        }
+        };
+        // What has no meaning for it leaves it waiting as before.
+        next.unwrap_or(Next::Wait(self.began + self.thresholds.timeout))
     }
 
     /// Whether a helper holds its lookup.
@@ -155,25 +157,23 @@ impl Probe {
         }
     }
 
-    fn asked(&mut self, now: Instant) -> Next {
+    fn asked(&mut self, now: Instant) -> Option<Next> {
         if let State::Waiting { asks } | State::LookingUp { asks } = self.state {
             self.state = State::LookingUp { asks };
             self.began = now;
         }
-        self.wait()
+        None
     }
 
     /// The lookup is asked again, but not for ever.
-    fn lost_helper(&mut self) -> Next {
-        match self.state {
-            State::LookingUp { asks } if asks + 1 < limits::LOOKUP_ASKS => {
-                self.state = State::Waiting { asks: asks + 1 };
-                self.began = Instant::NEVER;
-                Next::Ask
-            }
-            State::LookingUp { .. } => skip(Shortage::Processes),
-            State::Waiting { .. } | State::Connecting(_) => self.wait(),
+    fn lost_helper(&mut self) -> Option<Next> {
+        let State::LookingUp { asks } = self.state else { return None };
+        if asks + 1 == limits::LOOKUP_ASKS {
+            return Some(skip(Shortage::Processes));
         }
+        self.state = State::Waiting { asks: asks + 1 };
+        self.began = Instant::NEVER;
+        Some(Next::Ask)
     }
 
     fn answered(&mut self, elapsed: Nanos, addresses: &[Address]) -> Next {
@@ -219,37 +219,37 @@ impl Probe {
     }
 
     /// If it was the first connect, the limit of this phase runs from here.
-    fn connecting(&mut self, now: Instant) -> Next {
+    fn connecting(&mut self, now: Instant) -> Option<Next> {
         if matches!(self.state, State::Connecting(_)) && self.began == Instant::NEVER {
             self.began = now;
         }
-        self.wait()
+        None
     }
 
-    fn connected(&mut self, elapsed: Nanos) -> Next {
-        let State::Connecting(connecting) = &self.state else { return self.wait() };
-        connecting.end(elapsed, self.thresholds.speed(elapsed).ok_or(Reason::TimedOut))
+    fn connected(&mut self, elapsed: Nanos) -> Option<Next> {
+        let State::Connecting(connecting) = &self.state else { return None };
+        Some(match self.thresholds.speed(elapsed) {
+            Some(speed) => connecting.end(elapsed, Some(speed), Ending::Connected(*connecting.address())),
+            None => connecting.fail(elapsed, Reason::TimedOut),
+        })
     }
 
     /// The next address is tried, if there is one.
-    fn connect_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
+    fn connect_failed(&mut self, elapsed: Nanos, reason: Reason) -> Option<Next> {
         let timeout = self.thresholds.timeout;
-        let State::Connecting(connecting) = &mut self.state else { return self.wait() };
+        let State::Connecting(connecting) = &mut self.state else { return None };
         connecting.blame(reason);
-        if connecting.is_last() {
-            return if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail(elapsed) };
-        }
-        if elapsed >= timeout {
+        Some(if connecting.is_last() {
+            if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail_for_reason(elapsed) }
+        } else if elapsed < timeout {
+            connecting.next()
+        } else if elapsed.get() - timeout.get() < limits::BACKDATE.get() {
             // This address took the whole limit, unless we were not awake at the deadline: then
             // the addresses that are left lost their time to us, not to the network.
-            let late = elapsed.get() - timeout.get();
-            return if late < limits::BACKDATE.get() {
-                connecting.end(elapsed, Err(Reason::TimedOut))
-            } else {
-                skip(Shortage::Late)
-            };
-        }
-        connecting.next()
+            connecting.fail(elapsed, Reason::TimedOut)
+        } else {
+            skip(Shortage::Late)
+        })
     }
 
     fn fell_short(&mut self, elapsed: Nanos, shortage: Shortage) -> Next {
@@ -262,25 +262,22 @@ impl Probe {
                 return connecting.next();
             }
             if connecting.reason.is_some() && !connecting.is_our_own() {
-                return connecting.fail(elapsed);
+                return connecting.fail_for_reason(elapsed);
             }
         }
         skip(shortage)
     }
 
-    fn expired(&mut self, elapsed: Nanos) -> Next {
+    fn expired(&mut self, elapsed: Nanos) -> Option<Next> {
         match &self.state {
-            State::Waiting { .. } => self.wait(),
-            State::LookingUp { .. } => self.lookup_failed(elapsed, Reason::TimedOut),
-            State::Connecting(connecting) => connecting.end(elapsed, Err(Reason::TimedOut)),
+            State::Waiting { .. } => None,
+            State::LookingUp { .. } => Some(self.lookup_failed(elapsed, Reason::TimedOut)),
+            State::Connecting(connecting) => Some(connecting.fail(elapsed, Reason::TimedOut)),
         }
-    }
-
-    fn wait(&self) -> Next {
-        Next::Wait(self.began + self.thresholds.timeout)
     }
 }
 
+// Apart, as are the failures: all of them are reached in many ways.
 #[inline(never)]
 fn skip(shortage: Shortage) -> Next {
     Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
@@ -314,17 +311,20 @@ impl Connecting {
         self.short && self.reason.is_none_or(Reason::is_unreachable)
     }
 
-    fn fail(&self, elapsed: Nanos) -> Next {
-        self.end(elapsed, Err(self.reason.unwrap_or(Reason::TimedOut)))
+    /// Fails for the reason that says most.
+    fn fail_for_reason(&self, elapsed: Nanos) -> Next {
+        self.fail(elapsed, self.reason.unwrap_or(Reason::TimedOut))
     }
 
-    fn end(&self, elapsed: Nanos, result: Result<Speed, Reason>) -> Next {
+    #[inline(never)]
+    fn fail(&self, elapsed: Nanos, reason: Reason) -> Next {
+        self.end(elapsed, None, Ending::ConnectFailed(reason))
+    }
+
+    fn end(&self, elapsed: Nanos, speed: Option<Speed>, ending: Ending) -> Next {
         Next::End(End {
-            outcome: Some(Outcome::of(self.lookup_speed, result.ok())),
-            ending: match result {
-                Ok(_) => Ending::Connected(*self.address()),
-                Err(reason) => Ending::ConnectFailed(reason),
-            },
+            outcome: Some(Outcome::of(self.lookup_speed, speed)),
+            ending,
             lookup: Some(self.lookup),
             connect: Some(elapsed),
         })

@@ -36,22 +36,28 @@ impl Hold {
         if self.held.is_some() { self.until } else { Instant::NEVER }
     }
 
-    /// Takes in that the clock reads `wall` at `now`, by which this boundary has passed. Returns the
+    /// Takes in that the clock reads `wall` at `now`, by which this boundary has passed. Leaves the
     /// one to be reported.
-    pub(super) fn pass(&mut self, now: Instant, wall: WallTime, boundary: Option<WallTime>) -> Option<WallTime> {
+    pub(super) fn pass(&mut self, now: Instant, wall: WallTime, boundary: &mut Option<WallTime>) {
         let was_right = core::mem::replace(&mut self.right, wall.unix >= self.built);
         if self.right {
             // By the right clock none has passed yet: what was counted goes into the report of the
             // next.
             (self.held, self.unsaid) = (None, false);
-            return boundary.filter(|_| was_right);
+            if !was_right {
+                *boundary = None;
+            }
+            return;
         }
-        self.held = boundary.or(self.held);
+        if boundary.is_some() {
+            self.held = *boundary;
+        }
         if now < self.until {
             self.unsaid |= was_right;
-            return None;
+            *boundary = None;
+        } else {
+            *boundary = self.held.take();
         }
-        self.held.take()
     }
 
     /// Whether it is to be said that reports wait; once.
