@@ -349,6 +349,8 @@ impl EventLoop {
         }
     }
 
+    // Apart, as is `reload`: the loop around it would make its constants ready each time.
+    #[inline(never)]
     fn hear(&mut self, now: Instant, index: usize) {
         let mut reply = None;
         if let Some((probe, input)) = self.resolver.hear(now, &mut self.polls, index, &mut reply) {
