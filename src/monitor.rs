@@ -498,6 +498,7 @@ impl Monitor {
     }
 
     /// When the wall clock must be read next.
+    #[inline(never)]
     fn next_reading(&self) -> Instant {
         self.boundaries.next().min(self.hold.next())
     }

@@ -38,6 +38,8 @@ enum Work {
 #[derive(Debug)]
 pub struct Resolver {
     helpers: [Option<Helper>; limits::HELPERS],
+    /// How many there are.
+    size: usize,
     /// The first of [`limits::HELPERS`] places in the loop's poll set.
     first_place: usize,
     /// Numbers the requests, so that a reply is known to belong to the last one.
@@ -53,6 +55,7 @@ impl Resolver {
     pub fn new(first_place: usize) -> Self {
         Self {
             helpers: [const { None }; limits::HELPERS],
+            size: 0,
             first_place,
             token: 0,
             deaths: 0,
@@ -62,7 +65,7 @@ impl Resolver {
 
     /// Starts the first helper, so that the first lookup does not wait for its fork.
     pub fn warm_up(&mut self, now: Instant, polls: &mut PollSet) -> Result<(), Shortage> {
-        if self.helpers.iter().flatten().next().is_none() {
+        if self.size == 0 {
             self.spawn(now, polls)?;
         }
         Ok(())
@@ -169,22 +172,19 @@ impl Resolver {
 
     /// When [`Resolver::shrink`] has something to do.
     pub fn next_deadline(&self) -> Instant {
-        let (mut count, mut since) = (0, Instant::NEVER);
-        for helper in self.helpers.iter().flatten() {
-            count += 1;
-            since = since.min(helper.idle_since());
+        if self.size <= 1 {
+            return Instant::NEVER;
         }
-        if count > 1 { since + limits::HELPER_IDLE } else { Instant::NEVER }
+        let idle = self.helpers.iter().flatten().map(Helper::idle_since);
+        idle.fold(Instant::NEVER, Instant::min) + limits::HELPER_IDLE
     }
 
     /// Ends helpers that have been idle for long, all but one.
     pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
-        let mut count = self.helpers.iter().flatten().count();
         for index in (0..limits::HELPERS).rev() {
             let since = self.helpers[index].as_ref().map_or(Instant::NEVER, Helper::idle_since);
-            if count > 1 && now >= since + limits::HELPER_IDLE {
+            if self.size > 1 && now >= since + limits::HELPER_IDLE {
                 self.remove(index, polls);
-                count -= 1;
             }
         }
     }
@@ -212,6 +212,7 @@ impl Resolver {
         })?;
         polls.place(self.first_place + free, Some(socket.as_fd()));
         let work = Work::Idle { since: now };
+        self.size += 1;
         self.helpers[free] = Some(Helper { child, reaped: false, socket, work, forked: now, proven: false });
         Ok(free)
     }
@@ -219,10 +220,11 @@ impl Resolver {
     /// The one way out of the pool.
     fn remove(&mut self, index: usize, polls: &mut PollSet) {
         polls.place(self.first_place + index, None);
-        if let Some(helper) = self.helpers[index].take()
-            && !helper.reaped
-        {
-            process::end(helper.child);
+        if let Some(helper) = self.helpers[index].take() {
+            self.size -= 1;
+            if !helper.reaped {
+                process::end(helper.child);
+            }
         }
     }
 }
@@ -304,7 +306,8 @@ mod tests {
         }
 
         fn size(&self) -> usize {
-            self.resolver.helpers.iter().flatten().count()
+            assert_eq!(self.resolver.helpers.iter().flatten().count(), self.resolver.size);
+            self.resolver.size
         }
 
         /// Kills the helpers that there are.

@@ -348,12 +348,13 @@ pub enum Ending {
 
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ending::Connected(address) => write!(f, "connected to {address}"),
-            Ending::LookupFailed(reason) => write!(f, "lookup failed: {reason}"),
-            Ending::ConnectFailed(reason) => write!(f, "connect failed: {reason}"),
-            Ending::Skipped(shortage) => write!(f, "skipped: {shortage}"),
-        }
+        let (what, detail): (&str, &dyn fmt::Display) = match self {
+            Ending::Connected(address) => ("connected to", address),
+            Ending::LookupFailed(reason) => ("lookup failed:", reason),
+            Ending::ConnectFailed(reason) => ("connect failed:", reason),
+            Ending::Skipped(shortage) => ("skipped:", shortage),
+        };
+        write!(f, "{what} {detail}")
     }
 }
 

@@ -27,6 +27,7 @@ impl Hold {
     }
 
     /// Whether reports wait at `now`.
+    #[inline(never)]
     pub(super) fn is_on(&self, now: Instant) -> bool {
         !self.right && now < self.until
     }
