@@ -146,8 +146,8 @@ impl Settings {
                 true
             }
             Directive::Helpers => {
-                let count = words::number(value, limits::HELPERS as u32).filter(|count| *count > 0);
-                count.map(|count| self.helpers = count as u8).is_some()
+                let count = value.parse().ok().filter(|count| (1..=limits::HELPERS).contains(&usize::from(*count)));
+                count.map(|count| self.helpers = count).is_some()
             }
             Directive::User => {
                 let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';

@@ -156,19 +156,25 @@ impl Ledger {
         let copy = Self { memory: Memory::own(shape.places), places: shape.places };
         copy.describe();
         copy.store(preface::MAGIC, layout::MAGIC);
-        for (i, entry) in layout::entries(&layout::DESCRIPTION).iter().enumerate() {
-            let of_head = i < layout::HEAD_FIELDS.len();
-            let (begin, places) = if of_head { (layout::HEAD_AT, 1) } else { (layout::RECORDS_AT, shape.places) };
-            let (at, length) = (entry[2] as usize, entry[3] as usize);
-            let (from, count) = shape.find(entry, of_head);
-            if !of_head && places > 0 && count < length && record::NEEDED.contains(&at) {
-                return Err(Damage::Layout);
+        let take = |to: usize, from: usize, count: usize| {
+            for i in 0..count {
+                copy.store(to + i, layout::word(words, from + i));
             }
-            for place in 0..places {
-                for i in 0..count {
-                    let word = layout::word(words, from + place * shape.record() + i);
-                    copy.store(begin + at + place * layout::RECORD + i, word);
+        };
+        let (head, record) = layout::entries(&layout::DESCRIPTION).split_at(layout::HEAD_FIELDS.len());
+        for entry in head {
+            let (from, count) = shape.find(entry, true);
+            take(layout::HEAD_AT + entry[2] as usize, from, count);
+        }
+        // One record after the other: a run may be writing to them.
+        for place in 0..shape.places {
+            for entry in record {
+                let at = entry[2] as usize;
+                let (from, count) = shape.find(entry, false);
+                if count < entry[3] as usize && record::NEEDED.contains(&at) {
+                    return Err(Damage::Layout);
                 }
+                take(layout::record(place) + at, from + place * shape.record(), count);
             }
         }
         copy.check()?;

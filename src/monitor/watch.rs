@@ -200,11 +200,11 @@ impl Watches {
             needed += usize::from(watch.state != State::Free);
         }
         for target in targets {
-            let (mut known, mut first) = (None, u32::MAX);
+            let (mut known, mut first) = (None, None);
             for (index, watch) in self.places.iter().enumerate() {
-                let order = if watch.is_live() { watch.order } else { u32::MAX - 1 };
-                if order < first && !watch.planned && watch.is_of(target) {
-                    (known, first) = (Some(index as u16), order);
+                let order = if watch.is_live() { watch.order } else { u32::MAX };
+                if first.is_none_or(|first| order < first) && !watch.planned && watch.is_of(target) {
+                    (known, first) = (Some(index as u16), Some(order));
                 }
             }
             match known {
@@ -325,5 +325,29 @@ impl IndexMut<u16> for Watches {
     #[inline(never)]
     fn index_mut(&mut self, index: u16) -> &mut Watch {
         &mut self.places[usize::from(index)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Memory;
+
+    #[test]
+    fn a_target_keeps_its_place_whatever_order_its_record_has() {
+        let targets = [(1, u32::MAX), (2, u32::MAX - 1), (3, 0)].map(|(port, order)| {
+            let target = Target::new("web", "192.0.2.1", port).expect("a target");
+            (target, order)
+        });
+        let began = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
+        let ledger = Ledger::create(Memory::own(3), 3, began);
+        for (place, (target, order)) in targets.iter().enumerate() {
+            ledger.record(place).install(target);
+            ledger.record(place).set_order(*order as usize);
+        }
+        let mut watches = Watches::new(ledger);
+        let configured = targets.map(|(target, _)| target);
+        assert_eq!(watches.plan(&configured), (3, 3));
+        assert_eq!(watches.plan, [Some(0), Some(1), Some(2)]);
     }
 }

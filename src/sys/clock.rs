@@ -76,10 +76,13 @@ const FAR: i64 = 9_000_000_000;
 #[cfg(target_pointer_width = "64")]
 const SET: c_long = libc::SYS_timerfd_settime;
 #[cfg(target_pointer_width = "32")]
-const SET: c_long = 411 + if cfg!(target_arch = "mips") { 4000 } else { 0 };
+const SET: c_long = 411 + if cfg!(any(target_arch = "mips", target_arch = "mips32r6")) { 4000 } else { 0 };
 
 /// Lets a timer end at a time: the interval, and the moment, in seconds and nanoseconds each.
-fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Errno> {
+///
+/// # Safety
+/// `T` is what the call takes for seconds and for nanoseconds.
+unsafe fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Errno> {
     let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
     let none = core::ptr::null_mut::<T>();
     // SAFETY: `time` is live and of the form that goes with the call, and the old value is not asked for.
@@ -99,9 +102,11 @@ impl ClockWatch {
             unsafe { made(libc::timerfd_create(libc::CLOCK_REALTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)) }?;
         // It is only there to be cancelled. A kernel of 32 bits before Linux 5.1 knows no time
         // beyond January 2038; once that has come, the watch ends at once, and without a spin.
-        let set = set(&watch, SET, &[0, 0, FAR, 0]);
+        // SAFETY: this call takes 64 bits.
+        let set = unsafe { set(&watch, SET, &[0, 0, FAR, 0]) };
         #[cfg(target_pointer_width = "32")]
-        let set = set.or_else(|_| self::set(&watch, libc::SYS_timerfd_settime, &[0, 0, i32::MAX, 0]));
+        // SAFETY: that call takes 32 bits there.
+        let set = set.or_else(|_| unsafe { self::set(&watch, libc::SYS_timerfd_settime, &[0, 0, i32::MAX, 0]) });
         set.map(|()| Self(watch))
     }
 

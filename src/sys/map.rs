@@ -43,7 +43,8 @@ static LOST: AtomicBool = AtomicBool::new(false);
 pub fn guard(words: &'static [AtomicU32]) -> Result<(), Errno> {
     START.store(words.as_ptr().expose_provenance(), Ordering::Relaxed);
     LENGTH.store(size_of_val(words), Ordering::Release);
-    signal::dispose(libc::SIGBUS, take_place as *const () as libc::sighandler_t, libc::SA_SIGINFO)
+    // SAFETY: `take_place` takes what SA_SIGINFO gives, and makes plain system calls.
+    unsafe { signal::dispose(libc::SIGBUS, take_place as *const () as libc::sighandler_t, libc::SA_SIGINFO) }
 }
 
 /// Whether zeroes have taken the place of the guarded words since this was last asked.
@@ -69,7 +70,8 @@ extern "C" fn take_place(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
         }
     }
     // Not ours to mend: back to it, to end of it.
-    let _ = signal::dispose(libc::SIGBUS, libc::SIG_DFL, 0);
+    // SAFETY: what a signal does by itself is no code of ours.
+    let _ = unsafe { signal::dispose(libc::SIGBUS, libc::SIG_DFL, 0) };
 }
 
 /// Words of a file, mapped for reading until this is dropped. Writable, because an ARMv5 has no atomic

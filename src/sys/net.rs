@@ -1,6 +1,6 @@
 //! Sockets: TCP ones, which are connected and closed and nothing else, and those within this box.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -55,7 +55,7 @@ unsafe fn getsockopt(
     socket: c_int,
     level: c_int,
     option: c_int,
-    value: *mut c_void,
+    value: *mut core::ffi::c_void,
     length: *mut libc::socklen_t,
 ) -> c_int {
     // SAFETY: as the caller promises.

@@ -111,11 +111,11 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 /// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
     // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
-    let time = limit.map(clock::kernel_time);
-    let (time, none) = (time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref), core::ptr::null::<c_long>());
+    let mut time = limit.map(clock::kernel_time);
+    let (time, none) = (time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut), core::ptr::null::<c_long>());
     // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of
-    // the form of the kernel's first `struct timespec`; the kernel keeps neither. A null mask leaves the
-    // signals as they are. The C library's own has a second call for times that are longer.
+    // the form of the kernel's first `struct timespec`; the kernel keeps neither, and leaves in `time`
+    // what is left of it. A null mask leaves the signals as they are. The C library's own has a second call for times that are longer.
     let ready = unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) };
     match length(ready as isize) {
         ready @ Ok(_) => ready,

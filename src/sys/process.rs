@@ -240,13 +240,15 @@ pub fn close_inherited() {
 /// How many descriptors may be open, and how many that can be raised to (prlimit(2)).
 pub(super) fn descriptor_limits() -> Result<[u64; 2], Errno> {
     let mut limits = [0; 2];
-    limit_descriptors(core::ptr::null(), &mut limits)?;
+    limit_descriptors(None, Some(&mut limits))?;
     Ok(limits)
 }
 
 /// The system call itself: it has 64 bits everywhere, and musl's setrlimit(3) brings along what changes
 /// the limit in every thread.
-fn limit_descriptors(new: *const [u64; 2], old: *mut [u64; 2]) -> Result<(), Errno> {
+fn limit_descriptors(new: Option<&[u64; 2]>, old: Option<&mut [u64; 2]>) -> Result<(), Errno> {
+    let new = new.map_or(core::ptr::null(), core::ptr::from_ref);
+    let old = old.map_or(core::ptr::null_mut(), core::ptr::from_mut);
     // SAFETY: each of them is null or live, and of the form of `struct rlimit64`.
     done(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, new, old) } as c_int)
 }
@@ -259,6 +261,6 @@ pub fn raise_descriptor_limit(needed: u64) -> Result<u64, Errno> {
         return Ok(soft);
     }
     let raised = needed.min(hard);
-    limit_descriptors(&[raised, hard], core::ptr::null_mut())?;
+    limit_descriptors(Some(&[raised, hard]), None)?;
     Ok(raised)
 }

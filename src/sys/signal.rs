@@ -39,7 +39,8 @@ impl Signals {
     /// could be gone, and its pid somebody else's, before we know. A file at its size limit and a
     /// terminal that belongs to others are errors of a write, and no reason to end or to stop.
     pub fn new() -> Result<Self, Errno> {
-        dispose(libc::SIGCHLD, libc::SIG_DFL, 0)?;
+        // SAFETY: what a signal does by itself is no code of ours.
+        unsafe { dispose(libc::SIGCHLD, libc::SIG_DFL, 0)? };
         ignore(libc::SIGXFSZ)?;
         ignore(libc::SIGTTOU)?;
         let mut heeded = no_signals();
@@ -51,7 +52,16 @@ impl Signals {
         }
         block(libc::SIG_BLOCK, &heeded)?;
         // Bytes of a set as the kernel has it, which is the begin of the C library's.
-        let length: usize = if cfg!(target_arch = "mips") { 16 } else { 8 };
+        let length: usize = if cfg!(any(
+            target_arch = "mips",
+            target_arch = "mips32r6",
+            target_arch = "mips64",
+            target_arch = "mips64r6"
+        )) {
+            16
+        } else {
+            8
+        };
         let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
         // SAFETY: the set is live; the kernel makes this descriptor, and nothing else owns it.
         unsafe { made(libc::syscall(libc::SYS_signalfd4, -1, &raw const heeded, length, flags) as c_int) }.map(Self)
@@ -95,17 +105,21 @@ fn block(how: c_int, signals: &libc::sigset_t) -> Result<(), Errno> {
 
 /// Has the kernel pass over a signal from here on.
 pub fn ignore(signal: c_int) -> Result<(), Errno> {
-    dispose(signal, libc::SIG_IGN, 0)
+    // SAFETY: ignoring runs no code of ours.
+    unsafe { dispose(signal, libc::SIG_IGN, 0) }
 }
 
-/// Sets what a signal does. A handler does nothing but what may be done in one.
-pub(super) fn dispose(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> Result<(), Errno> {
+/// Sets what a signal does.
+///
+/// # Safety
+/// `handler` is `SIG_DFL`, `SIG_IGN` or a function that takes what `flags` say and does nothing but what
+/// may be done in a handler (signal-safety(7)).
+pub(super) unsafe fn dispose(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> Result<(), Errno> {
     // SAFETY: `sigaction` is plain data for which zeroes are a valid value.
     let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
     action.sa_sigaction = handler;
     action.sa_flags = flags as _;
-    // SAFETY: `action` is live, and the old one is not asked for. The default disposition and ignoring run
-    // no code of ours, and for handlers see above.
+    // SAFETY: `action` is live, and the old one is not asked for; the handler is as the caller promises.
     done(unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) })
 }
 

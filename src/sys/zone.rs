@@ -24,7 +24,7 @@ const UTC: &str = "UTC0";
 /// Bytes of a variable: `TZ=`, a zone and a NUL.
 const ROOM: usize = 3 + limits::ZONE + 1;
 
-/// `TZ=` with a zone and a NUL: the environment holds on to it (putenv(3)).
+/// `TZ=` with a zone and a NUL: the environment holds on to it (environ(7)).
 struct Variable(UnsafeCell<[u8; ROOM]>);
 
 // SAFETY: the process has one thread.

@@ -72,7 +72,7 @@ pub static MONITOR: &[&[u16]] = &[
     &numbers([SYS_prctl, SYS_dup3]),
     &[BASE + 436 /* close_range */, BASE + 446 /* landlock_restrict_self */],
     #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
-    &numbers([SYS_fork, SYS_mkdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink, SYS_dup2]),
+    &numbers([SYS_fork, SYS_unlink, SYS_rename, SYS_link, SYS_symlink, SYS_dup2]),
     #[cfg(target_pointer_width = "32")]
     &[SYS_ftruncate64 as u16, BASE + 411 /* timerfd_settime64 */],
 ];
