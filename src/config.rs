@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A setting: one of the command line, before a file is read.
+    /// A setting. Those of the command line come before a file is read.
     pub fn option(&mut self, directive: Directive, value: &str) {
         let at = directive as usize;
         // One that is set already stays, but its mistakes are told all the same.

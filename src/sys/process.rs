@@ -31,19 +31,8 @@ pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
 
 /// fork(2); gives the child in the process that was there before.
 fn fork() -> Result<Option<Child>, Errno> {
-    // In a process with threads fork(3) takes every lock of the C library's before it, and gives them back
-    // in both processes after it, with much code; and it calls what pthread_atfork(3) was given. This one
-    // has one thread, which holds no lock here, and gives nothing: in musl what _Fork(3) leaves out is only
-    // that. Older versions of glibc do not have it.
-    #[cfg(target_env = "musl")]
-    unsafe extern "C" {
-        #[link_name = "_Fork"]
-        fn fork() -> libc::pid_t;
-    }
-    #[cfg(not(target_env = "musl"))]
-    use libc::fork;
     // SAFETY: the process has one thread, so the child's heap and locks are in order.
-    let child = number(unsafe { fork() })?;
+    let child = number(unsafe { libc::fork() })?;
     Ok((child > 0).then_some(Child(child)))
 }
 
