@@ -43,7 +43,7 @@ fn read(clock: libc::clockid_t) -> Option<libc::timespec> {
 /// What the wall clock reads at this second since 1970, with the local zone's offset then
 /// (localtime(3)).
 pub fn local(unix: i64) -> WallTime {
-    #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
+    #[allow(deprecated, reason = "the libc crate warns that it will have 64 bits on all, which is welcome here")]
     let seconds = libc::time_t::try_from(unix).unwrap_or(libc::time_t::MAX);
     // SAFETY: `tm` is plain data for which zeroes are a valid value.
     let mut local: libc::tm = unsafe { core::mem::zeroed() };
