@@ -391,13 +391,11 @@ impl<'a> Reader<'a> {
                 option => self.target_option(service, &mut target, option, &mut options),
             }
         }
-        if self.mistakes == before
-            && let Some(error) = contradiction(&target)
-        {
-            self.tell(format_args!("target \"{service}\": {error}"));
-        }
         if self.mistakes > before {
             return;
+        }
+        if let Some(error) = contradiction(&target) {
+            return self.tell(format_args!("target \"{service}\": {error}"));
         }
         if self.config.targets.len() == limits::TARGETS {
             self.tell(format_args!("target \"{service}\" is one too many, at most {} fit", limits::TARGETS));

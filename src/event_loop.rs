@@ -397,9 +397,10 @@ impl EventLoop {
     }
 
     fn warm_up(&mut self) {
-        if self.next.targets.iter().any(|target| target.literal.is_none())
-            && let Err(shortage) = self.resolver.warm_up(clock::monotonic(), &mut self.polls)
-        {
+        if self.next.targets.iter().all(|target| target.literal.is_some()) {
+            return;
+        }
+        if let Err(shortage) = self.resolver.warm_up(clock::monotonic(), &mut self.polls) {
             self.console.say("helpers", format_args!("{shortage}, it is tried again at the next lookup"));
         }
     }

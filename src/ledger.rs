@@ -161,14 +161,14 @@ impl Ledger {
                 copy.store(to + i, layout::word(words, from + i));
             }
         };
-        let (head, record) = layout::entries(&layout::DESCRIPTION).split_at(layout::HEAD_FIELDS.len());
-        for entry in head {
+        let heads = layout::HEAD_FIELDS.len();
+        for entry in layout::entries(&layout::DESCRIPTION).take(heads) {
             let (from, count) = shape.find(entry, true);
             take(layout::HEAD_AT + entry[2] as usize, from, count);
         }
         // One record after the other: a run may be writing to them.
         for place in 0..shape.places {
-            for entry in record {
+            for entry in layout::entries(&layout::DESCRIPTION).skip(heads) {
                 let at = entry[2] as usize;
                 let (from, count) = shape.find(entry, false);
                 if count < entry[3] as usize && record::NEEDED.contains(&at) {
@@ -273,9 +273,10 @@ impl Ledger {
         let mut room = [0; limits::SERVICE];
         for record in self.in_order() {
             let counts = record.tally_of(counted).unreported();
-            if (record.state() == State::Live || !counts.is_zero())
-                && let Some(service) = record.service(&mut room).and_then(Text::copy)
-            {
+            if record.state() != State::Live && counts.is_zero() {
+                continue;
+            }
+            if let Some(service) = record.service(&mut room).and_then(Text::copy) {
                 rows.push((service, counts.columns()));
             }
         }
@@ -393,10 +394,8 @@ impl Ledger {
     pub fn form(&self) -> Form {
         let (mut longest, mut room) = (0, [0; limits::SERVICE]);
         for (_, record) in self.records() {
-            if record.state() == State::Live
-                && let Some(service) = record.service(&mut room)
-            {
-                longest = longest.max(service.chars().count());
+            if record.state() == State::Live {
+                longest = longest.max(record.service(&mut room).map_or(0, |service| service.chars().count()));
             }
         }
         Form::new(self.thresholds(), longest)

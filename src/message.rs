@@ -91,12 +91,12 @@ impl Addresses {
 impl Addresses {
     /// Reads those of a packet, at least one.
     fn decode(&mut self, bytes: &[u8]) -> Option<()> {
-        let (places, rest) = bytes.as_chunks::<ADDRESS>();
-        if places.is_empty() || !rest.is_empty() {
+        if bytes.is_empty() || bytes.len() % ADDRESS != 0 {
             return None;
         }
-        for [family, bits @ .., s0, s1, s2, s3] in places {
-            let bits = u128::from_ne_bytes(*bits);
+        for address in bytes.chunks_exact(ADDRESS) {
+            let [family, bits @ .., s0, s1, s2, s3] = address else { return None };
+            let bits = u128::from_ne_bytes(bits.try_into().ok()?);
             let ip = match family {
                 4 => IpAddr::V4(Ipv4Addr::from(bits as u32)),
                 6 => IpAddr::V6(Ipv6Addr::from(bits)),
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(Request::decode(&[b'h'; REQUEST + 1]), None, "too long");
         let mut packet = [0; 13 + ADDRESS * (limits::ADDRESSES + 1)];
         assert_eq!(Reply::decode(&packet), None, "address family 0");
-        for place in packet[13..].as_chunks_mut::<ADDRESS>().0 {
+        for place in packet[13..].chunks_exact_mut(ADDRESS) {
             place[0] = 4;
         }
         assert_eq!(Reply::decode(&packet), None, "too many addresses");

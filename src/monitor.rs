@@ -397,17 +397,16 @@ impl Monitor {
             let address = *slot.probe.as_ref()?.address()?;
             return Some(Action::Connect(slot.id(index), WatchId(slot.watch), address));
         }
-        if self.asked < u16::from(self.settings.helpers)
-            && let Some(index) = self.waiting.pop()
-        {
-            self.asked += 1;
-            let slot = &self.slots[usize::from(index)];
-            let (id, watch) = (slot.id(index), slot.watch);
-            self.watches[watch].waiting -= 1;
-            self.step(now, index, Input::LookupStarted);
-            return Some(Action::Lookup(id, WatchId(watch)));
+        if self.asked >= u16::from(self.settings.helpers) {
+            return None;
         }
-        None
+        let index = self.waiting.pop()?;
+        self.asked += 1;
+        let slot = &self.slots[usize::from(index)];
+        let (id, watch) = (slot.id(index), slot.watch);
+        self.watches[watch].waiting -= 1;
+        self.step(now, index, Input::LookupStarted);
+        Some(Action::Lookup(id, WatchId(watch)))
     }
 
     /// A target's tick: starts a probe, unless there is no room for one.

@@ -253,9 +253,7 @@ impl Probe {
     }
 
     fn fell_short(&mut self, elapsed: Nanos, shortage: Shortage) -> Next {
-        if let State::Connecting(connecting) = &mut self.state
-            && shortage == Shortage::Ports
-        {
+        if let (State::Connecting(connecting), Shortage::Ports) = (&mut self.state, shortage) {
             connecting.short |= connecting.address().ip.is_ipv4();
             // No local address for this one (no IPv6 here, say) says nothing about the others.
             if !connecting.is_last() && elapsed < self.thresholds.timeout {

@@ -133,18 +133,19 @@ impl Resolver {
             Err(_) => None,
         };
         let work = helper.work;
-        if let (Some(Reply { token: answered, elapsed, answer }), Work::Busy { probe, token }) = (&*reply, work)
-            && *answered == token
-        {
-            helper.work = Work::Idle { since: now };
-            helper.proven = true;
-            self.deaths = 0;
-            let input = match answer {
-                Answer::Found(addresses) => Input::Answered(*elapsed, addresses.as_slice()),
-                Answer::Failed(reason) => Input::LookupFailed(*elapsed, *reason),
-                Answer::Short(shortage) => Input::FellShort(*shortage),
-            };
-            return Some((probe, input));
+        match (&*reply, work) {
+            (Some(Reply { token: answered, elapsed, answer }), Work::Busy { probe, token }) if *answered == token => {
+                helper.work = Work::Idle { since: now };
+                helper.proven = true;
+                self.deaths = 0;
+                let input = match answer {
+                    Answer::Found(addresses) => Input::Answered(*elapsed, addresses.as_slice()),
+                    Answer::Failed(reason) => Input::LookupFailed(*elapsed, *reason),
+                    Answer::Short(shortage) => Input::FellShort(*shortage),
+                };
+                return Some((probe, input));
+            }
+            _ => {}
         }
         // It is gone, or it says what nobody asked for and so is of no more use.
         if !helper.proven && now.since(helper.forked) < limits::FORK_PAUSE {

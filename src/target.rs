@@ -62,7 +62,7 @@ fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if *before == MAPPED {
         return write_four("::ffff:", [*a, *b, *c, *d], f);
     }
-    let group = |i: usize| u32::from(octets[2 * i]) << 8 | u32::from(octets[2 * i + 1]);
+    let group = |i: usize| (u32::from(octets[2 * i]) << 8) | u32::from(octets[2 * i + 1]);
     // The longest run of two zeros or more, the first of several, is left out (RFC 5952, section 4.2).
     let (mut run, mut length, mut end) = (0, 1, 0);
     for i in 0..8 {

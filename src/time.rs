@@ -168,7 +168,7 @@ impl Nanos {
 impl fmt::Display for Nanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Nanos(n) = *self;
-        let fits = |unit: u64| n >= unit && n.is_multiple_of(unit);
+        let fits = |unit: u64| n >= unit && n % unit == 0;
         let (unit, name) = UNITS.iter().find(|(unit, _)| fits(*unit)).unwrap_or(&MILLISECOND);
         write!(f, "{}{name}", n / unit)
     }
@@ -184,7 +184,7 @@ impl fmt::Display for Seconds {
         if rest == 0 {
             return Ok(());
         }
-        while rest.is_multiple_of(10) {
+        while rest % 10 == 0 {
             rest /= 10;
             width -= 1;
         }

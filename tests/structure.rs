@@ -93,9 +93,7 @@ fn unsafe_and_system_calls_live_in_sys_alone() {
             let word = ["unsafe ", "libc::", "nix::", ".unwrap()"].into_iter().find(|word| code.contains(word));
             let in_test =
                 path.ends_with("tests.rs") || content.lines().take(number).any(|l| l.contains("#[cfg(test)]"));
-            if let Some(word) = word
-                && !(in_test && word == ".unwrap()")
-            {
+            if let Some(word) = word.filter(|word| !(in_test && *word == ".unwrap()")) {
                 wrong.push(format!("{}:{}: {word}", path.display(), number + 1));
             }
         }

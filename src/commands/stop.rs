@@ -35,9 +35,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
     };
     // The pid is what the ledger's owner has written there: root ends nothing that the owner could not.
     let told = user::become_owner_of(path.as_str()).and_then(|()| process::terminate(owner));
-    if let Err(errno) = told
-        && process::is_alive(owner)
-    {
+    if let Err(errno) = told.or_else(|errno| if process::is_alive(owner) { Err(errno) } else { Ok(()) }) {
         console.say("stop", format_args!("pid {} cannot be ended ({}), it goes on", owner.pid, sys::describe(errno)));
         return ExitCode::FAILURE;
     }

@@ -130,7 +130,8 @@ fn bytes_that_are_no_text_are_told_and_the_rest_is_read() {
 
 #[test]
 fn the_last_target_that_fits_is_taken_and_one_more_is_told() {
-    let file = |count: usize| (0..count).map(|i| format!("target s{i} 10.0.0.1 {}\n", i + 1)).collect::<String>();
+    let line = |i: usize| format!("target s{i} 10.0.0.1 {}\n", i + 1);
+    let file = |count: usize| (0..count).map(line).collect::<Vec<_>>().concat();
     assert_eq!(read(&file(limits::TARGETS)).0.targets.len(), limits::TARGETS);
     assert_eq!(mistakes(&file(limits::TARGETS + 1)), ["f:1025: target \"s1024\" is one too many, at most 1024 fit"]);
 }

@@ -55,9 +55,7 @@ impl EventLoop {
 /// whether it is.
 pub(crate) fn read_zone(was_wrong: bool, console: &mut Console) -> bool {
     let wrong = zone::settle();
-    if let Some(zone) = &wrong
-        && !was_wrong
-    {
+    if let Some(zone) = wrong.as_ref().filter(|_| !was_wrong) {
         console.say("clock", format_args!("\"{zone}\" in /etc/TZ is no time zone, local time is UTC"));
     }
     wrong.is_some()

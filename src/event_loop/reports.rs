@@ -32,18 +32,16 @@ impl EventLoop {
 
     /// Appends a report to the log. Returns whether the counts are in it.
     pub(super) fn report(&mut self, stamp: WallTime) -> bool {
-        if let Some(file) = &mut self.ledger_file
-            && file.is_lost()
-        {
-            self.monitor.renew_ledger();
-            self.monitor.ledger().begin_run(process::own(), self.started);
-            file.make_anew(self.monitor.ledger(), &mut self.console);
-        }
-        // At its end a run has no use for it any more.
-        if let Some(file) = &mut self.ledger_file
-            && !self.monitor.is_ending()
-        {
-            self.superseded |= file.keep_in_place(self.monitor.ledger(), &mut self.console);
+        if let Some(file) = &mut self.ledger_file {
+            if file.is_lost() {
+                self.monitor.renew_ledger();
+                self.monitor.ledger().begin_run(process::own(), self.started);
+                file.make_anew(self.monitor.ledger(), &mut self.console);
+            }
+            // At its end a run has no use for it any more.
+            if !self.monitor.is_ending() {
+                self.superseded |= file.keep_in_place(self.monitor.ledger(), &mut self.console);
+            }
         }
         if let Some(unsettled) = &self.unsettled {
             match unsettled.settle(self.monitor.ledger()) {

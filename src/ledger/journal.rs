@@ -59,7 +59,7 @@ impl Ledger {
         Some(Journal {
             phase,
             file,
-            offset: u64::from(self.get(OFFSET, 0)) | u64::from(self.get(OFFSET, 1)) << 32,
+            offset: u64::from(self.get(OFFSET, 0)) | (u64::from(self.get(OFFSET, 1)) << 32),
             length: self.get(LENGTH, 0),
             stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
             headed: self.get(HEADED, 0) != 0,

@@ -224,7 +224,7 @@ pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) ->
 pub(super) fn set_text(words: &[AtomicU32], field: Field, text: &str) {
     set_word(words, field.at, text.len() as u32);
     for (i, piece) in text.as_bytes().chunks(4).enumerate() {
-        let word = piece.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let word = piece.iter().rev().fold(0, |word, byte| (word << 8) | u32::from(*byte));
         set_word(words, field.at + 1 + i, word);
     }
 }
@@ -288,8 +288,8 @@ const fn describe() -> [u32; HEAD_AT] {
 }
 
 /// The entries in the table of fields of a description; those of the head come first.
-pub(super) fn entries(description: &[u32]) -> &[[u32; ENTRY]] {
-    description[preface::FIELDS..].as_chunks().0
+pub(super) fn entries(description: &[u32]) -> impl Iterator<Item = &[u32]> {
+    description[preface::FIELDS..].chunks_exact(ENTRY)
 }
 
 /// The layout of a ledger that may be another program's: as far as its description says.
@@ -335,7 +335,7 @@ impl Shape {
             return Err(Damage::Short);
         }
         let record = shape.record();
-        if record == 0 || !records.is_multiple_of(record) || records / record > limits::WATCHES {
+        if record == 0 || records % record != 0 || records / record > limits::WATCHES {
             return Err(Damage::Layout);
         }
         shape.places = records / record;
@@ -356,9 +356,9 @@ impl Shape {
     /// Where the field lies that has this entry in our own table: in the head or, where it is none
     /// of the head's, in the first record. And how many words of it there are; none where there is
     /// no field of that name.
-    pub fn find(&self, entry: &[u32; ENTRY], of_head: bool) -> (usize, usize) {
+    pub fn find(&self, entry: &[u32], of_head: bool) -> (usize, usize) {
         let heads = self.number(preface::HEAD_FIELDS);
-        for (i, found) in entries(&self.description).iter().enumerate() {
+        for (i, found) in entries(&self.description).enumerate() {
             if (i < heads) == of_head && found[..2] == entry[..2] {
                 let head = if of_head { 0 } else { self.number(preface::HEAD) };
                 let at = self.description.len() + head + found[2] as usize;
@@ -370,7 +370,7 @@ impl Shape {
 
     fn is_within(&self) -> bool {
         let heads = self.number(preface::HEAD_FIELDS);
-        entries(&self.description).iter().enumerate().all(|(i, entry)| {
+        entries(&self.description).enumerate().all(|(i, entry)| {
             let whole = self.number(if i < heads { preface::HEAD } else { preface::RECORD });
             (entry[2] as usize).saturating_add(entry[3] as usize) <= whole
         })

@@ -215,9 +215,7 @@ impl<'a> Record<'a> {
     pub fn end(&self, at: u32, end: &End) {
         if let Some(connect) = end.connect {
             // A literal has no lookup: its 0 ns say nothing about a resolver.
-            if let Some(lookup) = end.lookup
-                && lookup > Nanos::ZERO
-            {
+            if let Some(lookup) = end.lookup.filter(|lookup| *lookup > Nanos::ZERO) {
                 self.add(LOOKUPS, LOOKUP_MAX, lookup);
             }
             if matches!(end.ending, Ending::Connected(_)) {
@@ -326,7 +324,7 @@ impl<'a> Record<'a> {
             for (i, word) in words.iter_mut().enumerate() {
                 *word = self.get(HEALTH, i);
             }
-            if guard.is_multiple_of(2) && guard == self.get(GUARD, 0) {
+            if guard % 2 == 0 && guard == self.get(GUARD, 0) {
                 break;
             }
             core::hint::spin_loop();
@@ -385,7 +383,7 @@ fn unpack(guarded: &Guarded) -> Address {
     let word = |i| guarded.of(ADDRESS, i);
     let bits = |i| u128::from(word(i));
     let ip = if guarded.of(ENDING, 1) == IPV6 {
-        IpAddr::V6(Ipv6Addr::from(bits(3) << 96 | bits(2) << 64 | bits(1) << 32 | bits(0)))
+        IpAddr::V6(Ipv6Addr::from((bits(3) << 96) | (bits(2) << 64) | (bits(1) << 32) | bits(0)))
     } else {
         IpAddr::V4(Ipv4Addr::from(word(0)))
     };

@@ -102,7 +102,7 @@ fn a_file_that_is_no_ledger_of_ours_is_told_by_what_it_is() {
         assert_eq!(with(at, good[at] ^ 0x100), Some(Damage::Record(2)), "{field:?}");
     }
     let at = RECORDS_AT + layout::COUNTED.at;
-    assert_eq!(with(at, good[at] | 1 << 31), Some(Damage::Record(0)), "more than can be unreported");
+    assert_eq!(with(at, good[at] | (1 << 31)), Some(Damage::Record(0)), "more than can be unreported");
     assert!(open(good).is_ok());
 }
 

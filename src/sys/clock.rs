@@ -97,9 +97,9 @@ pub struct ClockWatch(OwnedFd);
 impl ClockWatch {
     /// Starts to watch.
     pub fn new() -> Result<Self, Errno> {
+        let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
         // SAFETY: the kernel makes this descriptor, and nothing else owns it.
-        let watch =
-            unsafe { made(libc::timerfd_create(libc::CLOCK_REALTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)) }?;
+        let watch = unsafe { made(libc::timerfd_create(libc::CLOCK_REALTIME, flags)) }?;
         // It is only there to be cancelled. A kernel of 32 bits before Linux 5.1 knows no time
         // beyond January 2038; once that has come, the watch ends at once, and without a spin.
         // SAFETY: this call takes 64 bits.

@@ -37,9 +37,7 @@ pub fn addresses(host: &str, family: Family) -> Answer {
     while !entry.is_null() {
         // SAFETY: `entry` is a node of the list that getaddrinfo made, which ends with a null.
         let node = unsafe { &*entry };
-        if let Some(address) = address(node)
-            && !addresses.push(address)
-        {
+        if address(node).is_some_and(|address| !addresses.push(address)) {
             break;
         }
         entry = node.ai_next;
@@ -75,9 +73,8 @@ fn failure(error: libc::c_int, errno: Errno) -> Answer {
     const EAI_ADDRFAMILY: libc::c_int = -9;
     const EAI_NODATA: libc::c_int = -5;
     // Where it had no socket to ask with, glibc says that there is no such name.
-    if let Err(errno) = net::open_datagram()
-        && let Some(shortage @ (Shortage::Descriptors | Shortage::Memory)) = shortage(errno)
-    {
+    let no_socket = net::open_datagram().err().and_then(shortage);
+    if let Some(shortage @ (Shortage::Descriptors | Shortage::Memory)) = no_socket {
         return Answer::Short(shortage);
     }
     Answer::Failed(match error {

@@ -2,7 +2,7 @@
 //! see of a run.
 
 use std::fs;
-use std::io::{Write, pipe};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
+use nix::unistd::pipe2;
 use tcpmon::sys::poll::{Interest, is_ready};
 use tcpmon::time::Nanos;
 
@@ -63,7 +64,7 @@ fn q_is_silent() {
 fn a_reader_that_goes_away_does_not_end_the_run() {
     let web = Accepting::new();
     let place = Place::new();
-    let (reader, writer) = pipe().expect("descriptors are free");
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("descriptors are free");
     let run = place.start_with(&format!("-n 10 --interval 200ms --report 1s web={}", web.address), Stdio::from(writer));
     wait_until("it probes", || web.accepted().len() >= 2);
     drop(reader);
@@ -75,7 +76,8 @@ fn a_reader_that_goes_away_does_not_end_the_run() {
 fn a_reader_that_does_not_read_does_not_block_the_run() {
     let web = Accepting::new();
     let place = Place::new();
-    let (_reader, mut writer) = pipe().expect("descriptors are free");
+    let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("descriptors are free");
+    let mut writer = fs::File::from(writer);
     let room = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe's size can be set");
     writer.write_all(&vec![b'x'; room.try_into().expect("a size")]).expect("it fits exactly");
     let run = place.start_with(&format!("-n 10 --interval 200ms --report 1s web={}", web.address), Stdio::from(writer));
@@ -130,7 +132,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_so() {
 fn standard_output_is_left_as_it_was_found() {
     let web = Accepting::new();
     let place = Place::new();
-    let (_reader, writer) = pipe().expect("descriptors are free");
+    let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("descriptors are free");
     // The shell's own descriptor of a pipe or terminal is the same open file as the program's.
     let shell = writer.try_clone().expect("descriptors are free");
     let run = place.start_with(&format!("-n 2 --interval 200ms web={}", web.address), Stdio::from(writer));

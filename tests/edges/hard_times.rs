@@ -51,7 +51,7 @@ fn what_somebody_else_writes_to_the_log_stays_and_every_row_is_whole() {
     let text: String = place.logs().iter().map(|log| fs::read_to_string(log).expect("a log is text")).collect();
     let (notes, table): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with('#'));
     assert_eq!(notes.len(), others);
-    let table: String = table.iter().map(|line| format!("{line}\n")).collect();
+    let table = table.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat();
     assert_eq!(total(&crate::running::rows_of(&table), "web"), web.total() as u64);
 }
 

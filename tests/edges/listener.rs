@@ -55,9 +55,10 @@ impl Accepting {
         let thread = thread::spawn({
             let (accepted, closing) = (Arc::clone(&accepted), Arc::clone(&closing));
             move || {
-                while let Ok((stream, peer)) = listener.accept()
-                    && !closing.load(Ordering::SeqCst)
-                {
+                while let Ok((stream, peer)) = listener.accept() {
+                    if closing.load(Ordering::SeqCst) {
+                        break;
+                    }
                     let end = end_of(stream);
                     accepted.lock().unwrap().push(Accepted { peer, end });
                 }
@@ -94,7 +95,7 @@ impl Accepting {
         let before = self.accepted().len();
         wait_until("a round is over", || {
             let now = self.accepted().len();
-            now > before && now.is_multiple_of(targets)
+            now > before && now % targets == 0
         });
     }
 }
@@ -104,9 +105,7 @@ impl Drop for Accepting {
         self.closing.store(true, Ordering::SeqCst);
         // Wakes the thread. Where it failed the thread is gone already.
         let woken = TcpStream::connect(self.address).is_ok();
-        if let Some(thread) = self.thread.take()
-            && woken
-        {
+        if let Some(thread) = self.thread.take().filter(|_| woken) {
             let _ = thread.join();
         }
     }

@@ -75,7 +75,7 @@ impl Program {
 
     pub fn signal(&self, signal: Signal) {
         // It may have ended, which the end of the run shows.
-        let _ = kill(Pid::from_raw(self.pid().cast_signed()), signal);
+        let _ = kill(Pid::from_raw(self.pid() as i32), signal);
     }
 
     /// Seconds that it has computed, in ticks of 10 ms (proc_pid_stat(5)).

@@ -85,7 +85,7 @@ impl Strace {
     pub fn detach(mut self) -> Result<Trace> {
         let lasted = self.since.elapsed();
         // It may have ended with what it traced.
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT);
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT);
         let end = Instant::now() + LIMIT;
         while self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             if Instant::now() > end {

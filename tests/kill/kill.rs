@@ -84,7 +84,10 @@ fn main() -> ExitCode {
 fn kill(binary: &Path) -> Result {
     let begun = Instant::now();
     let seed = seed()?;
-    println!("killing {} (random moments: TCPMON_SEED={seed})", binary.file_name().unwrap_or_default().display());
+    println!(
+        "killing {} (random moments: TCPMON_SEED={seed})",
+        binary.file_name().unwrap_or_default().to_string_lossy()
+    );
     let with_strace = has_strace()?;
     let (tolls, torn, lives) = thread::scope(|scope| {
         let lives = scope.spawn(move || random_moments::run(binary, &mut Witness::new()?, seed));
@@ -204,7 +207,7 @@ fn seed() -> Result<u64> {
 
 /// The wall clock, in seconds since 1970.
 fn seconds() -> Result<i64> {
-    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().cast_signed())
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64)
 }
 
 /// Waits until it is so. `Err` where it never is.

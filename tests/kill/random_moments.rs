@@ -119,7 +119,7 @@ impl Chain<'_> {
     fn is_torn(&self) -> Result<bool> {
         let Some(last) = self.place.logs()?.pop() else { return Ok(false) };
         let length = fs::metadata(last)?.len();
-        Ok(length > 0 && length.is_multiple_of(PAGE) && Log::of(self.place).is_err())
+        Ok(length > 0 && length % PAGE == 0 && Log::of(self.place).is_err())
     }
 
     /// Holds the books against each other, as they lie there.

@@ -49,9 +49,7 @@ pub fn recover(
     }
     told_of(place, unclean)?;
     let audit = audit(binary, place, witness, Books::Even).map_err(|why| format!("after the next start: {why}"))?;
-    if let Some(before) = before
-        && audit.missing != before
-    {
+    if let Some(before) = before.filter(|before| audit.missing != *before) {
         return complaint(&format!("{before:?} probes were missing before it, {:?} are now", audit.missing));
     }
     if !audit.all_reported {

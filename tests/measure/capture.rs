@@ -93,13 +93,13 @@ fn attach_filter(socket: &OwnedFd) -> std::result::Result<(), Errno> {
     const EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
-    let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
+    let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
     // Each jump says how many instructions are left out where it is equal, and where it is not.
     let program = [
         (BYTE, 0, 0, 0),
         (EQUAL, 0, 11, 0x45),
         (BYTE, 0, 0, 9),
-        (EQUAL, 0, 9, libc::IPPROTO_TCP.cast_unsigned()),
+        (EQUAL, 0, 9, libc::IPPROTO_TCP as u32),
         (BYTE, 0, 0, packet_type),
         (EQUAL, 0, 3, u32::from(libc::PACKET_OUTGOING)),
         (BYTE, 0, 0, FLAGS as u32),

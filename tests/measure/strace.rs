@@ -42,7 +42,7 @@ impl Calls {
     /// How much more often each call was made here than in a shorter run.
     pub fn since(&self, shorter: &Self) -> BTreeMap<String, i64> {
         let names = self.0.keys().chain(shorter.0.keys());
-        let of = |calls: &Self, name| calls.0.get(name).copied().unwrap_or(0).cast_signed();
+        let of = |calls: &Self, name| calls.0.get(name).copied().unwrap_or(0) as i64;
         let differences = names.map(|name| (name.clone(), of(self, name) - of(shorter, name)));
         differences.filter(|(_, difference)| *difference != 0).collect()
     }

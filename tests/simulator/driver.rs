@@ -414,7 +414,7 @@ impl<W: World> Driver<W> {
         self.carry_out(action);
         if self.manners.hands > Nanos::ZERO {
             self.now = self.now + self.manners.hands;
-            if self.actions.is_multiple_of(limits::BATCH) {
+            if self.actions % limits::BATCH == 0 {
                 self.deliver();
             }
         }
@@ -429,7 +429,7 @@ impl<W: World> Driver<W> {
 
     fn place_at(&self, target: &Target) -> u16 {
         let distance = std::ptr::from_ref(target) as usize - self.base;
-        assert!(distance.is_multiple_of(size_of::<Watch>()), "the table of watches has moved");
+        assert!(distance % size_of::<Watch>() == 0, "the table of watches has moved");
         (distance / size_of::<Watch>()) as u16
     }
 

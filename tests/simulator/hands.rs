@@ -208,9 +208,7 @@ impl<W: World> Driver<W> {
             self.monitor.handle(now, Event::Probe(id, Input::ConnectStarted));
         }
         let end = fate.after();
-        if let Some(deadline) = life.deadline
-            && end.is_none_or(|after| now + after >= deadline)
-        {
+        if let Some(deadline) = life.deadline.filter(|deadline| end.is_none_or(|after| now + after >= *deadline)) {
             self.queue.push(deadline, Due::Deadline(id.slot));
         }
         match end {
@@ -321,10 +319,8 @@ impl<W: World> Driver<W> {
 
     fn finish(&mut self, slot: u16, end: End) {
         let Some(life) = self.lives[usize::from(slot)].take() else { return };
-        if let Some((at, outcome)) = life.forecast
-            && !life.disturbed
-            && self.manners.hands == Nanos::ZERO
-        {
+        let undisturbed = !life.disturbed && self.manners.hands == Nanos::ZERO;
+        if let Some((at, outcome)) = life.forecast.filter(|_| undisturbed) {
             assert_eq!((self.now, end.outcome), (at, Some(outcome)), "an undisturbed probe: {end:?}");
         }
         self.book.end(life.watch, &end);

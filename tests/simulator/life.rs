@@ -239,9 +239,7 @@ impl Life {
 
     /// What was asked for could not be made; for a connect, at this address.
     pub fn fell_short(&mut self, now: Instant, shortage: Shortage, address: Option<Address>) -> Then {
-        if let Some(address) = address
-            && shortage == Shortage::Ports
-        {
+        if let (Some(address), Shortage::Ports) = (address, shortage) {
             self.short |= address.ip.is_ipv4();
             if !self.is_last() && self.elapsed(now) < self.limits.timeout {
                 self.current += 1;

@@ -113,9 +113,7 @@ impl Log {
             assert_eq!(*whole, told, "a report in the log, and what the journal says");
             return true;
         }
-        if let Some(part) = self.part.take()
-            && journal.phase == Phase::Writing
-        {
+        if let (Some(part), Phase::Writing) = (self.part.take(), journal.phase) {
             assert_eq!((part.stamp, part.form), (told.stamp, told.form), "a part of a report");
             assert_eq!(part.rows, told.rows[..part.rows.len()], "a part of a report");
         }

@@ -366,7 +366,7 @@ fn a_lookup_that_is_asked_again_does_not_let_a_second_one_wait() {
 
 #[test]
 fn under_a_dead_resolver_every_target_gets_its_share() {
-    let names: String = (1..=40).map(|i| format!("target name-{i} host-{i}.example {i}\n")).collect();
+    let names = (1..=40).map(|i| format!("target name-{i} host-{i}.example {i}\n")).collect::<Vec<_>>().concat();
     let mut stage = Stage::open(&format!("helpers 2\n{names}"), |world| {
         (1..=40).for_each(|port| world.lookups(port, SILENT));
     });

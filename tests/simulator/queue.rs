@@ -59,13 +59,13 @@ impl Queue {
 }
 
 fn pack(due: Due) -> u64 {
-    let request = |kind: u64, Request { slot, number }| kind << 48 | u64::from(slot) << 32 | u64::from(number);
+    let request = |kind: u64, Request { slot, number }| (kind << 48) | (u64::from(slot) << 32) | u64::from(number);
     match due {
         Due::LookupStarts(r) => request(0, r),
         Due::LookupEnds(r) => request(1, r),
         Due::ConnectEnds(r) => request(2, r),
-        Due::Deadline(slot) => 3 << 48 | u64::from(slot),
-        Due::Stale(index) => 4 << 48 | u64::from(index),
+        Due::Deadline(slot) => (3 << 48) | u64::from(slot),
+        Due::Stale(index) => (4 << 48) | u64::from(index),
     }
 }
 

@@ -75,9 +75,7 @@ fn live<T: Yield>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let seed = next.fetch_add(1, Ordering::Relaxed)
-                    && seed < seeds
-                {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds) {
                     match one(run, seed) {
                         Ok(one) => sum.lock().expect("no thread dies with it").add(one),
                         Err(why) => {

@@ -46,8 +46,8 @@ pub fn holds(input: &[u8]) {
 }
 
 fn any_words(bytes: &mut Bytes<'_>) {
-    let (all, _) = bytes.0.as_chunks::<4>();
-    is_refused_or_used(&all.iter().map(|word| u32::from_le_bytes(*word)).collect::<Vec<_>>());
+    let all = bytes.0.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+    is_refused_or_used(&all.collect::<Vec<_>>());
 }
 
 fn what_was_written(bytes: &mut Bytes<'_>) {
@@ -74,7 +74,7 @@ fn another_layout(bytes: &mut Bytes<'_>) {
     let ledger = written(bytes);
     let ours = content(&ledger);
     let (heads, mut kept) = fields(&ours).expect("it describes itself");
-    let is_dropped = |i: usize| i < 32 && dropped >> i & 1 == 1;
+    let is_dropped = |i: usize| i < 32 && (dropped >> i) & 1 == 1;
     let lacks = |name: &str| kept.iter().enumerate().any(|(i, field)| field.is(name) && is_dropped(i));
     let of_use = !NEEDED.iter().any(|name| lacks(name));
     let last = !["guard", "ended", "ending", "address", "times"].iter().any(|name| lacks(name));
@@ -168,7 +168,7 @@ fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
             ledger.set_due(wall(bytes));
         }
         11 => {
-            let headed = bytes.byte().is_multiple_of(2);
+            let headed = bytes.byte() % 2 == 0;
             let file: Path = match headed {
                 true => Text::format(format_args!("/log/tcp_stats_20251009.log")),
                 false => Text::format(format_args!("/log/{}", word(bytes).replace('\0', ""))),

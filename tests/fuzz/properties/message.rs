@@ -80,7 +80,7 @@ fn answer(mut bytes: Bytes<'_>) -> (Answer, Answer) {
         _ => {
             let mut addresses = Addresses::new();
             loop {
-                let ip = if bytes.byte().is_multiple_of(2) {
+                let ip = if bytes.byte() % 2 == 0 {
                     IpAddr::from(bytes.array::<4>())
                 } else {
                     IpAddr::from(bytes.array::<16>())
