@@ -9,7 +9,7 @@ use crate::ledger_file;
 use crate::path::{self, Path};
 use crate::sys::file::{self, Identity};
 use crate::sys::sandbox::{self, Access, Role, Rules};
-use crate::sys::{Errno, describe, process, user, zone};
+use crate::sys::{Errno, by_path, describe, directory, process, user, zone};
 use crate::user::User;
 
 /// Where a resolver reads: its configuration, what other programs write for it, and the modules
@@ -42,7 +42,7 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
     match user::switch_to(user) {
         Ok(()) => {
             let directory = config.settings.log_dir;
-            if kept && file::check_directory(directory.as_str()) == Err(Errno::EACCES) {
+            if kept && directory::check_directory(directory.as_str()) == Err(Errno::EACCES) {
                 console.say(
                     "user",
                     format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),
@@ -150,7 +150,7 @@ impl Confinement {
             let ledger = config.settings.ledger_path();
             let journalled = ledger_file::journalled(&ledger);
             // As the loop does, but that here a rule can be made for it.
-            let _ = file::make_directories(config.settings.log_dir.as_str());
+            let _ = directory::make_directories(config.settings.log_dir.as_str());
             self.write(&monitor, config.settings.log_dir.as_str())?;
             self.write(&monitor, path::parent(ledger.as_str()))?;
             if let Some(file) = journalled {
@@ -220,7 +220,7 @@ fn follow(path: &str, tell: &dyn Fn(&str)) {
     for _ in 0..LINKS {
         let directory = path::parent(path.as_str());
         tell(if directory == "/" { path.as_str() } else { directory });
-        let Some(next) = file::link_content(path.as_str()) else { return };
+        let Some(next) = by_path::link_content(path.as_str()) else { return };
         let begin = if next.as_str().starts_with('/') { "" } else { directory };
         path = path::within(begin, next.as_str());
     }

@@ -6,10 +6,10 @@ use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::limits;
-use crate::sys::Errno;
-use crate::sys::file::{self, Stream};
 use crate::sys::poll::{Interest, is_ready};
+use crate::sys::stream::{self, Stream};
 use crate::sys::system_log::SystemLog;
+use crate::sys::{Errno, descriptor};
 use crate::text::Text;
 use crate::time::Nanos;
 
@@ -34,14 +34,14 @@ impl Console {
     /// The console as it is at the start; a quiet one has no standard output. Until the loop
     /// runs there is time to wait for a reader.
     pub fn new(quiet: bool) -> Self {
-        Self::with(if quiet { Output::nothing() } else { Output::new(file::stdout()) }, None)
+        Self::with(if quiet { Output::nothing() } else { Output::new(stream::stdout()) }, None)
     }
 
     fn with(out: Output, system_log: Option<SystemLog>) -> Self {
         Self {
             dots: matches!(out.stream, Stream::Pipe | Stream::Terminal),
             out,
-            error: Output::new(file::stderr()),
+            error: Output::new(stream::stderr()),
             open_line: false,
             patience: limits::PATIENCE,
             system_log,
@@ -132,15 +132,15 @@ struct Output {
 
 impl Output {
     fn new(fd: BorrowedFd<'static>) -> Self {
-        let stream = file::stream(fd);
+        let stream = stream::stream(fd);
         let live = matches!(stream, Stream::Pipe | Stream::Terminal);
         // A socket cannot be opened anew, and neither can a terminal of somebody else's.
-        let own = if live { file::reopen(fd).ok() } else { None };
+        let own = if live { stream::reopen(fd).ok() } else { None };
         Self { stream, fd, own }
     }
 
     fn nothing() -> Self {
-        Self { stream: Stream::Closed, fd: file::stdout(), own: None }
+        Self { stream: Stream::Closed, fd: stream::stdout(), own: None }
     }
 
     /// One line.
@@ -162,7 +162,7 @@ impl Output {
                 Stream::Pipe | Stream::Terminal if is_ready(fd, Interest::Write, patience) => {}
                 Stream::Pipe | Stream::Terminal => return false,
             }
-            match file::write(fd, &bytes[..bytes.len().min(piece)]) {
+            match descriptor::write(fd, &bytes[..bytes.len().min(piece)]) {
                 Ok(length) => bytes = &bytes[length..],
                 Err(Errno::EPIPE) => self.stream = Stream::Closed,
                 // A full disk or a stopped terminal may be over by the next time.

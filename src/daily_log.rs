@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, Phase};
 use crate::limits;
 use crate::path::{self, Path};
 use crate::sys;
-use crate::sys::{Errno, directory, file};
+use crate::sys::{Errno, by_path, descriptor, directory, file};
 use crate::table::Form;
 use crate::tally::Columns;
 use crate::text::Text;
@@ -66,13 +66,15 @@ impl DailyLog {
     /// A log in this directory. Memory for the longest report is reserved here.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
         let report = String::with_capacity((limits::WATCHES + 1) * limits::ROW);
-        Self { here: file::here(), beside: Path::new(), directory, form, headed: Name::new(), torn: None, report }
+        Self { here: by_path::here(), beside: Path::new(), directory, form, headed: Name::new(), torn: None, report }
     }
 
     /// Makes the directory if it is missing, and tells whether files can be made there.
     pub fn prepare(&self) -> Result<(), LogError> {
         let directory = self.directory.as_str();
-        file::make_directories(directory).and_then(|()| file::check_directory(directory)).map_err(LogError::Open)
+        directory::make_directories(directory)
+            .and_then(|()| directory::check_directory(directory))
+            .map_err(LogError::Open)
     }
 
     /// Goes over to another directory and form.
@@ -116,7 +118,7 @@ impl DailyLog {
         ledger.begin_report(&self.lasting(&path), size, self.report.as_bytes(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());
-        match reserved.and_then(|()| file::write(log.as_fd(), self.report.as_bytes())) {
+        match reserved.and_then(|()| descriptor::write(log.as_fd(), self.report.as_bytes())) {
             Ok(length) if length == self.report.len() => {}
             Ok(length) => {
                 // A short write means that there is no room for the rest. A reader may have seen
@@ -165,13 +167,13 @@ impl DailyLog {
     pub fn link_latest(&self, stamp: WallTime) -> Result<(), Errno> {
         let name = file_name(stamp);
         let link = self.beside("tcp_stats_latest.log");
-        match file::is_link_to(link.as_str(), name.as_str()) {
+        match by_path::is_link_to(link.as_str(), name.as_str()) {
             Ok(true) => return Ok(()),
             Ok(false) | Err(Errno::ENOENT) => {}
             Err(Errno::EINVAL) => return Err(Errno::EEXIST),
             Err(errno) => return Err(errno),
         }
-        let made = file::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str());
+        let made = by_path::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str());
         // symlink(2) says EPERM, some file systems in user space ENOSYS.
         made.map_err(|errno| if matches!(errno, Errno::EPERM | Errno::ENOSYS) { Errno::EOPNOTSUPP } else { errno })
     }
@@ -211,7 +213,7 @@ impl DailyLog {
     fn open(&self, path: &Path) -> Result<(OwnedFd, u64), Errno> {
         match file::open_log(path.as_str()) {
             Err(Errno::ENOENT) => {
-                file::make_directories(self.directory.as_str())?;
+                directory::make_directories(self.directory.as_str())?;
                 file::open_log(path.as_str())
             }
             other => other,

@@ -29,6 +29,7 @@ use crate::resolver::Resolver;
 use crate::schedule::Steps;
 use crate::sys;
 use crate::sys::clock::{self, ClockWatch};
+use crate::sys::descriptor;
 use crate::sys::heap;
 use crate::sys::poll::PollSet;
 use crate::sys::process;
@@ -381,7 +382,7 @@ impl EventLoop {
     /// not enough.
     fn allow_descriptors(&mut self) {
         let needed = self.next.in_flight() + (limits::HELPERS + limits::OWN_DESCRIPTORS) as u64;
-        match process::raise_descriptor_limit(needed) {
+        match descriptor::raise_descriptor_limit(needed) {
             Ok(limit) if limit >= needed => {}
             Ok(limit) => self.console.say(
                 "descriptors",

@@ -10,7 +10,7 @@ use crate::ledger::{self, Damage, Ledger, Memory, Owner, Phase};
 use crate::limits;
 use crate::path::{self, Path};
 use crate::sys;
-use crate::sys::{Errno, clock, file, map, net, process};
+use crate::sys::{Errno, by_path, clock, directory, file, map, net, process};
 use crate::target::Target;
 use crate::text::Text;
 use crate::time::{Nanos, WallTime};
@@ -284,21 +284,21 @@ impl LedgerFile {
         if ledger.phase().is_some() {
             return Err(moved(Errno::EBUSY));
         }
-        file::make_directories(path::parent(path.as_str())).map_err(&moved)?;
+        directory::make_directories(path::parent(path.as_str())).map_err(&moved)?;
         let is_ours = has_name(&self.file, &self.path) == Ok(true);
-        if is_ours && file::rename_new(self.path.as_str(), path.as_str()).is_ok() {
+        if is_ours && by_path::rename_new(self.path.as_str(), path.as_str()).is_ok() {
             self.path = path;
             return Ok(());
         }
         // To another file system, or it was taken away.
-        if file::exists(path.as_str()) {
+        if by_path::exists(path.as_str()) {
             return Err(moved(Errno::EEXIST));
         }
         let before = core::mem::replace(&mut self.path, path);
         self.rebuild(ledger, words).inspect_err(|_| self.path = before)?;
         if is_ours {
             // Nothing is in it that is not in the new one. Where it cannot go it is in nobody's way.
-            let _ = file::remove(before.as_str());
+            let _ = by_path::remove(before.as_str());
         }
         Ok(())
     }
@@ -306,16 +306,16 @@ impl LedgerFile {
     /// A new file with all that the ledger has, mapped where the old one was, which then takes the
     /// name.
     fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
-        file::make_directories(path::parent(self.path.as_str())).map_err(trouble(Step::Make))?;
+        directory::make_directories(path::parent(self.path.as_str())).map_err(trouble(Step::Make))?;
         let scratch = beside(&self.path, "new");
         let file = new_file(&scratch)?;
         // Nothing is counted before it has the name: the two files hold the same.
         let made = file::allocate(&file, bytes(ledger.places()))
             .and_then(|()| file::write_words(&file, ledger.content()))
-            .and_then(|()| file::rename(scratch.as_str(), self.path.as_str()));
+            .and_then(|()| by_path::rename(scratch.as_str(), self.path.as_str()));
         if let Err(errno) = made {
             // A leftover is taken away by the next try.
-            let _ = file::remove(scratch.as_str());
+            let _ = by_path::remove(scratch.as_str());
             return Err(trouble(Step::Make)(errno));
         }
         self.file = file;
@@ -326,7 +326,7 @@ impl LedgerFile {
     fn name_aside(&self) -> Path {
         let mut aside = beside(&self.path, "damaged");
         for n in 1..ASIDE {
-            if !file::exists(aside.as_str()) {
+            if !by_path::exists(aside.as_str()) {
                 break;
             }
             aside = Text::format(format_args!("{}.damaged.{n}", self.path));
@@ -340,9 +340,9 @@ impl LedgerFile {
         let scratch = beside(&self.path, "new");
         let file = new_file(&scratch)?;
         let path = self.path.as_str();
-        file::link(path, aside.as_str())
-            .or_else(|_| file::rename(path, aside.as_str()))
-            .and_then(|()| file::rename(scratch.as_str(), path))
+        by_path::link(path, aside.as_str())
+            .or_else(|_| by_path::rename(path, aside.as_str()))
+            .and_then(|()| by_path::rename(scratch.as_str(), path))
             .map_err(trouble(Step::SetAside))?;
         self.file = file;
         Ok(())
@@ -359,7 +359,7 @@ fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
 
 /// A new file, locked, in the place of one that an earlier try has left.
 fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
-    file::remove(path.as_str()).map_err(trouble(Step::Make))?;
+    by_path::remove(path.as_str()).map_err(trouble(Step::Make))?;
     let (file, _) = file::open_private(path.as_str(), true).map_err(trouble(Step::Make))?;
     file::lock(&file).map_err(trouble(Step::Lock))?;
     Ok(file)
@@ -376,7 +376,7 @@ fn has_name(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
 fn claim(path: &Path) -> Result<OwnedFd, Errno> {
     let path = path.as_str();
     // A path that is not absolute is told from the same one elsewhere.
-    let here = if path.starts_with('/') { Text::new() } else { file::here() };
+    let here = if path.starts_with('/') { Text::new() } else { by_path::here() };
     let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
     // By halves: nothing else is written in hexadecimal that has more than 32 bits.
     let (high, low) = ((print >> 32) as u32, print as u32);
@@ -475,7 +475,7 @@ pub fn is_running(ledger: &Ledger) -> bool {
 fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
     match file::open_private(path.as_str(), false) {
         Err(Errno::ENOENT) => {
-            file::make_directories(path::parent(path.as_str()))?;
+            directory::make_directories(path::parent(path.as_str()))?;
             file::open_private(path.as_str(), false)
         }
         other => other,

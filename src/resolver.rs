@@ -11,7 +11,7 @@ use crate::message::{Answer, REPLY, REQUEST, Reply, Request};
 use crate::probe::{Input, ProbeId};
 use crate::sys::poll::PollSet;
 use crate::sys::process::{self, Child};
-use crate::sys::{Errno, clock, lookup};
+use crate::sys::{Errno, clock, helper, lookup, net};
 use crate::tally::Shortage;
 use crate::target::Target;
 use crate::time::Instant;
@@ -89,8 +89,8 @@ impl Resolver {
         let length = Request { token: self.token, family: target.family, host: target.host }.encode(&mut packet);
         let Some(helper) = &mut self.helpers[index] else { return Err(Shortage::Processes) };
         helper.work = Work::Busy { probe, token: self.token };
-        match process::send_packet(&helper.socket, &packet[..length]) {
-            Ok(()) => Ok(forked),
+        match net::send(&helper.socket, &packet[..length]) {
+            Ok(_) => Ok(forked),
             // It has just died, or is made sure to: reading from it says so, and the lookup is
             // asked again.
             Err(Errno::EPIPE | Errno::ECONNRESET) => {
@@ -127,7 +127,7 @@ impl Resolver {
     ) -> Option<(ProbeId, Input<'a>)> {
         let helper = self.helpers[index].as_mut()?;
         let mut packet = [0; REPLY + 1];
-        *reply = match process::receive_packet(&helper.socket, &mut packet) {
+        *reply = match net::receive_packet(&helper.socket, &mut packet) {
             Ok(length) => packet.get(..length).and_then(Reply::decode),
             Err(Errno::EINTR) => return None,
             Err(_) => None,
@@ -206,7 +206,7 @@ impl Resolver {
         if now < self.fork_from {
             return Err(Shortage::Processes);
         }
-        let (child, socket) = process::spawn(serve).map_err(|errno| match errno {
+        let (child, socket) = helper::spawn(serve).map_err(|errno| match errno {
             Errno::EMFILE | Errno::ENFILE => Shortage::Descriptors,
             Errno::ENOMEM | Errno::ENOBUFS => Shortage::Memory,
             _ => Shortage::Processes,
@@ -243,14 +243,14 @@ impl Helper {
 /// A helper's whole life: answer one request after the other until the monitor is gone.
 fn serve(socket: &OwnedFd) {
     let mut packet = [0; REQUEST + 1];
-    while let Ok(length @ 1..) = process::await_packet(socket, &mut packet) {
+    while let Ok(length @ 1..) = net::await_packet(socket, &mut packet) {
         let Some(request) = packet.get(..length).and_then(Request::decode) else { return };
         let begin = clock::monotonic();
         let answer: Answer = lookup::addresses(request.host.as_str(), request.family);
         let elapsed = clock::monotonic().since(begin);
         let mut reply = [0; REPLY];
         let length = Reply { token: request.token, elapsed, answer }.encode(&mut reply);
-        if process::send_packet(socket, &reply[..length]).is_err() {
+        if net::send(socket, &reply[..length]).is_err() {
             return;
         }
     }

@@ -16,7 +16,7 @@ use crate::console::Console;
 use crate::limits;
 use crate::path::Path;
 use crate::sys;
-use crate::sys::process;
+use crate::sys::descriptor;
 use crate::sys::signal::Signals;
 use crate::time::Nanos;
 
@@ -67,7 +67,7 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
         Err(_) => return ExitCode::from(MISTAKES),
     };
     if cli.command == Command::Start {
-        process::close_inherited();
+        descriptor::close_inherited();
     }
     let mut console = Console::new(cli.quiet);
     match cli.command {

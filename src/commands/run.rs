@@ -14,14 +14,14 @@ use crate::ledger_file::{LedgerFile, Running};
 use crate::limits;
 use crate::monitor::Span;
 use crate::sys;
-use crate::sys::file;
-use crate::sys::process::{self, Fork};
+use crate::sys::background::{self, Fork};
+use crate::sys::process;
 
 /// Watches. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
 /// could not be started. In the background that of what stays in the foreground: 0 where a run has
 /// started or one is there already.
 pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
-    file::open_to_all();
+    process::open_to_all();
     let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
@@ -44,7 +44,7 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     };
     let mut starter = None;
     if in_background {
-        match process::go_to_background() {
+        match background::go_to_background() {
             Ok(Fork::Background(found)) => starter = Some(found),
             Ok(Fork::Foreground { started: true }) => return ExitCode::SUCCESS,
             Ok(Fork::Foreground { started: false }) => {

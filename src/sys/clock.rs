@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_long};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use super::{Errno, done, file, made};
+use super::{Errno, descriptor, done, made};
 use crate::time::{Instant, Nanos, WallTime};
 
 /// `CLOCK_MONOTONIC`: does not count the time that the machine is suspended.
@@ -114,7 +114,7 @@ impl ClockWatch {
     /// the timer has come to its end and is of no use any more.
     pub fn was_set(&self) -> bool {
         let mut expirations = [0; 8];
-        file::read(&self.0, &mut expirations) == Err(Errno::ECANCELED)
+        descriptor::read(&self.0, &mut expirations) == Err(Errno::ECANCELED)
     }
 }
 

@@ -1,11 +1,12 @@
-//! A directory's files, without the heap that opendir(3) needs.
+//! Directories: made, checked, listed and cleaned up, without the heap that opendir(3) needs.
 
 use core::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::path::{open, status_at, unlink_at};
+use super::by_path::{HERE, access, make_directory_at, open, status_at, unlink_at};
 use super::{Errno, length};
 use crate::limits;
+use crate::path::name_end;
 
 /// Where the length of an entry and its name are (`linux_dirent64` of linux/dirent.h).
 const LENGTH: usize = 16;
@@ -14,6 +15,36 @@ const NAME: usize = 19;
 /// Room for entries: each begins at a multiple of 8 bytes.
 #[repr(align(8))]
 struct Entries([u8; limits::NAMES.0]);
+
+/// Makes a directory, and those above it, where they are missing.
+pub fn make_directories(path: &str) -> Result<(), Errno> {
+    let mut refused = None;
+    let mut end = 0;
+    loop {
+        // Up to the next slash, but for one at the beginning.
+        end = name_end(path, end + 1);
+        match make_directory_at(HERE, &path[..end]) {
+            Ok(()) | Err(Errno::EEXIST) => refused = None,
+            // That may be because it is there already; what follows tells.
+            Err(errno @ (Errno::EROFS | Errno::EACCES | Errno::EPERM)) => refused = Some(errno),
+            Err(errno) => return Err(refused.unwrap_or(errno)),
+        }
+        if end == path.len() {
+            break;
+        }
+    }
+    // What was refused and is not there will not be.
+    match refused {
+        Some(errno) if access(path, libc::F_OK).is_err() => Err(errno),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether files can be made in this directory.
+pub fn check_directory(path: &str) -> Result<(), Errno> {
+    open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    access(path, libc::W_OK | libc::X_OK)
+}
 
 /// Deletes the regular files of a directory whose name is one of these; links and directories stay.
 /// The first error is given when all have been tried. Of a directory that is too long for

@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
-use tcpmon::sys::file;
+use tcpmon::sys::descriptor;
 use tcpmon::sys::heap::Heap;
 use tcpmon::sys::signal;
 
@@ -76,7 +76,9 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // What is opened later must not take the place of a standard descriptor that somebody closed.
     for number in 0..3 {
         // SAFETY: open(2) with a text that lives for ever. The lowest number that is free is taken.
-        if !file::is_open(number) && unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDWR) } < 0 {
+        if !descriptor::is_open(number)
+            && unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDWR) } < 0
+        {
             return 1;
         }
     }

@@ -1,15 +1,14 @@
-//! Files: the daily log, its directory and its link, the configuration, and standard output.
+//! Regular files: the daily log, the ledger, the configuration.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use super::path::{self, HERE, access, make_directory_at, open, read_link_at, status, status_at, status_of, unlink};
+use super::by_path::{HERE, open, status, status_at};
+use super::descriptor::read;
 use super::poll::{Interest, is_ready};
 use super::{Errno, done, length, user};
 use crate::limits;
-use crate::path::{Path, name_end};
-use crate::text::Text;
 
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
 /// followed, and what is no regular file is `EINVAL`. Gives its size, too.
@@ -20,13 +19,6 @@ pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
 /// The same for one that is there.
 pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
     open_regular(path, libc::O_RDWR | libc::O_APPEND, 0).map(|(file, _)| file)
-}
-
-/// A file, told from every other one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The device, and the number on it.
-    numbers: [u64; 2],
 }
 
 /// Opens a file for reading and writing that is for this user alone; makes it if it is not there,
@@ -52,6 +44,62 @@ fn open_regular(path: &str, flags: c_int, mode: libc::mode_t) -> Result<(OwnedFd
     Ok((file, status.st_size as u64))
 }
 
+/// Reads a whole file into the memory that `content` has reserved; `EFBIG` where that is not
+/// enough, `EISDIR` for a directory.
+pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
+    content.clear();
+    let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0)?;
+    let mut piece = [0; 4096];
+    let mut waited = false;
+    loop {
+        let length = match read(&file, &mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(Errno::EINTR) => continue,
+            // A pipe whose writer has not written yet. What is ready and gives nothing is no pipe.
+            Err(Errno::EAGAIN) if !waited && is_ready(file.as_fd(), Interest::Read, limits::PIPE_WAIT) => {
+                waited = true;
+                continue;
+            }
+            Err(errno) => return Err(errno),
+        };
+        waited = false;
+        if content.len() + length > content.capacity() {
+            return Err(Errno::EFBIG);
+        }
+        content.extend_from_slice(&piece[..length]);
+    }
+}
+
+/// A file, told from every other one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The device, and the number on it.
+    numbers: [u64; 2],
+}
+
+/// Which file this is.
+pub fn identity(file: &OwnedFd) -> Result<Identity, Errno> {
+    Ok(Identity::of(&status(file)?))
+}
+
+/// Which file has this path; a link is itself.
+pub fn identity_at(path: &str) -> Result<Identity, Errno> {
+    Ok(Identity::of(&status_at(HERE, path)?))
+}
+
+/// Which directory a path leads to, links followed; an error where it is none.
+pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
+    identity(&open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?)
+}
+
+impl Identity {
+    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
+    fn of(status: &libc::stat) -> Self {
+        Self { numbers: [status.st_dev as u64, status.st_ino as u64] }
+    }
+}
+
 /// Whether this user made it, or another whose content is not to be trusted.
 pub fn is_own(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(status(file)?.st_uid == user::own())
@@ -62,6 +110,33 @@ pub fn make_private(file: &OwnedFd) {
     // SAFETY: fchmod(2) with a descriptor that is borrowed and so is open. The C library's has code for
     // those that it cannot change, too.
     unsafe { libc::syscall(libc::SYS_fchmod, file.as_raw_fd(), 0o600) };
+}
+
+/// Its length in bytes.
+pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
+    Ok(status(file)?.st_size as u64)
+}
+
+/// Where the last write to it ended, also to one that is appended to (lseek(2)).
+pub fn position(file: &OwnedFd) -> Result<u64, Errno> {
+    // SAFETY: lseek(2) with a descriptor that is borrowed and so is open.
+    match unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) } {
+        -1 => Err(Errno::last()),
+        position => Ok(position as u64),
+    }
+}
+
+/// Locks the whole file for this process alone, until it is closed and no mapping of it is left
+/// (flock(2)). `EWOULDBLOCK` where somebody else has it.
+pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: flock(2) with a descriptor that is borrowed and so is open.
+    done(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
+}
+
+/// Reads from this place of the file on; gives how much it was, 0 at its end.
+pub fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    // SAFETY: `buffer` is live and its size is given.
+    length(unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) })
 }
 
 /// Writes these words at the beginning of a file.
@@ -98,49 +173,6 @@ fn write_at(file: &OwnedFd, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> 
     Ok(())
 }
 
-/// Its length in bytes.
-pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
-    Ok(status(file)?.st_size as u64)
-}
-
-/// Where the last write to it ended, also to one that is appended to (lseek(2)).
-pub fn position(file: &OwnedFd) -> Result<u64, Errno> {
-    // SAFETY: lseek(2) with a descriptor that is borrowed and so is open.
-    match unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) } {
-        -1 => Err(Errno::last()),
-        position => Ok(position as u64),
-    }
-}
-
-/// Which file this is.
-pub fn identity(file: &OwnedFd) -> Result<Identity, Errno> {
-    Ok(Identity::of(&status(file)?))
-}
-
-/// Which file has this path; a link is itself.
-pub fn identity_at(path: &str) -> Result<Identity, Errno> {
-    Ok(Identity::of(&status_at(HERE, path)?))
-}
-
-/// Which directory a path leads to, links followed; an error where it is none.
-pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
-    identity(&open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?)
-}
-
-impl Identity {
-    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
-    fn of(status: &libc::stat) -> Self {
-        Self { numbers: [status.st_dev as u64, status.st_ino as u64] }
-    }
-}
-
-/// Locks the whole file for this process alone, until it is closed and no mapping of it is left
-/// (flock(2)). `EWOULDBLOCK` where somebody else has it.
-pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
-    // SAFETY: flock(2) with a descriptor that is borrowed and so is open.
-    done(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
-}
-
 /// Makes the file so long, if it is shorter, with blocks for all of it, so that a mapping of it
 /// never finds the disk full.
 pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
@@ -162,66 +194,6 @@ pub fn allocate(file: &OwnedFd, length: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-fn fallocate(file: &OwnedFd, mode: c_int, from: u64, length: u64) -> Result<(), Errno> {
-    // SAFETY: fallocate(2) with a descriptor that is borrowed and so is open.
-    done(unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, length as libc::off_t) })
-}
-
-/// Gives a file another name; what had that name is gone.
-pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
-    path::rename(from, to)
-}
-
-/// Gives a file a second name (link(2)).
-pub fn link(file: &str, name: &str) -> Result<(), Errno> {
-    path::link(file, name)
-}
-
-/// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
-pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
-    link(from, to)?;
-    unlink(from).inspect_err(|_| {
-        // It has two names now; where this fails, too, it keeps them.
-        let _ = unlink(to);
-    })
-}
-
-/// Whether something has this name.
-pub fn exists(path: &str) -> bool {
-    !matches!(status_at(HERE, path), Err(Errno::ENOENT))
-}
-
-/// Takes away a file, if it is there.
-pub fn remove(path: &str) -> Result<(), Errno> {
-    match unlink(path) {
-        Err(Errno::ENOENT) => Ok(()),
-        other => other,
-    }
-}
-
-/// Reads from this place of the file on; gives how much it was, 0 at its end.
-pub fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
-    // SAFETY: `buffer` is live and its size is given.
-    length(unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) })
-}
-
-/// Reads on from the last place; gives how much it was, 0 at the end.
-pub(super) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    // SAFETY: `buffer` is live and its size is given.
-    length(unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
-}
-
-/// Writes once; gives how much was taken.
-pub fn write(file: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
-    loop {
-        // SAFETY: `bytes` is live and its size is given.
-        match length(unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) }) {
-            Err(Errno::EINTR) => {}
-            other => return other,
-        }
-    }
-}
-
 /// Reserves room for `length` bytes behind `size` without making the file longer (fallocate(2)),
 /// so that a write that follows is whole. Many file systems cannot do that: then it is for the
 /// write to find out, and this succeeds.
@@ -232,154 +204,13 @@ pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
     }
 }
 
+fn fallocate(file: &OwnedFd, mode: c_int, from: u64, length: u64) -> Result<(), Errno> {
+    // SAFETY: fallocate(2) with a descriptor that is borrowed and so is open.
+    done(unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, length as libc::off_t) })
+}
+
 /// Cuts the file back to `size`.
 pub fn truncate(file: &OwnedFd, size: u64) -> Result<(), Errno> {
     // SAFETY: ftruncate(2) with a descriptor that is borrowed and so is open.
     done(unsafe { libc::ftruncate(file.as_raw_fd(), size as libc::off_t) })
-}
-
-/// The directory that this process is in; empty where that is not known or its name is too long.
-pub fn here() -> Text<{ limits::DIRECTORY }> {
-    let mut path = [0_u8; limits::DIRECTORY + 1];
-    // SAFETY: `path` is live and its size is given. The kernel ends the path with a NUL, and gives none
-    // without the slash but to say that it cannot be reached (getcwd(2)).
-    unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
-    let path = CStr::from_bytes_until_nul(&path).ok().and_then(|path| path.to_str().ok());
-    path.filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()
-}
-
-/// Lets the files that are made from here on have the modes that are asked for (umask(2)): the
-/// log is for everybody to read.
-pub fn open_to_all() {
-    // SAFETY: a call with a number, which does not fail.
-    unsafe { libc::umask(0o022) };
-}
-
-/// Makes a directory, and those above it, where they are missing.
-pub fn make_directories(path: &str) -> Result<(), Errno> {
-    let mut refused = None;
-    let mut end = 0;
-    loop {
-        // Up to the next slash, but for one at the beginning.
-        end = name_end(path, end + 1);
-        match make_directory_at(HERE, &path[..end]) {
-            Ok(()) | Err(Errno::EEXIST) => refused = None,
-            // That may be because it is there already; what follows tells.
-            Err(errno @ (Errno::EROFS | Errno::EACCES | Errno::EPERM)) => refused = Some(errno),
-            Err(errno) => return Err(refused.unwrap_or(errno)),
-        }
-        if end == path.len() {
-            break;
-        }
-    }
-    // What was refused and is not there will not be.
-    match refused {
-        Some(errno) if access(path, libc::F_OK).is_err() => Err(errno),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Whether files can be made in this directory.
-pub fn check_directory(path: &str) -> Result<(), Errno> {
-    open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?;
-    access(path, libc::W_OK | libc::X_OK)
-}
-
-/// Whether `link` is a symbolic link to just `content`. `EINVAL` where it is something else.
-pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
-    let mut found = [0; 64];
-    Ok(read_link_at(HERE, link, &mut found)? == content.as_bytes())
-}
-
-/// What a symbolic link says, if it is one and that is a path of ours in length.
-pub fn link_content(link: &str) -> Option<Path> {
-    let mut found = [0; limits::PATH + 1];
-    let found = read_link_at(HERE, link, &mut found).ok()?;
-    core::str::from_utf8(found).ok().and_then(Text::copy)
-}
-
-/// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:
-/// whoever looks finds the old one or the new one. `scratch` is a name beside it.
-pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
-    remove(scratch)?;
-    path::symlink(content, scratch)?;
-    rename(scratch, link)
-}
-
-/// Reads a whole file into the memory that `content` has reserved; `EFBIG` where that is not
-/// enough, `EISDIR` for a directory.
-pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
-    content.clear();
-    let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0)?;
-    let mut piece = [0; 4096];
-    let mut waited = false;
-    loop {
-        let length = match read(&file, &mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(length) => length,
-            Err(Errno::EINTR) => continue,
-            // A pipe whose writer has not written yet. What is ready and gives nothing is no pipe.
-            Err(Errno::EAGAIN) if !waited && is_ready(file.as_fd(), Interest::Read, limits::PIPE_WAIT) => {
-                waited = true;
-                continue;
-            }
-            Err(errno) => return Err(errno),
-        };
-        waited = false;
-        if content.len() + length > content.capacity() {
-            return Err(Errno::EFBIG);
-        }
-        content.extend_from_slice(&piece[..length]);
-    }
-}
-
-/// Standard output; the standard library's own would bring a buffer on the heap.
-pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: what enters the program opens descriptor 1 if it is closed, and nothing
-    // closes it after that.
-    unsafe { BorrowedFd::borrow_raw(1) }
-}
-
-/// Standard error.
-pub fn stderr() -> BorrowedFd<'static> {
-    // SAFETY: as with descriptor 1.
-    unsafe { BorrowedFd::borrow_raw(2) }
-}
-
-/// What standard output or standard error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// A person or a program that reads as it comes: a pipe or a socket.
-    Pipe,
-    /// A person at a terminal.
-    Terminal,
-    /// A file or a device such as /dev/null.
-    Stored,
-    /// Nothing.
-    Closed,
-}
-
-/// What this descriptor is.
-pub fn stream(fd: BorrowedFd<'_>) -> Stream {
-    match status_of(fd.as_raw_fd()).map(|status| status.st_mode & libc::S_IFMT) {
-        Ok(libc::S_IFIFO | libc::S_IFSOCK) => Stream::Pipe,
-        // SAFETY: isatty(3) with a descriptor that is borrowed and so is open.
-        Ok(libc::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Terminal,
-        Ok(_) => Stream::Stored,
-        Err(Errno::EBADF) => Stream::Closed,
-        // It is there, and what is good for a pipe is good for everything.
-        Err(_) => Stream::Pipe,
-    }
-}
-
-/// Whether there is a descriptor of this number.
-pub fn is_open(number: RawFd) -> bool {
-    !matches!(status_of(number), Err(Errno::EBADF))
-}
-
-/// Opens what this descriptor is anew, for writes that never wait. `O_NONBLOCK` on the descriptor
-/// itself would be there for the shell and everybody else who has it, too.
-pub fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let path = Text::<32>::format(format_args!("/proc/self/fd/{}", fd.as_raw_fd()));
-    open(path.as_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
 }

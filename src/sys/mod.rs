@@ -1,19 +1,23 @@
 //! System calls: the only place with `unsafe`, and the only one that knows libc and nix. One call a
 //! function where that is possible, no policy, errors as [`Errno`].
 
+pub mod background;
 pub mod blocks;
+pub mod by_path;
 pub mod clock;
+pub mod descriptor;
 pub mod directory;
 pub mod file;
 pub mod heap;
+pub mod helper;
 pub mod lookup;
 pub mod map;
 pub mod net;
-mod path;
 pub mod poll;
 pub mod process;
 pub mod sandbox;
 pub mod signal;
+pub mod stream;
 pub mod system_log;
 pub mod user;
 pub mod zone;

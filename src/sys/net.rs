@@ -72,16 +72,31 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// Sends one packet; never blocks and never raises `SIGPIPE`.
-pub(super) fn send(socket: &OwnedFd, packet: &[u8]) -> Result<usize, Errno> {
+pub fn send(socket: &OwnedFd, packet: &[u8]) -> Result<usize, Errno> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: `packet` is live and its size is given.
     length(unsafe { libc::send(socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), flags) })
 }
 
 /// recv(2).
-pub(super) fn receive(socket: &OwnedFd, packet: &mut [u8], flags: c_int) -> Result<usize, Errno> {
+fn receive(socket: &OwnedFd, packet: &mut [u8], flags: c_int) -> Result<usize, Errno> {
     // SAFETY: `packet` is live and its size is given.
     length(unsafe { libc::recv(socket.as_raw_fd(), packet.as_mut_ptr().cast(), packet.len(), flags) })
+}
+
+/// The next packet, if one is there; 0 bytes where the other end is gone.
+pub fn receive_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
+    receive(socket, packet, libc::MSG_DONTWAIT)
+}
+
+/// Waits for the next packet; 0 bytes where the other end is gone.
+pub fn await_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match receive(socket, packet, 0) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
 }
 
 /// Starts a connect. `Ok(true)`: accepted at once; `Ok(false)`: under way.

@@ -3,7 +3,7 @@
 use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use super::{Errno, clock, length, process};
+use super::{Errno, clock, descriptor, length};
 use crate::time::Nanos;
 
 /// What a descriptor is watched for.
@@ -92,7 +92,7 @@ impl PollSet {
     /// poll refuses more entries than descriptors may be open. Where somebody lowers that limit
     /// below what is in use, the set is asked in parts, with short pauses.
     fn wait_in_parts(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
-        let [descriptors, _] = process::descriptor_limits()?;
+        let [descriptors, _] = descriptor::descriptor_limits()?;
         let part = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
         let mut ready = 0;
         for entries in self.entries.chunks_mut(part) {

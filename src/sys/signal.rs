@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{Errno, done, file, made};
+use super::{Errno, descriptor, done, made};
 
 /// What somebody wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Signals {
     /// The next signal, if one has come.
     pub fn next(&self) -> Result<Option<Wish>, Errno> {
         let mut told = [0; size_of::<libc::signalfd_siginfo>()];
-        match file::read(&self.0, &mut told) {
+        match descriptor::read(&self.0, &mut told) {
             Ok(_) => {}
             Err(Errno::EINTR | Errno::EAGAIN) => return Ok(None),
             Err(errno) => return Err(errno),

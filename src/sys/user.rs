@@ -8,9 +8,9 @@ use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, SYS_setresuid32 as SYS_setresuid};
 
-use super::path::{HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
-use super::{Errno, directory, done, file};
-use crate::path;
+use super::by_path::{self, HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
+use super::{Errno, directory, done};
+use crate::path::{name, name_end, trim};
 use crate::user::User;
 
 /// Whether this process has root's rights.
@@ -86,7 +86,7 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
             nothing_else &= [".", "..", "lost+found"].contains(&name);
         }
     })?;
-    let is_named = path::name(path::trim(path)).as_bytes().windows(6).any(|part| part == b"tcpmon");
+    let is_named = name(trim(path)).as_bytes().windows(6).any(|part| part == b"tcpmon");
     if nothing_else && (made || has_ours || is_named) { give(&directory, libc::S_IFDIR, user) } else { Ok(()) }
 }
 
@@ -98,13 +98,13 @@ fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
     let (mut made, mut links) = (false, 0);
     let mut way = String::new();
     if !path.starts_with('/') {
-        way.push_str(file::here().as_str());
+        way.push_str(by_path::here().as_str());
         way.push('/');
     }
     way.push_str(path);
     let mut at = 0;
     while at < way.len() {
-        let end = path::name_end(&way, at);
+        let end = name_end(&way, at);
         let name = &way[at..end];
         at = end + 1;
         if ["", "."].contains(&name) {

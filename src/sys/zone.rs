@@ -5,8 +5,8 @@ use core::cell::UnsafeCell;
 use core::ffi::c_char;
 use core::ptr::null_mut;
 
-use super::file::read;
-use super::path::open;
+use super::by_path::open;
+use super::descriptor::read;
 use crate::limits;
 use crate::path;
 use crate::zone::{self, Zone};

@@ -16,7 +16,7 @@ use tcpmon::config::Config;
 use tcpmon::config_file::ConfigFile;
 use tcpmon::confinement::{self, Confinement};
 use tcpmon::console::Console;
-use tcpmon::sys::{process, sandbox};
+use tcpmon::sys::{helper, net, sandbox};
 
 use crate::clock::wait_until;
 use crate::kernel;
@@ -315,7 +315,7 @@ mod taken_over {
     }
 
     fn answer(socket: &OwnedFd) {
-        process::send_packet(socket, &errors()).expect("the monitor listens");
+        net::send(socket, &errors()).expect("the monitor listens");
     }
 
     #[test]
@@ -356,9 +356,9 @@ mod taken_over {
             let errors = errors.iter().map(|error| Errno::from_raw((*error).into()));
             TRIES.into_iter().zip(errors).filter(|(_, error)| *error != Errno::EPERM).collect()
         };
-        let (_, socket) = process::spawn(answer).expect("the monitor may");
+        let (_, socket) = helper::spawn(answer).expect("the monitor may");
         let mut packet = [0; TRIES.len()];
-        assert_eq!(process::await_packet(&socket, &mut packet), Ok(TRIES.len()));
+        assert_eq!(net::await_packet(&socket, &mut packet), Ok(TRIES.len()));
         assert!(socket.as_raw_fd() >= 0);
         let denied = |name| (name, Errno::EACCES);
         // A helper: no file to write, and nobody to signal.

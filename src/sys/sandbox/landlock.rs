@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use crate::sys::path::open;
+use crate::sys::by_path::open;
 use crate::sys::{self, Errno, done, number};
 
 // `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.

@@ -4,6 +4,9 @@ use core::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, done, number};
+use crate::limits;
+use crate::path::Path;
+use crate::text::Text;
 
 /// Where a path begins that does not begin with a slash: the directory that this process is in.
 pub const HERE: RawFd = libc::AT_FDCWD;
@@ -131,4 +134,57 @@ fn with_both(
 unsafe extern "C" fn symlink_here(content: *const c_char, link: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
     unsafe { libc::symlinkat(content, HERE, link) }
+}
+
+/// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
+pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
+    link(from, to)?;
+    unlink(from).inspect_err(|_| {
+        // It has two names now; where this fails, too, it keeps them.
+        let _ = unlink(to);
+    })
+}
+
+/// Whether something has this name.
+pub fn exists(path: &str) -> bool {
+    !matches!(status_at(HERE, path), Err(Errno::ENOENT))
+}
+
+/// Takes away a file, if it is there.
+pub fn remove(path: &str) -> Result<(), Errno> {
+    match unlink(path) {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether `link` is a symbolic link to just `content`. `EINVAL` where it is something else.
+pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
+    let mut found = [0; 64];
+    Ok(read_link_at(HERE, link, &mut found)? == content.as_bytes())
+}
+
+/// What a symbolic link says, if it is one and that is a path of ours in length.
+pub fn link_content(link: &str) -> Option<Path> {
+    let mut found = [0; limits::PATH + 1];
+    let found = read_link_at(HERE, link, &mut found).ok()?;
+    core::str::from_utf8(found).ok().and_then(Text::copy)
+}
+
+/// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:
+/// whoever looks finds the old one or the new one. `scratch` is a name beside it.
+pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
+    remove(scratch)?;
+    symlink(content, scratch)?;
+    rename(scratch, link)
+}
+
+/// The directory that this process is in; empty where that is not known or its name is too long.
+pub fn here() -> Text<{ limits::DIRECTORY }> {
+    let mut path = [0_u8; limits::DIRECTORY + 1];
+    // SAFETY: `path` is live and its size is given. The kernel ends the path with a NUL, and gives none
+    // without the slash but to say that it cannot be reached (getcwd(2)).
+    unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
+    let path = CStr::from_bytes_until_nul(&path).ok().and_then(|path| path.to_str().ok());
+    path.filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()
 }
