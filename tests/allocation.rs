@@ -15,17 +15,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
-use tcpmon::cli::Cli;
-use tcpmon::config::Config;
-use tcpmon::config_file::ConfigFile;
-use tcpmon::console::Console;
-use tcpmon::event_loop::EventLoop;
-use tcpmon::ledger_file::LedgerFile;
-use tcpmon::limits;
-use tcpmon::monitor::Span;
+use tcpmon::base::limits;
+use tcpmon::base::time::Nanos;
+use tcpmon::core::monitor::Span;
+use tcpmon::model::cli::Cli;
+use tcpmon::model::config::Config;
+use tcpmon::shell::config_file::ConfigFile;
+use tcpmon::shell::console::Console;
+use tcpmon::shell::event_loop::EventLoop;
+use tcpmon::shell::ledger_file::LedgerFile;
 use tcpmon::sys::clock;
 use tcpmon::sys::signal::Signals;
-use tcpmon::time::Nanos;
 
 struct Counting;
 

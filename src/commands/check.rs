@@ -1,10 +1,10 @@
 //! `tcpmon check`: reads the configuration and nothing else.
 
 use super::{ExitCode, MISTAKES, load};
-use crate::cli::Cli;
-use crate::config_file::Source;
-use crate::console::Console;
-use crate::text::Count;
+use crate::base::text::Count;
+use crate::model::cli::Cli;
+use crate::shell::config_file::Source;
+use crate::shell::console::Console;
 
 /// Tells every mistake, or that there is none.
 pub fn check(cli: Cli, console: &mut Console) -> ExitCode {

@@ -9,16 +9,16 @@ mod stop;
 
 use core::fmt;
 
-use crate::cli::{Cli, Command, USAGE};
-use crate::config::{Config, SAMPLE};
-use crate::config_file::{ConfigFile, Source};
-use crate::console::Console;
-use crate::limits;
-use crate::path::Path;
+use crate::base::limits;
+use crate::base::path::Path;
+use crate::base::time::Nanos;
+use crate::model::cli::{Cli, Command, USAGE};
+use crate::model::config::{Config, SAMPLE};
+use crate::shell::config_file::{ConfigFile, Source};
+use crate::shell::console::Console;
 use crate::sys;
 use crate::sys::descriptor;
 use crate::sys::signal::Signals;
-use crate::time::Nanos;
 
 /// What the program tells whoever started it. (The standard library's own cannot be looked into.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

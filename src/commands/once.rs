@@ -4,14 +4,14 @@ use core::fmt::Write;
 
 use super::grid::{self, Column, WORDS};
 use super::{ExitCode, Millis, heed_signals, load};
-use crate::cli::Cli;
-use crate::confinement::{self, Confinement};
-use crate::console::Console;
-use crate::event_loop::EventLoop;
-use crate::limits;
-use crate::monitor::{Span, Watch};
-use crate::probe::End;
-use crate::tally::Ending;
+use crate::base::limits;
+use crate::core::monitor::{Span, Watch};
+use crate::core::probe::End;
+use crate::model::cli::Cli;
+use crate::model::tally::Ending;
+use crate::shell::confinement::{self, Confinement};
+use crate::shell::console::Console;
+use crate::shell::event_loop::EventLoop;
 
 /// A target did not connect.
 const FAILED: u8 = 2;

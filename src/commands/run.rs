@@ -4,15 +4,15 @@
 use core::fmt::Write;
 
 use super::{ExitCode, MISTAKES, heed_signals, load};
-use crate::cli::Cli;
-use crate::config::Config;
-use crate::config_file::Source;
-use crate::confinement::{self, Confinement};
-use crate::console::Console;
-use crate::event_loop::EventLoop;
-use crate::ledger_file::{LedgerFile, Running};
-use crate::limits;
-use crate::monitor::Span;
+use crate::base::limits;
+use crate::core::monitor::Span;
+use crate::model::cli::Cli;
+use crate::model::config::Config;
+use crate::shell::config_file::Source;
+use crate::shell::confinement::{self, Confinement};
+use crate::shell::console::Console;
+use crate::shell::event_loop::EventLoop;
+use crate::shell::ledger_file::{LedgerFile, Running};
 use crate::sys;
 use crate::sys::background::{self, Fork};
 use crate::sys::process;

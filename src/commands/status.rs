@@ -5,19 +5,19 @@ use core::fmt::{self, Write};
 
 use super::grid::{self, Column, MOMENT, WORDS};
 use super::{ExitCode, MISTAKES, Millis, ledger_path, take};
-use crate::cli::Cli;
-use crate::console::Console;
-use crate::event_loop;
-use crate::histogram::Summary;
-use crate::ledger::{Health, Last, Ledger, Record, State};
-use crate::ledger_file;
-use crate::limits;
+use crate::base::histogram::Summary;
+use crate::base::limits;
+use crate::base::text::Text;
+use crate::base::time::WallTime;
+use crate::core::ledger::{Health, Last, Ledger, Record, State};
+use crate::model::cli::Cli;
+use crate::model::tally::{Columns, Counts, Ending, Tally, Thresholds};
+use crate::model::target::Target;
+use crate::render::table::Form;
+use crate::shell::console::Console;
+use crate::shell::event_loop;
+use crate::shell::ledger_file;
 use crate::sys::clock;
-use crate::table::Form;
-use crate::tally::{Columns, Counts, Ending, Tally, Thresholds};
-use crate::target::Target;
-use crate::text::Text;
-use crate::time::WallTime;
 
 /// To the top of the terminal, and what is left of each line and of the screen cleared.
 const TOP: &str = "\x1b[H";
@@ -92,7 +92,7 @@ pub fn as_tables(ledger: &Ledger, running: bool, now: WallTime) -> String {
     };
     let records = ledger.in_order();
     states(&mut text, &records);
-    let form = ledger.form();
+    let form = Form::of(ledger);
     let _ = write!(text, "\nNot in the log yet:\n{}", form.header());
     rows(&mut text, &form, now, &records, |tally| tally.unreported());
     let _ = write!(text, "\nSince {began}:\n{}", form.header());

@@ -1,13 +1,13 @@
 //! `tcpmon stop`: ends what runs with this configuration's ledger, and waits for it.
 
 use super::{ExitCode, MISTAKES, ledger_path};
-use crate::cli::Cli;
-use crate::console::Console;
-use crate::ledger_file::{self, Look};
-use crate::limits;
+use crate::base::limits;
+use crate::base::time::Nanos;
+use crate::model::cli::Cli;
+use crate::shell::console::Console;
+use crate::shell::ledger_file::{self, Look};
 use crate::sys;
 use crate::sys::{clock, process, user};
-use crate::time::Nanos;
 
 /// How often it is looked whether the process is gone.
 const LOOK: Nanos = Nanos::from_millis(20);

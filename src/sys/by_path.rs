@@ -4,9 +4,9 @@ use core::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, done, number};
-use crate::limits;
-use crate::path::Path;
-use crate::text::Text;
+use crate::base::limits;
+use crate::base::path::Path;
+use crate::base::text::Text;
 
 /// Where a path begins that does not begin with a slash: the directory that this process is in.
 pub const HERE: RawFd = libc::AT_FDCWD;

@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_long};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::{Errno, descriptor, done, made};
-use crate::time::{Instant, Nanos, WallTime};
+use crate::base::time::{Instant, Nanos, WallTime};
 
 /// `CLOCK_MONOTONIC`: does not count the time that the machine is suspended.
 pub fn monotonic() -> Instant {

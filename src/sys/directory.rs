@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::by_path::{HERE, access, make_directory_at, open, status_at, unlink_at};
 use super::{Errno, length};
-use crate::limits;
-use crate::path::name_end;
+use crate::base::limits;
+use crate::base::path::name_end;
 
 /// Where the length of an entry and its name are (`linux_dirent64` of linux/dirent.h).
 const LENGTH: usize = 16;

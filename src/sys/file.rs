@@ -8,7 +8,7 @@ use super::by_path::{HERE, open, status, status_at};
 use super::descriptor::read;
 use super::poll::{Interest, is_ready};
 use super::{Errno, done, length, user};
-use crate::limits;
+use crate::base::limits;
 
 /// Opens a log file for appending and makes it if it is not there. A planted link is not
 /// followed, and what is no regular file is `EINVAL`. Gives its size, too.

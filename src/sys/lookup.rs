@@ -5,10 +5,10 @@ use core::ptr;
 use std::ffi::CStr;
 
 use super::{Errno, net, shortage};
-use crate::limits;
-use crate::message::{Addresses, Answer};
-use crate::tally::{Reason, Shortage};
-use crate::target::{Address, Family};
+use crate::base::limits;
+use crate::model::message::{Addresses, Answer};
+use crate::model::tally::{Reason, Shortage};
+use crate::model::target::{Address, Family};
 
 /// Looks a name up; blocks as long as the resolver does. No flags: A and AAAA are asked for
 /// whatever addresses this box has, as a program asks that passes no hints.

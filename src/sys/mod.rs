@@ -27,7 +27,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 pub use nix::errno::Errno;
 
-use crate::tally::{Reason, Shortage};
+use crate::model::tally::{Reason, Shortage};
 
 /// What an error means, in the C library's words (strerror(3)).
 pub fn describe(errno: Errno) -> &'static str {

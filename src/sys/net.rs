@@ -9,8 +9,8 @@ use nix::sys::socket::{
 };
 
 use super::{Errno, done, length};
-use crate::target::Address;
-use crate::time::{Instant, Nanos};
+use crate::base::time::{Instant, Nanos};
+use crate::model::target::Address;
 
 /// A nonblocking TCP socket of the family of `ip`, closed on exec.
 pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {

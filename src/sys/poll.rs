@@ -4,7 +4,7 @@ use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use super::{Errno, clock, descriptor, length};
-use crate::time::Nanos;
+use crate::base::time::Nanos;
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::by_path::open;
 use super::{Errno, descriptor, done, number};
-use crate::ledger::Owner;
-use crate::text::Text;
+use crate::base::text::Text;
+use crate::model::process_id::ProcessId;
 
 /// A child of ours that has not been reaped yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +51,18 @@ pub(super) fn pid() -> libc::pid_t {
 }
 
 /// This process. When it was born is looked up once: a confined one cannot any more.
-pub fn own() -> Owner {
+pub fn own() -> ProcessId {
     static PID: AtomicU32 = AtomicU32::new(0);
     static BORN: AtomicU32 = AtomicU32::new(0);
     let pid = pid() as u32;
     if PID.swap(pid, Ordering::Relaxed) != pid {
         BORN.store(birth(pid).unwrap_or(0), Ordering::Relaxed);
     }
-    Owner { pid, born: BORN.load(Ordering::Relaxed) }
+    ProcessId { pid, born: BORN.load(Ordering::Relaxed) }
 }
 
 /// Whether this very process is there, and not a later one with its pid.
-pub fn is_alive(owner: Owner) -> bool {
+pub fn is_alive(owner: ProcessId) -> bool {
     match birth(owner.pid) {
         Some(born) => born == owner.born,
         // Without /proc the pid is all there is.
@@ -71,7 +71,7 @@ pub fn is_alive(owner: Owner) -> bool {
 }
 
 /// Asks a process to end (`SIGTERM`).
-pub fn terminate(owner: Owner) -> Result<(), Errno> {
+pub fn terminate(owner: ProcessId) -> Result<(), Errno> {
     kill(owner.pid as i32, libc::SIGTERM)
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::Errno;
 use super::by_path::{open, status_of};
-use crate::text::Text;
+use crate::base::text::Text;
 
 /// Standard output; the standard library's own would bring a buffer on the heap.
 pub fn stdout() -> BorrowedFd<'static> {

@@ -4,8 +4,8 @@
 use std::os::fd::OwnedFd;
 
 use super::{Errno, net, process};
-use crate::limits;
-use crate::text::Text;
+use crate::base::limits;
+use crate::base::text::Text;
 
 /// Where every syslogd listens.
 const PLACE: &str = "/dev/log";

@@ -7,9 +7,9 @@ use core::ptr::null_mut;
 
 use super::by_path::open;
 use super::descriptor::read;
-use crate::limits;
-use crate::path;
-use crate::zone::{self, Zone};
+use crate::base::limits;
+use crate::base::path;
+use crate::model::zone::{self, Zone};
 
 /// Where a system keeps its zone, and where OpenWrt keeps its rule.
 const LOCALTIME: &str = "/etc/localtime";

@@ -37,5 +37,5 @@ pub fn let_pass(time: Duration) {
 /// What the wall clock reads, as in the log and in UTC.
 pub fn wall() -> String {
     let unix = tcpmon::sys::clock::wall().unix;
-    tcpmon::time::WallTime { unix, nanos: 0, offset: 0 }.to_string()
+    tcpmon::base::time::WallTime { unix, nanos: 0, offset: 0 }.to_string()
 }

@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid};
-use tcpmon::cli::Cli;
-use tcpmon::config::Config;
-use tcpmon::config_file::ConfigFile;
-use tcpmon::confinement::{self, Confinement};
-use tcpmon::console::Console;
+use tcpmon::model::cli::Cli;
+use tcpmon::model::config::Config;
+use tcpmon::shell::config_file::ConfigFile;
+use tcpmon::shell::confinement::{self, Confinement};
+use tcpmon::shell::console::Console;
 use tcpmon::sys::{helper, net, sandbox};
 
 use crate::clock::wait_until;

@@ -11,8 +11,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
+use tcpmon::base::time::Nanos;
 use tcpmon::sys::poll::{Interest, is_ready};
-use tcpmon::time::Nanos;
 
 use crate::clock::{self, wait_until};
 use crate::listener::{Accepting, Full};

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
+use tcpmon::base::time::WallTime;
 use tcpmon::sys::{clock as clocks, describe};
-use tcpmon::time::WallTime;
 
 use crate::clock::wait_until;
 use crate::listener::Accepting;

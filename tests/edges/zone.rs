@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
+use tcpmon::base::time::WallTime;
 use tcpmon::sys::{clock as clocks, zone};
-use tcpmon::time::WallTime;
 
 use crate::clock::wait_until;
 use crate::listener::Accepting;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tcpmon::time::WallTime;
+use tcpmon::base::time::WallTime;
 
 use crate::Result;
 use crate::audit::{Audit, Books, audit};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tcpmon::time::WallTime;
+use tcpmon::base::time::WallTime;
 
 use crate::audit::{Books, audit};
 use crate::life::{Lived, RELOADED, SHORT, Step, UNREPORTED, WHOLE, Who, live};

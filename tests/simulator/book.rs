@@ -4,13 +4,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use tcpmon::config::{Config, Settings};
-use tcpmon::limits;
-use tcpmon::monitor::{Monitor, Span, Watch};
-use tcpmon::probe::End;
-use tcpmon::tally::{Columns, Outcome, Thresholds};
-use tcpmon::target::Target;
-use tcpmon::time::{Instant, Nanos};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::monitor::{Monitor, Span, Watch};
+use tcpmon::core::probe::End;
+use tcpmon::model::config::{Config, Settings};
+use tcpmon::model::tally::{Columns, Outcome, Thresholds};
+use tcpmon::model::target::Target;
 
 /// Seven counters in the order of [`Outcome::ALL`].
 pub type Counts = [u64; 7];

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use tcpmon::limits;
+use tcpmon::base::limits;
+use tcpmon::model::tally::Shortage;
 use tcpmon::sys::clock;
-use tcpmon::tally::Shortage;
 
 use crate::stage::Stage;
 use crate::world::{ConnectFate, LookupEnd};

@@ -1,7 +1,7 @@
 //! The simulator's own idea of when a report is due, worked out from the civil day and not from
 //! the distance to the next boundary.
 
-use tcpmon::time::{Instant, Nanos, WallTime};
+use tcpmon::base::time::{Instant, Nanos, WallTime};
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3600;

@@ -1,13 +1,13 @@
 //! Drives the monitor through virtual time as its page says, and checks after every step what it
 //! promises.
 
-use tcpmon::config::Config;
-use tcpmon::ledger::Ledger;
-use tcpmon::limits;
-use tcpmon::monitor::{Changes, Event, Monitor, Span, Watch, WatchId};
-use tcpmon::probe::ProbeId;
-use tcpmon::target::Target;
-use tcpmon::time::{Instant, Nanos, WallTime};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::core::ledger::Ledger;
+use tcpmon::core::monitor::{Changes, Event, Monitor, Span, Watch, WatchId};
+use tcpmon::core::probe::ProbeId;
+use tcpmon::model::config::Config;
+use tcpmon::model::target::Target;
 
 use crate::book::{Book, Page, Standing};
 use crate::calendar::Calendar;

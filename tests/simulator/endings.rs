@@ -1,6 +1,6 @@
 //! Scripted worlds that come to their end.
 
-use tcpmon::monitor::Span;
+use tcpmon::core::monitor::Span;
 
 use crate::stage::{Stage, seconds};
 use crate::world::{ConnectFate, LookupEnd};

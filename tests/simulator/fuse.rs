@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use tcpmon::ledger::Ledger;
-use tcpmon::tally::Thresholds;
+use tcpmon::core::ledger::Ledger;
+use tcpmon::model::tally::Thresholds;
 
 use crate::remains;
 

@@ -1,11 +1,11 @@
 //! Carries out what the monitor asks for, and brings it the world's answers, each time with what
 //! must follow from it.
 
-use tcpmon::monitor::{Action, Event, WatchId};
-use tcpmon::probe::{End, Input, ProbeId};
-use tcpmon::tally::{Ending, Reason, Shortage};
-use tcpmon::target::Address;
-use tcpmon::time::{Instant, Nanos};
+use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::monitor::{Action, Event, WatchId};
+use tcpmon::core::probe::{End, Input, ProbeId};
+use tcpmon::model::tally::{Ending, Reason, Shortage};
+use tcpmon::model::target::Address;
 
 use crate::book::{Page, Standing};
 use crate::driver::Driver;

@@ -3,8 +3,8 @@
 use crate::fuse::{Burns, Step};
 use crate::stage::Stage;
 use crate::world::ConnectFate;
-use tcpmon::tally::Reason;
-use tcpmon::time::Nanos;
+use tcpmon::base::time::Nanos;
+use tcpmon::model::tally::Reason;
 
 const WEB: &str = "interval 1m\ntarget web 192.0.2.1 1";
 const TWO: &str = "interval 1m\ntarget web 192.0.2.1 1\ntarget db 192.0.2.2 2";

@@ -1,11 +1,11 @@
 //! A random chain of processes, each of which goes on with what a killed one has left, often with
 //! another configuration.
 
-use tcpmon::config::{Config, Settings};
-use tcpmon::monitor::Span;
-use tcpmon::tally::Thresholds;
-use tcpmon::target::Target;
-use tcpmon::time::{Instant, Nanos};
+use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::monitor::Span;
+use tcpmon::model::config::{Config, Settings};
+use tcpmon::model::tally::Thresholds;
+use tcpmon::model::target::Target;
 
 use crate::driver::{Driver, Manners};
 use crate::fuse::{Burns, Step};
@@ -191,7 +191,7 @@ fn fuse(random: &mut Random) -> (Burns, bool) {
 fn settings(random: &mut Random) -> Settings {
     let interval = Nanos::from_secs(random.within(4, 60));
     let timeout = Nanos::new(interval.get() / 100 * random.within(20, 300));
-    let timeout = timeout.clamp(tcpmon::limits::TIMEOUT.0, tcpmon::limits::TIMEOUT.1);
+    let timeout = timeout.clamp(tcpmon::base::limits::TIMEOUT.0, tcpmon::base::limits::TIMEOUT.1);
     // The ledger has them in milliseconds, as a configuration does.
     let timeout = Nanos::from_millis(timeout.millis());
     let slow = Nanos::from_millis(timeout.millis() / 100 * random.within(5, 95));

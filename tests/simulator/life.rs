@@ -4,11 +4,11 @@
 //! It knows nothing of the monitor's own probe but the rules: thresholds, one limit a phase,
 //! addresses in order, trouble of our own blames nobody.
 
-use tcpmon::limits;
-use tcpmon::probe::{End, ProbeId};
-use tcpmon::tally::{Ending, Outcome, Reason, Shortage, Thresholds};
-use tcpmon::target::Address;
-use tcpmon::time::{Instant, Nanos};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::probe::{End, ProbeId};
+use tcpmon::model::tally::{Ending, Outcome, Reason, Shortage, Thresholds};
+use tcpmon::model::target::Address;
 
 use crate::queue::Request;
 use crate::world::{ConnectFate, LookupEnd};

@@ -1,12 +1,12 @@
 //! The daily log as a killed process leaves it, and how a report gets there: step by step, each
 //! noted in the ledger as the program notes it.
 
-use tcpmon::ledger::{Journal, Ledger, Phase};
-use tcpmon::path::Path;
-use tcpmon::table::Form;
-use tcpmon::tally::Columns;
-use tcpmon::text::Text;
-use tcpmon::time::WallTime;
+use tcpmon::base::path::Path;
+use tcpmon::base::text::Text;
+use tcpmon::base::time::WallTime;
+use tcpmon::core::ledger::{Journal, Ledger, Phase};
+use tcpmon::model::tally::Columns;
+use tcpmon::render::table::Form;
 
 use crate::fuse::{Fuse, Owed, Step};
 use crate::random::Random;
@@ -108,7 +108,7 @@ impl Log {
             return true;
         }
         let pending = ledger.pending_rows().into_iter().map(|(service, row)| (service.to_string(), row));
-        let told = Report { stamp: journal.stamp, form: ledger.form(), rows: pending.collect() };
+        let told = Report { stamp: journal.stamp, form: Form::of(&ledger), rows: pending.collect() };
         if let (Phase::Writing, Some(whole)) = (journal.phase, whole) {
             assert_eq!(*whole, told, "a report in the log, and what the journal says");
             return true;

@@ -5,14 +5,14 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tcpmon::config::Config;
-use tcpmon::ledger::{Ledger, Memory, Phase, words};
-use tcpmon::monitor::{Event, Monitor, Span};
-use tcpmon::path::Path;
-use tcpmon::recovery;
-use tcpmon::tally::Outcome;
-use tcpmon::text::Text;
-use tcpmon::time::{Instant, WallTime};
+use tcpmon::base::path::Path;
+use tcpmon::base::text::Text;
+use tcpmon::base::time::{Instant, WallTime};
+use tcpmon::core::ledger::{Ledger, Memory, Phase, words};
+use tcpmon::core::monitor::{Event, Monitor, Span};
+use tcpmon::model::config::Config;
+use tcpmon::model::tally::Outcome;
+use tcpmon::shell::recovery;
 
 use crate::remains::{self, Layout};
 use crate::stage;

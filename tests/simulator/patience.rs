@@ -1,7 +1,7 @@
 //! The simulator's own idea of reports that wait for a clock which is wrong.
 
-use tcpmon::limits;
-use tcpmon::time::{Instant, WallTime};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, WallTime};
 
 /// A clock that reads less than the moment of the build is wrong; reports wait for it to be set, up
 /// to a quarter of an hour from the start.

@@ -1,8 +1,8 @@
 //! What the monitor promises, checked after every wake.
 
-use tcpmon::limits;
-use tcpmon::monitor::Event;
-use tcpmon::time::{Instant, Nanos};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::monitor::Event;
 
 use crate::driver::Driver;
 use crate::queue::Due;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use tcpmon::time::Instant;
+use tcpmon::base::time::Instant;
 
 /// Something that falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

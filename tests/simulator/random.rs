@@ -3,7 +3,7 @@
 //! The generator is SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
 //! generators").
 
-use tcpmon::time::Nanos;
+use tcpmon::base::time::Nanos;
 
 /// A stream of numbers.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Scripted worlds in which the configuration is read anew.
 
-use tcpmon::monitor::Changes;
+use tcpmon::core::monitor::Changes;
 
 use crate::stage::Stage;
 use crate::world::ConnectFate;

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tcpmon::ledger::{self, Ledger, Memory, Phase};
-use tcpmon::limits;
-use tcpmon::target::Target;
-use tcpmon::time::WallTime;
+use tcpmon::base::limits;
+use tcpmon::base::time::WallTime;
+use tcpmon::core::ledger::{self, Ledger, Memory, Phase};
+use tcpmon::model::target::Target;
 
 use crate::random::Random;
 

@@ -1,13 +1,14 @@
 //! A killed process is started again with what it left.
 
-use tcpmon::config::Config;
-use tcpmon::ledger::{Ledger, Owner, State};
-use tcpmon::limits;
-use tcpmon::monitor::{Monitor, Span, Watch};
-use tcpmon::recovery;
-use tcpmon::table::Form;
-use tcpmon::text::Text;
-use tcpmon::time::{Instant, WallTime};
+use tcpmon::base::limits;
+use tcpmon::base::text::Text;
+use tcpmon::base::time::{Instant, WallTime};
+use tcpmon::core::ledger::{Ledger, State};
+use tcpmon::core::monitor::{Monitor, Span, Watch};
+use tcpmon::model::config::Config;
+use tcpmon::model::process_id::ProcessId;
+use tcpmon::render::table::Form;
+use tcpmon::shell::recovery;
 
 use crate::book::Standing;
 use crate::calendar::Calendar;
@@ -42,7 +43,7 @@ pub struct Estate {
 impl Estate {
     /// That of the first run.
     pub fn new(ledger: &Ledger, config: &Config, due: i64, wall: WallTime) -> Self {
-        ledger.begin_run(Owner { pid: 1, born: 1 }, wall);
+        ledger.begin_run(ProcessId { pid: 1, born: 1 }, wall);
         let owed = Owed { writing: None, due, thresholds: config.settings.thresholds, running: true };
         Self { log: Log::new(owed), kills: 0, halves: 0, late_reports: 0, ledger: None, uncertain: false, runs: 1 }
     }
@@ -166,7 +167,7 @@ impl<W: World> Driver<W> {
             let rows = log::rows(ledger);
             let takes = self.world.append(self.now, stamp, &rows);
             self.book.report(&rows, false);
-            let report = Report { stamp, form: ledger.form(), rows: rows.clone() };
+            let report = Report { stamp, form: Form::of(&ledger), rows: rows.clone() };
             let landed = || self.book.report(&rows, true);
             estate.late_reports += 1;
             if log.append(ledger, report, takes, &mut self.random, landed) {
@@ -178,7 +179,7 @@ impl<W: World> Driver<W> {
         }
         log.step(Step::Run, ledger);
         estate.runs += 1;
-        ledger.begin_run(Owner { pid: estate.runs, born: estate.runs }, wall);
+        ledger.begin_run(ProcessId { pid: estate.runs, born: estate.runs }, wall);
         log.owe(|owed| owed.running = true);
         log.step(Step::Make, ledger);
         if let Some(ledger) = estate.ledger.take() {

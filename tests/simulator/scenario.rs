@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
-use tcpmon::config::{Config, Settings};
-use tcpmon::limits;
-use tcpmon::monitor::Span;
-use tcpmon::tally::Thresholds;
-use tcpmon::target::Target;
-use tcpmon::time::{Instant, Nanos};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::monitor::Span;
+use tcpmon::model::config::{Config, Settings};
+use tcpmon::model::tally::Thresholds;
+use tcpmon::model::target::Target;
 
 use crate::book::Counts;
 use crate::driver::{Driver, Manners};

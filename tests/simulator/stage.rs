@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use tcpmon::config::{Config, Reader};
-use tcpmon::limits;
-use tcpmon::monitor::{Action, Changes, Span};
-use tcpmon::tally::Columns;
-use tcpmon::time::{Instant, Nanos, WallTime};
+use tcpmon::base::limits;
+use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::core::monitor::{Action, Changes, Span};
+use tcpmon::model::config::{Config, Reader};
+use tcpmon::model::tally::Columns;
 
 use crate::driver::{Driver, Manners};
 use crate::fuse::{Burns, Step};

@@ -1,9 +1,9 @@
 //! What goes from one run or configuration to the next: the pages of targets that stay.
 
-use tcpmon::ledger::{Ledger, State};
-use tcpmon::tally::Outcome;
-use tcpmon::target::Target;
-use tcpmon::time::Instant;
+use tcpmon::base::time::Instant;
+use tcpmon::core::ledger::{Ledger, State};
+use tcpmon::model::tally::Outcome;
+use tcpmon::model::target::Target;
 
 use crate::book::{Book, Page, Standing};
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use tcpmon::time::Instant;
+use tcpmon::base::time::Instant;
 
 /// How many steps are worth reading.
 const KEPT: usize = 80;

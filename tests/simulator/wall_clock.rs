@@ -1,6 +1,6 @@
 //! The wall clock of the simulated box: it runs with the monotonic one until somebody sets it.
 
-use tcpmon::time::{Instant, WallTime};
+use tcpmon::base::time::{Instant, WallTime};
 
 /// What it reads at the monotonic clock's zero, in nanoseconds since 1970, and the zone.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 //! The random world: lookups and connects that take any time, above all times around the
 //! thresholds, and fail in every way.
 
-use tcpmon::tally::{Columns, Reason, Shortage, Thresholds};
-use tcpmon::time::{Instant, Nanos, WallTime};
+use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::model::tally::{Columns, Reason, Shortage, Thresholds};
 
 use crate::random::Random;
 use crate::world::{Ask, ConnectFate, LookupEnd, LookupFate, World};

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use tcpmon::monitor::Action;
-use tcpmon::tally::{Columns, Reason, Shortage, Thresholds};
-use tcpmon::target::Address;
-use tcpmon::time::{Instant, Nanos, WallTime};
+use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::core::monitor::Action;
+use tcpmon::model::tally::{Columns, Reason, Shortage, Thresholds};
+use tcpmon::model::target::Address;
 
 /// A lookup or a connect that has been asked for.
 #[derive(Clone, Copy, Debug)]

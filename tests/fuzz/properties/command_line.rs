@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use tcpmon::cli::{Cli, Command};
-use tcpmon::config::{Config, Reader};
-use tcpmon::time::Nanos;
+use tcpmon::base::time::Nanos;
+use tcpmon::model::cli::{Cli, Command};
+use tcpmon::model::config::{Config, Reader};
 
 use super::text_of;
 

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
 
-use tcpmon::config::{Config, Directive, Reader};
-use tcpmon::limits;
-use tcpmon::table::Form;
-use tcpmon::tally::Columns;
-use tcpmon::target::{Address, Family, Target};
-use tcpmon::text::Text;
-use tcpmon::time::WallTime;
+use tcpmon::base::limits;
+use tcpmon::base::text::Text;
+use tcpmon::base::time::WallTime;
+use tcpmon::model::config::{Config, Directive, Reader};
+use tcpmon::model::tally::Columns;
+use tcpmon::model::target::{Address, Family, Target};
+use tcpmon::render::table::Form;
 
 use super::text_of;
 

@@ -3,17 +3,18 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tcpmon::base::histogram::Summary;
+use tcpmon::base::limits;
+use tcpmon::base::path::Path;
+use tcpmon::base::text::Text;
+use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::commands::status;
-use tcpmon::histogram::Summary;
-use tcpmon::ledger::{Damage, Health, Ledger, Memory, Owner, Phase, Record, State, words};
-use tcpmon::limits;
-use tcpmon::path::Path;
-use tcpmon::probe::End;
-use tcpmon::recovery;
-use tcpmon::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally, Thresholds};
-use tcpmon::target::{Address, Target};
-use tcpmon::text::Text;
-use tcpmon::time::{Instant, Nanos, WallTime};
+use tcpmon::core::ledger::{Damage, Health, Ledger, Memory, Phase, Record, State, words};
+use tcpmon::core::probe::End;
+use tcpmon::model::process_id::ProcessId;
+use tcpmon::model::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally, Thresholds};
+use tcpmon::model::target::{Address, Target};
+use tcpmon::shell::recovery;
 
 use super::{Bytes, config, text_of};
 
@@ -163,7 +164,7 @@ fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
         9 => record.set_state(State::Free),
         10 => {
             let now = Instant::from_nanos(u64::from_le_bytes(bytes.array()));
-            ledger.begin_run(Owner { pid: now.secs() as u32, born: 7 }, wall(bytes));
+            ledger.begin_run(ProcessId { pid: now.secs() as u32, born: 7 }, wall(bytes));
             ledger.set_clocks(now, wall(bytes));
             ledger.set_due(wall(bytes));
         }
@@ -473,7 +474,7 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
     ledger.mark_reported();
     assert!(ledger.is_reported());
     assert_eq!(recovery::settle(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
-    ledger.begin_run(Owner { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
+    ledger.begin_run(ProcessId { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
     ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
     let places = ledger.places();
     if words(places + 1) <= room && places < limits::WATCHES {

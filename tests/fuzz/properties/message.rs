@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use tcpmon::limits;
-use tcpmon::message::{Addresses, Answer, REPLY, REQUEST, Reply, Request};
-use tcpmon::tally::{Reason, Shortage};
-use tcpmon::target::{Address, Family};
-use tcpmon::text::Text;
-use tcpmon::time::Nanos;
+use tcpmon::base::limits;
+use tcpmon::base::text::Text;
+use tcpmon::base::time::Nanos;
+use tcpmon::model::message::{Addresses, Answer, REPLY, REQUEST, Reply, Request};
+use tcpmon::model::tally::{Reason, Shortage};
+use tcpmon::model::target::{Address, Family};
 
 use super::{Bytes, text_of};
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use tcpmon::text::Text;
-use tcpmon::time::{Nanos, WallTime};
+use tcpmon::base::text::Text;
+use tcpmon::base::time::{Nanos, WallTime};
 
 use super::{Bytes, text_of};
 

@@ -1,0 +1,11 @@
+//! What everything else is made of: text and paths in fixed buffers, time, bounds, and the small tables that
+//! the loop runs on. Imports nothing.
+
+pub mod histogram;
+pub mod limits;
+pub mod path;
+pub mod ring;
+pub mod text;
+pub mod time;
+pub mod timers;
+pub mod words;

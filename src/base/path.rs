@@ -1,0 +1,72 @@
+//! Paths of files of ours, built without the heap.
+
+use crate::base::limits;
+use crate::base::text::Text;
+
+/// A path.
+pub type Path = Text<{ limits::PATH }>;
+
+/// The path of the file `name` in this directory.
+pub fn within(directory: &str, name: &str) -> Path {
+    let mut path = Path::new();
+    if !matches!(directory, "." | "") {
+        path.push(directory);
+        if !directory.ends_with('/') {
+            path.push("/");
+        }
+    }
+    path.push(name);
+    path
+}
+
+/// The directory that a path leads to, as far as it is written there.
+pub fn parent(path: &str) -> &str {
+    match last_slash(path) {
+        Some(0) => "/",
+        Some(at) => &path[..at],
+        None => ".",
+    }
+}
+
+/// The directory above one that [`trim`] gave, as far as that is written there.
+pub fn above(directory: &str) -> Option<&str> {
+    let above = trim(parent(directory));
+    (above != directory).then_some(above)
+}
+
+/// The name at the end of a path.
+pub fn name(path: &str) -> &str {
+    &path[last_slash(path).map_or(0, |at| at + 1)..]
+}
+
+/// The path without slashes at its end, which lead nowhere.
+pub fn trim(mut path: &str) -> &str {
+    while let Some(shorter) = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()) {
+        path = shorter;
+    }
+    path
+}
+
+/// Where the name ends that begins here in a path.
+pub fn name_end(path: &str, begin: usize) -> usize {
+    (begin..path.len()).find(|at| path.as_bytes()[*at] == b'/').unwrap_or(path.len())
+}
+
+fn last_slash(path: &str) -> Option<usize> {
+    path.bytes().rposition(|byte| byte == b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_lies_within_its_directory() {
+        for (directory, path) in [(".", "f"), ("/", "/f"), ("/a", "/a/f"), ("a/", "a/f"), ("a/b", "a/b/f")] {
+            assert_eq!(within(directory, "f").as_str(), path);
+        }
+        for (path, directory) in [("f", "."), ("/f", "/"), ("/a/f", "/a"), ("a/b/f", "a/b")] {
+            assert_eq!(parent(path), directory);
+        }
+    }
+}

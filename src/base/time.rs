@@ -1,0 +1,375 @@
+//! Moments and lengths of time: [`Instant`] and [`Nanos`] for everything that is measured or
+//! waited for, [`WallTime`] only for what a person will read.
+//!
+//! Nothing here reads a clock; that is `sys::clock`'s work alone.
+
+use core::fmt;
+use core::ops::Add;
+
+use crate::base::words;
+
+const NANOS_PER_SEC: u64 = 1_000_000_000;
+const SECS_PER_DAY: i64 = 86_400;
+
+const DAYS_IN_4_YEARS: u32 = 1461;
+const DAYS_IN_400_YEARS: u32 = 146_097;
+
+/// Dates are counted from so many years before the year 0, so that nothing is negative.
+const YEARS_BEFORE_0: i64 = 400 * 3670;
+
+/// From that year's first of March to 1970-01-01.
+const DAYS_BEFORE_1970: i64 = 719_468 + DAYS_IN_400_YEARS as i64 * 3670;
+
+const MILLISECOND: (u64, &str) = (1_000_000, "ms");
+
+/// The units of a length of time in a configuration, in nanoseconds.
+const UNITS: [(u64, &str); 4] =
+    [(3600 * NANOS_PER_SEC, "h"), (60 * NANOS_PER_SEC, "m"), (NANOS_PER_SEC, "s"), MILLISECOND];
+
+/// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// Later than everything: the deadline of who waits for nothing.
+    pub const NEVER: Instant = Instant(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after the clock's zero.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The time from `earlier` to here; zero where `earlier` is the later one.
+    // Apart, as is the sum: where registers have 32 bits it is much code, and it is done everywhere.
+    #[inline(never)]
+    pub const fn since(self, earlier: Instant) -> Nanos {
+        Nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole seconds since the clock's zero.
+    #[inline(never)]
+    pub const fn secs(self) -> u64 {
+        self.0 / NANOS_PER_SEC
+    }
+
+    /// The moment `length` before this one.
+    #[inline(never)]
+    pub const fn before(self, length: Nanos) -> Instant {
+        Instant(self.0.saturating_sub(length.0))
+    }
+}
+
+impl Add<Nanos> for Instant {
+    type Output = Instant;
+
+    #[inline(never)]
+    fn add(self, length: Nanos) -> Instant {
+        Instant(self.0.saturating_add(length.0))
+    }
+}
+
+/// A length of time in nanoseconds. Displayed as in a configuration: `500ms`, `2s`, `5m`, `1h`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(u64);
+
+impl Nanos {
+    /// No time at all.
+    pub const ZERO: Nanos = Nanos(0);
+
+    /// From nanoseconds.
+    pub const fn new(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// From milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000_000)
+    }
+
+    /// From seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs * NANOS_PER_SEC)
+    }
+
+    /// In nanoseconds.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Whole milliseconds, rounded down.
+    pub const fn millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// This length less another, or nothing.
+    #[inline(never)]
+    pub const fn before(self, less: Nanos) -> Nanos {
+        Nanos(self.0.saturating_sub(less.0))
+    }
+
+    /// Whole seconds, rounded down.
+    #[inline(never)]
+    pub const fn secs(self) -> u64 {
+        self.0 / NANOS_PER_SEC
+    }
+
+    /// What is left over the whole seconds, in nanoseconds.
+    pub const fn subsec_nanos(self) -> u32 {
+        (self.0 % NANOS_PER_SEC) as u32
+    }
+
+    /// This length and another.
+    #[inline(never)]
+    pub const fn plus(self, more: Nanos) -> Nanos {
+        Nanos(self.0.saturating_add(more.0))
+    }
+
+    /// This length `n` times.
+    pub const fn times(self, n: u64) -> Nanos {
+        Nanos(self.0.saturating_mul(n))
+    }
+
+    /// How many whole `part`s fit in; `part` is not zero.
+    pub const fn whole(self, part: Nanos) -> u64 {
+        self.0 / part.0
+    }
+
+    /// How many `part`s are needed to cover this length; `part` is not zero.
+    pub const fn cover(self, part: Nanos) -> u64 {
+        self.plus(part.before(Nanos(1))).whole(part)
+    }
+
+    /// The `i`-th of `n` equal steps through this length.
+    pub const fn step(self, i: u64, n: u64) -> Nanos {
+        // An hour a thousand times takes 52 of 64 bits.
+        Nanos(self.0 * i / n)
+    }
+
+    /// Reads `500ms`, `2s`, `5m`, `1h`, or a bare number of seconds. `None` for anything else, and
+    /// for a length that does not fit.
+    pub fn parse(text: &str) -> Option<Nanos> {
+        let (number, unit) = words::leading_number(text)?;
+        let unit = if unit.is_empty() { "s" } else { unit };
+        let (nanos, _) = UNITS.iter().find(|(_, name)| *name == unit)?;
+        number.checked_mul(*nanos).map(Nanos)
+    }
+
+    /// As decimal seconds without trailing zeros: `1`, `0.5`, `0.25`.
+    pub const fn as_seconds(self) -> Seconds {
+        Seconds(self)
+    }
+
+    /// As milliseconds with three decimals: `0.112`.
+    pub const fn as_millis(self) -> Millis {
+        Millis(self)
+    }
+}
+
+impl fmt::Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Nanos(n) = *self;
+        let fits = |unit: u64| n >= unit && n % unit == 0;
+        let (unit, name) = UNITS.iter().find(|(unit, _)| fits(*unit)).unwrap_or(&MILLISECOND);
+        write!(f, "{}{name}", n / unit)
+    }
+}
+
+/// See [`Nanos::as_seconds`].
+pub struct Seconds(Nanos);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.secs())?;
+        let (mut rest, mut width) = (self.0.subsec_nanos(), 9);
+        if rest == 0 {
+            return Ok(());
+        }
+        while rest % 10 == 0 {
+            rest /= 10;
+            width -= 1;
+        }
+        write!(f, ".{rest:0width$}")
+    }
+}
+
+/// See [`Nanos::as_millis`].
+pub struct Millis(Nanos);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.get() / 1000;
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
+/// A reading of the wall clock with the local zone's offset at that moment. Displayed as
+/// `2025-10-09 14:30:00`, in local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallTime {
+    /// Seconds since 1970-01-01 00:00:00 UTC; negative before.
+    pub unix: i64,
+    /// Nanoseconds into that second.
+    pub nanos: u32,
+    /// Seconds that local time is east of UTC.
+    pub offset: i32,
+}
+
+/// A date and time of day of the Gregorian calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// Year, astronomical.
+    pub year: i64,
+    /// Month, 1 to 12.
+    pub month: u8,
+    /// Day of the month, 1 to 31.
+    pub day: u8,
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Minute, 0 to 59.
+    pub minute: u8,
+    /// Second, 0 to 59: POSIX time has no leap seconds.
+    pub second: u8,
+}
+
+impl WallTime {
+    /// Seconds since local midnight, 0 to 86,399.
+    #[inline(never)]
+    pub fn second_of_day(self) -> u32 {
+        (self.unix + i64::from(self.offset)).rem_euclid(SECS_PER_DAY) as u32
+    }
+
+    /// Days from 1970-01-01 to the local date.
+    #[inline(never)]
+    pub fn day(self) -> i64 {
+        (self.unix + i64::from(self.offset) - i64::from(self.second_of_day())) / SECS_PER_DAY
+    }
+
+    /// The same for a date of the Gregorian calendar; `None` where there is no such date. Follows
+    /// Howard Hinnant's `days_from_civil`.
+    pub fn day_of(year: i64, month: u8, day: u8) -> Option<i64> {
+        let from_march = u32::from((month + 9) % 12);
+        let years = (year + YEARS_BEFORE_0) as u32 - u32::from(month <= 2);
+        let centuries = years / 100;
+        let days = years * 365 + years / 4 - centuries + centuries / 4 + (153 * from_march + 2) / 5 + u32::from(day);
+        let days = i64::from(days) - 1 - DAYS_BEFORE_1970;
+        let back = WallTime { unix: days * SECS_PER_DAY, nanos: 0, offset: 0 }.civil();
+        ((back.year, back.month, back.day) == (year, month, day)).then_some(days)
+    }
+
+    /// The same zone's reading at another second.
+    pub fn at(self, unix: i64) -> WallTime {
+        WallTime { unix, nanos: 0, ..self }
+    }
+
+    /// Local date and time. The date follows Neri and Schneider, "Euclidean affine functions and
+    /// their application to calendar algorithms".
+    #[inline(never)]
+    pub fn civil(self) -> Civil {
+        let second_of_day = self.second_of_day();
+        // In quarters of days, of which every year has as many; a year begins with March, so that its
+        // leap day comes last.
+        let quarters = 4 * (self.day() + DAYS_BEFORE_1970) as u32 + 3;
+        let quarters_of_century = quarters % DAYS_IN_400_YEARS / 4 * 4 + 3;
+        let year = 100 * (quarters / DAYS_IN_400_YEARS) + quarters_of_century / DAYS_IN_4_YEARS;
+        // From March to the end of July, and again to the end of December, there are 153 days in 5 months.
+        let fifths = quarters_of_century % DAYS_IN_4_YEARS / 4 * 5 + 461;
+        let month = fifths / 153;
+        Civil {
+            year: i64::from(year) - YEARS_BEFORE_0 + i64::from(month > 12),
+            month: (if month > 12 { month - 12 } else { month }) as u8,
+            day: (fifths % 153 / 5 + 1) as u8,
+            hour: (second_of_day / 3600) as u8,
+            minute: (second_of_day / 60 % 60) as u8,
+            second: (second_of_day % 60) as u8,
+        }
+    }
+}
+
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Civil { year, month, day, hour, minute, second } = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(unix: i64) -> String {
+        WallTime { unix, nanos: 0, offset: 0 }.to_string()
+    }
+
+    #[test]
+    fn civil_dates_agree_with_the_calendar() {
+        assert_eq!(local(0), "1970-01-01 00:00:00");
+        assert_eq!(local(-1), "1969-12-31 23:59:59");
+        assert_eq!(local(951_782_399), "2000-02-28 23:59:59");
+        assert_eq!(local(951_782_400), "2000-02-29 00:00:00");
+        assert_eq!(local(1_760_020_200), "2025-10-09 14:30:00");
+        assert_eq!(local(2_147_483_648), "2038-01-19 03:14:08");
+        assert_eq!(local(4_107_542_399), "2100-02-28 23:59:59");
+        assert_eq!(local(4_107_542_400), "2100-03-01 00:00:00");
+    }
+
+    #[test]
+    fn a_civil_date_is_local_and_counts_every_day_once() {
+        assert_eq!(WallTime { unix: 0, nanos: 0, offset: -3600 }.to_string(), "1969-12-31 23:00:00");
+        assert_eq!(WallTime { unix: 0, nanos: 0, offset: 20_700 }.to_string(), "1970-01-01 05:45:00");
+        let mut before = WallTime { unix: -SECS_PER_DAY * 800_000, nanos: 0, offset: 0 }.civil();
+        for day in -799_999..800_000 {
+            let civil = WallTime { unix: day * SECS_PER_DAY, nanos: 0, offset: 0 }.civil();
+            let next_day = civil.day == before.day + 1 && civil.month == before.month && civil.year == before.year;
+            let next_month = civil.day == 1 && civil.month == before.month + 1 && before.day >= 28;
+            let next_year = civil.day == 1 && civil.month == 1 && before.month == 12 && civil.year == before.year + 1;
+            assert!(next_day || next_month || next_year, "{before:?} then {civil:?}");
+            assert_eq!(WallTime::day_of(civil.year, civil.month, civil.day), Some(day));
+            before = civil;
+        }
+    }
+
+    #[test]
+    fn a_date_that_is_none_has_no_day() {
+        for (year, month, day) in
+            [(2025, 2, 29), (2100, 2, 29), (2025, 4, 31), (2025, 0, 1), (2025, 13, 1), (2025, 1, 0), (2025, 99, 99)]
+        {
+            assert_eq!(WallTime::day_of(year, month, day), None, "{year} {month} {day}");
+        }
+        assert_eq!(WallTime::day_of(1970, 1, 1), Some(0));
+    }
+
+    #[test]
+    fn durations_read_as_they_are_shown() {
+        for (text, nanos, shown) in [
+            ("500ms", Nanos::from_millis(500), "500ms"),
+            ("2s", Nanos::from_secs(2), "2s"),
+            ("2", Nanos::from_secs(2), "2s"),
+            ("1500ms", Nanos::from_millis(1500), "1500ms"),
+            ("5m", Nanos::from_secs(300), "5m"),
+            ("60m", Nanos::from_secs(3600), "1h"),
+            ("90s", Nanos::from_secs(90), "90s"),
+        ] {
+            assert_eq!(Nanos::parse(text), Some(nanos), "{text}");
+            assert_eq!(nanos.to_string(), shown);
+        }
+        for text in ["", "s", "2 s", "-1", "1.5s", "2x", "99999999999999999999", "99999999999999h", "٣s"] {
+            assert_eq!(Nanos::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_and_milliseconds_are_exact() {
+        let shown = |ms| Nanos::from_millis(ms).as_seconds().to_string();
+        assert_eq!([shown(1000), shown(500), shown(250), shown(1050)], ["1", "0.5", "0.25", "1.05"]);
+        assert_eq!(Nanos::new(1_112_999).as_millis().to_string(), "1.112");
+    }
+
+    #[test]
+    fn time_never_runs_backwards_or_over() {
+        let (early, late) = (Instant::from_nanos(5), Instant::from_nanos(9));
+        assert_eq!(early.since(late), Nanos::ZERO);
+        assert_eq!(late.since(early), Nanos::new(4));
+        assert_eq!(Instant::NEVER + Nanos::from_secs(1), Instant::NEVER);
+        assert_eq!(early.before(Nanos::from_secs(1)), Instant::from_nanos(0));
+    }
+}

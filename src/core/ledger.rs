@@ -1,0 +1,447 @@
+//! The ledger: all counters in one small piece of memory, which is a mapped file where that can be
+//! had, so that a killed process loses nothing.
+//!
+//! A finished probe is one atomic store of its counter. Stores keep the order they are written in:
+//! whatever instruction a kill lands on, what came before is there and what comes after is not.
+//! Nothing here touches a file; [`crate::shell::ledger_file`] does.
+
+mod journal;
+mod layout;
+mod record;
+
+use core::fmt;
+use core::ops::Deref;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+pub use journal::{Journal, Phase, check, check_of_nothing, check_on};
+pub use layout::words;
+use layout::{Field, Shape, preface};
+pub use record::{Health, Last, Record, State};
+
+use crate::base::limits;
+use crate::base::text::Text;
+use crate::base::time::{Instant, Nanos, WallTime};
+use crate::model::process_id::ProcessId;
+use crate::model::tally::{Columns, Thresholds};
+use crate::model::target::Target;
+
+/// Where a ledger lies.
+#[derive(Debug)]
+pub enum Memory {
+    /// In a mapped file, or beyond its end: only the words of the ledger are touched.
+    Mapped(&'static [AtomicU32]),
+    /// In this process alone.
+    Own(Box<[AtomicU32]>),
+}
+
+impl Memory {
+    /// Memory of this process for a ledger with so many records.
+    pub fn own(places: usize) -> Self {
+        Memory::Own((0..words(places)).map(|_| AtomicU32::new(0)).collect())
+    }
+}
+
+impl Deref for Memory {
+    type Target = [AtomicU32];
+
+    fn deref(&self) -> &[AtomicU32] {
+        match self {
+            Memory::Mapped(words) => words,
+            Memory::Own(words) => words,
+        }
+    }
+}
+
+/// Why a file is not used as a ledger. Displayed as what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// It does not begin as one.
+    Foreign,
+    /// It belongs to another user.
+    Stranger,
+    /// It was written on a machine with another byte order.
+    ByteOrder,
+    /// Its description is of a version that is not known.
+    Version(u32),
+    /// It is shorter than it says.
+    Short,
+    /// Its description is not what was written, or contradicts itself.
+    Layout,
+    /// Something in its head cannot be.
+    Head,
+    /// This record cannot be.
+    Record(usize),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Damage::Foreign => "is no ledger",
+            Damage::Stranger => "belongs to another user",
+            Damage::ByteOrder => "was written on a machine with another byte order",
+            Damage::Version(version) => return write!(f, "is of the unknown version {version}"),
+            Damage::Short => "is cut short",
+            Damage::Layout => "has a damaged layout",
+            Damage::Head => "has a damaged head",
+            Damage::Record(place) => return write!(f, "has a damaged record {place}"),
+        })
+    }
+}
+
+/// A ledger, or none: then nothing is kept and nothing is there to be read.
+#[derive(Debug)]
+pub struct Ledger {
+    memory: Memory,
+    places: usize,
+}
+
+impl Ledger {
+    /// No ledger.
+    pub fn absent() -> Self {
+        Self { memory: Memory::Own(Box::default()), places: 0 }
+    }
+
+    /// A new ledger with so many records in memory that is all zeroes. Its first word comes last:
+    /// what was begun and not finished has none.
+    pub fn create(memory: Memory, places: usize, began: WallTime) -> Self {
+        let ledger = Self { memory, places };
+        ledger.renew(began);
+        ledger
+    }
+
+    /// Begins anew where all its memory has become zeroes.
+    pub fn renew(&self, began: WallTime) {
+        self.describe();
+        self.set(layout::BEGAN, 0, seconds(began));
+        self.store(preface::MAGIC, layout::MAGIC);
+    }
+
+    /// Writes what stands before the head, but for the first word.
+    fn describe(&self) {
+        for at in preface::VERSION..layout::HEAD_AT {
+            self.store(at, layout::DESCRIPTION[at]);
+        }
+        self.store(preface::SIZE, words(self.places) as u32);
+    }
+
+    /// The ledger that lies in this memory, of which so many words are there. One of another layout
+    /// is copied to memory of this process, in this program's own: see [`Ledger::is_mapped`].
+    pub fn open(memory: Memory, there: usize) -> Result<Self, Damage> {
+        let words = &memory[..there.min(memory.len())];
+        let shape = Shape::read(words)?;
+        if !shape.is_ours() {
+            return Self::take_over(words, &shape);
+        }
+        let ledger = Self { memory, places: shape.places };
+        ledger.check()?;
+        Ok(ledger)
+    }
+
+    /// A copy of the ledger that lies here, in this program's layout: whatever it has, in fields of
+    /// the same name. What is new begins with zeroes.
+    pub fn copy(words: &[AtomicU32]) -> Result<Self, Damage> {
+        Self::take_over(words, &Shape::read(words)?)
+    }
+
+    fn take_over(words: &[AtomicU32], shape: &Shape) -> Result<Self, Damage> {
+        let copy = Self { memory: Memory::own(shape.places), places: shape.places };
+        copy.describe();
+        copy.store(preface::MAGIC, layout::MAGIC);
+        let take = |to: usize, from: usize, count: usize| {
+            for i in 0..count {
+                copy.store(to + i, layout::word(words, from + i));
+            }
+        };
+        let heads = layout::HEAD_FIELDS.len();
+        for entry in layout::entries(&layout::DESCRIPTION).take(heads) {
+            let (from, count) = shape.find(entry, true);
+            take(layout::HEAD_AT + entry[2] as usize, from, count);
+        }
+        // One record after the other: a run may be writing to them.
+        for place in 0..shape.places {
+            for entry in layout::entries(&layout::DESCRIPTION).skip(heads) {
+                let at = entry[2] as usize;
+                let (from, count) = shape.find(entry, false);
+                if count < entry[3] as usize && record::NEEDED.contains(&at) {
+                    return Err(Damage::Layout);
+                }
+                take(layout::record(place) + at, from + place * shape.record(), count);
+            }
+        }
+        copy.check()?;
+        Ok(copy)
+    }
+
+    /// Whether these are the words of a ledger whose making was cut short: nothing was ever counted
+    /// in it.
+    pub fn is_unfinished(words: &[AtomicU32]) -> bool {
+        let began = layout::HEAD_AT + layout::BEGAN.at;
+        let is_zero = |(at, word): (usize, &AtomicU32)| {
+            (1..layout::HEAD_AT).contains(&at) || at == began || word.load(Ordering::Acquire) == 0
+        };
+        words.iter().enumerate().all(is_zero)
+    }
+
+    /// Whether it lies in a mapped file.
+    pub fn is_mapped(&self) -> bool {
+        self.mapped().is_some()
+    }
+
+    /// The words of the mapped file that it lies in.
+    pub fn mapped(&self) -> Option<&'static [AtomicU32]> {
+        match self.memory {
+            Memory::Mapped(words) => Some(words),
+            Memory::Own(_) => None,
+        }
+    }
+
+    /// Goes over to other memory, which holds the same.
+    pub fn move_to(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
+    /// All its words, for a copy.
+    pub fn content(&self) -> &[AtomicU32] {
+        &self.memory[..if self.is_present() { words(self.places) } else { 0 }]
+    }
+
+    /// Whether there is one.
+    pub fn is_present(&self) -> bool {
+        !self.memory.is_empty()
+    }
+
+    /// How many records it has; 0 where there is none.
+    pub fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Makes use of memory for so many records, which is there now.
+    pub fn grow(&mut self, places: usize) {
+        if self.is_present() && places > self.places {
+            // A file that was longer than its ledger may have anything there.
+            for place in self.places..places {
+                self.store(layout::record(place) + layout::STATE.at, State::Free as u32);
+            }
+            self.store(preface::SIZE, words(places) as u32);
+            self.places = places;
+        }
+    }
+
+    /// The record at this place; one beyond the end takes nothing and says nothing.
+    pub fn record(&self, place: usize) -> Record<'_> {
+        Record::new(self, place)
+    }
+
+    /// The records in use, each with its place.
+    pub fn records(&self) -> impl Iterator<Item = (usize, Record<'_>)> + Clone {
+        let all = (0..self.places).map(|place| (place, self.record(place)));
+        all.filter(|(_, record)| record.state() != State::Free)
+    }
+
+    /// The records in the order of a report: the configured targets in theirs, then those that
+    /// are gone.
+    pub fn in_order(&self) -> Vec<Record<'_>> {
+        let mut ordered: Vec<Record<'_>> = Vec::new();
+        for (_, record) in self.records() {
+            let at = ordered.partition_point(|before| before.rank() <= record.rank());
+            ordered.insert(at, record);
+        }
+        ordered
+    }
+
+    /// The rows of a report of all that the log does not have yet.
+    pub fn rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        self.rows_of(layout::COUNTED)
+    }
+
+    /// The rows of the report that is being written.
+    pub fn pending_rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        self.rows_of(layout::PENDING)
+    }
+
+    fn rows_of(&self, counted: Field) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
+        let mut rows = Vec::new();
+        let mut room = [0; limits::SERVICE];
+        for record in self.in_order() {
+            let counts = record.tally_of(counted).unreported();
+            if record.state() != State::Live && counts.is_zero() {
+                continue;
+            }
+            if let Some(service) = record.service(&mut room).and_then(Text::copy) {
+                rows.push((service, counts.columns()));
+            }
+        }
+        rows
+    }
+
+    /// How many places are in use once these are the targets: those of the same service, host and
+    /// port go on in theirs.
+    pub fn places_for(&self, targets: &[Target]) -> usize {
+        let mut found = vec![false; targets.len()];
+        let mut places = targets.len();
+        for (_, record) in self.records() {
+            let same = record
+                .target()
+                .and_then(|known| (0..targets.len()).find(|i| !found[*i] && targets[*i].is_same_as(&known)));
+            match same {
+                Some(i) => found[i] = true,
+                None => places += 1,
+            }
+        }
+        places
+    }
+
+    /// Whether the log has everything.
+    pub fn is_reported(&self) -> bool {
+        self.records().all(|(_, record)| record.is_reported())
+    }
+
+    /// Takes note that a run of this process starts.
+    pub fn begin_run(&self, owner: ProcessId, started: WallTime) {
+        self.set(layout::BORN, 0, 0);
+        self.set(layout::PID, 0, owner.pid);
+        self.set(layout::BORN, 0, owner.born);
+        self.set(layout::STARTED, 0, seconds(started));
+        self.set(layout::RUNNING, 0, 1);
+    }
+
+    /// Takes note that the run has come to its end.
+    pub fn end_run(&self) {
+        self.set(layout::RUNNING, 0, 0);
+    }
+
+    // What is short and called from many places is not inlined, here and in the parts of this: it
+    // takes less room so.
+
+    /// Whether the last run has not come to its end: it goes on, or was killed.
+    #[inline(never)]
+    pub fn is_running(&self) -> bool {
+        self.get(layout::RUNNING, 0) != 0
+    }
+
+    /// The process of the last run.
+    #[inline(never)]
+    pub fn owner(&self) -> ProcessId {
+        ProcessId { pid: self.get(layout::PID, 0), born: self.get(layout::BORN, 0) }
+    }
+
+    /// When the ledger was made, in seconds since 1970.
+    #[inline(never)]
+    pub fn began(&self) -> i64 {
+        self.get(layout::BEGAN, 0).into()
+    }
+
+    /// When the last run started, in seconds since 1970.
+    #[inline(never)]
+    pub fn started(&self) -> i64 {
+        self.get(layout::STARTED, 0).into()
+    }
+
+    /// Takes in that the wall clock reads `wall` at `now`.
+    pub fn set_clocks(&self, now: Instant, wall: WallTime) {
+        self.set(layout::CLOCKS, 0, now.secs() as u32);
+        self.set(layout::CLOCKS, 1, seconds(wall));
+        self.set(layout::CLOCKS, 2, wall.offset as u32);
+        self.set_alive(now);
+    }
+
+    /// The run is alive at `now`.
+    pub fn set_alive(&self, now: Instant) {
+        self.set(layout::ALIVE, 0, now.secs() as u32);
+    }
+
+    /// When the run was last alive, by the wall clock in seconds since 1970.
+    pub fn alive(&self) -> i64 {
+        let since = self.get(layout::ALIVE, 0).wrapping_sub(self.get(layout::CLOCKS, 0));
+        // One that was killed between the two stores was alive a little before the reading.
+        i64::from(self.get(layout::CLOCKS, 1)) + i64::from(since as i32)
+    }
+
+    /// The boundary of the next report, in seconds since 1970.
+    #[inline(never)]
+    pub fn due(&self) -> i64 {
+        self.get(layout::DUE, 0).into()
+    }
+
+    /// The next report is due at this boundary.
+    #[inline(never)]
+    pub fn set_due(&self, boundary: WallTime) {
+        self.set(layout::DUE, 0, seconds(boundary));
+    }
+
+    /// The thresholds that the counts were sorted by.
+    pub fn thresholds(&self) -> Thresholds {
+        let threshold = |field| Nanos::from_millis(self.get(field, 0).into());
+        Thresholds { slow: threshold(layout::SLOW), timeout: threshold(layout::TIMEOUT) }
+    }
+
+    /// Counts are sorted by these from here on.
+    pub fn set_thresholds(&self, thresholds: Thresholds) {
+        self.set(layout::SLOW, 0, thresholds.slow.millis() as u32);
+        self.set(layout::TIMEOUT, 0, thresholds.timeout.millis() as u32);
+    }
+
+    /// Characters of the longest service that is configured.
+    pub fn longest_service(&self) -> usize {
+        let (mut longest, mut room) = (0, [0; limits::SERVICE]);
+        for (_, record) in self.records() {
+            if record.state() == State::Live {
+                longest = longest.max(record.service(&mut room).map_or(0, |service| service.chars().count()));
+            }
+        }
+        longest
+    }
+
+    /// Makes sure that everything is what this program could have written.
+    fn check(&self) -> Result<(), Damage> {
+        let reporting = self.get(layout::PHASE, 0) != 0;
+        let offset = self.get(layout::CLOCKS, 2) as i32;
+        if (reporting && self.journal().is_none())
+            || self.get(layout::RUNNING, 0) > 1
+            || offset.unsigned_abs() > 26 * 3600
+        {
+            return Err(Damage::Head);
+        }
+        for place in 0..self.places {
+            if !self.record(place).is_right(reporting) {
+                return Err(Damage::Record(place));
+            }
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> Option<&[AtomicU32; layout::HEAD]> {
+        self.memory.get(layout::HEAD_AT..)?.first_chunk()
+    }
+
+    fn get(&self, field: Field, i: usize) -> u32 {
+        self.head().map_or(0, |head| head[field.at + i].load(Ordering::Acquire))
+    }
+
+    fn set(&self, field: Field, i: usize, value: u32) {
+        if let Some(head) = self.head() {
+            head[field.at + i].store(value, Ordering::Release);
+        }
+    }
+
+    fn store(&self, at: usize, value: u32) {
+        layout::set_word(&self.memory, at, value);
+    }
+}
+
+/// A moment of the wall clock as the ledger has it: from 1970 to 2106.
+#[inline(never)]
+fn seconds(wall: WallTime) -> u32 {
+    wall.unix.clamp(0, u32::MAX.into()) as u32
+}
+
+/// Whether this is the path of a log of ours.
+fn is_log(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
+    !path.as_bytes().contains(&0)
+        && date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests;

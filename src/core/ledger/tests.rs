@@ -1,0 +1,293 @@
+//! The ledger's layout: what is written is read again, and what cannot be is refused.
+
+use super::layout::{Field, HEAD_AT, HEAD_FIELDS, RECORD, RECORD_FIELDS, RECORDS_AT, checksum};
+use super::*;
+use crate::base::path::Path;
+use crate::core::probe::End;
+use crate::model::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally};
+use crate::model::target::Address;
+
+const BEGAN: WallTime = WallTime { unix: 1_760_020_200, nanos: 0, offset: 7200 };
+
+fn target(service: &str, host: &str) -> Target {
+    Target::new(service, host, 443).expect("a target")
+}
+
+/// A ledger with two targets that have counted something.
+fn sample() -> Ledger {
+    let ledger = Ledger::create(Memory::own(4), 4, BEGAN);
+    ledger.set_thresholds(Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) });
+    for (place, (service, host)) in [("web", "www.example.com"), ("kassa-ä", "fe80::1%eth0")].into_iter().enumerate() {
+        let record = ledger.record(place * 2);
+        record.install(&target(service, host));
+        record.set_order(2 - place);
+        record.count(Outcome::FastFast, 7);
+        record.count(Outcome::LookupFailed, 2);
+        record.mark_reported(&Tally::new(Counts::new([1, 5, 0, 0, 0, 0, 0]), Counts::default()));
+    }
+    ledger
+}
+
+/// Its words, to be changed.
+fn content(ledger: &Ledger) -> Vec<u32> {
+    ledger.content().iter().map(|word| word.load(Ordering::Relaxed)).collect()
+}
+
+fn memory(words: Vec<u32>) -> Memory {
+    Memory::Own(words.into_iter().map(AtomicU32::new).collect())
+}
+
+fn open(words: Vec<u32>) -> Result<Ledger, Damage> {
+    let there = words.len();
+    Ledger::open(memory(words), there)
+}
+
+/// Makes the checksum of a changed description right again.
+fn sealed(mut words: Vec<u32>) -> Vec<u32> {
+    let fields = words[preface::HEAD_FIELDS] + words[preface::RECORD_FIELDS];
+    let description = preface::FIELDS + 4 * fields as usize;
+    let sealed = (0..description).filter(|at| *at != preface::SIZE && *at != preface::CHECKSUM);
+    words[preface::CHECKSUM] = checksum(sealed.map(|at| words[at]));
+    words
+}
+
+#[test]
+fn what_is_kept_is_found_again() {
+    let ledger = open(content(&sample())).expect("a ledger");
+    let services: Vec<String> =
+        ledger.in_order().iter().filter_map(|record| Some(record.target()?.service.to_string())).collect();
+    assert_eq!(services, ["kassa-ä", "web"], "in the configuration's order");
+    let web = ledger.record(0);
+    assert_eq!(web.target(), Some(target("web", "www.example.com")));
+    assert_eq!(ledger.record(2).target().map(|target| target.place().to_string()), Some("[fe80::1%eth0]:443".into()));
+    assert_eq!((web.tally().counted().columns().total, web.tally().unreported().columns().total), (9, 3));
+    assert_eq!((ledger.began(), ledger.places(), ledger.is_reported()), (BEGAN.unix, 4, false));
+    let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
+    ledger.begin_report(&file, 0, b"", BEGAN, false);
+    web.count(Outcome::FastFast, 8);
+    ledger.mark_reported();
+    assert_eq!(web.tally().unreported().columns().total, 1, "what was counted since");
+    web.mark_reported(&web.tally());
+    assert!(ledger.is_reported());
+    assert_eq!(web.tally().counted().columns().total, 10);
+}
+
+#[test]
+fn a_file_that_is_no_ledger_of_ours_is_told_by_what_it_is() {
+    let good = content(&sample());
+    let with = |at: usize, value: u32| {
+        let mut words = good.clone();
+        words[at] = value;
+        open(words).err()
+    };
+    assert_eq!(open(vec![]).err(), Some(Damage::Foreign));
+    assert_eq!(open(vec![0x464c_457f; 4096]).err(), Some(Damage::Foreign));
+    assert_eq!(with(preface::MAGIC, good[preface::MAGIC].swap_bytes()), Some(Damage::ByteOrder));
+    assert_eq!(with(preface::VERSION, 2), Some(Damage::Version(2)));
+    assert_eq!(open(good[..good.len() - 1].to_vec()).err(), Some(Damage::Short));
+    assert_eq!(open(good[..3].to_vec()).err(), Some(Damage::Short));
+    assert_eq!(with(preface::SIZE, 0), Some(Damage::Layout));
+    assert_eq!(with(preface::SIZE, good.len() as u32 - 1), Some(Damage::Layout));
+    assert_eq!(with(preface::RECORD, 0), Some(Damage::Layout));
+    assert_eq!(with(preface::HEAD_FIELDS, 200), Some(Damage::Layout));
+    assert_eq!(with(preface::HEAD_FIELDS, u32::MAX), Some(Damage::Layout));
+    for (at, word) in good.iter().enumerate().take(HEAD_AT).skip(preface::FIELDS) {
+        assert_eq!(with(at, !word), Some(Damage::Layout), "word {at}");
+    }
+    assert_eq!(with(HEAD_AT + layout::PHASE.at, 9), Some(Damage::Head));
+    assert_eq!(with(HEAD_AT + layout::PHASE.at, 1), Some(Damage::Head), "a report without a file");
+    assert_eq!(with(HEAD_AT + layout::RUNNING.at, 2), Some(Damage::Head));
+    for field in [layout::STATE, layout::PORT, layout::SERVICE, layout::HOST, layout::ZONE, layout::SEAL] {
+        let at = RECORDS_AT + 2 * RECORD + field.at;
+        assert_eq!(with(at, good[at] ^ 0x100), Some(Damage::Record(2)), "{field:?}");
+    }
+    let at = RECORDS_AT + layout::COUNTED.at;
+    assert_eq!(with(at, good[at] | (1 << 31)), Some(Damage::Record(0)), "more than can be unreported");
+    assert!(open(good).is_ok());
+}
+
+#[test]
+fn a_layout_that_contradicts_itself_is_damaged_even_with_its_checksum() {
+    let good = content(&sample());
+    for (at, value) in [
+        (preface::FIELDS + 2, u32::MAX),
+        (preface::FIELDS + 3, u32::MAX),
+        (preface::HEAD, u32::MAX),
+        (preface::RECORD, u32::MAX),
+        (preface::RECORD, 1),
+    ] {
+        let mut words = good.clone();
+        words[at] = value;
+        assert_eq!(open(sealed(words)).err(), Some(Damage::Layout), "word {at}");
+    }
+}
+
+/// The ledger as a program would have written it that has these fields of a record only, and one
+/// of its own before them.
+fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32> {
+    let ours = content(ledger);
+    let kept: Vec<&Field> = RECORD_FIELDS.iter().filter(|field| keep(field)).collect();
+    let own = 3;
+    let record = own + kept.iter().map(|field| field.words).sum::<usize>();
+    let fields = HEAD_FIELDS.len() + kept.len() + 1;
+    let head = &ours[HEAD_AT..RECORDS_AT];
+    let mut words = ours[..preface::FIELDS].to_vec();
+    words[preface::RECORD_FIELDS] = kept.len() as u32 + 1;
+    words[preface::RECORD] = record as u32;
+    words[preface::SIZE] = (preface::FIELDS + 4 * fields + head.len() + ledger.places() * record) as u32;
+    words.extend(&ours[preface::FIELDS..preface::FIELDS + 4 * HEAD_FIELDS.len()]);
+    words.extend([1, 2, 0, own as u32]);
+    let mut at = own;
+    for field in &kept {
+        let entry = RECORD_FIELDS.iter().position(|known| known == *field).expect("it is one of ours");
+        let entry = preface::FIELDS + 4 * (HEAD_FIELDS.len() + entry);
+        words.extend([ours[entry], ours[entry + 1], at as u32, field.words as u32]);
+        at += field.words;
+    }
+    words.extend(head);
+    for place in 0..ledger.places() {
+        words.extend([9; 3]);
+        for field in &kept {
+            let from = RECORDS_AT + place * RECORD + field.at;
+            words.extend(&ours[from..from + field.words]);
+        }
+    }
+    sealed(words)
+}
+
+#[test]
+fn a_ledger_of_another_layout_is_taken_over_with_its_counts() {
+    let ledger = sample();
+    ledger.record(0).end(5, &connected(Nanos::from_millis(3)));
+    let older = by_another_program(&ledger, |field| *field != layout::CONNECTS && *field != layout::GUARD);
+    let taken = open(older).expect("the layout before");
+    assert!(!taken.is_mapped());
+    let (was, is) = (ledger.record(0), taken.record(0));
+    assert_eq!((is.target(), is.tally(), is.order()), (was.target(), was.tally(), was.order()));
+    assert_eq!(is.last(), was.last());
+    assert_eq!((is.connects(), is.lookups()), (None, was.lookups()), "what it did not have begins anew");
+    assert_eq!(taken.thresholds(), ledger.thresholds());
+    let newer = by_another_program(&ledger, |_| true);
+    assert_eq!(open(newer).expect("a later layout").record(2).tally(), ledger.record(2).tally());
+    for needed in record::NEEDED {
+        let without = by_another_program(&ledger, |field| field.at != needed);
+        assert_eq!(open(without).err(), Some(Damage::Layout), "without {needed:?}");
+    }
+}
+
+fn connected(lookup: Nanos) -> End {
+    let address = Address { ip: "fe80::1234:5678:9abc:def0".parse().expect("an address"), scope: 7 };
+    let (ending, outcome) = (Ending::Connected(address), Some(Outcome::FastFast));
+    End { outcome, ending, lookup: Some(lookup), connect: Some(Nanos::new(1_234_567)) }
+}
+
+#[test]
+fn the_last_end_is_kept_with_its_reason_and_times() {
+    let ledger = sample();
+    let record = ledger.record(0);
+    assert_eq!(record.last(), None);
+    let of = |ending| End { outcome: None, ending, lookup: None, connect: None };
+    let v4 = Address::new("192.0.2.7".parse().expect("an address"));
+    for ending in [
+        Ending::Connected(v4),
+        connected(Nanos::ZERO).ending,
+        Ending::LookupFailed(Reason::ResolverSilent),
+        Ending::LookupFailed(Reason::NoDevice),
+        Ending::ConnectFailed(Reason::Other(71)),
+        Ending::ConnectFailed(Reason::TimedOut),
+        Ending::Skipped(Shortage::Descriptors),
+        Ending::Skipped(Shortage::Late),
+    ] {
+        record.end(1_760_000_000, &of(ending));
+        let last = record.last().expect("it has ended");
+        assert_eq!((last.ending, last.at, last.lookup, last.connect), (ending, 1_760_000_000, None, None));
+    }
+    record.end(1, &connected(Nanos::from_millis(3)));
+    let times = record.last().map(|last| (last.lookup, last.connect));
+    assert_eq!(times, Some((Some(Nanos::from_millis(3)), Some(Nanos::new(1_234_000)))));
+}
+
+#[test]
+fn only_what_did_not_fail_is_in_the_distribution_and_a_literal_has_no_lookups() {
+    let ledger = sample();
+    let record = ledger.record(0);
+    record.end(1, &connected(Nanos::ZERO));
+    assert_eq!(record.lookups(), None);
+    let failed = Ending::ConnectFailed(Reason::Refused);
+    record.end(1, &End { ending: failed, outcome: Some(Outcome::FastFailed), ..connected(Nanos::from_millis(3)) });
+    let failed = Ending::LookupFailed(Reason::NameNotFound);
+    record.end(1, &End { ending: failed, connect: None, ..connected(Nanos::from_millis(9)) });
+    let lookups = record.lookups().map(|summary| (summary.count, summary.max));
+    assert_eq!(lookups, Some((1, Nanos::from_millis(3))));
+    let connects = record.connects().map(|summary| (summary.count, summary.max));
+    assert_eq!(connects, Some((1, Nanos::new(1_234_000))));
+}
+
+#[test]
+fn a_report_is_journalled_with_its_place() {
+    let ledger = sample();
+    assert_eq!(ledger.journal(), None);
+    let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
+    let stamp = WallTime { unix: 1_760_020_500, nanos: 0, offset: -3600 };
+    ledger.begin_report(&file, (1 << 32) + 5, b"a report", stamp, true);
+    let journal = open(content(&ledger)).expect("a ledger").journal();
+    let offset = (1 << 32) + 5;
+    let check = check(b"a report");
+    assert_eq!(journal, Some(Journal { phase: Phase::Writing, file, offset, length: 8, stamp, headed: true, check }));
+    ledger.set_phase(Phase::Written);
+    assert_eq!(ledger.journal().map(|journal| journal.phase), Some(Phase::Written));
+    ledger.end_report();
+    assert_eq!(ledger.journal(), None);
+}
+
+#[test]
+fn when_it_was_last_alive_is_told_by_the_wall_clock() {
+    let ledger = sample();
+    ledger.set_clocks(Instant::from_nanos(50_000_000_000), BEGAN);
+    ledger.set_alive(Instant::from_nanos(53_999_999_999));
+    assert_eq!(ledger.alive(), BEGAN.unix + 3);
+}
+
+#[test]
+fn places_are_needed_for_targets_and_for_those_that_are_gone() {
+    let ledger = sample();
+    let (web, other) = (target("web", "www.example.com"), target("web", "other.example.com"));
+    for (targets, places) in [(&[][..], 2), (&[web], 2), (&[other], 3), (&[web, web], 3), (&[web, other, other], 4)] {
+        assert_eq!(ledger.places_for(targets), places, "{}", targets.len());
+    }
+}
+
+#[test]
+fn what_lies_behind_a_ledger_is_no_record_of_it_when_it_grows() {
+    let mut words = content(&sample());
+    let there = words.len();
+    words.extend_from_within(RECORDS_AT..RECORDS_AT + RECORD);
+    let mut ledger = Ledger::open(memory(words), there).expect("a ledger");
+    ledger.grow(5);
+    assert_eq!((ledger.places(), ledger.record(4).state()), (5, State::Free));
+    assert_eq!(open(content(&ledger)).expect("a ledger").records().count(), 2);
+}
+
+#[test]
+fn a_ledger_whose_making_was_cut_short_is_known_and_one_with_counts_is_not() {
+    let mut words = content(&Ledger::create(Memory::own(2), 2, BEGAN));
+    assert!(!Ledger::is_unfinished(&memory(words.clone())));
+    words[0] = 0;
+    assert!(Ledger::is_unfinished(&memory(words.clone())));
+    assert!(Ledger::is_unfinished(&Memory::own(2)));
+    words[RECORDS_AT] = 1;
+    assert!(!Ledger::is_unfinished(&memory(words)));
+}
+
+#[test]
+fn without_a_ledger_nothing_is_kept_and_nothing_is_touched() {
+    let ledger = Ledger::absent();
+    ledger.record(3).install(&target("web", "h"));
+    ledger.record(3).count(Outcome::FastFast, 1);
+    ledger.begin_run(ProcessId { pid: 1, born: 2 }, BEGAN);
+    assert_eq!((ledger.is_present(), ledger.is_running(), ledger.places()), (false, false, 0));
+    assert_eq!((ledger.record(3).target(), ledger.content().len()), (None, 0));
+    let small = Ledger::create(Memory::own(1), 1, BEGAN);
+    small.record(1).install(&target("web", "h"));
+    assert_eq!(small.record(1).state(), State::Free, "a place beyond the end");
+}

@@ -1,0 +1,6 @@
+//! The decisions, pure: time and facts come in, actions and deadlines come out. No clock, no descriptor.
+
+pub mod ledger;
+pub mod monitor;
+pub mod probe;
+pub mod schedule;

@@ -1,0 +1,546 @@
+//! The whole decision: which probe starts when, what each one does next, what is counted, when a
+//! report is due. Pure: time and events come in, actions and a deadline come out; no clock, no
+//! descriptor, and no allocation after [`Monitor::new`].
+//!
+//! The core is driven by three calls. Feed what happened with [`Monitor::handle`]; call
+//! [`Monitor::poll`] until it gives `None` and carry out each action at once; then wait until
+//! [`Monitor::next_deadline`] or for something to happen. Events may also be fed between two
+//! calls of `poll`. What the driver promises:
+//!
+//! - [`Action::Lookup`] and [`Action::Connect`] are answered exactly once unless the monitor
+//!   drops them. With its final answer the driver has released the socket or the helper.
+//! - [`Action::ReadClock`] is answered by [`Event::Clock`], [`Action::Report`] by
+//!   [`Event::Reported`], both at once and with no other event between.
+//!
+//! What the monitor promises: after a drain the next deadline lies ahead; a drain ends; an early
+//! or repeated call changes nothing; every probe that starts ends in exactly one outcome, or is
+//! counted as skipped, or is in flight; an answer that comes late, twice or for another probe is
+//! dropped.
+
+mod event;
+mod hold;
+mod skips;
+mod watch;
+
+pub use event::{Action, Changes, Event, Span};
+use hold::Hold;
+use skips::Skips;
+use watch::Watches;
+pub use watch::{Watch, WatchId};
+
+use crate::base::limits;
+use crate::base::ring::Ring;
+use crate::base::time::{Instant, Nanos, WallTime};
+use crate::base::timers::Timers;
+use crate::core::ledger::Ledger;
+use crate::core::probe::{End, Input, Next, Probe, ProbeId};
+use crate::core::schedule::{Boundaries, Grid};
+use crate::model::config::{Config, Settings};
+use crate::model::tally::{Columns, Ending, Shortage};
+use crate::model::target::Target;
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    watch: u16,
+    /// `None`: the slot is free.
+    probe: Option<Probe>,
+    /// When it started.
+    started: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The run goes on.
+    Running,
+    /// The last report is to be made.
+    LastReport,
+    /// All is done but to say so.
+    Finish,
+    /// It has been said.
+    Finished,
+}
+
+/// The decision-making core. See the module's page for how it is driven.
+#[derive(Debug)]
+pub struct Monitor {
+    settings: Settings,
+    span: Span,
+    /// When the run ends by itself; [`Instant::NEVER`] where it does not.
+    end: Instant,
+    watches: Watches,
+    /// The first target of those with the shortest interval: its tick is a round.
+    pacemaker: u16,
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    /// Probes that want to connect now.
+    line: Ring,
+    /// Probes that wait for a helper.
+    waiting: Ring,
+    /// Lookups that helpers hold.
+    asked: u16,
+    /// Probes that have started and not ended.
+    in_flight: usize,
+    timers: Timers,
+    boundaries: Boundaries,
+    hold: Hold,
+    /// The last reading of the wall clock, and when that was.
+    clocks: (Instant, WallTime),
+    clock_wanted: bool,
+    clock_asked: bool,
+    report_now: bool,
+    report_due: Option<WallTime>,
+    reporting: bool,
+    round: bool,
+    skips: Skips,
+    phase: Phase,
+}
+
+/// Timers of targets have their ids behind those of the probes: a probe that ends at the very
+/// moment of a tick makes room for it.
+const WATCH_TIMERS: u16 = limits::PROBES as u16;
+
+impl Monitor {
+    /// A monitor of this configuration whose ticks start at `now`. It goes on with the counts of the
+    /// ledger, which has room for these targets, and keeps its own there. A clock that reads less
+    /// than `built`, in seconds since 1970, is wrong. All its memory is reserved here.
+    pub fn new(config: &Config, span: Span, ledger: Ledger, built: i64, now: Instant, wall: WallTime) -> Self {
+        let mut monitor = Self {
+            settings: config.settings,
+            span,
+            end: span.duration.map_or(Instant::NEVER, |duration| now + duration),
+            watches: Watches::new(ledger),
+            pacemaker: 0,
+            slots: Vec::with_capacity(limits::PROBES),
+            free: Vec::with_capacity(limits::PROBES),
+            line: Ring::new(limits::PROBES),
+            waiting: Ring::new(limits::PROBES),
+            asked: 0,
+            in_flight: 0,
+            timers: Timers::new(limits::PROBES + limits::WATCHES),
+            boundaries: Boundaries::new(config.settings.report, now, wall),
+            hold: Hold::new(built, now, wall),
+            clocks: (now, wall),
+            clock_wanted: false,
+            clock_asked: false,
+            report_now: false,
+            report_due: None,
+            reporting: false,
+            round: false,
+            skips: Skips::new(now),
+            phase: Phase::Running,
+        };
+        monitor.adopt(config, now, wall);
+        monitor
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn handle(&mut self, now: Instant, event: Event<'_>) {
+        match event {
+            Event::Probe(id, input) => {
+                if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
+                    self.step(now, id.slot, input);
+                }
+            }
+            Event::Clock(wall) => self.read_clock(now, wall),
+            Event::Reported { written } => self.reported(written),
+            Event::ReportNow => {
+                self.report_now = true;
+                self.clock_wanted = true;
+            }
+            Event::Stop => self.stop(),
+        }
+    }
+
+    /// The next thing to do, or `None` when there is nothing more to do at `now`.
+    pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        loop {
+            match self.phase {
+                Phase::Running | Phase::LastReport => {}
+                Phase::Finish => {
+                    self.watches.ledger().end_run();
+                    self.phase = Phase::Finished;
+                    return Some(Action::Finish);
+                }
+                Phase::Finished => return None,
+            }
+            if core::mem::take(&mut self.clock_wanted) {
+                self.clock_asked = true;
+                return Some(Action::ReadClock);
+            }
+            if let Some(stamp) = self.report_due.take() {
+                self.reporting = true;
+                return Some(Action::Report(stamp));
+            }
+            if self.phase == Phase::LastReport {
+                return None;
+            }
+            if core::mem::take(&mut self.round) {
+                return Some(Action::Round);
+            }
+            let next = self.next_in_line(now);
+            if next.is_some() {
+                return next;
+            }
+            if !self.clock_asked && now >= self.next_reading() {
+                self.clock_wanted = true;
+                continue;
+            }
+            if let Some(id) = self.timers.due(now) {
+                match id.checked_sub(WATCH_TIMERS) {
+                    Some(watch) => self.tick(now, watch),
+                    None => return Some(self.expire(now, id)),
+                }
+                continue;
+            }
+            if self.hold.say(now) {
+                return Some(Action::SayHeld(self.clocks.1));
+            }
+            // After everything else, so that what happened at once is said at once.
+            if now >= self.skips.next() {
+                let (ticks, shortage) = self.skips.say(now);
+                return Some(Action::SaySkipped(ticks, shortage));
+            }
+            if self.is_complete(now) {
+                self.stop();
+                continue;
+            }
+            if now >= self.clocks.0 {
+                self.watches.ledger().set_alive(now);
+            }
+            return None;
+        }
+    }
+
+    /// When to call [`Monitor::poll`] again if nothing happens before.
+    pub fn next_deadline(&self) -> Instant {
+        match self.phase {
+            Phase::Running => {}
+            Phase::LastReport | Phase::Finish | Phase::Finished => return Instant::NEVER,
+        }
+        let boundary = if self.clock_asked { Instant::NEVER } else { self.next_reading() };
+        // Without timers no probe is in flight: only the end of the run is left to wait for.
+        let timer = if self.timers.next() == Instant::NEVER { self.end } else { self.timers.next() };
+        timer.min(boundary).min(self.skips.next())
+    }
+
+    /// How many targets of this configuration stay, and how many places all need, with those that
+    /// are gone and not reported.
+    pub fn plan(&mut self, config: &Config) -> (usize, usize) {
+        self.watches.free_retired();
+        self.watches.plan(&config.targets)
+    }
+
+    /// Goes over to another configuration at `now`: targets that stay keep their counts and their
+    /// grid, those that are gone are kept until their counts are in the log. `None` and no change
+    /// where too many of those still wait for that.
+    pub fn adopt(&mut self, config: &Config, now: Instant, wall: WallTime) -> Option<Changes> {
+        let (kept, needed) = self.plan(config);
+        if needed > self.watches.room() {
+            return None;
+        }
+        if self.settings.report != config.settings.report {
+            self.boundaries.change(config.settings.report, now, wall);
+        }
+        let spread_changed = self.settings.spread != config.settings.spread;
+        self.settings = config.settings;
+        let removed = self.watches.retire();
+        let count = config.targets.len();
+        let mut changed = 0;
+        let mut fastest = Nanos::new(u64::MAX);
+        for (i, target) in config.targets.iter().enumerate() {
+            let interval = self.settings.interval_of(target);
+            let offset = if self.settings.spread { interval.step(i as u64, count as u64) } else { Nanos::ZERO };
+            let grid = Grid::new(now + offset, interval);
+            let (index, differs) = self.watches.install(i, target, grid, spread_changed);
+            changed += usize::from(differs);
+            if interval < fastest {
+                (self.pacemaker, fastest) = (index, interval);
+            }
+        }
+        self.watches.free_retired();
+        for index in self.watches.indices() {
+            self.arm(index);
+        }
+        self.watches.ledger().set_thresholds(self.settings.thresholds);
+        self.note_clock(now, wall);
+        Some(Changes { kept, changed, added: count - kept, removed })
+    }
+
+    /// Where the counts are kept.
+    pub fn ledger(&self) -> &Ledger {
+        self.watches.ledger()
+    }
+
+    /// The same, for who brings it to another place or makes it longer.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        self.watches.ledger_mut()
+    }
+
+    /// The ledger's memory has become zeroes: keeps everything in it anew.
+    pub fn renew_ledger(&mut self) {
+        let (now, wall) = self.clocks;
+        self.watches.renew_ledger(wall);
+        self.watches.ledger().set_thresholds(self.settings.thresholds);
+        self.note_clock(now, wall);
+    }
+
+    /// Learns from the ledger what the log has: the last run's report was found in it.
+    pub fn recall_reported(&mut self) {
+        self.watches.recall_reported();
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The target that an action is about.
+    pub fn target(&self, watch: WatchId) -> &Target {
+        &self.watches[watch.0].target
+    }
+
+    /// The configured targets, in order.
+    pub fn live(&self) -> impl Iterator<Item = &Watch> + Clone {
+        self.watches.live()
+    }
+
+    /// What the log does not have yet: a row for each target in order, then for each that is gone
+    /// and has something left.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
+        let watches = self.watches.live().chain(self.watches.gone());
+        watches.map(|watch| (watch.target.service.as_str(), watch.tally.unreported().columns()))
+    }
+
+    /// How many probes the log does not have yet.
+    pub fn unreported(&self) -> u64 {
+        self.watches.unreported()
+    }
+
+    /// Whether reports wait for the clock to be set.
+    pub fn is_held(&self) -> bool {
+        self.hold.is_on(self.clocks.0)
+    }
+
+    /// Whether the run is at its last report.
+    pub fn is_ending(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
+    /// Probes that have started and not ended.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Ticks that were skipped, over all targets that are watched.
+    pub fn skipped(&self) -> u64 {
+        self.live().map(|watch| watch.skipped).sum()
+    }
+
+    /// Carries a probe one step on. Returns whether a helper had its lookup.
+    fn step(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
+        let Some(probe) = &mut self.slots[usize::from(index)].probe else { return false };
+        let was_looking_up = probe.is_looking_up();
+        let next = probe.handle(now, input);
+        if was_looking_up && !matches!(next, Next::Wait(_)) {
+            self.asked -= 1;
+        }
+        self.follow(now, index, next);
+        was_looking_up
+    }
+
+    /// Does what a probe needs next.
+    fn follow(&mut self, now: Instant, index: u16, next: Next) {
+        let slot = &mut self.slots[usize::from(index)];
+        match next {
+            Next::Wait(deadline) => return self.timers.set(index, deadline),
+            Next::Connect => {
+                let placed = self.line.push(index);
+                debug_assert!(placed, "a probe stands in the line once");
+            }
+            Next::Ask => {
+                self.watches[slot.watch].waiting += 1;
+                let placed = self.waiting.push(index);
+                debug_assert!(placed, "a probe waits once");
+            }
+            Next::End(end) => self.finish(now, index, &end),
+        }
+        // What was asked for until now is answered: its id is not valid any more.
+        let slot = &mut self.slots[usize::from(index)];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.timers.set(index, Instant::NEVER);
+    }
+
+    /// The one ending: counts and forgets a probe.
+    fn finish(&mut self, now: Instant, index: u16, end: &End) {
+        let slot = &mut self.slots[usize::from(index)];
+        slot.probe = None;
+        let (watch, started) = (slot.watch, slot.started);
+        self.free.push(index);
+        self.in_flight -= 1;
+        if let Ending::Skipped(shortage) = end.ending {
+            self.skip(watch, 1, shortage);
+        }
+        self.watches.end(watch, started, self.unix(now), end);
+    }
+
+    /// Counts ticks that are no probes.
+    fn skip(&mut self, watch: u16, ticks: u64, shortage: Shortage) {
+        self.watches.skip(watch, ticks);
+        self.skips.add(ticks, shortage);
+    }
+
+    /// The next connect or lookup that can be made.
+    fn next_in_line(&mut self, now: Instant) -> Option<Action> {
+        if let Some(index) = self.line.pop() {
+            let slot = &self.slots[usize::from(index)];
+            let address = *slot.probe.as_ref()?.address()?;
+            return Some(Action::Connect(slot.id(index), WatchId(slot.watch), address));
+        }
+        if self.asked >= u16::from(self.settings.helpers) {
+            return None;
+        }
+        let index = self.waiting.pop()?;
+        self.asked += 1;
+        let slot = &self.slots[usize::from(index)];
+        let (id, watch) = (slot.id(index), slot.watch);
+        self.watches[watch].waiting -= 1;
+        self.step(now, index, Input::LookupStarted);
+        Some(Action::Lookup(id, WatchId(watch)))
+    }
+
+    /// A target's tick: starts a probe, unless there is no room for one.
+    fn tick(&mut self, now: Instant, index: u16) {
+        let watch = &mut self.watches[index];
+        let missed = watch.grid.advance(now);
+        watch.ticks = watch.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
+        if missed > 0 {
+            self.skip(index, missed, Shortage::Late);
+        }
+        let watch = &self.watches[index];
+        let bound = self.settings.in_flight(&watch.target) + 1;
+        let shortage = if watch.waiting > 0 {
+            Some(Shortage::Helpers)
+        } else if u64::from(watch.in_flight) >= bound || (self.free.is_empty() && self.slots.len() == limits::PROBES) {
+            Some(Shortage::Probes)
+        } else {
+            None
+        };
+        match shortage {
+            Some(shortage) => self.skip(index, 1, shortage),
+            None => self.start(now, index),
+        }
+        self.round |= index == self.pacemaker;
+        self.arm(index);
+    }
+
+    fn start(&mut self, now: Instant, index: u16) {
+        self.in_flight += 1;
+        let watch = &mut self.watches[index];
+        watch.in_flight += 1;
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                self.slots.push(Slot { generation: 0, watch: index, probe: None, started: now });
+                self.slots.len() as u16 - 1
+            }
+        };
+        let slot = &mut self.slots[usize::from(number)];
+        (slot.watch, slot.started) = (index, now);
+        let next = slot.probe.insert(Probe::new(self.settings.thresholds)).begin(watch.target.literal);
+        self.follow(now, number, next);
+    }
+
+    /// A probe's deadline has passed: it ends, and what it held is dropped.
+    fn expire(&mut self, now: Instant, index: u16) -> Action {
+        let id = self.slots[usize::from(index)].id(index);
+        if self.step(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
+    }
+
+    /// Sets the timer of a target's next tick, if it has one.
+    fn arm(&mut self, index: u16) {
+        let watch = &self.watches[index];
+        let next = watch.grid.next();
+        let done = self.span.rounds.is_some_and(|rounds| watch.ticks >= rounds) || next >= self.end || !watch.is_live();
+        self.timers.set(WATCH_TIMERS + index, if done { Instant::NEVER } else { next });
+    }
+
+    /// Whether a run with an end of its own has reached it.
+    fn is_complete(&self, now: Instant) -> bool {
+        let over = self.span.rounds.is_some() || now >= self.end;
+        // Without probes in flight only ticks can have timers.
+        over && self.in_flight == 0 && self.timers.next() == Instant::NEVER
+    }
+
+    fn stop(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::LastReport;
+            self.clock_wanted = true;
+        }
+    }
+
+    fn read_clock(&mut self, now: Instant, wall: WallTime) {
+        let mut boundary = self.boundaries.read(now, wall);
+        self.hold.pass(now, wall, &mut boundary);
+        self.clock_asked = false;
+        let asked = core::mem::take(&mut self.report_now);
+        let last = self.phase == Phase::LastReport;
+        if last && self.hold.is_on(now) && self.watches.ledger().is_present() {
+            // The ledger keeps it for a run that knows the date.
+            self.phase = Phase::Finish;
+        } else if asked || last {
+            self.report_due = Some(wall);
+        } else if boundary.is_some() {
+            self.report_due = boundary;
+        }
+        self.note_clock(now, wall);
+    }
+
+    /// When the wall clock must be read next.
+    #[inline(never)]
+    fn next_reading(&self) -> Instant {
+        self.boundaries.next().min(self.hold.next())
+    }
+
+    /// Keeps a reading of the wall clock.
+    fn note_clock(&mut self, now: Instant, wall: WallTime) {
+        self.clocks = (now, wall);
+        self.watches.ledger().set_clocks(now, wall);
+        self.note_due();
+    }
+
+    /// Keeps the boundary of the next report, once the one before is in the log.
+    fn note_due(&self) {
+        if self.report_due.is_none() && !self.reporting {
+            // A boundary of a clock that is wrong is none that could be missed.
+            let due = if self.is_held() { 0 } else { self.boundaries.due() };
+            self.watches.ledger().set_due(self.clocks.1.at(due));
+        }
+    }
+
+    /// The second since 1970 at `now`, by the last reading of the wall clock.
+    fn unix(&self, now: Instant) -> u32 {
+        let (at, wall) = self.clocks;
+        let since = now.since(at).plus(Nanos::new(wall.nanos.into())).secs();
+        (wall.unix + since as i64).clamp(0, u32::MAX.into()) as u32
+    }
+
+    fn reported(&mut self, written: bool) {
+        if !core::mem::take(&mut self.reporting) {
+            return;
+        }
+        if written {
+            self.watches.mark_reported();
+        }
+        self.note_due();
+        if self.phase == Phase::LastReport {
+            self.phase = Phase::Finish;
+        }
+    }
+}
+
+impl Slot {
+    fn id(&self, slot: u16) -> ProbeId {
+        ProbeId::new(slot, self.generation)
+    }
+}

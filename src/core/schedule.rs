@@ -1,0 +1,304 @@
+//! When things fall due: the fixed grid of a target's ticks, and the wall-clock boundaries of
+//! the reports.
+
+use crate::base::limits;
+use crate::base::time::{Instant, Nanos, WallTime};
+
+/// A fixed grid of moments, `start + k x interval`: no drift, whatever happens between.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    next: Instant,
+    interval: Nanos,
+}
+
+impl Grid {
+    /// A grid whose first moment is `first`.
+    pub fn new(first: Instant, interval: Nanos) -> Self {
+        Self { next: first, interval }
+    }
+
+    /// The moment that comes next.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// The distance between two moments.
+    pub fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    /// Moves past `now`, which is at or after [`Grid::next`]. Returns how many moments were
+    /// missed: those that lie a whole interval or more back. The last one passed is not missed,
+    /// it is late.
+    pub fn advance(&mut self, now: Instant) -> u64 {
+        let missed = now.since(self.next).whole(self.interval);
+        self.next = self.next + self.interval.times(missed + 1);
+        missed
+    }
+}
+
+/// When the next report is due: at wall-clock multiples of the report interval since local
+/// midnight, and at midnight itself.
+///
+/// The wall clock may step either way at any moment. A step moves the next boundary and nothing
+/// else; one that jumps over a boundary makes that report due at once, and one that goes back a
+/// little does not make a report due twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Boundaries {
+    /// Seconds.
+    every: u32,
+    /// The wall clock's second when the next boundary was worked out.
+    seen: i64,
+    /// The last boundary that was due, in seconds since 1970.
+    last: Option<i64>,
+    /// The boundary that comes next, likewise.
+    due: i64,
+    next: Instant,
+}
+
+const HOUR: u32 = 3600;
+const DAY: u32 = 86_400;
+
+impl Boundaries {
+    /// Boundaries every `every` (whole seconds, one second to one day), from the moment `now`
+    /// when the wall clock reads `wall`.
+    pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
+        let mut boundaries = Self { every: 1, seen: 0, last: None, due: 0, next: now };
+        boundaries.change(every, now, wall);
+        boundaries
+    }
+
+    /// When the wall clock must be read next.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// The boundary that comes next, in seconds since 1970.
+    pub fn due(&self) -> i64 {
+        self.due
+    }
+
+    /// Boundaries of another interval from here on.
+    pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
+        self.every = (every.secs() as u32).max(1);
+        self.arm(now, wall);
+    }
+
+    /// Takes in that the wall clock reads `wall` at `now`. Returns the boundary that has passed
+    /// since the last reading, if one has.
+    pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
+        let passed = wall.unix - i64::from(wall.second_of_day() % self.every);
+        let due = passed > self.seen && !self.was_due(passed);
+        if due {
+            self.last = Some(passed);
+        }
+        self.arm(now, wall);
+        due.then(|| wall.at(passed))
+    }
+
+    /// Whether this boundary is one that a clock stepping back a little would bring again.
+    fn was_due(&self, boundary: i64) -> bool {
+        self.last.is_some_and(|last| boundary <= last && last - boundary < self.every.into())
+    }
+
+    fn arm(&mut self, now: Instant, wall: WallTime) {
+        self.seen = wall.unix;
+        let second = wall.second_of_day();
+        let step = |second: u32| (self.every - second % self.every).min(DAY - second);
+        let mut wait = step(second);
+        while self.was_due(wall.unix + i64::from(wait)) {
+            wait += step((second + wait) % DAY);
+        }
+        self.due = wall.unix + i64::from(wait);
+        // A change of the zone's offset in between would move the boundary: with a long interval
+        // the clock is looked at every hour.
+        if wait > HOUR {
+            wait = HOUR - second % HOUR;
+        }
+        self.next = (now + Nanos::from_secs(wait.into())).before(Nanos::new(u64::from(wall.nanos)));
+    }
+}
+
+/// Tells a wall clock that was set from one that runs on, or is slewed.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    at: Instant,
+    wall: WallTime,
+}
+
+impl Steps {
+    /// From here on, when the wall clock reads `wall`. All moments are of a clock that counts a
+    /// suspended machine's time, too.
+    pub fn new(now: Instant, wall: WallTime) -> Self {
+        Self { at: now, wall }
+    }
+
+    /// Takes in that the wall clock reads `wall` at `now`. Returns what it would read had it not
+    /// been set, if it was set by more than [`limits::CLOCK_STEP`].
+    pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
+        let passed = now.since(self.at).plus(Nanos::new(self.wall.nanos.into()));
+        let expected = self.wall.unix + passed.secs() as i64;
+        (self.at, self.wall) = (now, wall);
+        let off = wall.unix.abs_diff(expected);
+        (off > limits::CLOCK_STEP.secs()).then(|| wall.at(expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60;
+
+    /// A wall clock and a monotonic one, and boundaries that are read when they ask for it.
+    struct Clock {
+        now: u64,
+        ahead: i64,
+        offset: i32,
+        boundaries: Boundaries,
+    }
+
+    impl Clock {
+        /// Starts at 2025-10-09 14:31:00 UTC.
+        fn new(every: u64) -> Self {
+            let ahead = 1_760_020_260;
+            let wall = WallTime { unix: ahead, nanos: 0, offset: 0 };
+            let boundaries = Boundaries::new(Nanos::from_secs(every), Instant::from_nanos(0), wall);
+            Self { now: 0, ahead, offset: 0, boundaries }
+        }
+
+        fn wall(&self) -> WallTime {
+            let nanos = self.now % 1_000_000_000;
+            let unix = self.ahead + (self.now / 1_000_000_000) as i64;
+            WallTime { unix, nanos: nanos as u32, offset: self.offset }
+        }
+
+        fn read(&mut self) -> Option<String> {
+            let stamp = self.boundaries.read(Instant::from_nanos(self.now), self.wall());
+            assert!(self.boundaries.next() > Instant::from_nanos(self.now));
+            stamp.map(|stamp| stamp.to_string()[11..].to_string())
+        }
+
+        /// Waits as long as it is told to, and reads.
+        fn wait(&mut self) -> Option<String> {
+            self.now += self.boundaries.next().since(Instant::from_nanos(self.now)).get();
+            self.read()
+        }
+
+        /// The clock jumps by so many seconds, and the jump is seen at once.
+        fn step(&mut self, seconds: i64) -> Option<String> {
+            self.ahead += seconds;
+            self.read()
+        }
+    }
+
+    fn due(text: &str) -> Option<String> {
+        Some(text.to_string())
+    }
+
+    #[test]
+    fn reports_fall_on_multiples_of_the_interval() {
+        let mut clock = Clock::new(300);
+        assert_eq!([clock.wait(), clock.wait(), clock.wait()], [due("14:35:00"), due("14:40:00"), due("14:45:00")]);
+    }
+
+    #[test]
+    fn midnight_is_a_boundary_of_every_interval() {
+        let mut clock = Clock::new(7 * 60);
+        let stamps: Vec<_> = (0..200).filter_map(|_| clock.wait()).collect();
+        let midnight = stamps.iter().position(|s| s == "00:00:00").expect("midnight is among them");
+        assert_eq!(stamps[midnight - 1..midnight + 2], ["23:55:00", "00:00:00", "00:07:00"]);
+    }
+
+    #[test]
+    fn a_reading_just_before_the_boundary_is_too_early() {
+        let mut clock = Clock::new(300);
+        clock.now = 240 * 1_000_000_000 - 1;
+        assert_eq!(clock.read(), None);
+        assert_eq!(clock.boundaries.next(), Instant::from_nanos(240 * 1_000_000_000));
+        assert_eq!(clock.wait(), due("14:35:00"));
+    }
+
+    #[test]
+    fn a_step_forward_over_boundaries_makes_the_latest_due_once() {
+        let mut clock = Clock::new(300);
+        assert_eq!(clock.step(131 * MINUTE), due("16:40:00"));
+        assert_eq!([clock.wait(), clock.wait()], [due("16:45:00"), due("16:50:00")]);
+    }
+
+    #[test]
+    fn a_step_within_an_interval_only_moves_the_boundary() {
+        let mut clock = Clock::new(300);
+        assert_eq!(clock.step(2 * MINUTE), None);
+        assert_eq!(clock.boundaries.next(), Instant::from_nanos(120 * 1_000_000_000));
+        assert_eq!(clock.step(-2 * MINUTE), None);
+        assert_eq!(clock.boundaries.next(), Instant::from_nanos(240 * 1_000_000_000));
+    }
+
+    #[test]
+    fn a_small_step_back_over_a_boundary_does_not_report_it_twice() {
+        let mut clock = Clock::new(300);
+        assert_eq!(clock.wait(), due("14:35:00"));
+        assert_eq!(clock.step(-1), None);
+        assert_eq!(clock.wait(), due("14:40:00"));
+    }
+
+    #[test]
+    fn a_large_step_back_reports_the_times_that_come_again() {
+        let mut clock = Clock::new(300);
+        assert_eq!(clock.wait(), due("14:35:00"));
+        assert_eq!(clock.step(-95 * MINUTE), None);
+        assert_eq!([clock.wait(), clock.wait()], [due("13:05:00"), due("13:10:00")]);
+    }
+
+    #[test]
+    fn an_hour_that_the_zone_repeats_or_leaves_out_is_reported_by_local_time() {
+        let mut clock = Clock::new(1800);
+        assert_eq!(clock.wait(), due("15:00:00"));
+        clock.offset = 3600;
+        assert_eq!([clock.wait(), clock.wait()], [due("16:30:00"), due("17:00:00")]);
+        clock.offset = 0;
+        assert_eq!([clock.wait(), clock.wait()], [due("16:30:00"), due("17:00:00")]);
+    }
+
+    #[test]
+    fn a_daily_report_keeps_to_midnight_when_the_zone_changes() {
+        let mut clock = Clock::new(DAY.into());
+        clock.offset = 3600;
+        let mut stamps = Vec::new();
+        for hour in 0..48 {
+            if hour == 5 {
+                clock.offset = 7200;
+            }
+            stamps.extend(clock.wait());
+        }
+        assert_eq!(stamps, ["00:00:00", "00:00:00"]);
+        assert!(clock.now < 48 * 3600 * 1_000_000_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_by_more_than_a_minute_is_noted_once() {
+        let at = |second: u64| Instant::from_nanos(second * 1_000_000_000);
+        let wall = |unix: i64, offset: i32| WallTime { unix: 1_760_020_260 + unix, nanos: 999_999_999, offset };
+        let mut steps = Steps::new(at(0), wall(0, 0));
+        assert_eq!(steps.read(at(300), wall(300, 0)), None, "it runs on");
+        assert_eq!(steps.read(at(400), wall(460, 0)), None, "a minute is not more");
+        assert_eq!(steps.read(at(500), wall(500, 0)), None, "nor is one back");
+        assert_eq!(steps.read(at(500), wall(561, 0)), Some(wall(0, 0).at(1_760_020_760)));
+        assert_eq!(steps.read(at(501), wall(562, 0)), None, "it was noted");
+        assert_eq!(steps.read(at(502), wall(563, 3600)), None, "summer time is no step");
+        let past = WallTime { unix: -5, nanos: 0, offset: 0 };
+        assert_eq!(steps.read(at(503), past), Some(past.at(1_760_020_824)));
+        assert_eq!(steps.read(at(503), wall(563, 0)), Some(past.at(-5)));
+    }
+
+    #[test]
+    fn a_grid_never_drifts_and_never_catches_up() {
+        let at = Instant::from_nanos;
+        let mut grid = Grid::new(at(10), Nanos::new(100));
+        assert_eq!((grid.advance(at(10)), grid.next()), (0, at(110)));
+        assert_eq!((grid.advance(at(209)), grid.next()), (0, at(210)));
+        assert_eq!((grid.advance(at(310)), grid.next()), (1, at(410)));
+        assert_eq!((grid.advance(at(1_000)), grid.next()), (5, at(1_010)));
+    }
+}

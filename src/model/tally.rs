@@ -1,0 +1,429 @@
+//! What is counted: the seven outcomes of a probe, a target's counters, the columns made of them,
+//! and the reasons that explain a failure.
+//!
+//! One finished probe adds one to one of seven counters. The log's columns are sums of those
+//! seven, which is why every row adds up.
+
+use core::fmt;
+
+use crate::base::time::Nanos;
+use crate::model::target::Address;
+
+/// How fast a phase was that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    /// Below `slow`.
+    Fast,
+    /// From `slow` to below `timeout`.
+    Slow,
+}
+
+/// The two limits that sort a phase's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// At or above it a phase is slow.
+    pub slow: Nanos,
+    /// At or above it a phase has failed.
+    pub timeout: Nanos,
+}
+
+impl Thresholds {
+    /// The bucket for a phase that took `elapsed`; `None` is a failure.
+    pub fn speed(&self, elapsed: Nanos) -> Option<Speed> {
+        if elapsed < self.slow {
+            Some(Speed::Fast)
+        } else if elapsed < self.timeout {
+            Some(Speed::Slow)
+        } else {
+            None
+        }
+    }
+}
+
+/// The one way in which a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// The lookup failed; there was no connect.
+    LookupFailed,
+    /// Fast lookup, fast connect.
+    FastFast,
+    /// Fast lookup, slow connect.
+    FastSlow,
+    /// Fast lookup, connect failed.
+    FastFailed,
+    /// Slow lookup, fast connect.
+    SlowFast,
+    /// Slow lookup, slow connect.
+    SlowSlow,
+    /// Slow lookup, connect failed.
+    SlowFailed,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the counters.
+    pub const ALL: [Outcome; 7] = [
+        Outcome::LookupFailed,
+        Outcome::FastFast,
+        Outcome::FastSlow,
+        Outcome::FastFailed,
+        Outcome::SlowFast,
+        Outcome::SlowSlow,
+        Outcome::SlowFailed,
+    ];
+
+    /// The outcome of a probe that reached its connect; `None` is a failed connect.
+    pub fn of(lookup: Speed, connect: Option<Speed>) -> Outcome {
+        match (lookup, connect) {
+            (Speed::Fast, Some(Speed::Fast)) => Outcome::FastFast,
+            (Speed::Fast, Some(Speed::Slow)) => Outcome::FastSlow,
+            (Speed::Fast, None) => Outcome::FastFailed,
+            (Speed::Slow, Some(Speed::Fast)) => Outcome::SlowFast,
+            (Speed::Slow, Some(Speed::Slow)) => Outcome::SlowSlow,
+            (Speed::Slow, None) => Outcome::SlowFailed,
+        }
+    }
+}
+
+/// Seven counters, one for each [`Outcome`]. They wrap at 2^32: a difference of two readings is
+/// right as long as less than that lies between them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u32; 7]);
+
+impl Counts {
+    /// Counters that read so much, in the order of [`Outcome::ALL`].
+    pub const fn new(counts: [u32; 7]) -> Self {
+        Self(counts)
+    }
+
+    /// One more of `outcome`.
+    pub fn add(&mut self, outcome: Outcome) {
+        let counter = &mut self.0[outcome as usize];
+        *counter = counter.wrapping_add(1);
+    }
+
+    /// How many of `outcome`.
+    pub fn of(&self, outcome: Outcome) -> u32 {
+        self.0[outcome as usize]
+    }
+
+    /// What was counted since these counters read `earlier`.
+    pub fn since(&self, earlier: &Counts) -> Counts {
+        Counts(core::array::from_fn(|i| self.0[i].wrapping_sub(earlier.0[i])))
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_zero(&self) -> bool {
+        self.0 == [0; 7]
+    }
+
+    /// How many of these outcomes together.
+    fn sum(&self, outcomes: &[Outcome]) -> u64 {
+        outcomes.iter().map(|outcome| u64::from(self.of(*outcome))).sum()
+    }
+
+    /// How many of all outcomes together.
+    pub fn total(&self) -> u64 {
+        self.sum(&Outcome::ALL)
+    }
+
+    /// The log's columns.
+    pub fn columns(&self) -> Columns {
+        use Outcome::{FastFailed, FastFast, FastSlow, LookupFailed, SlowFailed, SlowFast, SlowSlow};
+        Columns {
+            conn_fast: self.sum(&[FastFast, SlowFast]),
+            conn_slow: self.sum(&[FastSlow, SlowSlow]),
+            dns_fast: self.sum(&[FastFast, FastSlow, FastFailed]),
+            dns_slow: self.sum(&[SlowFast, SlowSlow, SlowFailed]),
+            dns_fail: self.sum(&[LookupFailed]),
+            conn_failed: self.sum(&[FastFailed, SlowFailed]),
+            total: self.total(),
+        }
+    }
+}
+
+/// The numbers of one row of the log, each a sum of outcome counters:
+/// `conn_fast + conn_slow + conn_failed + dns_fail = total = dns_fast + dns_slow + dns_fail`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// `Conn<1s`
+    pub conn_fast: u64,
+    /// `Conn1-5s`
+    pub conn_slow: u64,
+    /// `DNS<1s`
+    pub dns_fast: u64,
+    /// `DNS1-5s`
+    pub dns_slow: u64,
+    /// `DNSFail`
+    pub dns_fail: u64,
+    /// `ConnFailed`
+    pub conn_failed: u64,
+    /// `Total`
+    pub total: u64,
+}
+
+/// A target's counters: all that was counted, and how much of it the log already has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    counted: Counts,
+    reported: Counts,
+}
+
+impl Tally {
+    /// All that was counted, and how much of it the log has.
+    pub const fn new(counted: Counts, reported: Counts) -> Self {
+        Self { counted, reported }
+    }
+
+    /// Counts one finished probe.
+    pub fn count(&mut self, outcome: Outcome) {
+        self.counted.add(outcome);
+    }
+
+    /// All that was counted.
+    pub fn counted(&self) -> &Counts {
+        &self.counted
+    }
+
+    /// What of it the log has.
+    pub fn reported(&self) -> &Counts {
+        &self.reported
+    }
+
+    /// What the next report has to say.
+    pub fn unreported(&self) -> Counts {
+        self.counted.since(&self.reported)
+    }
+
+    /// Whether the log has all that was counted.
+    pub fn is_reported(&self) -> bool {
+        self.counted == self.reported
+    }
+
+    /// The log has everything now.
+    pub fn mark_reported(&mut self) {
+        self.reported = self.counted;
+    }
+}
+
+/// Why a lookup or a connect failed. Displayed as a person says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// `EAI_NONAME`: there is no such name.
+    NameNotFound,
+    /// `EAI_NODATA`, `EAI_ADDRFAMILY`: the name has no address of the family asked for.
+    NoAddress,
+    /// `EAI_FAIL` and what has no reason of its own: the resolver says it cannot.
+    ResolverFailed,
+    /// `EAI_AGAIN`: no usable answer from any resolver.
+    ResolverSilent,
+    /// At or above the phase's limit.
+    TimedOut,
+    /// `ECONNREFUSED`.
+    Refused,
+    /// `ECONNRESET`.
+    Reset,
+    /// `ENETUNREACH`, `ENETDOWN`.
+    NetworkUnreachable,
+    /// `EHOSTUNREACH`, `EHOSTDOWN`.
+    HostUnreachable,
+    /// `EPERM`, `EACCES`: a rule of this box forbids the connect.
+    Denied,
+    /// `ENODEV`: the device of the target does not exist.
+    NoDevice,
+    /// Any other errno.
+    Other(i32),
+}
+
+impl Reason {
+    /// Every reason but an errno without a name of its own.
+    pub const NAMED: [Reason; 11] = [
+        Reason::NameNotFound,
+        Reason::NoAddress,
+        Reason::ResolverFailed,
+        Reason::ResolverSilent,
+        Reason::TimedOut,
+        Reason::Refused,
+        Reason::Reset,
+        Reason::NetworkUnreachable,
+        Reason::HostUnreachable,
+        Reason::Denied,
+        Reason::NoDevice,
+    ];
+
+    /// Whether it says only that there is no way there, which another address's reason outdoes.
+    pub fn is_unreachable(self) -> bool {
+        matches!(self, Reason::NetworkUnreachable | Reason::HostUnreachable)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::NameNotFound => "name not found",
+            Reason::NoAddress => "no address",
+            Reason::ResolverFailed => "resolver failed",
+            Reason::ResolverSilent => "resolver gave no answer",
+            Reason::TimedOut => "timed out",
+            Reason::Refused => "refused",
+            Reason::Reset => "reset",
+            Reason::NetworkUnreachable => "network unreachable",
+            Reason::HostUnreachable => "host unreachable",
+            Reason::Denied => "denied by this host",
+            Reason::NoDevice => "no such device",
+            Reason::Other(errno) => return write!(f, "error {errno}"),
+        })
+    }
+}
+
+/// Trouble of our own, which never blames the target: the tick is skipped. Displayed as the
+/// cause of a skipped tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// `EMFILE`, `ENFILE`.
+    Descriptors,
+    /// `ENOBUFS`, `ENOMEM`.
+    Memory,
+    /// `EADDRNOTAVAIL`: no free local port, or the source address is not on this box.
+    Ports,
+    /// `EAGAIN` from fork, or helpers that die again and again.
+    Processes,
+    /// `EPERM`, `EACCES`: this user may not use the target's device.
+    Rights,
+    /// What else keeps a socket from being made, bound or asked to connect.
+    Socket,
+    /// Every helper is busy, and a lookup of the target already waits for one.
+    Helpers,
+    /// The table of probes has no place, or the target has all of its own in use.
+    Probes,
+    /// The process was stopped, or the machine too busy, and the moment has passed.
+    Late,
+}
+
+impl Shortage {
+    /// Every shortage.
+    pub const ALL: [Shortage; 9] = [
+        Shortage::Descriptors,
+        Shortage::Memory,
+        Shortage::Ports,
+        Shortage::Processes,
+        Shortage::Rights,
+        Shortage::Helpers,
+        Shortage::Probes,
+        Shortage::Late,
+        Shortage::Socket,
+    ];
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shortage::Descriptors => "too many open files",
+            Shortage::Memory => "out of memory or network buffers",
+            Shortage::Ports => "no local address or port to connect from",
+            Shortage::Processes => "no helper process could be started",
+            Shortage::Rights => "no right to use the device, which needs root or CAP_NET_RAW",
+            Shortage::Socket => "no usable socket could be made",
+            Shortage::Helpers => "all helpers are busy",
+            Shortage::Probes => "too many probes in flight",
+            Shortage::Late => "the monitor was stopped or late",
+        })
+    }
+}
+
+/// How a tick ended, in words for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The word for the kind lets what follows it be copied by words.
+#[repr(u32)]
+pub enum Ending {
+    /// The connect was accepted at this address.
+    Connected(Address),
+    /// The lookup failed.
+    LookupFailed(Reason),
+    /// The connect failed.
+    ConnectFailed(Reason),
+    /// There was no probe, or it could not be finished, for a reason of our own.
+    Skipped(Shortage),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, detail): (&str, &dyn fmt::Display) = match self {
+            Ending::Connected(address) => ("connected to", address),
+            Ending::LookupFailed(reason) => ("lookup failed:", reason),
+            Ending::ConnectFailed(reason) => ("connect failed:", reason),
+            Ending::Skipped(shortage) => ("skipped:", shortage),
+        };
+        write!(f, "{what} {detail}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
+
+    #[test]
+    fn one_nanosecond_below_a_threshold_is_below_and_at_it_is_above() {
+        let speed = |nanos| LIMITS.speed(Nanos::new(nanos));
+        assert_eq!(speed(0), Some(Speed::Fast));
+        assert_eq!(speed(999_999_999), Some(Speed::Fast));
+        assert_eq!(speed(1_000_000_000), Some(Speed::Slow));
+        assert_eq!(speed(4_999_999_999), Some(Speed::Slow));
+        assert_eq!(speed(5_000_000_000), None);
+    }
+
+    #[test]
+    fn every_outcome_has_its_counter_and_every_row_adds_up() {
+        let mut counts = Counts::default();
+        for (times, outcome) in Outcome::ALL.into_iter().enumerate() {
+            for _ in 0..1 << times {
+                counts.add(outcome);
+            }
+            assert_eq!(counts.of(outcome), 1 << times);
+        }
+        let c = counts.columns();
+        assert_eq!(c.conn_fast + c.conn_slow + c.conn_failed + c.dns_fail, c.total);
+        assert_eq!(c.dns_fast + c.dns_slow + c.dns_fail, c.total);
+        let row = [c.conn_fast, c.conn_slow, c.dns_fast, c.dns_slow, c.dns_fail, c.conn_failed, c.total];
+        assert_eq!(row, [2 + 16, 4 + 32, 2 + 4 + 8, 16 + 32 + 64, 1, 8 + 64, 127]);
+    }
+
+    #[test]
+    fn an_outcome_is_its_two_phases() {
+        use Speed::{Fast, Slow};
+        let all = [
+            (Fast, Some(Fast)),
+            (Fast, Some(Slow)),
+            (Fast, None),
+            (Slow, Some(Fast)),
+            (Slow, Some(Slow)),
+            (Slow, None),
+        ];
+        for (i, (lookup, connect)) in all.into_iter().enumerate() {
+            assert_eq!(Outcome::of(lookup, connect), Outcome::ALL[i + 1]);
+        }
+    }
+
+    #[test]
+    fn a_difference_is_right_across_the_wrap() {
+        let mut counts = Counts([u32::MAX; 7]);
+        let earlier = counts;
+        counts.add(Outcome::FastFast);
+        counts.add(Outcome::FastFast);
+        assert_eq!(counts.since(&earlier).columns().conn_fast, 2);
+    }
+
+    #[test]
+    fn what_was_reported_is_not_reported_again() {
+        let mut tally = Tally::default();
+        tally.count(Outcome::FastFast);
+        assert_eq!(tally.unreported().columns().total, 1);
+        tally.mark_reported();
+        assert!(tally.unreported().is_zero());
+        tally.count(Outcome::LookupFailed);
+        assert_eq!(tally.unreported().columns().dns_fail, 1);
+        assert_eq!(tally.counted().columns().total, 2);
+    }
+}

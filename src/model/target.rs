@@ -1,0 +1,313 @@
+//! What is watched: a [`Target`] is a service's label, a host, a port, and how to get there.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::base::limits;
+use crate::base::text::Text;
+use crate::base::time::Nanos;
+use crate::base::words;
+
+/// Which of a name's addresses are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Whatever getaddrinfo gives (`AF_UNSPEC`).
+    #[default]
+    Any,
+    /// IPv4 only.
+    Inet,
+    /// IPv6 only.
+    Inet6,
+}
+
+/// One address to connect to, without its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address itself.
+    pub ip: IpAddr,
+    /// The interface of a link-local IPv6 address (`sin6_scope_id`); 0 for none.
+    pub scope: u32,
+}
+
+impl Address {
+    /// An address that needs no interface.
+    pub const fn new(ip: IpAddr) -> Self {
+        Self { ip, scope: 0 }
+    }
+}
+
+// What the standard library has for these takes 2 KB.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            IpAddr::V4(ip) => write_four("", ip.octets(), f)?,
+            IpAddr::V6(ip) => write_six(&ip.octets(), f)?,
+        }
+        if self.scope != 0 {
+            write!(f, "%{}", self.scope)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_four(before: &str, [a, b, c, d]: [u8; 4], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{before}{a}.{b}.{c}.{d}")
+}
+
+/// What stands before an IPv4 address in an IPv6 one (RFC 4291, section 2.5.5.2).
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [before @ .., a, b, c, d] = octets;
+    if *before == MAPPED {
+        return write_four("::ffff:", [*a, *b, *c, *d], f);
+    }
+    let group = |i: usize| (u32::from(octets[2 * i]) << 8) | u32::from(octets[2 * i + 1]);
+    // The longest run of two zeros or more, the first of several, is left out (RFC 5952, section 4.2).
+    let (mut run, mut length, mut end) = (0, 1, 0);
+    for i in 0..8 {
+        run = if group(i) == 0 { run + 1 } else { 0 };
+        if run > length {
+            (length, end) = (run, i + 1);
+        }
+    }
+    let mut separator = "";
+    for i in 0..8 {
+        if i + length >= end && i < end {
+            separator = "::";
+        } else {
+            write!(f, "{separator}{:x}", group(i))?;
+            separator = ":";
+        }
+    }
+    f.write_str(if end == 8 { separator } else { "" })
+}
+
+/// The IP address that a text is.
+#[inline(never)]
+pub fn literal(text: &str) -> Option<IpAddr> {
+    text.parse().ok()
+}
+
+/// A service that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its label in the log. Labels may repeat.
+    pub service: Text<{ limits::SERVICE }>,
+    /// A host name or an IP literal, as it was written but without brackets and zone.
+    pub host: Text<{ limits::HOST }>,
+    /// The device that a link-local literal names (`fe80::1%eth0`); empty for none.
+    pub zone: Text<{ limits::DEVICE }>,
+    /// The TCP port, not zero.
+    pub port: u16,
+    /// The address where the host is a literal: then no lookup is made.
+    pub literal: Option<Address>,
+    /// The family that lookups ask for.
+    pub family: Family,
+    /// The local address to connect from.
+    pub source: Option<IpAddr>,
+    /// The network device to connect through (`SO_BINDTODEVICE`); empty for any.
+    pub device: Text<{ limits::DEVICE }>,
+    /// An interval of its own.
+    pub interval: Option<Nanos>,
+}
+
+impl Default for Target {
+    #[inline(never)]
+    fn default() -> Self {
+        Self {
+            service: Text::new(),
+            host: Text::new(),
+            zone: Text::new(),
+            port: 0,
+            literal: None,
+            family: Family::Any,
+            source: None,
+            device: Text::new(),
+            interval: None,
+        }
+    }
+}
+
+impl Target {
+    /// A target with nothing special about it. The error says what is wrong and what would be right.
+    pub fn new(service: &str, host: &str, port: u16) -> Result<Self, TargetError> {
+        let mut target = Self::default();
+        target.set_service(service)?;
+        target.set_host(host)?;
+        target.set_port(port)?;
+        Ok(target)
+    }
+
+    /// Takes its label.
+    pub fn set_service(&mut self, service: &str) -> Result<(), TargetError> {
+        let is_label = !service.is_empty() && words::trim(service) == service && words::is_clean(service, b'|');
+        if is_label && self.service.set(service) { Ok(()) } else { Err(TargetError::Service) }
+    }
+
+    /// Takes its host. It may be an IP literal, in brackets or not, with a zone or not.
+    pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
+        let bracketed = host.strip_prefix('[');
+        let bare = bracketed.map_or(Some(host), |rest| rest.strip_suffix(']')).ok_or(TargetError::Host)?;
+        let with_zone = words::split_once(bare, b'%');
+        let (bare, zone) = with_zone.unwrap_or((bare, ""));
+        let ip = literal(bare);
+        if bare.is_empty() || !bare.chars().all(is_of_a_host) {
+            return Err(TargetError::Host);
+        }
+        let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if ip.is_none() && (looks_numeric || words::contains(bare, b':') || bracketed.is_some()) {
+            return Err(TargetError::Literal);
+        }
+        let linked = matches!(ip, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
+        if linked == zone.is_empty() || linked != with_zone.is_some() {
+            return Err(TargetError::Zone);
+        }
+        if !self.host.set(bare) {
+            return Err(TargetError::Host);
+        }
+        if !words::is_clean(zone, b'|') || !self.zone.set(zone) {
+            return Err(TargetError::Zone);
+        }
+        self.literal = ip.map(Address::new);
+        Ok(())
+    }
+
+    /// Takes its port.
+    pub fn set_port(&mut self, port: u16) -> Result<(), TargetError> {
+        self.port = port;
+        if port == 0 { Err(TargetError::Port) } else { Ok(()) }
+    }
+
+    /// Whether `other` is the same service at the same host and port: its counts go on.
+    pub fn is_same_as(&self, other: &Target) -> bool {
+        self.port == other.port && self.service == other.service && self.host == other.host && self.zone == other.zone
+    }
+
+    /// The host and port as a person writes them: `host:443`, `[2001:db8::5]:443`.
+    pub fn place(&self) -> Place<'_> {
+        Place(self)
+    }
+}
+
+/// See [`Target::place`].
+pub struct Place<'a>(&'a Target);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Target { host, zone, port, literal, .. } = self.0;
+        let is_six = literal.is_some_and(|address| address.ip.is_ipv6());
+        let (open, close) = if is_six { ("[", "]") } else { ("", "") };
+        let percent = if zone.is_empty() { "" } else { "%" };
+        write!(f, "{open}{host}{percent}{zone}{close}:{port}")
+    }
+}
+
+/// Why something is no target. Displayed as what is wrong, and what would be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    /// The label is empty, too long or holds what would break the table.
+    Service,
+    /// The host is empty, too long or holds what no host name has.
+    Host,
+    /// The host looks like an IP literal but is none.
+    Literal,
+    /// A link-local literal without its device, or a device where there is nothing to choose.
+    Zone,
+    /// Port 0.
+    Port,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetError::Service => {
+                write!(f, "a service is 1 to {} bytes without `|` and control characters", limits::SERVICE)
+            }
+            TargetError::Host => write!(
+                f,
+                "a host is an IP address or a name of 1 to {} bytes of letters, digits, `-`, `_` and `.`",
+                limits::HOST
+            ),
+            TargetError::Literal => f.write_str("this is no IP address, write one like 10.0.0.5 or 2001:db8::5"),
+            TargetError::Zone => {
+                f.write_str("a link-local address, and no other host, names its device, write one like fe80::1%eth0")
+            }
+            TargetError::Port => f.write_str("a port is a number from 1 to 65535"),
+        }
+    }
+}
+
+/// What a host is made of. Beyond ASCII the resolver decides: what is a letter there takes large tables.
+fn is_of_a_host(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || matches!(c, '-' | '_' | '.' | ':')
+        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_by_the_standard_library() {
+        // Every pattern of zeros, and of what an IPv4 address within an IPv6 one has.
+        for pattern in 0..3_u16.pow(8) {
+            let groups: [u16; 8] =
+                core::array::from_fn(|i| [0, 0xffff, 0x1a0][usize::from(pattern / 3_u16.pow(i as u32) % 3)]);
+            let ip = IpAddr::from(groups);
+            assert_eq!(Address::new(ip).to_string(), ip.to_string());
+        }
+        assert_eq!(Address::new(IpAddr::from([10, 0, 200, 255])).to_string(), "10.0.200.255");
+        let link_local = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(Address { ip: link_local, scope: 7 }.to_string(), "fe80::1%7");
+    }
+
+    #[test]
+    fn literals_are_known_and_names_are_not() {
+        let literal = |host| Target::new("s", host, 1).map(|t| (t.literal.is_some(), t.place().to_string()));
+        assert_eq!(literal("10.0.0.5"), Ok((true, "10.0.0.5:1".into())));
+        assert_eq!(literal("2001:db8::5"), Ok((true, "[2001:db8::5]:1".into())));
+        assert_eq!(literal("[::1]"), Ok((true, "[::1]:1".into())));
+        assert_eq!(literal("fe80::1%eth0"), Ok((true, "[fe80::1%eth0]:1".into())));
+        assert_eq!(literal("db.example"), Ok((false, "db.example:1".into())));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_with_its_reason() {
+        for (host, error) in [
+            ("", TargetError::Host),
+            ("10.0.0.256", TargetError::Literal),
+            ("10.1", TargetError::Literal),
+            ("010.0.0.1", TargetError::Literal),
+            ("2001:db8:::5", TargetError::Literal),
+            ("[db]", TargetError::Literal),
+            ("[::1", TargetError::Host),
+            ("fe80::1", TargetError::Zone),
+            ("fe80::1%", TargetError::Zone),
+            ("10.0.0.1%eth0", TargetError::Zone),
+            ("name%eth0", TargetError::Zone),
+            ("fe80::1%averyveryverylongname", TargetError::Zone),
+            ("a|b", TargetError::Host),
+            ("a b", TargetError::Host),
+            ("a\u{7}b", TargetError::Host),
+            ("www.example.com/path", TargetError::Host),
+            ("=h", TargetError::Host),
+        ] {
+            assert_eq!(Target::new("s", host, 1).err(), Some(error), "{host}");
+        }
+        assert!(Target::new("s", &"h".repeat(limits::HOST), 1).is_ok());
+        assert_eq!(Target::new("s", &"h".repeat(limits::HOST + 1), 1).err(), Some(TargetError::Host));
+        assert_eq!(Target::new("s", "h", 0).err(), Some(TargetError::Port));
+    }
+
+    #[test]
+    fn a_service_is_a_label_that_keeps_the_table_whole() {
+        for service in ["", " a", "a|b", "a\nb", &"s".repeat(limits::SERVICE + 1)] {
+            assert_eq!(Target::new(service, "h", 1).err(), Some(TargetError::Service), "{service:?}");
+        }
+        for service in ["a", "promotion api", "kassa-äö", &"s".repeat(limits::SERVICE)] {
+            assert!(Target::new(service, "h", 1).is_ok(), "{service:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A user of this box, as passwd(5) has it.
+
+use crate::base::words;
+
+/// The numbers by which the kernel knows a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The user's own group.
+    pub gid: u32,
+}
+
+/// Where the users stand. Those whom only a directory service knows are not found.
+pub const PASSWD: &str = "/etc/passwd";
+
+/// The user of this name in the content of [`PASSWD`].
+pub fn find(passwd: &[u8], name: &str) -> Option<User> {
+    let number = |field: Option<&[u8]>| words::number(core::str::from_utf8(field?).ok()?, u32::MAX);
+    passwd.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        fields.next().filter(|field| *field == name.as_bytes())?;
+        fields.next()?;
+        Some(User { uid: number(fields.next())?, gid: number(fields.next())? })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_the_whole_name_and_only_with_both_numbers() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\n+nis\nbad:x:1x:1::/:\nshort:x:7\nnobody:*:65534:99:n:/:\n";
+        let found = |name| find(passwd, name).map(|user| (user.uid, user.gid));
+        assert_eq!((found("root"), found("nobody")), (Some((0, 0)), Some((65534, 99))));
+        for name in ["", "nobod", "x", "+nis", "bad", "short", "nobody:*"] {
+            assert_eq!(found(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What a person or a program reads, as functions to a `fmt::Write`. Pure: times and the zone are passed in.
+
+pub mod table;

@@ -1,0 +1,101 @@
+//! Where the configuration comes from: the command line, and a file that is read again on demand.
+
+use core::fmt;
+
+use crate::base::limits;
+use crate::model::cli::Cli;
+use crate::model::config::{Config, Reader};
+use crate::model::user::{self, User};
+use crate::sys;
+use crate::sys::{Errno, file};
+
+/// The files that are looked for when none is named.
+const PLACES: [&str; 2] = ["./tcpmon.conf", "/etc/tcpmon.conf"];
+
+/// What the targets were read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The command line alone.
+    CommandLine,
+    /// A file, and the command line.
+    File,
+    /// The embedded default list.
+    Defaults,
+}
+
+/// The command line, and the file it leads to.
+#[derive(Debug)]
+pub struct ConfigFile {
+    cli: Cli,
+    path: Option<&'static str>,
+    content: Vec<u8>,
+    user: Option<User>,
+}
+
+impl ConfigFile {
+    /// Decides on the file: the one that is named; none, where targets are given on the command
+    /// line; else the first that exists of `./tcpmon.conf` and `/etc/tcpmon.conf`. Memory for the
+    /// longest file is reserved here.
+    pub fn new(cli: Cli) -> Self {
+        let mut content = Vec::with_capacity(limits::CONFIG_FILE);
+        let mut path = cli.file;
+        if path.is_none() && cli.targets.is_empty() {
+            path = PLACES.iter().find(|path| file::read_whole(path, &mut content) != Err(Errno::ENOENT)).copied();
+        }
+        Self { cli, path, content, user: None }
+    }
+
+    /// The command line.
+    pub fn cli(&self) -> &Cli {
+        &self.cli
+    }
+
+    /// The file's path, if there is one.
+    pub fn path(&self) -> Option<&'static str> {
+        self.path
+    }
+
+    /// The user that the configuration names.
+    pub fn user(&self) -> Option<User> {
+        self.user
+    }
+
+    /// Reads everything anew into `config` and tells every mistake. `Err` is their number; then
+    /// the configuration is of no use.
+    pub fn load(&mut self, config: &mut Config, tell: &mut dyn FnMut(fmt::Arguments<'_>)) -> Result<Source, usize> {
+        let mut reader = Reader::new(config, tell);
+        for (directive, value) in &self.cli.settings {
+            reader.option(*directive, value);
+        }
+        for target in &self.cli.targets {
+            reader.argument(target);
+        }
+        let mut source = Source::CommandLine;
+        if let Some(path) = self.path {
+            source = Source::File;
+            match file::read_whole(path, &mut self.content) {
+                Ok(()) => reader.file(path, &self.content),
+                Err(Errno::EFBIG) => reader.mistake(format_args!(
+                    "{path}: this file is too long, at most {} bytes are read",
+                    limits::CONFIG_FILE
+                )),
+                Err(errno) => reader.mistake(format_args!(
+                    "{path}: cannot be read ({}), name a file that can be with -c FILE",
+                    sys::describe(errno)
+                )),
+            }
+        } else if self.cli.targets.is_empty() {
+            source = Source::Defaults;
+            reader.default_targets();
+        }
+        let content = &mut self.content;
+        self.user = reader.user(|name| {
+            file::read_whole(user::PASSWD, content).ok()?;
+            user::find(content, name)
+        });
+        match reader.finish() {
+            0 => Ok(source),
+            mistakes => Err(mistakes),
+        }
+    }
+}

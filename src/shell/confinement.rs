@@ -1,0 +1,227 @@
+//! What a run keeps of its rights: it becomes the user that the configuration names, and closes
+//! everything to itself that it will never need.
+
+use crate::base::path::{self, Path};
+use crate::model::config::Config;
+use crate::model::keep;
+use crate::model::user::User;
+use crate::shell::config_file::ConfigFile;
+use crate::shell::console::Console;
+use crate::shell::ledger_file;
+use crate::sys::file::{self, Identity};
+use crate::sys::sandbox::{self, Access, Role, Rules};
+use crate::sys::{Errno, by_path, describe, directory, process, user, zone};
+
+/// Where a resolver reads: its configuration, what other programs write for it, and the modules
+/// that it loads, with what those read. And the time zones.
+const READABLE: [&str; 9] =
+    ["/etc", "/usr", "/lib", "/lib64", "/run", "/var/run", "/nix/store", "/gnu/store", "/var/lib/libvirt/dnsmasq"];
+
+/// Files that may be links to elsewhere.
+const LINKED: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/TZ"];
+
+/// Directories that a run can write to, at most: those of log, ledger and last report, and the ones
+/// above.
+const WRITABLE: usize = 6;
+
+/// How many links lead on to the next one, at most.
+const LINKS: usize = 8;
+
+/// Becomes the configured user. What the user needs is handed over first, if it is `kept` between
+/// runs. Returns whether the run may begin; what is wrong is said.
+pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> bool {
+    let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
+    let name = config.settings.user;
+    if !user::is_root() {
+        console.say("user", format_args!("only root can become {name}, this run goes on as who started it"));
+        return true;
+    }
+    if kept {
+        hand_over(config, user);
+    }
+    match user::switch_to(user) {
+        Ok(()) => {
+            let directory = config.settings.log_dir;
+            if kept && directory::check_directory(directory.as_str()) == Err(Errno::EACCES) {
+                console.say(
+                    "user",
+                    format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),
+                );
+            }
+            true
+        }
+        Err(errno) => {
+            console
+                .say("user", format_args!("this run cannot become {name} ({}), nothing is started", describe(errno)));
+            false
+        }
+    }
+}
+
+/// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
+fn hand_over(config: &Config, user: User) {
+    let path = config.settings.ledger_path();
+    let ledger = path::name(path.as_str());
+    let is_ours = |name: &str| {
+        let of_ledger = name.strip_prefix(ledger).filter(|_| !["", ".", ".."].contains(&ledger));
+        keep::is_log(name)
+            || [".tcp_stats_latest.new", "tcp_stats_latest.log"].contains(&name)
+            || of_ledger.is_some_and(|rest| ["", ".new"].contains(&rest) || rest.starts_with(".damaged"))
+    };
+    let give = |directory: &str, new: Option<&str>| {
+        let _ = user::hand_over(directory, &is_ours, new, user);
+    };
+    let beside = path::parent(path.as_str());
+    give(beside, Some(ledger));
+    if beside != config.settings.log_dir.as_str() {
+        give(config.settings.log_dir.as_str(), None);
+    }
+}
+
+/// Where this run can write.
+#[derive(Debug, Default)]
+pub struct Confinement {
+    /// Whether there is any place where it cannot.
+    confined: bool,
+    writable: [Identity; WRITABLE],
+    /// How many of those there are.
+    length: usize,
+}
+
+impl Confinement {
+    /// Takes from this process what it will not need, for good. What the kernel does not have is
+    /// said where the command line asks for it; the run goes on without. One that keeps nothing
+    /// between runs writes nowhere.
+    pub fn enter(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> Self {
+        // What it costs a kernel before 3.5 that it is not there, nobody can change.
+        let _ = sandbox::keep_from_rights();
+        let mut confinement = Self::default();
+        if !config.settings.sandbox {
+            return confinement;
+        }
+        // What is read once is read now.
+        let _ = zone::settle();
+        process::own();
+        let mut missing = |what: &str, errno: Errno| {
+            if file.cli().verbose {
+                let why = describe(errno);
+                console.say("sandbox", format_args!("{what} cannot be used here ({why}), the run goes on without"));
+            }
+        };
+        let helper = match confinement.restrict(config, file, kept) {
+            Ok(rules) => Some(rules),
+            Err(errno) => {
+                missing("Landlock", errno);
+                None
+            }
+        };
+        match sandbox::confine(Role::Monitor) {
+            Ok(()) => sandbox::confine_helpers(helper),
+            Err(errno) => missing("seccomp", errno),
+        }
+        confinement
+    }
+
+    /// Holds this process to its files. Gives the rules for helpers.
+    fn restrict(&mut self, config: &Config, file: &ConfigFile, kept: bool) -> Result<Rules, Errno> {
+        let (helper, monitor) = (Rules::new()?, Rules::new()?);
+        let may_read =
+            |path: &str| helper.allow(path, Access::Read).and_then(|()| monitor.allow(path, Access::Read)).is_ok();
+        for directory in &READABLE {
+            may_read(directory);
+        }
+        for path in &LINKED {
+            // Its directory may be made later, or anew: then it is the one above that is there.
+            follow(path, &|place| {
+                if !may_read(place) || !READABLE.contains(&place) {
+                    let mut above = path::above(path::trim(place));
+                    while let Some(directory) = above.filter(|directory| !is_root(directory) && !may_read(directory)) {
+                        above = path::above(directory);
+                    }
+                }
+            });
+        }
+        if let Some(path) = file.path() {
+            follow(path, &|place| {
+                may_read(place);
+            });
+        }
+        if kept {
+            let ledger = config.settings.ledger_path();
+            let journalled = ledger_file::journalled(&ledger);
+            // As the loop does, but that here a rule can be made for it.
+            let _ = directory::make_directories(config.settings.log_dir.as_str());
+            self.write(&monitor, config.settings.log_dir.as_str())?;
+            self.write(&monitor, path::parent(ledger.as_str()))?;
+            if let Some(file) = journalled {
+                self.write(&monitor, path::parent(file.as_str()))?;
+            }
+        }
+        monitor.restrict()?;
+        self.confined = true;
+        Ok(helper)
+    }
+
+    /// Lets the monitor write below this directory, and below the one above, so that one that is
+    /// taken away can be made anew; where it is not there yet, below the next one that is. An error
+    /// where none was found: a run that can write nowhere is of no use.
+    fn write(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
+        let directory = path::trim(directory);
+        let mut place = directory;
+        while let Err(errno) = self.allow(rules, place) {
+            place = path::above(place).ok_or(errno)?;
+        }
+        let above = path::parent(place);
+        if place == directory && ![".", ".."].contains(&place) && !place.ends_with("/..") && !is_root(above) {
+            let _ = self.allow(rules, above);
+        }
+        Ok(())
+    }
+
+    fn allow(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
+        let identity = file::identity_of_directory(directory)?;
+        if !self.holds(identity) {
+            let Some(free) = self.writable.get_mut(self.length) else { return Ok(()) };
+            *free = identity;
+            self.length += 1;
+        }
+        rules.allow(directory, Access::Write)
+    }
+
+    fn holds(&self, directory: Identity) -> bool {
+        self.writable[..self.length].contains(&directory)
+    }
+
+    /// Whether this run can write in a directory, as far as that is for the sandbox to say.
+    pub fn covers(&self, directory: &str) -> bool {
+        let mut place = path::trim(directory);
+        loop {
+            if !self.confined || file::identity_of_directory(place).is_ok_and(|found| self.holds(found)) {
+                return true;
+            }
+            match path::above(place) {
+                Some(above) if !place.ends_with("..") => place = above,
+                Some(_) | None => return false,
+            }
+        }
+    }
+}
+
+/// Whether this is the root directory, by whatever name.
+fn is_root(place: &str) -> bool {
+    let found = file::identity_of_directory(place);
+    found.is_ok() && found == file::identity_of_directory("/")
+}
+
+/// Tells of every directory through which a path leads, link by link: whoever writes such a file anew
+/// gives a new one its name. In the root directory it is the file alone.
+fn follow(path: &str, tell: &dyn Fn(&str)) {
+    let mut path: Path = path::within("", path);
+    for _ in 0..LINKS {
+        let directory = path::parent(path.as_str());
+        tell(if directory == "/" { path.as_str() } else { directory });
+        let Some(next) = by_path::link_content(path.as_str()) else { return };
+        let begin = if next.as_str().starts_with('/') { "" } else { directory };
+        path = path::within(begin, next.as_str());
+    }
+}

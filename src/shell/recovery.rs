@@ -1,0 +1,491 @@
+//! What a run finds that its predecessor left behind: a report that was being written when it was
+//! killed, and one whose moment passed while nobody was there. After this the log and the ledger
+//! agree.
+
+use std::os::fd::OwnedFd;
+
+use crate::base::path::Path;
+use crate::base::time::WallTime;
+use crate::core::ledger::{self, Journal, Ledger, Phase};
+use crate::model::config::Config;
+use crate::model::tally::Thresholds;
+use crate::render::table::Form;
+use crate::shell::console::Console;
+use crate::shell::daily_log::{DailyLog, LogError};
+use crate::sys::{Errno, clock, file};
+
+/// Where a report is in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Nothing of it is there.
+    Nowhere,
+    /// All of it is there.
+    Whole,
+    /// A part of it is the file's end, from here on.
+    Torn(u64),
+}
+
+/// A report that was due at the start: when it was written, or why it could not be.
+pub type Due = Result<WallTime, (WallTime, LogError)>;
+
+/// A report of the last run whose file cannot be read for now. Until it can, nothing may be
+/// reported: its counts may be in the log.
+#[derive(Debug)]
+pub struct Unsettled {
+    file: Path,
+    report: String,
+}
+
+impl Unsettled {
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Looks for it once more. Returns whether it is in the log; the ledger knows then.
+    pub fn settle(&self, ledger: &Ledger) -> Result<bool, Errno> {
+        let Some(journal) = ledger.journal() else { return Ok(false) };
+        let complete = in_file(&journal, &self.file, &self.report)?;
+        if complete {
+            ledger.mark_reported();
+        } else {
+            ledger.end_report();
+        }
+        Ok(complete)
+    }
+}
+
+/// Brings log and ledger into agreement, and writes the report whose moment has passed by `now`, or
+/// that must be written before counts are sorted by other thresholds; `None` is a clock that is wrong,
+/// see [`settle`]. How the last run ended is said
+/// where it did not come to its end. Afterwards the log has the form of this configuration. What
+/// was not written stays in the ledger.
+pub fn recover(
+    ledger: &Ledger,
+    log: &mut DailyLog,
+    config: &Config,
+    now: Option<WallTime>,
+    console: &mut Console,
+) -> (Option<Due>, Option<Unsettled>) {
+    if ledger.is_running() {
+        let alive = clock::local(ledger.alive());
+        console.say(
+            "ledger",
+            format_args!(
+                "the last run (pid {}) did not end cleanly, it was last alive at {alive}; its counts go on",
+                ledger.owner().pid
+            ),
+        );
+    }
+    let mut complete = false;
+    if let Some(journal) = ledger.journal() {
+        let last = Unsettled { file: log.found(&journal.file), report: report_of(ledger, &journal) };
+        match in_file(&journal, &last.file, &last.report) {
+            Ok(found) => complete = found,
+            Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
+        }
+    }
+    let Some(stamp) = settle(ledger, config.settings.thresholds, now.map(|now| now.unix), |_| complete) else {
+        return (None, None);
+    };
+    let stamp = clock::local(stamp);
+    let form = *log.form();
+    log.change(config.settings.log_dir, Form::of(ledger));
+    let rows = ledger.rows();
+    let written = log.append(stamp, &mut rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
+    log.change(config.settings.log_dir, form);
+    if written.is_ok() {
+        ledger.mark_reported();
+    }
+    (Some(written.map(|()| stamp).map_err(|error| (stamp, error))), None)
+}
+
+/// Brings a report that was being written to its end, where `complete` says that all of it is in the
+/// log. Gives the second since 1970 under which what the log does not have is to be reported at
+/// `now`, in the same seconds; `None` where counting simply goes on.
+///
+/// A clock that is wrong says nothing about `now`, but the last run ended before its next boundary
+/// came: what it left is reported under that, the sooner the better, because the new run's counts are
+/// to stand under a later one.
+pub fn settle(
+    ledger: &Ledger,
+    thresholds: Thresholds,
+    now: Option<i64>,
+    complete: impl FnOnce(&Journal) -> bool,
+) -> Option<i64> {
+    let mut interrupted = None;
+    if let Some(journal) = ledger.journal() {
+        if complete(&journal) {
+            ledger.mark_reported();
+        } else if journal.phase == Phase::Writing {
+            interrupted = Some(journal.stamp.unix);
+            // A kill before it is begun again does not change its stamp.
+            ledger.set_due(journal.stamp);
+        }
+        ledger.end_report();
+    }
+    if ledger.is_reported() {
+        return None;
+    }
+    if interrupted.is_some() {
+        return interrupted;
+    }
+    let due = ledger.due();
+    if due > 0 && now.is_none_or(|now| due <= now) {
+        return Some(due);
+    }
+    now.filter(|_| ledger.thresholds() != thresholds)
+}
+
+/// The report that was being written, as it was.
+fn report_of(ledger: &Ledger, journal: &Journal) -> String {
+    let mut report = String::new();
+    let rows = ledger.pending_rows();
+    let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
+    Form::of(ledger).write(&mut report, journal.headed, journal.stamp, &mut rows);
+    // A run that could not settle it may have gone over to other targets: then it is known by its
+    // checksum alone.
+    if ledger::check(report.as_bytes()) != journal.check {
+        report.clear();
+    }
+    report
+}
+
+/// Whether the log has the whole report. A part of it is cut off.
+fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> {
+    if journal.phase == Phase::Written {
+        return Ok(true);
+    }
+    match file::open_log_again(file.as_str()) {
+        Ok(log) => in_log(&log, journal, report),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn in_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
+    let found = if journal.phase == Phase::Torn {
+        let end = journal.offset + u64::from(journal.length);
+        if file::size(log)? == end { Found::Torn(journal.offset) } else { Found::Nowhere }
+    } else {
+        find(log, journal.offset, |place| {
+            if report.is_empty() { by_checksum(log, place, journal) } else { by_content(log, place, report.as_bytes()) }
+        })?
+    };
+    if let Found::Torn(at) = found {
+        file::truncate(log, at)?;
+    }
+    Ok(found == Found::Whole)
+}
+
+/// Looks at each line of the file from this offset on, until a report is there: others may have
+/// written before it.
+fn find(log: &OwnedFd, offset: u64, look: impl Fn(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
+    let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
+    loop {
+        let length = read(log, &mut piece, at)?;
+        if length == 0 {
+            return Ok(Found::Nowhere);
+        }
+        for byte in &piece[..length] {
+            if begins {
+                let found = look(at)?;
+                if found != Found::Nowhere {
+                    return Ok(found);
+                }
+            }
+            begins = *byte == b'\n';
+            at += 1;
+        }
+    }
+}
+
+/// Whether a report is at this place that is only known by its length and its checksum.
+fn by_checksum(log: &OwnedFd, at: u64, journal: &Journal) -> Result<Found, Errno> {
+    let (mut piece, mut check, mut done) = ([0; 4096], ledger::check_of_nothing(), 0);
+    while done < journal.length as usize {
+        let most = piece.len().min(journal.length as usize - done);
+        let length = read(log, &mut piece[..most], at + done as u64)?;
+        if length == 0 {
+            return Ok(Found::Nowhere);
+        }
+        check = ledger::check_on(check, &piece[..length]);
+        done += length;
+    }
+    Ok(if check == journal.check { Found::Whole } else { Found::Nowhere })
+}
+
+/// How much of this report is at this place.
+fn by_content(log: &OwnedFd, at: u64, report: &[u8]) -> Result<Found, Errno> {
+    let (mut piece, mut done) = ([0; 512], 0);
+    while done < report.len() {
+        let length = read(log, &mut piece, at + done as u64)?;
+        let same = piece[..length].iter().zip(&report[done..]).take_while(|(a, b)| a == b).count();
+        done += same;
+        if same < length || length == 0 {
+            break;
+        }
+    }
+    if done == report.len() {
+        return Ok(Found::Whole);
+    }
+    Ok(if at + done as u64 == file::size(log)? { Found::Torn(at) } else { Found::Nowhere })
+}
+
+fn read(log: &OwnedFd, piece: &mut [u8], at: u64) -> Result<usize, Errno> {
+    loop {
+        match file::read_at(log, piece, at) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::text::Text;
+    use crate::base::time::Nanos;
+    use crate::core::ledger::Memory;
+    use crate::model::tally::Outcome;
+    use crate::model::target::Target;
+    use std::fs;
+
+    /// Boundary at 2025-10-09 14:35:00 UTC, in whatever zone this runs.
+    const DUE: i64 = 1_760_020_500;
+
+    fn wall(unix: i64) -> WallTime {
+        clock::local(unix)
+    }
+
+    /// A log and a ledger as a run leaves them that was killed while it wrote a report.
+    struct Remains {
+        place: tempfile::TempDir,
+        config: Config,
+        ledger: Ledger,
+        report: String,
+    }
+
+    impl Remains {
+        fn new(before: &str, headed: bool) -> Self {
+            let place = tempfile::tempdir().expect("a place for temporary files");
+            let mut config = Config::new();
+            config.settings.log_dir = Text::format(format_args!("{}", place.path().display()));
+            let ledger = Ledger::create(Memory::own(3), 3, wall(DUE - 1000));
+            ledger.set_thresholds(config.settings.thresholds);
+            for (i, service) in ["web", "a-service-with-a-long-name", "db"].into_iter().enumerate() {
+                let target = Target::new(service, "192.0.2.1", 1).expect("a target");
+                config.targets.push(target);
+                ledger.record(i).install(&target);
+                ledger.record(i).set_order(i + 1);
+                ledger.record(i).count(Outcome::FastFast, 7 + i as u32);
+            }
+            ledger.set_due(wall(DUE));
+            let mut report = String::new();
+            let rows = ledger.rows();
+            let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
+            Form::of(&ledger).write(&mut report, headed, wall(DUE), &mut rows);
+            let remains = Self { place, config, ledger, report };
+            fs::write(remains.file(), before).expect("our own directory");
+            let file = Text::copy(&remains.file()).expect("a short path");
+            remains.ledger.begin_report(&file, before.len() as u64, remains.report.as_bytes(), wall(DUE), headed);
+            remains
+        }
+
+        fn file(&self) -> String {
+            let date = wall(DUE).to_string()[..10].replace('-', "");
+            format!("{}/tcp_stats_{date}.log", self.place.path().display())
+        }
+
+        fn recover(&self, now: i64) -> Option<Due> {
+            self.recover_or_not(now).0
+        }
+
+        fn recover_or_not(&self, now: i64) -> (Option<Due>, Option<Unsettled>) {
+            let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
+            let mut log = DailyLog::new(self.config.settings.log_dir, form);
+            recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))
+        }
+
+        fn content(&self) -> String {
+            fs::read_to_string(self.file()).expect("text")
+        }
+    }
+
+    /// Contents of a log that the last report found there, and whether it begins with a header.
+    fn befores() -> [(String, bool); 3] {
+        let remains = Remains::new("", true);
+        let earlier = remains.report.replace(&wall(DUE).to_string(), &wall(DUE - 300).to_string());
+        [(String::new(), true), (earlier.clone(), false), (format!("{earlier}# a note\n"), false)]
+    }
+
+    #[test]
+    fn a_report_killed_at_any_byte_stands_in_the_log_once() {
+        for (before, headed) in befores() {
+            let length = Remains::new(&before, headed).report.len();
+            let steps = if before.is_empty() { 1 } else { 13 };
+            for written in (0..length).step_by(steps).chain([length - 1, length]) {
+                for others in ["", "# somebody else\n"] {
+                    let remains = Remains::new(&before, headed);
+                    let expected = format!("{before}{others}{}", remains.report);
+                    let part = format!("{before}{others}{}", &remains.report[..written]);
+                    fs::write(remains.file(), part).expect("our own file");
+                    let again = remains.recover(DUE - 1);
+                    assert_eq!(again.is_some(), written < length, "only what is not there is written");
+                    // A file that others have begun has no header for us.
+                    let content = remains.content();
+                    let content = content.replace(others, "");
+                    assert_eq!(
+                        content.replace("# a note\n", ""),
+                        expected.replace(others, "").replace("# a note\n", "")
+                    );
+                    assert!(remains.ledger.is_reported() && remains.ledger.journal().is_none());
+                    assert_eq!(remains.recover(DUE + 1000), None, "nothing is left to do");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_that_was_written_is_marked_wherever_the_marking_was_killed() {
+        for marked in 0..=3 {
+            let remains = Remains::new("", true);
+            fs::write(remains.file(), &remains.report).expect("our own file");
+            remains.ledger.set_phase(Phase::Written);
+            for i in 0..marked {
+                remains.ledger.record(i).mark_reported(&remains.ledger.record(i).tally());
+            }
+            assert_eq!(remains.recover(DUE + 1000), None);
+            assert!(remains.ledger.is_reported());
+            assert_eq!(remains.content(), remains.report);
+        }
+    }
+
+    #[test]
+    fn a_part_that_could_not_be_cut_off_is_cut_off_and_counting_goes_on() {
+        for (before, headed) in befores() {
+            let length = Remains::new(&before, headed).report.len();
+            for written in (1..length).step_by(13).chain([length - 1]) {
+                let remains = Remains::new(&before, headed);
+                fs::write(remains.file(), format!("{before}{}", &remains.report[..written])).expect("our own file");
+                remains.ledger.tear_report(before.len() as u64, written);
+                remains.ledger.record(0).count(Outcome::FastFast, 99);
+                assert_eq!(remains.recover(DUE - 1), None);
+                assert_eq!(remains.content(), before);
+                assert_eq!(remains.ledger.record(0).tally().unreported().columns().total, 99);
+            }
+            let remains = Remains::new(&before, headed);
+            let others = format!("{before}{}# a note\n", &remains.report[..length / 2]);
+            fs::write(remains.file(), &others).expect("our own file");
+            remains.ledger.tear_report(before.len() as u64, length / 2);
+            remains.recover(DUE - 1);
+            assert_eq!(remains.content(), others, "what somebody else wrote stays");
+        }
+    }
+
+    #[test]
+    fn a_missed_report_stands_under_its_own_time_and_only_when_that_has_passed() {
+        for (now, stamp) in [(DUE - 1, None), (DUE, Some(DUE)), (DUE + 200_000, Some(DUE)), (0, None)] {
+            let remains = Remains::new("", true);
+            remains.ledger.end_report();
+            let found = remains.recover(now).map(|result| result.map(|stamp| stamp.unix));
+            assert_eq!(found, stamp.map(Ok));
+            assert_eq!(remains.content(), if stamp.is_some() { remains.report.as_str() } else { "" });
+        }
+    }
+
+    #[test]
+    fn counts_that_were_sorted_by_other_thresholds_are_reported_under_theirs_at_once() {
+        let mut remains = Remains::new("", true);
+        remains.ledger.end_report();
+        remains.config.settings.thresholds.timeout = Nanos::from_secs(3);
+        assert_eq!(remains.recover(DUE - 60), Some(Ok(wall(DUE - 60))));
+        let content = remains.content();
+        assert!(content.contains("Conn1-5s") && content.contains(&format!("{} | web", wall(DUE - 60))), "{content}");
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_kept() {
+        let remains = Remains::new("", true);
+        remains.ledger.end_report();
+        fs::remove_file(remains.file()).expect("our own file");
+        fs::create_dir(remains.file()).expect("its name is free");
+        for _ in 0..2 {
+            assert!(matches!(remains.recover(DUE), Some(Err((_, LogError::Open(_))))));
+            assert!(!remains.ledger.is_reported());
+        }
+        fs::remove_dir(remains.file()).expect("our own directory");
+        assert_eq!(remains.recover(DUE), Some(Ok(wall(DUE))));
+        assert_eq!(remains.content(), remains.report);
+    }
+
+    #[test]
+    fn while_its_file_cannot_be_read_a_report_is_neither_forgotten_nor_written_again() {
+        for written in [0, 100, usize::MAX] {
+            let remains = Remains::new("", true);
+            let aside = format!("{}.aside", remains.file());
+            let part = &remains.report[..written.min(remains.report.len())];
+            fs::write(remains.file(), part).expect("our own file");
+            fs::rename(remains.file(), &aside).expect("our own file");
+            fs::create_dir(remains.file()).expect("its name is free");
+            let (due, unsettled) = remains.recover_or_not(DUE + 1000);
+            assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
+            let unsettled = unsettled.expect("nobody knows");
+            assert!(unsettled.settle(&remains.ledger).is_err());
+            // It counts on meanwhile, and another run finds the same.
+            remains.ledger.record(0).count(Outcome::FastFast, 20);
+            assert!(remains.recover_or_not(DUE + 1000).1.is_some());
+            fs::remove_dir(remains.file()).expect("our own directory");
+            fs::rename(&aside, remains.file()).expect("our own file");
+            let whole = written == usize::MAX;
+            assert_eq!(unsettled.settle(&remains.ledger), Ok(whole));
+            assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
+            let left = remains.ledger.record(0).tally().unreported().columns().total;
+            assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));
+        }
+    }
+
+    #[test]
+    fn a_report_of_targets_that_are_not_configured_any_more_is_known_by_its_checksum() {
+        for whole in [true, false] {
+            let remains = Remains::new("", true);
+            let part =
+                if whole { remains.report.clone() } else { remains.report.replace("192", "193").replace('7', "6") };
+            fs::write(remains.file(), format!("# a note\n{part}")).expect("our own file");
+            // Another run went over to another order.
+            remains.ledger.record(0).set_order(9);
+            remains.ledger.record(1).count(Outcome::FastFast, 50);
+            let due = remains.recover(DUE - 1);
+            assert_eq!(due.is_none(), whole);
+            let left = remains.ledger.record(1).tally().unreported().columns().total;
+            assert_eq!(left, if whole { 42 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn a_report_is_found_whole_in_part_or_not_at_all() {
+        let report = b"a 1\nb 2\n";
+        let place = tempfile::tempdir().expect("a place for temporary files");
+        let path = place.path().join("tcp_stats_20251009.log");
+        let long = [b"x 7\n".repeat(5000), report.to_vec()].concat();
+        for (end, found) in [
+            (&b""[..], Found::Nowhere),
+            (b"x 7\n", Found::Nowhere),
+            (b"a 1\nb 3\n", Found::Nowhere),
+            (b"a 1\nb 2\n", Found::Whole),
+            (b"a 1\nb 2\nx 7\n", Found::Whole),
+            (b"x 7\na 1\nb 2\n", Found::Whole),
+            (b"a", Found::Torn(3)),
+            (b"a 1\nb 2", Found::Torn(3)),
+            (b"x 7\na 1\n", Found::Torn(7)),
+            (b"xa 1\nb 2\n", Found::Nowhere),
+            (&long, Found::Whole),
+            (&long[..long.len() - 1], Found::Torn(20_003)),
+        ] {
+            fs::write(&path, [b"...", end].concat()).expect("our own directory");
+            let log = file::open_log_again(&path.to_string_lossy()).expect("it is there");
+            let seen = find(&log, 3, |place| by_content(&log, place, report));
+            assert_eq!(seen, Ok(found), "{:?}", std::str::from_utf8(end));
+        }
+    }
+}

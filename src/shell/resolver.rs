@@ -1,0 +1,386 @@
+//! The pool of helper processes that call getaddrinfo for the loop: one lookup each at a time.
+//!
+//! It starts with one, grows while all are busy, and shrinks again. A helper whose lookup nobody
+//! waits for any more is killed: getaddrinfo cannot be interrupted. Who gets a helper when, and
+//! how often a lookup is asked again, is decided in `monitor`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::base::limits;
+use crate::base::time::Instant;
+use crate::core::probe::{Input, ProbeId};
+use crate::model::message::{Answer, REPLY, REQUEST, Reply, Request};
+use crate::model::tally::Shortage;
+use crate::model::target::Target;
+use crate::sys::poll::PollSet;
+use crate::sys::process::{self, Child};
+use crate::sys::{Errno, clock, helper, lookup, net};
+
+#[derive(Debug)]
+struct Helper {
+    child: Child,
+    /// Whether the child has been reaped: its pid is no longer ours to use.
+    reaped: bool,
+    socket: OwnedFd,
+    work: Work,
+    forked: Instant,
+    /// It has answered: helpers work on this box.
+    proven: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Idle { since: Instant },
+    Busy { probe: ProbeId, token: u32 },
+}
+
+/// The pool.
+#[derive(Debug)]
+pub struct Resolver {
+    helpers: [Option<Helper>; limits::HELPERS],
+    /// How many there are.
+    size: usize,
+    /// The first of [`limits::HELPERS`] places in the loop's poll set.
+    first_place: usize,
+    /// Numbers the requests, so that a reply is known to belong to the last one.
+    token: u32,
+    /// Helpers that died at once since the last reply.
+    deaths: u32,
+    /// No helper is forked before this moment.
+    fork_from: Instant,
+}
+
+impl Resolver {
+    /// An empty pool whose helpers stand in the poll set from `first_place` on.
+    pub fn new(first_place: usize) -> Self {
+        Self {
+            helpers: [const { None }; limits::HELPERS],
+            size: 0,
+            first_place,
+            token: 0,
+            deaths: 0,
+            fork_from: Instant::from_nanos(0),
+        }
+    }
+
+    /// Starts the first helper, so that the first lookup does not wait for its fork.
+    pub fn warm_up(&mut self, now: Instant, polls: &mut PollSet) -> Result<(), Shortage> {
+        if self.size == 0 {
+            self.spawn(now, polls)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a lookup to an idle helper, or to a new one. Returns whether one was forked for it.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        polls: &mut PollSet,
+        probe: ProbeId,
+        target: &Target,
+    ) -> Result<bool, Shortage> {
+        let idle = |helper: &Option<Helper>| matches!(helper, Some(Helper { work: Work::Idle { .. }, .. }));
+        let (index, forked) = match self.helpers.iter().position(idle) {
+            Some(index) => (index, false),
+            None => (self.spawn(now, polls)?, true),
+        };
+        self.token = self.token.wrapping_add(1);
+        let mut packet = [0; REQUEST];
+        let length = Request { token: self.token, family: target.family, host: target.host }.encode(&mut packet);
+        let Some(helper) = &mut self.helpers[index] else { return Err(Shortage::Processes) };
+        helper.work = Work::Busy { probe, token: self.token };
+        match net::send(&helper.socket, &packet[..length]) {
+            Ok(_) => Ok(forked),
+            // It has just died, or is made sure to: reading from it says so, and the lookup is
+            // asked again.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => {
+                if !helper.reaped {
+                    process::end(helper.child);
+                }
+                Ok(forked)
+            }
+            Err(_) => {
+                helper.work = Work::Idle { since: now };
+                Err(Shortage::Memory)
+            }
+        }
+    }
+
+    /// Kills the helper that has this probe's lookup.
+    pub fn drop_lookup(&mut self, polls: &mut PollSet, probe: ProbeId) {
+        let has = |helper: &Option<Helper>| {
+            helper.as_ref().is_some_and(|helper| matches!(helper.work, Work::Busy { probe: p, .. } if p == probe))
+        };
+        if let Some(index) = self.helpers.iter().position(has) {
+            self.remove(index, polls);
+        }
+    }
+
+    /// Reads what the helper at `index` has to say; poll says that there is something. Gives what
+    /// that means for a probe; it may lie in `reply`.
+    pub fn hear<'a>(
+        &mut self,
+        now: Instant,
+        polls: &mut PollSet,
+        index: usize,
+        reply: &'a mut Option<Reply>,
+    ) -> Option<(ProbeId, Input<'a>)> {
+        let helper = self.helpers[index].as_mut()?;
+        let mut packet = [0; REPLY + 1];
+        *reply = match net::receive_packet(&helper.socket, &mut packet) {
+            Ok(length) => packet.get(..length).and_then(Reply::decode),
+            Err(Errno::EINTR) => return None,
+            Err(_) => None,
+        };
+        let work = helper.work;
+        match (&*reply, work) {
+            (Some(Reply { token: answered, elapsed, answer }), Work::Busy { probe, token }) if *answered == token => {
+                helper.work = Work::Idle { since: now };
+                helper.proven = true;
+                self.deaths = 0;
+                let input = match answer {
+                    Answer::Found(addresses) => Input::Answered(*elapsed, addresses.as_slice()),
+                    Answer::Failed(reason) => Input::LookupFailed(*elapsed, *reason),
+                    Answer::Short(shortage) => Input::FellShort(*shortage),
+                };
+                return Some((probe, input));
+            }
+            _ => {}
+        }
+        // It is gone, or it says what nobody asked for and so is of no more use.
+        if !helper.proven && now.since(helper.forked) < limits::FORK_PAUSE {
+            self.deaths = self.deaths.saturating_add(1);
+        }
+        if self.deaths >= limits::DEATHS_IN_A_ROW {
+            self.fork_from = now + limits::FORK_PAUSE;
+        }
+        self.remove(index, polls);
+        match work {
+            Work::Busy { probe, .. } => Some((probe, Input::LookupLost)),
+            Work::Idle { .. } => None,
+        }
+    }
+
+    /// Takes note of every child that has ended.
+    pub fn reap(&mut self) {
+        while let Some(child) = process::reap() {
+            for helper in self.helpers.iter_mut().flatten().filter(|helper| helper.child == child) {
+                // What it said before it died is still to be read: it stays until then.
+                helper.reaped = true;
+            }
+        }
+    }
+
+    /// When [`Resolver::shrink`] has something to do.
+    pub fn next_deadline(&self) -> Instant {
+        if self.size <= 1 {
+            return Instant::NEVER;
+        }
+        let idle = self.helpers.iter().flatten().map(Helper::idle_since);
+        idle.fold(Instant::NEVER, Instant::min) + limits::HELPER_IDLE
+    }
+
+    /// Ends helpers that have been idle for long, all but one.
+    pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
+        for index in (0..limits::HELPERS).rev() {
+            let since = self.helpers[index].as_ref().map_or(Instant::NEVER, Helper::idle_since);
+            if self.size > 1 && now >= since + limits::HELPER_IDLE {
+                self.remove(index, polls);
+            }
+        }
+    }
+
+    /// Ends every helper and waits for their ends.
+    pub fn end(&mut self, polls: &mut PollSet) {
+        for index in 0..limits::HELPERS {
+            let ended = self.helpers[index].as_ref().filter(|helper| !helper.reaped).map(|helper| helper.child);
+            self.remove(index, polls);
+            if let Some(child) = ended {
+                process::reap_ended(child);
+            }
+        }
+    }
+
+    fn spawn(&mut self, now: Instant, polls: &mut PollSet) -> Result<usize, Shortage> {
+        let free = self.helpers.iter().position(Option::is_none).ok_or(Shortage::Helpers)?;
+        if now < self.fork_from {
+            return Err(Shortage::Processes);
+        }
+        let (child, socket) = helper::spawn(serve).map_err(|errno| match errno {
+            Errno::EMFILE | Errno::ENFILE => Shortage::Descriptors,
+            Errno::ENOMEM | Errno::ENOBUFS => Shortage::Memory,
+            _ => Shortage::Processes,
+        })?;
+        polls.place(self.first_place + free, Some(socket.as_fd()));
+        let work = Work::Idle { since: now };
+        self.size += 1;
+        self.helpers[free] = Some(Helper { child, reaped: false, socket, work, forked: now, proven: false });
+        Ok(free)
+    }
+
+    /// The one way out of the pool.
+    fn remove(&mut self, index: usize, polls: &mut PollSet) {
+        polls.place(self.first_place + index, None);
+        if let Some(helper) = self.helpers[index].take() {
+            self.size -= 1;
+            if !helper.reaped {
+                process::end(helper.child);
+            }
+        }
+    }
+}
+
+impl Helper {
+    /// Since when it has no lookup; [`Instant::NEVER`] while it has one.
+    fn idle_since(&self) -> Instant {
+        match self.work {
+            Work::Idle { since } => since,
+            Work::Busy { .. } => Instant::NEVER,
+        }
+    }
+}
+
+/// A helper's whole life: answer one request after the other until the monitor is gone.
+fn serve(socket: &OwnedFd) {
+    let mut packet = [0; REQUEST + 1];
+    while let Ok(length @ 1..) = net::await_packet(socket, &mut packet) {
+        let Some(request) = packet.get(..length).and_then(Request::decode) else { return };
+        let begin = clock::monotonic();
+        let answer: Answer = lookup::addresses(request.host.as_str(), request.family);
+        let elapsed = clock::monotonic().since(begin);
+        let mut reply = [0; REPLY];
+        let length = Reply { token: request.token, elapsed, answer }.encode(&mut reply);
+        if net::send(socket, &reply[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Nanos;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// Reaping is for the whole process: one test has children at a time.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    /// What a helper said.
+    enum Heard {
+        Reply,
+        Lost(ProbeId),
+        Nothing,
+    }
+
+    /// A pool with its poll set, at moments that the test gives.
+    struct Pool {
+        resolver: Resolver,
+        polls: PollSet,
+        _turn: MutexGuard<'static, ()>,
+    }
+
+    impl Pool {
+        fn new() -> Self {
+            let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+            let polls = PollSet::new(limits::HELPERS, 0);
+            Self { resolver: Resolver::new(0), polls, _turn: turn }
+        }
+
+        fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {
+            let target = Target::new("s", "localhost", 1).expect("a target");
+            self.resolver.ask(now, &mut self.polls, ProbeId::new(slot, 0), &target)
+        }
+
+        /// Waits until a helper has something to say, and hears all of those that have.
+        fn hear(&mut self, now: Instant) -> Vec<Heard> {
+            assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper says something");
+            let ready: Vec<_> = (0..limits::HELPERS).filter(|index| self.polls.ready(*index).any()).collect();
+            ready.into_iter().map(|index| self.hear_one(now, index)).collect()
+        }
+
+        fn hear_one(&mut self, now: Instant, index: usize) -> Heard {
+            match self.resolver.hear(now, &mut self.polls, index, &mut None) {
+                Some((probe, Input::LookupLost)) => Heard::Lost(probe),
+                Some(_) => Heard::Reply,
+                None => Heard::Nothing,
+            }
+        }
+
+        fn size(&self) -> usize {
+            assert_eq!(self.resolver.helpers.iter().flatten().count(), self.resolver.size);
+            self.resolver.size
+        }
+
+        /// Kills the helpers that there are.
+        fn kill(&mut self) {
+            for helper in self.resolver.helpers.iter().flatten() {
+                process::end(helper.child);
+            }
+        }
+    }
+
+    impl Drop for Pool {
+        fn drop(&mut self) {
+            self.resolver.end(&mut self.polls);
+        }
+    }
+
+    fn second(n: u64) -> Instant {
+        Instant::from_nanos(0) + Nanos::from_secs(n)
+    }
+
+    #[test]
+    fn the_pool_grows_while_all_are_busy_and_shrinks_to_one_when_idle() {
+        let mut pool = Pool::new();
+        pool.resolver.warm_up(second(1), &mut pool.polls).unwrap();
+        assert_eq!(pool.size(), 1);
+        let forked: Vec<_> = (0..3).map(|slot| pool.ask(second(1), slot).unwrap()).collect();
+        assert_eq!((forked, pool.size()), (vec![false, true, true], 3));
+        let mut replies = 0;
+        while replies < 3 {
+            replies += pool.hear(second(2)).iter().filter(|heard| matches!(heard, Heard::Reply)).count();
+        }
+        assert!(!pool.ask(second(3), 0).unwrap(), "an idle one is there");
+        while !matches!(pool.hear(second(4))[..], [Heard::Reply]) {}
+
+        let idle = second(2) + limits::HELPER_IDLE;
+        assert_eq!(pool.resolver.next_deadline(), idle);
+        pool.resolver.shrink(idle.before(Nanos::new(1)), &mut pool.polls);
+        assert_eq!(pool.size(), 3, "just before its time none goes");
+        pool.resolver.shrink(idle, &mut pool.polls);
+        assert_eq!(pool.size(), 1, "the two that were idle for so long go");
+        pool.resolver.shrink(second(1000), &mut pool.polls);
+        assert_eq!((pool.size(), pool.resolver.next_deadline()), (1, Instant::NEVER), "the last one stays");
+    }
+
+    #[test]
+    fn helpers_that_die_at_once_are_no_fork_storm() {
+        let mut pool = Pool::new();
+        for death in 1..=limits::DEATHS_IN_A_ROW {
+            pool.resolver.warm_up(second(5), &mut pool.polls).unwrap();
+            pool.kill();
+            // It may be seen to be dead already, or only when its answer is waited for.
+            assert_eq!(pool.ask(second(5), 7), Ok(false), "death {death}");
+            assert!(matches!(pool.hear(second(5))[..], [Heard::Lost(probe)] if probe == ProbeId::new(7, 0)));
+            pool.resolver.reap();
+        }
+        assert_eq!(pool.ask(second(5), 7), Err(Shortage::Processes), "forking pauses");
+        assert_eq!(pool.ask(second(6), 7), Ok(true), "and goes on after that");
+        while !matches!(pool.hear(second(6))[..], [Heard::Reply]) {}
+        pool.kill();
+        assert!(matches!(pool.hear(second(6))[..], [Heard::Nothing]), "an idle one is missed by nobody");
+        assert_eq!(pool.ask(second(6), 7), Ok(true), "one that has answered is no storm");
+    }
+
+    #[test]
+    fn as_many_helpers_as_fit_are_forked_and_one_more_is_refused() {
+        let mut pool = Pool::new();
+        for slot in 0..limits::HELPERS as u16 {
+            assert_eq!(pool.ask(second(1), slot), Ok(true));
+        }
+        assert_eq!(pool.ask(second(1), 99), Err(Shortage::Helpers));
+        pool.resolver.drop_lookup(&mut pool.polls, ProbeId::new(5, 0));
+        assert_eq!(pool.size(), limits::HELPERS - 1, "a lookup that nobody waits for ends its helper");
+        assert_eq!(pool.ask(second(1), 99), Ok(true));
+    }
+}
