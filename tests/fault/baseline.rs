@@ -1,5 +1,5 @@
-//! What the dynamic linker and the standard library call before the program's own first call: a
-//! fault at the start must not hit them, because they are not ours to test.
+//! Counts the calls of the dynamic linker and the standard library before the program's own first
+//! call: a fault at the start must not hit them, because they are not tested here.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -22,21 +22,21 @@ pub struct Baseline {
 }
 
 /// Runs the program once without a fault.
-pub fn take() -> Result<Baseline> {
+pub fn record() -> Result<Baseline> {
     let services = Services::open()?;
     let mut program = Program::start_stopped(&services)?;
-    let strace = Strace::attach(program.place(), &Order { pids: vec![program.pid()], ..Order::default() })?;
+    let strace = Strace::attach(program.dir(), &Order { pids: vec![program.pid()], ..Order::default() })?;
     program.go_on();
-    program.wait_for("a first report", |program| !daily_log::read(program.place()).rows.is_empty())?;
+    program.wait_for("a first report", |program| !daily_log::read(program.dir()).rows.is_empty())?;
     let trace = strace.detach()?;
-    let log = daily_log::files(program.place()).pop().ok_or("no daily log")?;
+    let log = daily_log::files(program.dir()).pop().ok_or("no daily log")?;
     let text = fs::read_to_string(&log).map_err(|error| error.to_string())?;
     let header = text.lines().next().unwrap_or_default().to_owned() + "\n";
     let file = log.file_name().unwrap_or_default().to_owned();
     let mut before = HashMap::new();
     for call in &trace.calls {
         let Some((name, arguments)) = call.split_once('(') else { continue };
-        // The program asks first what its standard output is.
+        // The program's first call: fstat of its standard output.
         if name.contains("stat") && arguments.starts_with("1,") {
             return Ok(Baseline { before, header, file });
         }

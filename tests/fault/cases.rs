@@ -1,8 +1,8 @@
-//! The faults: each system call of the program with every errno that its manual page names, and
-//! those that the pages it refers to add for what the program does with it (ip(7), tcp(7), unix(7)).
+//! The faults: each system call of the program with every errno of its manual page, and with those
+//! of the pages that it refers to (ip(7), tcp(7), unix(7)).
 //!
-//! Left out: getpid, getppid and umask, whose pages say that they always succeed, and the read of
-//! the descriptor that tells of a clock that was set, because setting it is not ours to do.
+//! Left out: getpid, getppid and umask, which always succeed, and the read of the descriptor that
+//! reports a clock change, because a test must not set the clock.
 
 use std::fmt;
 
@@ -11,40 +11,40 @@ use std::fmt;
 pub enum Moment {
     /// In the loop, in the middle of a run.
     Running,
-    /// In the program's process, from the first call of its own on.
+    /// In the program's process, from the program's first call on.
     Start,
-    /// In the helpers that there are, in the middle of a run.
+    /// In the existing helpers, in the middle of a run.
     Lookup,
-    /// In helpers that are being made, in the middle of a run.
+    /// In helpers that are being forked, in the middle of a run.
     Fork,
 }
 
-/// To which files a fault is limited.
+/// The files to which a fault is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// To none.
+    /// Not limited.
     All,
-    /// To the daily log.
+    /// The daily log.
     Log,
-    /// To standard output and standard error.
+    /// Standard output and standard error.
     Console,
-    /// To the configuration.
+    /// The configuration file.
     Configuration,
 }
 
 /// A row of the table below.
 pub struct Row {
-    /// As its manual page is called.
+    /// The name of its manual page.
     call: &'static str,
     moment: Moment,
-    /// The system calls behind it on one architecture or another.
+    /// The system calls that implement it, on any architecture.
     names: &'static [&'static str],
     scope: Scope,
     errnos: &'static str,
-    /// The errnos that may count against a target, because they are the network's answer or a rule
-    /// that the operator of this box has made; or `all`, or [`NO_SHORTAGE`].
+    /// The errnos that may count against a target, because the network answered so, or because of a
+    /// rule that the operator of this box has made; or `all`, or [`NO_SHORTAGE`].
     blaming: &'static str,
-    /// A second fault that leads the program to this one.
+    /// A second fault, which makes the program call this one.
     beside: &'static [(&'static str, &'static str)],
 }
 
@@ -73,18 +73,18 @@ impl Case {
         self.row.names
     }
 
-    /// The faults beside it, in strace's words.
+    /// The second faults, as strace arguments.
     pub fn beside(&self) -> &'static [(&'static str, &'static str)] {
         self.row.beside
     }
 
-    /// How the fault is made, in strace's words; `first` is the first of these calls that fails.
+    /// The fault as a strace argument; `first` is the number of the first call that fails.
     pub fn fault(&self, first: usize) -> String {
         match (self.row.call, self.errno) {
-            // The raw call gives the old end where it fails, and no errno.
+            // The raw call returns the old end if it fails, and no errno.
             ("brk" | "memory", _) => format!("retval=0:when={first}+"),
-            // An interruption for ever is none: it is followed by a call that goes on.
-            // So is a descriptor that somebody else is making at this moment.
+            // Every second call fails: after an interruption the next call succeeds, and so it does
+            // after a race with another thread's open.
             (_, "EINTR") | ("dup2", "EBUSY") => format!("error={}:when={first}+2", self.errno),
             (_, errno) => format!("error={errno}:when={first}+"),
         }
@@ -99,7 +99,7 @@ impl Case {
         }
     }
 
-    /// Whether the errno comes and goes by itself, and with it what is said of it.
+    /// Whether the errno comes and goes, so that its message may be repeated.
     pub fn flaps(&self) -> bool {
         self.errno == "EINTR"
     }
@@ -123,7 +123,7 @@ impl fmt::Display for Moment {
 }
 
 impl Row {
-    /// The call, and the files that it is about.
+    /// The call and its scope.
     pub fn heading(&self) -> &'static str {
         match (self.call, self.scope) {
             (call, Scope::All) => call,
@@ -190,8 +190,8 @@ const SOCKET_ERRNOS: &str = "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS EN
 const CONNECT_ERRNOS: &str = "EACCES EPERM EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF ECONNREFUSED \
      ECONNRESET EFAULT EHOSTUNREACH EINTR EINPROGRESS EINVAL EISCONN ENETDOWN ENETUNREACH ENOBUFS ENOMEM \
      ENOTSOCK EPROTOTYPE ETIMEDOUT";
-/// What the network says, a rule of this box that forbids the connect, and an address that cannot
-/// be connected to, such as a link-local one without its device (EINVAL).
+/// The network's answer, a rule of this box that forbids the connect, or an unusable address, such
+/// as a link-local one without its device (EINVAL).
 const CONNECT_BLAMES: &str = "EINVAL EACCES EPERM ECONNREFUSED ECONNRESET EHOSTUNREACH ENETDOWN ENETUNREACH ETIMEDOUT";
 const OPEN_ERRNOS: &str = "EACCES EBADF EBUSY EDQUOT EEXIST EFAULT EFBIG EINTR EINVAL EISDIR ELOOP EMFILE ENAMETOOLONG \
      ENFILE ENODEV ENOENT ENOMEM ENOSPC ENOTDIR ENXIO EOPNOTSUPP EOVERFLOW EPERM EROFS ETXTBSY EAGAIN";
@@ -221,7 +221,7 @@ const BIND_ERRNOS: &str = "EACCES EADDRINUSE EADDRNOTAVAIL EBADF EFAULT EINVAL E
 const UNLINK_ERRNOS: &str =
     "EACCES EBADF EBUSY EFAULT EINVAL EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR EPERM EROFS";
 const FCNTL_ERRNOS: &str = "EACCES EAGAIN EBADF EBUSY EDEADLK EFAULT EINTR EINVAL EMFILE ENOLCK ENOTDIR EPERM";
-/// What cannot be a target's fault wherever it is met.
+/// Never a target's fault, at whatever call.
 const SHORTAGES: [&str; 4] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
 /// Every errno but those.
 const NO_SHORTAGE: &str = "all but shortages";
@@ -231,7 +231,7 @@ const ROWS: &[Row] = &[
     row(Running, "socket", &["socket"], SOCKET_ERRNOS),
     row(Running, "connect", &["connect"], CONNECT_ERRNOS).blaming(CONNECT_BLAMES),
     row(Running, "bind", &["bind"], BIND_ERRNOS),
-    // A device that does not exist is the operator's choice of a way that is not there.
+    // A `device` that does not exist counts against the target.
     row(Running, "setsockopt", &["setsockopt"], "EBADF EDOM EFAULT EINVAL ENODEV ENOMEM ENOPROTOOPT ENOTSOCK EPERM")
         .blaming("ENODEV"),
     row(Running, "getsockopt", &["getsockopt"], "EBADF EFAULT EINVAL ENOBUFS ENOMEM ENOPROTOOPT ENOTSOCK"),
@@ -269,7 +269,7 @@ const ROWS: &[Row] = &[
     row(Running, "madvise", &["madvise"], "EACCES EAGAIN EBADF EINVAL EIO ENOMEM EPERM"),
     row(Running, "fcntl", &["fcntl", "fcntl64"], FCNTL_ERRNOS),
     row(Running, "flock", &["flock"], "EBADF EINTR EINVAL ENOLCK EAGAIN"),
-    // From the first call on.
+    // At the start, from the first call on.
     row(Start, "openat", OPEN, OPEN_ERRNOS),
     row(Start, "fstat", FSTAT, FSTAT_ERRNOS),
     row(Start, "read", &["read"], READ_ERRNOS),
@@ -301,16 +301,16 @@ const ROWS: &[Row] = &[
     row(Start, "pwrite64", &["pwrite64"], WRITE_ERRNOS).beside(&[("fallocate", "error=EOPNOTSUPP")]),
     row(Start, "symlink", SYMLINK, "EACCES EPERM EROFS"),
     row(Start, "rename", RENAME, "EACCES EPERM EROFS"),
-    // In helpers as they are made.
+    // In helpers that are being forked.
     row(Fork, "prctl", &["prctl"], "EACCES EBADF EFAULT EINVAL ENODEV ENXIO EOPNOTSUPP EPERM"),
     row(Fork, "rt_sigaction", &["rt_sigaction"], "EFAULT EINVAL"),
     row(Fork, "rt_sigprocmask", &["rt_sigprocmask"], "EFAULT EINVAL"),
     row(Fork, "dup2", DUP2, "EBADF EBUSY EINTR EINVAL EMFILE"),
     row(Fork, "close_range", &["close_range"], "EINVAL EMFILE ENOMEM ENOSYS"),
-    // In helpers, most of it in the C library, which does not always tell why.
+    // In helpers, mostly in the C library, which does not always give the reason.
     row(Lookup, "recvfrom", RECEIVE, RECEIVE_ERRNOS).blaming(NO_SHORTAGE),
     row(Lookup, "socket", &["socket"], SOCKET_ERRNOS).blaming(NO_SHORTAGE),
-    // Where it cannot ask or wait, it says that nobody has answered.
+    // If the C library cannot send or wait, it reports that the name server did not answer.
     row(Lookup, "sendto", &["send", "sendto", "sendmmsg"], SEND_ERRNOS).blaming("all"),
     row(Lookup, "connect", &["connect"], CONNECT_ERRNOS).blaming("all"),
     row(Lookup, "poll", &["poll", "ppoll"], "EFAULT EINTR EINVAL ENOMEM").blaming("all"),

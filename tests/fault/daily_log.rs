@@ -37,14 +37,14 @@ impl Row {
         self.numbers[6]
     }
 
-    /// Whether both sums are the total.
+    /// Whether the connects and the lookups each add up to the total.
     pub fn adds_up(&self) -> bool {
         let [conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total] = self.numbers;
         conn_fast + conn_slow + conn_failed + dns_fail == total && dns_fast + dns_slow + dns_fail == total
     }
 }
 
-/// A whole table: its rows, and how often its header stands in it.
+/// A table: its rows, and how many headers it has.
 #[derive(Default)]
 pub struct Table {
     pub rows: Vec<Row>,
@@ -90,7 +90,7 @@ pub fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What they hold.
+/// The rows of all daily logs in this directory.
 pub fn read(directory: &Path) -> Table {
     let text: String = files(directory).iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
     Table::parse(&text)

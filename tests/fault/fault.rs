@@ -1,14 +1,14 @@
-//! Lets every system call of the program fail with every errno that its manual page names, while
-//! the program runs against real listeners and a real name server, and holds what it does against
-//! what it promises: no crash, no spin, each message once, rows that add up, nobody blamed for
-//! what is ours, and a full log again once the fault is over.
+//! Makes every system call of the program fail with every errno that its manual page names, while
+//! the program runs against real listeners and a real name server. Checks that there is no crash,
+//! no busy loop, each message once, that rows add up, that no target is blamed for a shortage of
+//! our own, and that the log is full again after the fault.
 //!
 //! `cargo bench --bench fault -- all` makes all faults and prints the table of call, errno and
 //! behaviour; `-- connect write` makes those of two calls. The faults are strace(1)'s
-//! `inject=CALL:error=ERRNO`: it is attached for a second and detached again, so that the fault
-//! begins and ends like a real one. Exit status 1: something does not hold, with the details.
+//! `inject=CALL:error=ERRNO`: strace is attached for a second and detached again, so that the fault
+//! begins and ends like a real one. Exit status 1: a check failed; the details are printed.
 
-// The lints keep the program's clock in one place; this stands outside the program.
+// The lint is for the program, which reads its clocks in `sys::clock` only; this is a test.
 #![allow(clippy::disallowed_methods)]
 
 mod baseline;
@@ -31,19 +31,19 @@ use std::process::ExitCode;
 use cases::Case;
 use verdict::Verdict;
 
-/// Says that faults are made of the words behind it, in the namespace that was made for them.
+/// The first argument inside the namespace; the calls follow.
 const INSIDE: &str = "inside-its-namespace";
 
 const USAGE: &str = "usage: cargo bench --bench fault -- all|CALL ...";
 
-/// The end of something; `Err` says what was wrong, and is empty where that has been said.
+/// `Err` says what was wrong; it is empty if that has been printed already.
 type Result<T = ()> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = env::args().skip(1).collect();
     words.retain(|word| word != "--bench");
     if words.is_empty() {
-        // This is `cargo test --all-targets` or a plain `cargo bench`, and it would take minutes.
+        // `cargo test --all-targets` or a plain `cargo bench`: the faults would take minutes.
         return ExitCode::SUCCESS;
     }
     let result = match words.split_first() {
@@ -70,7 +70,7 @@ fn make(calls: &[String]) -> Result {
         return Err(USAGE.to_owned());
     }
     name_server::start()?;
-    let baseline = baseline::take()?;
+    let baseline = baseline::record()?;
     let control = Verdict::of(None, &run::make(None, &baseline)?);
     if !control.failures.is_empty() {
         return Err(format!("without a fault: {}", control.failures.join("\n    ")));
@@ -81,6 +81,6 @@ fn make(calls: &[String]) -> Result {
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(format!("{} of {} do not hold\n{}", wrong.len(), cases.len(), wrong.join("\n")))
+        Err(format!("{} of {} faults failed their checks\n{}", wrong.len(), cases.len(), wrong.join("\n")))
     }
 }

@@ -1,8 +1,8 @@
-//! What the program said on standard error.
+//! The program's messages on standard error.
 
 use std::collections::BTreeMap;
 
-/// A message and how often it came, numbers and times left out.
+/// How often each message came; digits are replaced by `#`.
 pub fn count(complaints: &str) -> BTreeMap<String, usize> {
     let mut messages = BTreeMap::new();
     for line in complaints.lines() {
@@ -23,13 +23,13 @@ fn normal(line: &str) -> String {
     text.replace("# ticks", "# tick")
 }
 
-/// Words of a runtime that gave up.
+/// The line with which a runtime reports a crash.
 pub fn crash(complaints: &str) -> Option<&str> {
     const WORDS: [&str; 5] = ["panicked", "fatal runtime", "memory allocation", "stack overflow", "Segmentation"];
     complaints.lines().find(|line| WORDS.iter().any(|word| line.contains(word)))
 }
 
-/// What a message means, in the table's words; `None` for one that comes without a fault, too.
+/// A message's meaning, in the words of the table; `None` if it also comes without a fault.
 pub fn meaning(message: &str) -> Option<String> {
     const MEANINGS: [(&str, &str); 18] = [
         (" re-read, ", ""),
@@ -45,7 +45,7 @@ pub fn meaning(message: &str) -> Option<String> {
         ("it is tried again at the next lookup", ""),
         ("no local address or port", "skipped (ports)"),
         ("the monitor was stopped or late", ""),
-        ("it is tried again", "ledger made anew later"),
+        ("it is tried again", "ledger made again later"),
         ("this run goes on without it", "no ledger"),
         ("this run's counts are not kept in it", "ledger left to others"),
         ("the last run (pid", ""),

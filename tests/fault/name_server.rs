@@ -1,4 +1,5 @@
-//! A DNS server on port 53 of the namespace that knows one name and is silent about another.
+//! A DNS server on port 53 of the namespace: it answers any name with 127.0.0.1, except [`SILENT`],
+//! which it does not answer.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::thread;
@@ -8,19 +9,19 @@ use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, ResourceRecord, TYPE};
 
 use crate::Result;
 
-/// The name that has an address.
+/// A name with an address.
 pub const NAME: &str = "name.test";
-/// The name that is not answered.
+/// The name without an answer.
 pub const SILENT: &str = "silent.test";
 
-/// Starts it; its thread ends with the process.
+/// Starts the server; its thread ends with the process.
 pub fn start() -> Result {
     let socket = UdpSocket::bind("127.0.0.1:53").map_err(|error| format!("port 53 of the namespace: {error}"))?;
     thread::spawn(move || {
         let mut query = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut query) {
             if let Some(reply) = reply(&query[..length]) {
-                // The one who asked may be gone: then the answer is nobody's.
+                // The helper that asked may have ended: the reply is lost then.
                 let _ = socket.send_to(&reply, from);
             }
         }

@@ -1,4 +1,4 @@
-//! The program, started in a directory of its own.
+//! The program, started in a temporary directory.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -15,11 +15,11 @@ use crate::services::Services;
 
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// The program, or the shell that becomes it; it ends with this value, and by itself where nobody
-/// is left to end it.
+/// The program, or the shell that executes it. It is killed when this is dropped, and ends by itself
+/// after a minute.
 pub struct Program {
     child: Child,
-    place: TempDir,
+    dir: TempDir,
     pub started: Instant,
 }
 
@@ -29,7 +29,7 @@ impl Program {
         Self::spawn(services, Command::new(env!("CARGO_BIN_EXE_tcpmon")))
     }
 
-    /// The same, but stopped just before: [`Program::go_on`] starts it.
+    /// The same, but stopped just before exec: [`Program::go_on`] continues it.
     pub fn start_stopped(services: &Services) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tcpmon")]);
@@ -40,13 +40,13 @@ impl Program {
     }
 
     fn spawn(services: &Services, mut command: Command) -> Result<Self> {
-        let place = tempfile::tempdir().map_err(|error| format!("no place for temporary files: {error}"))?;
-        let file = |name| File::create(place.path().join(name)).map_err(|error| format!("{name}: {error}"));
-        fs::write(place.path().join("tcpmon.conf"), services.configuration()?).map_err(|error| error.to_string())?;
-        command.args(["-c", "tcpmon.conf", "--for", "60s"]).current_dir(place.path()).env("TZ", "UTC");
+        let dir = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+        let file = |name| File::create(dir.path().join(name)).map_err(|error| format!("{name}: {error}"));
+        fs::write(dir.path().join("tcpmon.conf"), services.configuration()?).map_err(|error| error.to_string())?;
+        command.args(["-c", "tcpmon.conf", "--for", "60s"]).current_dir(dir.path()).env("TZ", "UTC");
         command.stdin(Stdio::null()).stdout(file("out")?).stderr(file("err")?);
         let child = command.spawn().map_err(|error| format!("the program does not start: {error}"))?;
-        Ok(Self { child, place, started: Instant::now() })
+        Ok(Self { child, dir, started: Instant::now() })
     }
 
     pub fn go_on(&self) {
@@ -57,28 +57,28 @@ impl Program {
         self.child.id()
     }
 
-    /// Its helpers.
+    /// The pids of its helpers.
     pub fn helpers(&self) -> Vec<u32> {
         let pid = self.pid();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    pub fn place(&self) -> &Path {
-        self.place.path()
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// What it wrote to `out` or `err` so far.
     pub fn words(&self, name: &str) -> String {
-        String::from_utf8_lossy(&fs::read(self.place().join(name)).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.dir().join(name)).unwrap_or_default()).into_owned()
     }
 
     pub fn signal(&self, signal: Signal) {
-        // It may have ended, which the end of the run shows.
+        // The program may have ended already: the run's verdict shows that.
         let _ = kill(Pid::from_raw(self.pid() as i32), signal);
     }
 
-    /// Seconds that it has computed, in ticks of 10 ms (proc_pid_stat(5)).
+    /// Seconds of CPU time, in ticks of 10 ms (proc_pid_stat(5)).
     pub fn cpu(&self) -> f64 {
         let numbers = |stat: &str| {
             let words: Vec<u64> = stat.split(' ').skip(11).take(2).filter_map(|word| word.parse().ok()).collect();
@@ -91,7 +91,7 @@ impl Program {
         self.stat()?.chars().next()
     }
 
-    /// The fields from the state on.
+    /// The fields of /proc/PID/stat from the state on.
     fn stat(&self) -> Option<String> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
         stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned())
@@ -101,7 +101,7 @@ impl Program {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits for a condition, within a generous limit.
+    /// Waits for a condition.
     pub fn wait_for(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) -> Result {
         const LIMIT: Duration = Duration::from_secs(20);
         let end = Instant::now() + LIMIT;

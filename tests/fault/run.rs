@@ -1,5 +1,5 @@
-//! One run with one fault: the program runs well, the fault begins, the program is told this and
-//! that, the fault ends, the program has to run well again, and is ended.
+//! One run with one fault: the program runs well, the fault begins, the program gets some signals,
+//! the fault ends, the program must run well again, and gets SIGTERM.
 
 use std::fs;
 use std::process::ExitStatus;
@@ -16,38 +16,38 @@ use crate::program::Program;
 use crate::services::{GOOD, INTERVAL, Services};
 use crate::strace::{Order, Strace, Trace};
 
-/// How long a fault lasts: more than a report.
+/// How long a fault lasts: more than a report interval.
 const WINDOW: Duration = Duration::from_millis(1500);
-/// Between what the program is told during the fault.
+/// The pause before each signal during the fault.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How long the program may take to run well again: a lookup's whole time, a pause in forking, and
-/// two reports.
+/// How long the program may need to run well again: a lookup's timeout, a pause in forking, and two
+/// reports.
 const RECOVERY: Duration = Duration::from_secs(10);
-/// How long it may take to end: helpers may be in the middle of something.
+/// How long the program may need to end: helpers may be busy.
 const END: Duration = Duration::from_secs(10);
 
-/// What was seen of a run.
+/// What was observed in a run.
 pub struct Seen {
-    /// `None`: it did not end and was killed.
+    /// `None`: the program did not end and was killed.
     pub status: Option<ExitStatus>,
-    /// It ended before it was told to.
+    /// The program ended before SIGTERM.
     pub early: bool,
-    /// Whether full reports came again, and whether a reload was taken in.
+    /// Whether full reports came again, and whether a reload was done.
     pub recovered: bool,
     pub reloaded: bool,
     pub complaints: String,
     pub output: String,
     pub log: Table,
-    /// By the listeners of the good services.
+    /// Connections accepted, for each of [`GOOD`].
     pub accepted: [u64; 3],
     pub trace: Trace,
     /// Seconds of CPU time while the fault lasted.
     pub cpu: f64,
-    /// From the start to the order to end.
+    /// From the start to SIGTERM.
     pub lasted: Duration,
 }
 
-/// Makes it.
+/// Makes the run, without a fault if there is no case.
 pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
     let mut services = Services::open()?;
     let at_start = case.is_some_and(|case| case.moment() == Moment::Start);
@@ -55,19 +55,19 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
     if !at_start {
         program.wait_for("a first report", |program| {
             services.accept();
-            let log = daily_log::read(program.place());
+            let log = daily_log::read(program.dir());
             GOOD.iter().all(|service| log.sum(service, daily_log::Row::connected) > 1)
         })?;
     } else if case.is_some_and(|case| case.call() == "pread64") {
         // The log is read to find its header.
-        let log = program.place().join(&baseline.file);
+        let log = program.dir().join(&baseline.file);
         fs::write(log, &baseline.header).map_err(|error| error.to_string())?;
     }
-    let strace = Strace::attach(program.place(), &order(case, &program, baseline))?;
+    let strace = Strace::attach(program.dir(), &order(case, &program, baseline))?;
     let cpu = program.cpu();
     if at_start {
         program.go_on();
-        // A lock that somebody has is waited for.
+        // The program waits for a held lock.
         let window = if case.is_some_and(|case| case.call() == "flock") { 2 * WINDOW } else { WINDOW };
         let end = Instant::now() + window;
         while Instant::now() < end && program.ended().is_none() {
@@ -75,8 +75,8 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
         }
     } else {
         for name in ["tcp_stats_latest.log", "tcpmon.ledger"] {
-            // They are made anew while the fault lasts.
-            let _ = fs::remove_file(program.place().join(name));
+            // Removed, so that the program makes them again during the fault.
+            let _ = fs::remove_file(program.dir().join(name));
         }
         for signal in [Signal::SIGUSR1, Signal::SIGHUP, Signal::SIGQUIT] {
             thread::sleep(PAUSE);
@@ -105,7 +105,7 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
         reloaded,
         complaints: program.words("err"),
         output: program.words("out"),
-        log: daily_log::read(program.place()),
+        log: daily_log::read(program.dir()),
         accepted: services.accepted(),
         trace,
         cpu,
@@ -113,7 +113,7 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
     })
 }
 
-/// What strace is to do for this case. Without one it looks on.
+/// What strace must do for this case; without one it only traces.
 fn order(case: Option<&Case>, program: &Program, baseline: &Baseline) -> Order {
     let mut order = Order { pids: vec![program.pid()], ..Order::default() };
     let Some(case) = case else { return order };
@@ -123,33 +123,33 @@ fn order(case: Option<&Case>, program: &Program, baseline: &Baseline) -> Order {
         Moment::Fork => order.follow = true,
     }
     let first = |name| if case.moment() == Moment::Start { baseline.first(name) } else { 1 };
-    // The question mark: a name that this architecture does not have is passed over.
+    // "?": strace ignores a name that this architecture does not have.
     order.faults.extend(case.names().iter().map(|name| format!("?{name}:{}", case.fault(first(name)))));
     for (name, fault) in case.beside() {
         order.faults.push(format!("?{name}:{fault}:when={}+", first(name)));
     }
     match case.scope() {
         Scope::All => {}
-        Scope::Log => order.files = daily_log::files(program.place()),
-        Scope::Configuration => order.files = vec![program.place().join("tcpmon.conf")],
-        Scope::Console => order.files = ["out", "err"].map(|name| program.place().join(name)).into(),
+        Scope::Log => order.files = daily_log::files(program.dir()),
+        Scope::Configuration => order.files = vec![program.dir().join("tcpmon.conf")],
+        Scope::Console => order.files = ["out", "err"].map(|name| program.dir().join(name)).into(),
     }
     order
 }
 
-/// Waits until reports are full again and a reload was obeyed. Returns which of them came true.
+/// Waits until reports are full again and a reload was done. Returns whether each of them happened.
 fn recover(program: &mut Program, services: &mut Services) -> (bool, bool) {
     let reloads = |program: &Program| program.words("err").matches(" re-read").count();
-    let (before, mut rows, mut settled) = (reloads(program), None, false);
+    let (before, mut rows, mut asked) = (reloads(program), None, false);
     let begin = Instant::now();
     while begin.elapsed() < RECOVERY && program.ended().is_none() {
         services.accept();
-        if !settled && begin.elapsed() > PAUSE {
+        if !asked && begin.elapsed() > PAUSE {
             program.signal(Signal::SIGHUP);
-            settled = true;
+            asked = true;
         }
-        let log = daily_log::read(program.place());
-        // The first report after the fault may hold what was kept.
+        let log = daily_log::read(program.dir());
+        // The first report after the fault may have kept counts in it.
         let count = log.of(GOOD[0]).count();
         let seen = *rows.get_or_insert(count);
         let expected = 1000 / INTERVAL;
@@ -158,12 +158,12 @@ fn recover(program: &mut Program, services: &mut Services) -> (bool, bool) {
                 row.connected() == row.total() && (expected * 7 / 10..=expected * 13 / 10).contains(&row.total())
             })
         };
-        if settled && count > seen + 1 && GOOD.iter().all(full) && reloads(program) > before {
+        if asked && count > seen + 1 && GOOD.iter().all(full) && reloads(program) > before {
             return (true, true);
         }
         thread::sleep(Duration::from_millis(20));
     }
-    let log = daily_log::read(program.place());
+    let log = daily_log::read(program.dir());
     let good = |service: &&str| {
         log.of(service).next_back().is_some_and(|row| row.connected() == row.total() && row.total() > 0)
     };

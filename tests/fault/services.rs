@@ -1,5 +1,5 @@
-//! The targets of one run: three listeners that count what they accept, a port at which nobody
-//! listens, and a name that is not answered.
+//! The targets of one run: three listeners that count what they accept, a port without a listener,
+//! and a name without an answer.
 
 use std::fmt::Write;
 use std::net::TcpListener;
@@ -7,14 +7,14 @@ use std::net::TcpListener;
 use crate::Result;
 use crate::name_server::{NAME, SILENT};
 
-/// The services whose every probe must connect: by address, by name, and by a way of its own.
-pub const GOOD: [&str; 3] = ["literal", "name", "way"];
+/// The services whose every probe must connect: by address, by name, and with `source` and `device`.
+pub const GOOD: [&str; 3] = ["literal", "name", "device"];
 
-/// Milliseconds between two probes of a target, and of the silent one.
+/// Milliseconds between two probes of a target, and of the silent target.
 pub const INTERVAL: u64 = 100;
 pub const SILENT_INTERVAL: u64 = 700;
 
-/// Targets with the first interval.
+/// Targets with [`INTERVAL`].
 pub const TARGETS: u64 = 4;
 
 /// The listeners, in the order of [`GOOD`].
@@ -34,7 +34,7 @@ impl Services {
         Ok(Self { listeners, accepted: [0; 3] })
     }
 
-    /// The configuration that watches them.
+    /// The program's configuration.
     pub fn configuration(&self) -> Result<String> {
         let mut text = format!(
             "interval {INTERVAL}ms\ntimeout 1s\nslow 500ms\nreport 1s\nclose rst\n\
@@ -44,7 +44,7 @@ impl Services {
             let port = listener.local_addr().map_err(|error| error.to_string())?.port();
             let (host, options) = match *service {
                 "name" => (NAME, " inet"),
-                "way" => ("127.0.0.1", " source 127.0.0.1 device lo"),
+                "device" => ("127.0.0.1", " source 127.0.0.1 device lo"),
                 _ => ("127.0.0.1", ""),
             };
             writeln!(text, "target {service} {host} {port}{options}").map_err(|error| error.to_string())?;
@@ -52,7 +52,7 @@ impl Services {
         Ok(text)
     }
 
-    /// Accepts what has come; the kernel has answered long before.
+    /// Accepts what is queued; the kernel has answered long before.
     pub fn accept(&mut self) {
         for (listener, accepted) in self.listeners.iter().zip(&mut self.accepted) {
             while listener.accept().is_ok() {
@@ -61,7 +61,7 @@ impl Services {
         }
     }
 
-    /// How many connections each has accepted so far.
+    /// Connections accepted so far.
     pub fn accepted(&mut self) -> [u64; 3] {
         self.accept();
         self.accepted

@@ -1,4 +1,4 @@
-//! strace(1), attached to running processes for as long as a fault is to last.
+//! strace(1), attached to running processes while a fault lasts.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,30 +11,30 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// Longer than this strace needs on no machine.
+/// The longest wait for strace.
 const LIMIT: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(5);
 
-/// What strace is to do.
+/// What strace must do.
 #[derive(Default)]
 pub struct Order {
     pub pids: Vec<u32>,
-    /// Whether the children that they make are traced, too.
+    /// Whether new children are traced, too.
     pub follow: bool,
     /// `CALL:error=ERRNO:when=FIRST+`
     pub faults: Vec<String>,
-    /// The files to which all this is limited, if there are any.
+    /// The files to which all this is limited; none: no limit.
     pub files: Vec<PathBuf>,
 }
 
-/// strace, attached.
+/// An attached strace.
 pub struct Strace {
     child: Child,
     log: PathBuf,
     since: Instant,
 }
 
-/// What it saw.
+/// What strace saw.
 pub struct Trace {
     pub lasted: Duration,
     /// System calls, as lines.
@@ -44,9 +44,9 @@ pub struct Trace {
 }
 
 impl Strace {
-    /// Attaches it; with the return the faults are in force. Its files go to `place`.
-    pub fn attach(place: &Path, order: &Order) -> Result<Self> {
-        let (log, words) = (place.join("strace.log"), place.join("strace.err"));
+    /// Attaches strace; its files go to `dir`. On return the faults are in force.
+    pub fn attach(dir: &Path, order: &Order) -> Result<Self> {
+        let (log, words) = (dir.join("strace.log"), dir.join("strace.err"));
         let complaints = File::create(&words).map_err(|error| error.to_string())?;
         let mut command = Command::new("strace");
         command.arg("-o").arg(&log).stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);
@@ -84,7 +84,7 @@ impl Strace {
     /// Ends the faults.
     pub fn detach(mut self) -> Result<Trace> {
         let lasted = self.since.elapsed();
-        // It may have ended with what it traced.
+        // strace may have ended with the traced processes.
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT);
         let end = Instant::now() + LIMIT;
         while self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
@@ -108,13 +108,13 @@ impl Drop for Strace {
     }
 }
 
-/// Where several processes are traced, each line begins with one's number.
+/// If several processes are traced, each line begins with a pid.
 fn without_pid(line: &str) -> &str {
     line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start()
 }
 
-/// Not a signal, an end, or the first half of a call that is told in two; and not one of the many
-/// with which a new helper closes what may be open where close_range(2) does not.
+/// Not a signal, an exit, or the first half of a call on two lines; and not one of the many closes
+/// by which a new helper closes every possible descriptor when close_range(2) fails.
 fn is_call(line: &str) -> bool {
     let is_close = line.starts_with("close(") || line.starts_with("<... close resumed");
     let is_blind_close = is_close && line.ends_with("(Bad file descriptor)");

@@ -3,10 +3,10 @@
 use crate::cases::Case;
 use crate::verdict::Verdict;
 
-/// How wide the list of errnos may become.
+/// Width of the column of errnos.
 const ERRNOS: usize = 60;
 
-/// Prints it: a row for each behaviour of a call, with the errnos that lead to it.
+/// Prints a row for each behaviour of a call, with its errnos.
 pub fn print(cases: &[Case], verdicts: &[Verdict]) {
     println!("{:<16} {:<10} {:<ERRNOS$} behaviour", "call", "where", "errno");
     let mut rows: Vec<(&Case, Vec<&str>, &Verdict)> = Vec::new();
@@ -32,11 +32,11 @@ pub fn print(cases: &[Case], verdicts: &[Verdict]) {
     }
 }
 
-/// The errnos in lines of that width.
+/// The errnos, in lines of at most that width.
 fn lines(errnos: &[&str]) -> Vec<String> {
     let mut lines = vec![String::new()];
     for errno in errnos {
-        let line = lines.last_mut().expect("there is one from the start");
+        let line = lines.last_mut().expect("lines is never empty");
         if line.is_empty() {
             line.push_str(errno);
         } else if line.len() + 1 + errno.len() > ERRNOS {

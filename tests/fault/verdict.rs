@@ -1,4 +1,4 @@
-//! What a run shows of a fault: a behaviour in words, and what does not hold.
+//! Judges a run: its behaviour in words, and the checks that failed.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -8,11 +8,11 @@ use crate::messages;
 use crate::run::Seen;
 use crate::services::{GOOD, INTERVAL, SILENT_INTERVAL, TARGETS};
 
-/// System calls a second of a program that spins, traced; one that does not makes a few hundred.
+/// System calls a second, traced, above which the program is in a busy loop; usual is a few hundred.
 const SPIN: f64 = 900.0;
-/// Seconds of CPU time a second of a program that spins.
+/// Seconds of CPU time a second above which the program is in a busy loop.
 const CPU: f64 = 0.25;
-/// Probes in flight at the end, which nobody counts.
+/// Probes in flight at the end, which are not counted.
 const IN_FLIGHT: u64 = 3;
 
 /// The verdict on a case.
@@ -28,12 +28,12 @@ impl Verdict {
         Self { behaviour: "could not be made".to_owned(), failures: vec![why] }
     }
 
-    /// What is wrong, if anything is.
+    /// The failures as text, if there are any.
     pub fn wrong(&self, case: &Case) -> Option<String> {
         (!self.failures.is_empty()).then(|| format!("{case}: {}", self.failures.join("\n    ")))
     }
 
-    /// Judges a run; `None` is the one without a fault.
+    /// Judges a run; without a case it had no fault.
     pub fn of(case: Option<&Case>, seen: &Seen) -> Self {
         let mut failures = Vec::new();
         ending(case, seen, &mut failures);
@@ -46,11 +46,11 @@ impl Verdict {
     }
 }
 
-/// How it ended, and whether it had recovered before.
+/// Checks the end of the run, and that it recovered before.
 fn ending(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
     let quiet = seen.complaints.is_empty();
     match seen.status {
-        None => failures.push("it does not end when it is told to".to_owned()),
+        None => failures.push("it did not end after SIGTERM".to_owned()),
         Some(status) if status.signal().is_some() => {
             failures.push(format!("it died: {status}; {}", last(&seen.complaints)))
         }
@@ -60,7 +60,7 @@ fn ending(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
             } else if status.success() {
                 failures.push("it ended at once, and with success".to_owned());
             } else if quiet && case.is_none_or(|case| case.call() != "write") {
-                failures.push(format!("it ended at once, with {status}, and did not say why"));
+                failures.push(format!("it ended at once, with {status} and without a message"));
             }
         }
         Some(status) if !status.success() => failures.push(format!("{status} at the end")),
@@ -77,7 +77,7 @@ fn ending(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
     }
 }
 
-/// A console that is closed is closed for good: EPIPE of a write, EBADF of the first look at it.
+/// Whether the program stops using the console: after EPIPE of a write or EBADF of the first fstat.
 fn closes_console(case: Option<&Case>) -> bool {
     case.is_some_and(|case| {
         (case.call().starts_with("write") && case.errno == "EPIPE")
@@ -88,18 +88,18 @@ fn closes_console(case: Option<&Case>) -> bool {
 fn pace(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
     let seconds = seen.trace.lasted.as_secs_f64().max(0.5);
     let (calls, cpu) = (seen.trace.calls.len() as f64 / seconds, seen.cpu / seconds);
-    // What the C library does in a helper ends with the lookup.
+    // In a helper the C library may loop until the lookup's timeout.
     if case.is_some_and(|case| case.moment() == Moment::Lookup) {
         return;
     }
     if calls > SPIN || cpu > CPU {
-        failures.push(format!("it spins: {calls:.0} calls and {cpu:.2} s of CPU a second"));
+        failures.push(format!("a busy loop: {calls:.0} calls and {cpu:.2} s of CPU a second"));
     }
 }
 
 fn sayings(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
     for (message, count) in messages::count(&seen.complaints) {
-        // What the reload is told, the reload answers, and there were two.
+        // There were two reloads, each with its own message.
         let about_reload = message.contains("configuration") || message.starts_with("tcpmon.conf");
         let most = if about_reload { 2 } else { 1 };
         if count > most && !case.is_some_and(Case::flaps) {
@@ -113,7 +113,7 @@ fn counts(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
         failures.push(format!("a row of {} does not add up", row.service));
     }
     for line in &seen.log.strange {
-        failures.push(format!("no row: {line}"));
+        failures.push(format!("not a row: {line}"));
     }
     let summary = summary(seen);
     for (service, accepted) in GOOD.iter().zip(seen.accepted) {
@@ -126,7 +126,7 @@ fn counts(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
             failures.push(format!("{service}: {accepted} accepted, and {connected} connected, {failed} failed"));
         }
         if failed > 0 && !case.is_some_and(Case::may_blame) {
-            failures.push(format!("{service} is blamed for {failed}"));
+            failures.push(format!("{service} is blamed for {failed} probes"));
         }
     }
     if closes_console(case) {
@@ -160,10 +160,10 @@ fn skipped(seen: &Seen) -> u64 {
 }
 
 fn last(complaints: &str) -> &str {
-    complaints.lines().last().unwrap_or("without a word")
+    complaints.lines().last().unwrap_or("no message")
 }
 
-/// The same for each errno.
+/// The message without its errno.
 fn without_reason(message: &str) -> String {
     match message.split_once(" (").and_then(|(begin, rest)| Some((begin, rest.split_once(')')?.1))) {
         Some((begin, end)) => format!("{begin} (...){end}"),
@@ -171,7 +171,7 @@ fn without_reason(message: &str) -> String {
     }
 }
 
-/// What is seen, in words.
+/// The behaviour in words.
 fn behaviour(case: Option<&Case>, seen: &Seen) -> String {
     if case.is_some() && seen.trace.failed == 0 {
         return match case.map(Case::call) {
@@ -198,7 +198,7 @@ fn behaviour(case: Option<&Case>, seen: &Seen) -> String {
     }
     let writes = |case: &Case| case.call().starts_with("write") && case.scope() != Scope::Log;
     if case.is_some_and(writes) || closes_console(case) {
-        words.push("words on the console lost".to_owned());
+        words.push("console output lost".to_owned());
     }
     if seen.log.headers > 1 {
         words.push("header repeated".to_owned());

@@ -1,4 +1,4 @@
-//! Several runs at a time: a run waits more than it computes.
+//! Many runs at the same time: a run mostly waits.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use crate::cases::Case;
 use crate::run;
 use crate::verdict::Verdict;
 
-/// Runs at the same time, and when those are made again that did not go well: on a busy machine a
-/// run can be late for no fault of the program's.
+/// Runs at the same time, first and when failed runs are repeated: on a busy machine a run can be
+/// late though the program is right.
 const MANY: usize = 28;
 const FEW: usize = 6;
 

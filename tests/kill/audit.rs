@@ -1,4 +1,4 @@
-//! The books of a place, held against the other side while nobody runs.
+//! Compares log, ledger and listeners while no monitor runs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,40 +7,40 @@ use crate::Result;
 use crate::columns::Columns;
 use crate::ledger::{Held, Ledger};
 use crate::log::Log;
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::witness::{PerListener, SERVICES, Witness};
 
-/// What is allowed to stand twice.
+/// How the log and the ledger must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Books {
-    /// Nothing: rows and ledger together are what was counted.
-    Even,
-    /// The last report may be in the log and in the ledger: the run was killed behind the write
-    /// and before it could mark it, and no run came after it yet.
-    Open,
-    /// The last report stands in the log in part, and the ledger alone can be read.
+pub enum Agreement {
+    /// The rows and the unreported counts add up to the totals.
+    Exact,
+    /// The last report may also be unreported in the ledger: the run was killed after the write
+    /// and before the mark, and no run has started since.
+    Unmarked,
+    /// The log has only a part of the last report: only the ledger is read.
     Torn,
 }
 
 /// What an audit found.
 #[derive(Clone, Copy, Debug)]
 pub struct Audit {
-    /// Connections accepted that are not counted.
+    /// Accepted connections that are not counted.
     pub missing: PerListener,
-    /// The run that the ledger tells of, if it did not come to its end.
+    /// The last run in the ledger, if it did not end cleanly.
     pub unclean: Option<u32>,
-    /// The last report stands in both books.
-    pub open: bool,
-    /// All that was counted is in the log.
+    /// The last report is in the log, and unreported in the ledger.
+    pub unmarked: bool,
+    /// Nothing is unreported.
     pub all_reported: bool,
 }
 
-/// Holds the log and the ledger against each other, to the last column of every target, and both
-/// against what the listeners accepted. `Err` where they do not agree.
-pub fn audit(binary: &Path, place: &Place, witness: &mut Witness, books: Books) -> Result<Audit> {
-    let log = if books == Books::Torn { Log(Vec::new()) } else { Log::of(place)? };
-    let ledger = Ledger::of(binary, place)?;
-    let accepted = witness.settle()?;
+/// Compares the log with the ledger, column by column for every target, and both with the
+/// listeners. `Err` if they do not agree.
+pub fn audit(binary: &Path, dir: &RunDir, witness: &mut Witness, agreement: Agreement) -> Result<Audit> {
+    let log = if agreement == Agreement::Torn { Log(Vec::new()) } else { Log::of(dir)? };
+    let ledger = Ledger::of(binary, dir)?;
+    let accepted = witness.accept_all()?;
     let sums = log.sums();
     let targets = ledger.as_ref().map(|ledger| ledger.targets.clone()).unwrap_or_default();
     let held = |service: &str| targets.get(service).copied();
@@ -50,13 +50,13 @@ pub fn audit(binary: &Path, place: &Place, witness: &mut Witness, books: Books) 
     };
     let services: BTreeSet<&str> = sums.keys().chain(targets.keys()).map(String::as_str).chain(SERVICES).collect();
     let row = |service: &str| sums.get(service).copied().unwrap_or_default();
-    // A target that the ledger has forgotten has nothing left to say, and its rows are the total.
+    // A target that is no longer in the ledger has nothing unreported: its rows are its total.
     let total = |service: &str| held(service).map_or(row(service), |held| held.total);
     let interval = |service: &str| held(service).unwrap_or_default().interval;
     let is_even = |service: &&str| row(service) + interval(service) == total(service);
-    let is_open = |service: &&str| row(service) + interval(service) == total(service) + last(service);
-    let open = books != Books::Torn && !services.iter().all(is_even);
-    if open && !(books == Books::Open && services.iter().all(is_open)) {
+    let is_unmarked = |service: &&str| row(service) + interval(service) == total(service) + last(service);
+    let unmarked = agreement != Agreement::Torn && !services.iter().all(is_even);
+    if unmarked && !(agreement == Agreement::Unmarked && services.iter().all(is_unmarked)) {
         let mut why = String::from("log and ledger do not agree");
         for service in services.iter().filter(|service| !is_even(service)) {
             let Held { interval, total } = held(service).unwrap_or_default();
@@ -73,10 +73,10 @@ pub fn audit(binary: &Path, place: &Place, witness: &mut Witness, books: Books) 
         })?;
     }
     let all_reported = services.iter().all(|service| interval(service) == Columns::default());
-    Ok(Audit { missing, unclean: ledger.and_then(|ledger| ledger.unclean), open, all_reported })
+    Ok(Audit { missing, unclean: ledger.and_then(|ledger| ledger.unclean), unmarked, all_reported })
 }
 
-/// Whether no more is missing than was in flight.
+/// Whether no more are missing than were in flight.
 pub fn at_most(missing: PerListener, in_flight: PerListener) -> bool {
     missing.iter().zip(in_flight).all(|(missing, in_flight)| *missing <= in_flight)
 }

@@ -1,4 +1,4 @@
-//! The numbers of a row.
+//! The seven numbers of a row.
 
 use std::ops::{Add, AddAssign};
 
@@ -15,7 +15,7 @@ impl Columns {
         self.0[6]
     }
 
-    /// Whether the connects and the lookups each make up the total.
+    /// Whether the connects and the lookups each add up to the total.
     pub fn adds_up(self) -> bool {
         let [conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total] = self.0;
         conn_fast + conn_slow + conn_failed + dns_fail == total && dns_fast + dns_slow + dns_fail == total

@@ -1,88 +1,94 @@
-//! A kill at every system call, on both its sides, in every scene.
+//! A kill before and after every system call, in every scene.
 //!
-//! A kill before a call finds all that the process did up to there; a kill behind one finds the
-//! call made and nothing that the process does with its answer, a store to the mapped ledger for
-//! instance. Before the ledger is opened there is no such store, and only the first kind is made.
+//! A kill before a call leaves all that the process did up to there. A kill after a call leaves the
+//! call done, but nothing that the process does with its result, for instance a store to the mapped
+//! ledger. Until the ledger is opened there is no such store, so kills are made only before calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::audit::{Books, at_most, audit};
+use crate::audit::{Agreement, at_most, audit};
 use crate::life::{End, live, said};
-use crate::place::{LEDGER, Place};
 use crate::recovery::{Way, recover};
 use crate::run::{Kill, Manner, Side};
+use crate::run_dir::{LEDGER, RunDir};
 use crate::scene::{Scene, Start, tear};
 use crate::trace::Trace;
 use crate::witness::Witness;
 use crate::{Result, WORKERS};
 
-/// Calls of which no process comes back, so that there is no side behind them.
+/// The call that does not return: there is nothing after it.
 const LAST: &str = "exit_group";
 
-/// Failures of one worker after which it is not worth going on.
+/// After this many failures a worker gives up.
 const ENOUGH: usize = 5;
 
-/// What was killed, and what it did to the books.
+/// What was killed, and what was found afterwards.
 #[derive(Clone, Debug, Default)]
-pub struct Toll {
-    /// For each call: kills before it, and behind it.
+pub struct Totals {
+    /// For each call: kills before and after it.
     pub calls: BTreeMap<String, [u64; 2]>,
-    /// Kills with no probe in flight, where the sums were the same to the last connection.
+    /// Kills with no probe in flight, where every connection was counted.
     pub quiet: u64,
     /// Kills with probes in flight.
     pub busy: u64,
-    /// Probes in flight at those, and how many of them were accepted and are not counted.
+    /// Probes in flight at those kills, and how many of them were accepted and are not counted.
     pub in_flight: u64,
     pub missing: u64,
-    /// Kills behind the write of a report, which stood in both books until the next start.
-    pub open: u64,
+    /// Kills between the write of a report and its mark.
+    pub unmarked: u64,
 }
 
-impl Toll {
+impl Totals {
     pub fn kills(&self) -> u64 {
         self.calls.values().flatten().sum()
     }
 
-    /// Adds another's.
-    pub fn add(&mut self, other: &Toll) {
-        for (call, [before, behind]) in &other.calls {
+    /// Adds another worker's totals.
+    pub fn add(&mut self, other: &Totals) {
+        for (call, [before, after]) in &other.calls {
             let kills = self.calls.entry(call.clone()).or_default();
             kills[0] += before;
-            kills[1] += behind;
+            kills[1] += after;
         }
         self.quiet += other.quiet;
         self.busy += other.busy;
         self.in_flight += other.in_flight;
         self.missing += other.missing;
-        self.open += other.open;
+        self.unmarked += other.unmarked;
     }
 }
 
-/// One worker's share of a scene: of each call every so-manieth, on each side, until a life is over
-/// without having come to it.
-pub fn hunt(binary: &Path, witness: &mut Witness, scene: Scene, worker: u32, wrong: &mut Vec<String>) -> Result<Toll> {
+/// One worker's share of a scene: every [`WORKERS`]th call of each name, before and after it, until
+/// a life ends without reaching it.
+pub fn kill_everywhere(
+    binary: &Path,
+    witness: &mut Witness,
+    scene: Scene,
+    worker: u32,
+    wrong: &mut Vec<String>,
+) -> Result<Totals> {
     let start = scene.prepare(binary, witness).map_err(|why| format!("{}: {why}", scene.name()))?;
-    let hunt = Hunt { binary, scene, start };
-    let mut toll = Toll::default();
-    let known = hunt.learn(witness).map_err(|why| format!("{}, unhurt: {why}", scene.name()))?;
+    let sweep = Sweep { binary, scene, start };
+    let mut totals = Totals::default();
+    let known = sweep.learn(witness).map_err(|why| format!("{}, without a kill: {why}", scene.name()))?;
     let mut seen = BTreeSet::new();
     for (side, call, first, count) in &known {
         let stride = (*first..).filter(|nth| nth % WORKERS == worker);
         for nth in stride {
             let kill = Kill { side: *side, call: call.clone(), nth };
-            let place = hunt.start.place.copy()?;
-            let killed = match hunt.kill(&place, witness, &kill, &mut toll, &mut seen) {
+            let dir = sweep.start.dir.copy()?;
+            let killed = match sweep.kill(&dir, witness, &kill, &mut totals, &mut seen) {
                 Ok(killed) => killed,
                 Err(why) => {
-                    wrong.push(format!("{}, killed {kill}: {why}\n{}", scene.name(), said(&place)));
+                    wrong.push(format!("{}, killed {kill}: {why}\n{}", scene.name(), said(&dir)));
                     if wrong.len() >= ENOUGH {
-                        return Ok(toll);
+                        return Ok(totals);
                     }
                     true
                 }
             };
-            // A life is not quite like another: one poll more is nothing special.
+            // Lives differ a little, by a poll for instance: so calls after the known last one are tried too.
             if !killed && nth > *count {
                 break;
             }
@@ -90,48 +96,47 @@ pub fn hunt(binary: &Path, witness: &mut Witness, scene: Scene, worker: u32, wro
     }
     let known: BTreeSet<&String> = known.iter().map(|(_, call, ..)| call).collect();
     match seen.iter().find(|call| !known.contains(call) && *call != "execve") {
-        // Where only the later part of a life is killed, calls may be known from the part before.
+        // If only the later part of a life is killed, the earlier part may have other calls.
         Some(call) if scene.begins_at_start() => {
-            Err(format!("{}: {call} was made, and nobody was killed at it", scene.name()).into())
+            Err(format!("{}: {call} was called, and there was no kill at it", scene.name()).into())
         }
-        Some(_) | None => Ok(toll),
+        Some(_) | None => Ok(totals),
     }
 }
 
-struct Hunt<'a> {
+struct Sweep<'a> {
     binary: &'a Path,
     scene: Scene,
     start: Start,
 }
 
-impl Hunt<'_> {
-    /// A life that is only watched. Gives the sides, the names of the calls, the first of each
-    /// name to be killed at, and how many of that name there were.
+impl Sweep<'_> {
+    /// Traces a life without a kill. Returns for each side and call name: the first such call at
+    /// which to kill, and the last.
     fn learn(&self, witness: &mut Witness) -> Result<Vec<(Side, String, u32, u32)>> {
-        let place = self.start.place.copy()?;
+        let dir = self.start.dir.copy()?;
         witness.begin(self.start.accepted)?;
-        let lived = live(self.binary, &place, witness, "", Manner::Traced, self.scene.steps())?;
+        let lived = live(self.binary, &dir, witness, "", Manner::Traced, self.scene.stages())?;
         if lived.end != End::Clean {
-            return Err(format!("it was killed by somebody else\n{}", said(&place)).into());
+            return Err(format!("it was killed, but not by this test\n{}", said(&dir)).into());
         }
-        let found = audit(self.binary, &place, witness, Books::Even)?;
+        let found = audit(self.binary, &dir, witness, Agreement::Exact)?;
         if found.missing != [0; 4] {
-            return Err(format!("{:?} probes are not counted\n{}", found.missing, said(&place)).into());
+            return Err(format!("{:?} probes are not counted\n{}", found.missing, said(&dir)).into());
         }
-        self.start.check_stamp(&place)?;
-        let trace = Trace::parse(&place.read("trace")?);
+        self.start.check_stamp(&dir)?;
+        let trace = Trace::parse(&dir.read("trace")?);
         let calls = &trace.0;
-        let begin =
-            calls.iter().position(|call| self.scene.begins(call)).ok_or("the life does not come to its point")?;
+        let begin = calls.iter().position(|call| self.scene.kills_from(call)).ok_or("no call to begin the kills at")?;
         let ledger = calls.iter().position(|call| call.names(LEDGER)).ok_or("no call opens the ledger")?;
         let mut known = Vec::new();
-        for (side, from) in [(Side::Before, begin), (Side::Behind, begin.max(ledger))] {
+        for (side, from) in [(Side::Before, begin), (Side::After, begin.max(ledger))] {
             let mut names: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-            // The first call is strace's own, which becomes the program.
+            // The first call is strace's own: it executes the program.
             for call in calls[from..].iter().filter(|call| call.name != "execve") {
                 names.entry(&call.name).or_insert((call.nth, call.nth)).1 = call.nth;
             }
-            if side == Side::Behind {
+            if side == Side::After {
                 names.remove(LAST);
             }
             known.extend(names.into_iter().map(|(name, (first, count))| (side, name.to_owned(), first, count)));
@@ -139,21 +144,21 @@ impl Hunt<'_> {
         Ok(known)
     }
 
-    /// A life that is killed there, and the start after it. Returns whether it came to that call.
+    /// Kills a life at that call, and starts the program again. Returns whether the call was reached.
     fn kill(
         &self,
-        place: &Place,
+        dir: &RunDir,
         witness: &mut Witness,
         kill: &Kill,
-        toll: &mut Toll,
+        totals: &mut Totals,
         seen: &mut BTreeSet<String>,
     ) -> Result<bool> {
         witness.begin(self.start.accepted)?;
-        let lived = live(self.binary, place, witness, "", Manner::Killed(kill), self.scene.steps())?;
-        let trace = Trace::parse(&place.read("trace")?);
+        let lived = live(self.binary, dir, witness, "", Manner::Killed(kill), self.scene.stages())?;
+        let trace = Trace::parse(&dir.read("trace")?);
         seen.extend(trace.0.iter().map(|call| call.name.clone()));
         if lived.end == End::Clean {
-            let found = audit(self.binary, place, witness, Books::Even)?;
+            let found = audit(self.binary, dir, witness, Agreement::Exact)?;
             return if found.missing == [0; 4] { Ok(false) } else { Err("probes are missing without a kill".into()) };
         }
         let last = trace.last().ok_or("the trace is empty")?;
@@ -162,60 +167,61 @@ impl Hunt<'_> {
         }
         let in_flight = trace.in_flight(witness);
 
-        // As it lies there. A state that the run has found open may be open yet.
-        let touched = self.is_touched(place)?;
-        let written = last.is_report() && kill.side == Side::Behind;
-        let open = written || (self.scene == Scene::Written && !touched);
+        // Before the next start. A report that was unmarked at the start may still be unmarked.
+        let touched = self.is_touched(dir)?;
+        let written = last.is_report() && kill.side == Side::After;
+        let unmarked = written || (self.scene == Scene::Written && !touched);
         let (missing, unclean) = if self.scene == Scene::Torn && !touched {
-            // The report is half in the file and whole in the ledger. The next start ends that.
+            // Half of the report is in the file, all of it in the ledger. The next start repairs that.
             (None, self.start.unclean)
         } else {
-            let found = audit(self.binary, place, witness, if open { Books::Open } else { Books::Even })?;
-            toll.open += u64::from(found.open);
-            // A run that was killed early has not said who it is: the one before it still counts.
-            let mut known = [Some(lived.who), self.start.unclean].into_iter().flatten();
-            let unclean = found.unclean.map(|pid| known.find(|who| who.pid == pid).ok_or(pid)).transpose();
-            let unclean = unclean.map_err(|pid| format!("the ledger tells of a run {pid} that was not killed"))?;
+            let found =
+                audit(self.binary, dir, witness, if unmarked { Agreement::Unmarked } else { Agreement::Exact })?;
+            totals.unmarked += u64::from(found.unmarked);
+            // A run that was killed early has not written its pid: the ledger still has the run before.
+            let mut known = [Some(lived.id), self.start.unclean].into_iter().flatten();
+            let unclean = found.unclean.map(|pid| known.find(|id| id.pid == pid).ok_or(pid)).transpose();
+            let unclean = unclean.map_err(|pid| format!("the ledger has the run {pid}, which was not killed"))?;
             (Some(found.missing), unclean)
         };
 
         let way = match (kill.nth % 2, kill.side) {
-            (0, Side::Before) | (1, Side::Behind) => Way::Rounds,
-            (0, Side::Behind) => Way::Short,
-            (_, Side::Before | Side::Behind) => Way::Asked,
+            (0, Side::Before) | (1, Side::After) => Way::Rounds,
+            (0, Side::After) => Way::Short,
+            (_, Side::Before | Side::After) => Way::Asked,
         };
-        let after = recover(self.binary, place, witness, way, missing, unclean)?.missing;
-        self.start.check_stamp(place)?;
+        let after = recover(self.binary, dir, witness, way, missing, unclean)?.missing;
+        self.start.check_stamp(dir)?;
         if !at_most(after, in_flight) {
             return Err(format!("{after:?} probes are not counted, and {in_flight:?} were in flight").into());
         }
         let in_flight: u64 = in_flight.iter().sum();
-        toll.calls.entry(kill.call.clone()).or_default()[usize::from(kill.side == Side::Behind)] += 1;
-        *(if in_flight == 0 { &mut toll.quiet } else { &mut toll.busy }) += 1;
-        toll.in_flight += in_flight;
-        toll.missing += after.iter().sum::<u64>();
+        totals.calls.entry(kill.call.clone()).or_default()[usize::from(kill.side == Side::After)] += 1;
+        *(if in_flight == 0 { &mut totals.quiet } else { &mut totals.busy }) += 1;
+        totals.in_flight += in_flight;
+        totals.missing += after.iter().sum::<u64>();
         Ok(true)
     }
 
-    /// Whether the log is another than the scene began with.
-    fn is_touched(&self, place: &Place) -> Result<bool> {
-        let bytes = |place: &Place| place.logs()?.iter().map(|log| Ok(std::fs::read(log)?)).collect::<Result<Vec<_>>>();
-        Ok(bytes(place)? != bytes(&self.start.place)?)
+    /// Whether the log differs from that of the scene's start.
+    fn is_touched(&self, dir: &RunDir) -> Result<bool> {
+        let bytes = |dir: &RunDir| dir.logs()?.iter().map(|log| Ok(std::fs::read(log)?)).collect::<Result<Vec<_>>>();
+        Ok(bytes(dir)? != bytes(&self.start.dir)?)
     }
 }
 
-/// A report that was torn at every byte, each found by the next start: a power cut can leave any
-/// part of a file.
+/// Cuts a report at every byte, and starts the program each time: a power failure can leave any part
+/// of a file.
 pub fn tear_everywhere(binary: &Path, witness: &mut Witness, worker: u32) -> Result<u64> {
     let start = Scene::Written.prepare(binary, witness)?;
-    let whole = start.place.logged()?;
+    let whole = start.dir.logged()?;
     let mut torn = 0;
     for length in (start.length..=whole).filter(|length| length % u64::from(WORKERS) == u64::from(worker)) {
-        let place = start.place.copy()?;
+        let dir = start.dir.copy()?;
         witness.begin(start.accepted)?;
-        tear(&place, length)?;
-        let recovered = recover(binary, &place, witness, Way::Short, Some([0; 4]), start.unclean);
-        recovered.and_then(|_| start.check_stamp(&place)).map_err(|why| {
+        tear(&dir, length)?;
+        let recovered = recover(binary, &dir, witness, Way::Short, Some([0; 4]), start.unclean);
+        recovered.and_then(|_| start.check_stamp(&dir)).map_err(|why| {
             format!("a report torn at byte {} of {}: {why}", length - start.length, whole - start.length)
         })?;
         torn += 1;

@@ -1,25 +1,25 @@
-//! Kills the program as it is built with SIGKILL, at every system call and at random moments, and
-//! starts it again. Nothing that was counted may be lost, and nothing told twice.
+//! Kills the built program with SIGKILL, at every system call and at random moments, and starts it
+//! again. No count may be lost, and none may be reported twice.
 //!
-//! The other side counts too: each target has a listener. After every kill, while nobody runs, and
-//! after the start that follows it, these must hold:
+//! Each target has a listener, which counts too. After every kill, and again after the next start,
+//! these must hold:
 //!
-//! - the log is whole headers and whole rows, the rows of a report stand together, and each of
-//!   them adds up;
-//! - for every column of every target, the rows and what the ledger holds unreported are together
-//!   what it has counted since it began;
-//! - of the connections that a listener accepted all are counted but those in flight at the kill:
-//!   those whose connect was made and whose socket was not closed, by the trace of that very run.
-//!   Around a report there are none, and then it is the same number;
+//! - the log has only whole headers and whole rows, the rows of a report stand together, and each
+//!   row adds up;
+//! - for every column of every target, the sum of the rows and of the ledger's unreported count is
+//!   the ledger's total;
+//! - every accepted connection is counted, except those in flight at the kill: connect was called
+//!   and the socket was not closed, according to the trace of that run. Around a report none is in
+//!   flight, so both numbers are equal;
 //! - the next start says once which run did not end cleanly.
 //!
-//! One thing only may be amiss while nobody runs: a kill within the write of a report, where it goes
-//! over a page of the file, leaves the first part of it. The next start makes that good.
+//! One exception until the next start: a kill during the write of a report that crosses a page
+//! of the file leaves the first part of the report. The next start repairs that.
 //!
 //! `make killtest`; TCPMON_SEED=N repeats the random moments. Without strace the system calls are
-//! left out; with TCPMON_NO_SKIP=1 that is a failure. A path behind `--` kills that binary.
+//! skipped; with TCPMON_NO_SKIP=1 that is a failure. A path after `--` tests that binary.
 
-// The lints keep the program's clock in one place; this stands outside the program.
+// The lint is for the program, which reads its clocks in `sys::clock` only; this is a test.
 #![allow(clippy::disallowed_methods)]
 
 mod audit;
@@ -28,8 +28,8 @@ mod every_call;
 mod ledger;
 mod life;
 mod log;
-mod place;
-// The simulator uses all of it.
+mod run_dir;
+// The simulator uses the rest of it.
 #[allow(dead_code)]
 #[path = "../simulator/random.rs"]
 mod random;
@@ -48,18 +48,18 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use every_call::Toll;
+use every_call::Totals;
 use random_moments::Lives;
 use scene::Scene;
 use witness::Witness;
 
-/// How many scenes are worked on at once: most of the time they wait.
+/// How many scenes run at once: they mostly wait.
 pub const WORKERS: u32 = 4;
 
-/// Whatever is waited for and has not come in this time will not come.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for any condition.
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
-/// The end of a part of the test; `Err` says what was wrong.
+/// The result of a part of the test; `Err` says what was wrong.
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let count = words.len();
     words.retain(|word| word != "--bench");
     if words.is_empty() && count == 0 {
-        // `cargo bench` says so; this is `cargo test --all-targets`, which need not take so long.
+        // `cargo bench` passes --bench; without it this is `cargo test --all-targets`, which must be short.
         return ExitCode::SUCCESS;
     }
     let binary = words.first().map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_tcpmon")), PathBuf::from);
@@ -89,25 +89,25 @@ fn kill(binary: &Path) -> Result {
         binary.file_name().unwrap_or_default().to_string_lossy()
     );
     let with_strace = has_strace()?;
-    let (tolls, torn, lives) = thread::scope(|scope| {
+    let (totals, torn, lives) = thread::scope(|scope| {
         let lives = scope.spawn(move || random_moments::run(binary, &mut Witness::new()?, seed));
         let workers: Vec<_> = (0..if with_strace { WORKERS } else { 0 })
             .map(|worker| scope.spawn(move || work(binary, worker)))
             .collect();
-        let mut tolls: BTreeMap<usize, Toll> = BTreeMap::new();
+        let mut totals: BTreeMap<usize, Totals> = BTreeMap::new();
         let mut torn = 0;
         let mut wrong = Vec::new();
         for worker in workers {
             match join(worker) {
                 Ok((shares, cuts)) => {
-                    shares.iter().enumerate().for_each(|(i, share)| tolls.entry(i).or_default().add(share));
+                    shares.iter().enumerate().for_each(|(i, share)| totals.entry(i).or_default().add(share));
                     torn += cuts;
                 }
                 Err(why) => wrong.push(why.to_string()),
             }
         }
         match join(lives) {
-            Ok(lives) if wrong.is_empty() => Ok((tolls, torn, lives)),
+            Ok(lives) if wrong.is_empty() => Ok((totals, torn, lives)),
             Ok(_) => Err(wrong.join("\nkilltest: ")),
             Err(why) => {
                 wrong.push(why.to_string());
@@ -116,76 +116,76 @@ fn kill(binary: &Path) -> Result {
         }
     })?;
     if with_strace {
-        print_calls(&tolls, torn);
+        print_calls(&totals, torn);
     }
     print_lives(&lives);
-    let kills: u64 = tolls.values().map(Toll::kills).sum::<u64>() + u64::from(lives.lives);
+    let kills: u64 = totals.values().map(Totals::kills).sum::<u64>() + u64::from(lives.lives);
     println!(
-        "\n{kills} kills and {torn} torn reports in {} s: nothing lost, nothing told twice",
+        "\n{kills} kills and {torn} torn reports in {} s: nothing lost, nothing reported twice",
         begun.elapsed().as_secs()
     );
     Ok(())
 }
 
-/// One worker's share of everything: of each scene, and of the torn reports.
-fn work(binary: &Path, worker: u32) -> Result<(Vec<Toll>, u64)> {
+/// One worker's share of each scene and of the torn reports.
+fn work(binary: &Path, worker: u32) -> Result<(Vec<Totals>, u64)> {
     let mut witness = Witness::new()?;
-    let mut tolls = Vec::new();
+    let mut totals = Vec::new();
     let mut wrong = Vec::new();
     for scene in Scene::ALL {
-        tolls.push(every_call::hunt(binary, &mut witness, scene, worker, &mut wrong)?);
+        totals.push(every_call::kill_everywhere(binary, &mut witness, scene, worker, &mut wrong)?);
     }
     if !wrong.is_empty() {
         return Err(wrong.join("\nkilltest: ").into());
     }
     let torn = every_call::tear_everywhere(binary, &mut witness, worker)?;
-    Ok((tolls, torn))
+    Ok((totals, torn))
 }
 
 fn join<T>(worker: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    worker.join().unwrap_or_else(|_| Err("a part of the test has panicked".into()))
+    worker.join().unwrap_or_else(|_| Err("a thread of the test has panicked".into()))
 }
 
-/// Kills by scene, and by system call.
-fn print_calls(tolls: &BTreeMap<usize, Toll>, torn: u64) {
+/// Kills by scene and by system call.
+fn print_calls(totals: &BTreeMap<usize, Totals>, torn: u64) {
     println!(
         "\n{:<36} {:>7} {:>7} {:>9} {:>9} {:>9}",
-        "killed at every system call", "before", "behind", "in flight", "missing", "open"
+        "killed at every system call", "before", "after", "in flight", "missing", "unmarked"
     );
-    let mut all = Toll::default();
-    for (scene, toll) in tolls {
+    let mut all = Totals::default();
+    for (scene, totals) in totals {
         let name = Scene::ALL.get(*scene).map_or("", |scene| scene.name());
-        print_toll(name, toll);
-        all.add(toll);
+        print_totals(name, totals);
+        all.add(totals);
     }
-    print_toll("all", &all);
+    print_totals("all", &all);
     println!(
-        "of {} kills {} found no probe in flight, and every accepted connection was counted",
+        "{1} of {0} kills found no probe in flight, and every accepted connection was counted",
         all.kills(),
         all.quiet
     );
-    println!("a report torn at each of {torn} places was made whole by the next start");
-    println!("\n{:<20} {:>7} {:>7}", "system call", "before", "behind");
-    for (call, [before, behind]) in &all.calls {
-        println!("{call:<20} {before:>7} {behind:>7}");
+    println!("a report torn at each of {torn} bytes was completed by the next start");
+    println!("\n{:<20} {:>7} {:>7}", "system call", "before", "after");
+    for (call, [before, after]) in &all.calls {
+        println!("{call:<20} {before:>7} {after:>7}");
     }
 }
 
-fn print_toll(name: &str, toll: &Toll) {
-    let [before, behind] = [0, 1].map(|side| toll.calls.values().map(|kills| kills[side]).sum::<u64>());
-    println!("{name:<36} {before:>7} {behind:>7} {:>9} {:>9} {:>9}", toll.in_flight, toll.missing, toll.open);
+fn print_totals(name: &str, totals: &Totals) {
+    let [before, after] = [0, 1].map(|side| totals.calls.values().map(|kills| kills[side]).sum::<u64>());
+    println!("{name:<36} {before:>7} {after:>7} {:>9} {:>9} {:>9}", totals.in_flight, totals.missing, totals.unmarked);
 }
 
 fn print_lives(lives: &Lives) {
-    let Lives { lives, probes, reports, missing, busy, open, torn, early } = lives;
+    let Lives { lives, probes, reports, missing, busy, unmarked, torn, early } = lives;
     println!(
         "\n{lives} lives killed at random moments: {probes} probes in {reports} reports\n\
-         {busy} kills found probes in flight, {missing} in all; {early} came before the ledger was taken over,\n\
-         {torn} within the write of a report, {open} between that and its mark"
+         {busy} kills found probes in flight, {missing} in all; {early} came before the run owned the ledger,\n\
+         {torn} during the write of a report, {unmarked} after the write and before its mark"
     );
 }
 
-/// Whether there is a strace; it is said loudly where there is none.
+/// Whether strace runs. Prints a warning if not; with TCPMON_NO_SKIP it is an error.
 fn has_strace() -> Result<bool> {
     if Command::new("strace").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
         return Ok(true);
@@ -200,7 +200,7 @@ fn has_strace() -> Result<bool> {
 
 fn seed() -> Result<u64> {
     match env::var("TCPMON_SEED") {
-        Ok(seed) => Ok(seed.parse().map_err(|_| format!("TCPMON_SEED={seed} is no number"))?),
+        Ok(seed) => Ok(seed.parse().map_err(|_| format!("TCPMON_SEED={seed} is not a number"))?),
         Err(_) => Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64),
     }
 }
@@ -210,10 +210,10 @@ fn seconds() -> Result<i64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64)
 }
 
-/// Waits until it is so. `Err` where it never is.
-fn patience(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result {
-    let end = Instant::now() + PATIENCE;
-    while !is_so()? {
+/// Waits for a condition; `Err` after [`WAIT_LIMIT`].
+fn wait_for(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result {
+    let end = Instant::now() + WAIT_LIMIT;
+    while !condition()? {
         if Instant::now() >= end {
             return Err(format!("waited in vain for: {what}").into());
         }

@@ -1,4 +1,4 @@
-//! The ledger as `tcpmon status` tells it, while nobody runs.
+//! The ledger as `tcpmon status` shows it, while no monitor runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::columns::Columns;
-use crate::place::{LEDGER, Place};
+use crate::run_dir::{LEDGER, RunDir};
 
-/// What the ledger holds of a service.
+/// What the ledger holds for a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// Not reported yet.
@@ -21,26 +21,26 @@ pub struct Held {
     pub total: Columns,
 }
 
-/// What it tells.
+/// The ledger's content.
 #[derive(Debug)]
 pub struct Ledger {
-    /// The last run, if it did not come to its end.
+    /// The last run, if it did not end cleanly.
     pub unclean: Option<u32>,
     pub targets: BTreeMap<String, Held>,
 }
 
 impl Ledger {
     /// Asks the program. `None` where there is no ledger yet.
-    pub fn of(binary: &Path, place: &Place) -> Result<Option<Self>> {
-        // The first word of a ledger is written last: what has none was never in use.
-        match fs::read(place.file(LEDGER)) {
+    pub fn of(binary: &Path, dir: &RunDir) -> Result<Option<Self>> {
+        // The program writes the first word of a ledger last: without it the file was never used.
+        match fs::read(dir.file(LEDGER)) {
             Ok(bytes) if bytes.iter().take(4).any(|byte| *byte != 0) => {}
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         }
         let mut status = Command::new(binary);
-        status.args(["status", "--ledger", LEDGER, "--json"]).current_dir(place.path()).env("TZ", "UTC");
+        status.args(["status", "--ledger", LEDGER, "--json"]).current_dir(dir.path()).env("TZ", "UTC");
         let output = status.stdin(Stdio::null()).output()?;
         let (said, complaints) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
         let ledger = serde_json::from_str(&said).map_err(Into::into).and_then(|value| Self::read(&value));
@@ -49,7 +49,7 @@ impl Ledger {
 
     fn read(value: &Value) -> Result<Self> {
         if value["running"] != false {
-            return Err("it says that a run goes on, and there is none".into());
+            return Err("it shows a running monitor, but none runs".into());
         }
         let mut targets = BTreeMap::new();
         for target in value["targets"].as_array().ok_or("it has no targets")? {
@@ -59,7 +59,7 @@ impl Ledger {
                 return Err("it has a target twice".into());
             }
         }
-        let clean = value["clean"].as_bool().ok_or("it does not say how the run ended")?;
+        let clean = value["clean"].as_bool().ok_or("it has no \"clean\"")?;
         let pid = u32::try_from(value["pid"].as_u64().ok_or("it has no pid")?)?;
         Ok(Self { unclean: (!clean).then_some(pid), targets })
     }

@@ -1,141 +1,140 @@
-//! What is done with a run from its start to its end.
+//! The life of one run, from its start to its end, in stages.
 //!
-//! At every step the harness waits until the program stands still: its probes have ended, its
-//! report is in the log. So a signal finds no probe in flight, and what a kill around it may lose
-//! is nothing.
+//! At the end of a stage the test waits until the program is idle: its probes have ended, its report
+//! is in the log. So a signal finds no probe in flight, and a kill near it may lose nothing.
 
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{Place, SECOND};
 use crate::run::{Manner, Run};
+use crate::run_dir::{RunDir, SECOND};
 use crate::witness::Witness;
-use crate::{Result, patience, seconds};
+use crate::{Result, seconds, wait_for};
 
-/// One step of a life.
+/// One stage of a life, and when it is over.
 #[derive(Clone, Copy, Debug)]
-pub enum Step {
-    /// So many connections of this life have ended.
+pub enum Stage {
+    /// This many connections of this life have ended.
     Probed(u64),
-    /// It sleeps: what has ended is counted, which the end of a connection alone does not tell.
+    /// The process sleeps: it has counted its ended probes, which a closed connection does not prove.
     Asleep,
-    /// SIGUSR1, and the report is in the log.
+    /// SIGUSR1; the report is in the log.
     Report,
-    /// SIGHUP with the second configuration, and it is said.
+    /// SIGHUP with the second configuration; the message is printed.
     Reload,
-    /// SIGTERM, and it has ended.
+    /// SIGTERM; the process has ended.
     Stop,
-    /// It has ended by itself.
+    /// The process has ended by itself.
     End,
 }
 
-/// A report, a reload that takes a target away and brings one, and the last report.
-pub const WHOLE: &[Step] = &[Step::Probed(3), Step::Report, Step::Reload, Step::Probed(4), Step::Stop];
+/// A report, a reload that removes a target and adds one, and the last report.
+pub const WHOLE: &[Stage] = &[Stage::Probed(3), Stage::Report, Stage::Reload, Stage::Probed(4), Stage::Stop];
 
-/// A reload takes a target away that has counts which no report had.
-pub const RELOADED: &[Step] = &[Step::Probed(3), Step::Reload, Step::Probed(4), Step::Report, Step::Stop];
+/// A reload that removes a target with unreported counts.
+pub const RELOADED: &[Stage] = &[Stage::Probed(3), Stage::Reload, Stage::Probed(4), Stage::Report, Stage::Stop];
 
-/// A start, a round, and the last report.
-pub const SHORT: &[Step] = &[Step::Probed(3), Step::Stop];
+/// A round and the last report.
+pub const SHORT: &[Stage] = &[Stage::Probed(3), Stage::Stop];
 
-/// A life that ends where it stands, with a kill to come.
-pub const UNREPORTED: &[Step] = &[Step::Probed(3), Step::Asleep];
+/// A life to be killed with unreported counts.
+pub const UNREPORTED: &[Stage] = &[Stage::Probed(3), Stage::Asleep];
 
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Exit status 0.
     Clean,
-    /// By SIGKILL.
+    /// SIGKILL.
     Killed,
 }
 
-/// A life that is over.
+/// A life that has ended.
 pub struct Lived {
     pub end: End,
-    pub who: Who,
+    pub id: RunId,
 }
 
-/// Which run it was.
+/// Identifies a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Who {
+pub struct RunId {
     pub pid: u32,
-    /// Seconds since 1970 from its start to its end; the clocks that it reads are a second off at
-    /// most.
+    /// Seconds since 1970, from one second before its start to one second after its end: its own
+    /// clock readings lie within.
     pub from: i64,
     pub to: i64,
 }
 
-impl Who {
-    /// This run, from now on.
+impl RunId {
+    /// A run that starts now.
     pub fn new(pid: u32) -> Result<Self> {
         let now = seconds()?;
         Ok(Self { pid, from: now - 1, to: now + 1 })
     }
 
-    /// The run has ended.
+    /// The same run, which has ended now.
     pub fn ends(self) -> Result<Self> {
         Ok(Self { to: seconds()? + 1, ..self })
     }
 }
 
-/// Starts the program and leads it through these steps, up to its end. Where the steps are done
-/// and it still runs, it is killed.
+/// Starts the program and leads it through these stages. If it still runs after the last one, it
+/// is killed.
 pub fn live(
     binary: &Path,
-    place: &Place,
+    dir: &RunDir,
     witness: &mut Witness,
     arguments: &str,
     manner: Manner<'_>,
-    steps: &[Step],
+    stages: &[Stage],
 ) -> Result<Lived> {
     let before = witness.ended()?;
-    let mut run = Run::start(binary, place, arguments, manner)?;
-    let who = Who::new(run.pid())?;
-    for step in steps {
-        let logged = place.logged()?;
-        match step {
-            Step::Report => run.signal(Signal::SIGUSR1)?,
-            Step::Reload => {
-                place.configure(&SECOND, "24h", witness)?;
+    let mut run = Run::start(binary, dir, arguments, manner)?;
+    let id = RunId::new(run.pid())?;
+    for stage in stages {
+        let logged = dir.logged()?;
+        match stage {
+            Stage::Report => run.signal(Signal::SIGUSR1)?,
+            Stage::Reload => {
+                dir.configure(&SECOND, "24h", witness)?;
                 run.signal(Signal::SIGHUP)?;
             }
-            Step::Stop => run.signal(Signal::SIGTERM)?,
-            Step::Probed(_) | Step::Asleep | Step::End => {}
+            Stage::Stop => run.signal(Signal::SIGTERM)?,
+            Stage::Probed(_) | Stage::Asleep | Stage::End => {}
         }
         let mut status = None;
-        patience(&format!("{step:?}"), || {
+        wait_for(&format!("{stage:?}"), || {
             status = run.ended()?;
             Ok(status.is_some()
-                || match step {
-                    Step::Probed(count) => witness.ended()? >= before + count,
-                    Step::Asleep => run.is_asleep()?,
-                    Step::Report => place.logged()? > logged,
-                    Step::Reload => place.read("err")?.contains(" re-read, "),
-                    Step::Stop | Step::End => false,
+                || match stage {
+                    Stage::Probed(count) => witness.ended()? >= before + count,
+                    Stage::Asleep => run.is_asleep()?,
+                    Stage::Report => dir.logged()? > logged,
+                    Stage::Reload => dir.read("err")?.contains(" re-read, "),
+                    Stage::Stop | Stage::End => false,
                 })
         })
-        .map_err(|why| format!("{why}\n{}", said(place)))?;
+        .map_err(|why| format!("{why}\n{}", said(dir)))?;
         if let Some(status) = status {
             use std::os::unix::process::ExitStatusExt;
             let end = match (status.code(), status.signal()) {
-                (Some(0), _) if matches!(step, Step::Stop | Step::End) => End::Clean,
+                (Some(0), _) if matches!(stage, Stage::Stop | Stage::End) => End::Clean,
                 (None, Some(9)) => End::Killed,
-                _ => return Err(format!("it ended with {status} in {step:?}\n{}", said(place)).into()),
+                _ => return Err(format!("the program ended with {status} in {stage:?}\n{}", said(dir)).into()),
             };
-            return Ok(Lived { end, who: who.ends()? });
+            return Ok(Lived { end, id: id.ends()? });
         }
     }
     run.kill()?;
-    Ok(Lived { end: End::Killed, who: who.ends()? })
+    Ok(Lived { end: End::Killed, id: id.ends()? })
 }
 
-/// What the run said last, and the end of its trace.
-pub fn said(place: &Place) -> String {
+/// The last lines of the run's output and of its trace.
+pub fn said(dir: &RunDir) -> String {
     let mut said = String::new();
     for name in ["out", "err", "trace"] {
-        let text = place.read(name).unwrap_or_else(|error| error.to_string());
+        let text = dir.read(name).unwrap_or_else(|error| error.to_string());
         let lines: Vec<&str> = text.lines().collect();
         let last = &lines[lines.len().saturating_sub(8)..];
         said.push_str(&format!("{name}: {}\n", last.join("\n     ")));

@@ -1,16 +1,16 @@
-//! The daily logs, read strictly: every byte belongs to a whole header or a whole row of the exact
-//! form, every row adds up, and the rows of one report stand together.
+//! Reads the daily logs strictly: every byte belongs to a whole header or to a whole row of the
+//! exact form, every row adds up, and the rows of one report stand together.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use crate::Result;
 use crate::columns::Columns;
-use crate::place::{FIRST, Place, SECOND};
+use crate::run_dir::{FIRST, RunDir, SECOND};
 
 const HEADER: &str = "Timestamp           | Service              | Conn<1s | Conn1-5s | DNS<1s |  DNS1-5s | DNSFail | ConnFailed | Total";
 
-/// The rows of one write: a stamp, and a row for each of some services.
+/// The rows of one report: its stamp, and a row for each service.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub stamp: String,
@@ -21,13 +21,13 @@ pub struct Report {
 pub struct Log(pub Vec<Report>);
 
 impl Log {
-    /// Reads the daily logs of a place. `Err` tells the line that is none.
-    pub fn of(place: &Place) -> Result<Self> {
+    /// Reads the daily logs of a directory. `Err` shows the wrong line.
+    pub fn of(dir: &RunDir) -> Result<Self> {
         let mut log = Self(Vec::new());
-        for path in place.logs()? {
+        for path in dir.logs()? {
             let text = fs::read_to_string(&path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            // A file that was just made, and has no report yet.
+            // Created, but no report written yet.
             if text.is_empty() {
                 continue;
             }
@@ -35,10 +35,10 @@ impl Log {
                 return Err(format!("{name} ends in the middle of a line:\n{}", end_of(&text)).into());
             }
             for (number, line) in text.lines().enumerate() {
-                let taken = if number == 0 { line == HEADER } else { log.take(line, &name) };
-                if !taken {
+                let is_valid = if number == 0 { line == HEADER } else { log.add_row(line, &name) };
+                if !is_valid {
                     return Err(format!(
-                        "{name}, line {}, is no whole line in its place:\n{line}\n...\n{}",
+                        "{name}, line {}, is not a whole line, or does not belong there:\n{line}\n...\n{}",
                         number + 1,
                         end_of(&text)
                     )
@@ -50,7 +50,7 @@ impl Log {
         Ok(log)
     }
 
-    /// The rows of each service added up.
+    /// The sum of the rows of each service.
     pub fn sums(&self) -> BTreeMap<String, Columns> {
         let mut sums = BTreeMap::new();
         for (service, columns) in self.0.iter().flat_map(|report| &report.rows) {
@@ -59,8 +59,8 @@ impl Log {
         sums
     }
 
-    /// Takes in a row. Returns whether it is one, to the byte, and stands in the file of its day.
-    fn take(&mut self, line: &str, file: &str) -> bool {
+    /// Adds a row. Returns whether it has the exact form and its date is that of the file.
+    fn add_row(&mut self, line: &str, file: &str) -> bool {
         let Some((stamp, service, columns)) = parse(line) else { return false };
         if file != format!("tcp_stats_{}.log", stamp[..10].replace('-', "")) {
             return false;
@@ -74,18 +74,18 @@ impl Log {
         report.stamp == stamp
     }
 
-    /// Whether each report has a row for each target, none twice, and comes after the one before.
+    /// Whether each report has one row for each target, and the reports are in order.
     fn check(&self) -> Result {
         let mut before = "";
         for report in &self.0 {
             let services: Vec<&str> = report.rows.iter().map(|(service, _)| service.as_str()).collect();
-            // A target that is gone is reported behind the others, once.
+            // A removed target is reported once, after the others.
             let gone = [&SECOND[..], &["mail"]].concat();
             if services != FIRST && services != SECOND && services != gone {
                 return Err(format!("a report of {} has the rows {services:?}", report.stamp).into());
             }
             if report.stamp.as_str() < before {
-                return Err(format!("a report of {} stands behind one of {before}", report.stamp).into());
+                return Err(format!("a report of {} follows one of {before}", report.stamp).into());
             }
             before = &report.stamp;
         }
@@ -99,7 +99,7 @@ fn end_of(text: &str) -> String {
     lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
-/// The stamp, the service and the numbers of a row that has exactly the form of one.
+/// The stamp, the service and the numbers of a row; `None` if it differs in any byte.
 fn parse(line: &str) -> Option<(String, String, Columns)> {
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     let [stamp, service, numbers @ ..] = &cells[..] else { return None };

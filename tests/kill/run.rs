@@ -1,4 +1,4 @@
-//! One run of the program, alone or under strace(1), which kills it at a system call.
+//! One run of the program, alone, or under strace(1) for a kill at a system call.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -9,20 +9,20 @@ use nix::sys::prctl;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::trace::Trace;
-use crate::{Result, patience};
+use crate::{Result, wait_for};
 
-/// How long strace holds a process behind a call, so that it can be killed there.
+/// How long strace holds a process after a call, so that it can be killed there.
 const HOLD: &str = "60s";
 
-/// On which side of a system call the process is killed.
+/// Whether the process is killed before or after a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The call has not been made.
     Before,
-    /// The call has been made, and not one instruction behind it.
-    Behind,
+    /// The call has been made, and not one instruction after it.
+    After,
 }
 
 /// Where a process is killed: at the `nth` call of this name, from 1.
@@ -37,7 +37,7 @@ impl std::fmt::Display for Kill {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let side = match self.side {
             Side::Before => "before",
-            Side::Behind => "behind",
+            Side::After => "after",
         };
         write!(f, "{side} {} {}", self.call, self.nth)
     }
@@ -47,33 +47,33 @@ impl std::fmt::Display for Kill {
 #[derive(Clone, Copy)]
 pub enum Manner<'a> {
     Alone,
-    /// Under strace, unhurt.
+    /// Under strace, not killed.
     Traced,
-    /// Under strace, and killed there.
+    /// Under strace, and killed at this call.
     Killed(&'a Kill),
 }
 
-/// A run that has been started in a place. What it says goes to the files `out` and `err`.
+/// A run in a directory. Its output goes to the files `out` and `err`.
 pub struct Run<'a> {
     child: Child,
-    place: &'a Place,
+    dir: &'a RunDir,
     traced: bool,
     held: bool,
 }
 
 impl<'a> Run<'a> {
     /// Starts it with these arguments, separated by blanks.
-    pub fn start(binary: &Path, place: &'a Place, arguments: &str, manner: Manner<'_>) -> Result<Self> {
-        let _ = fs::remove_file(place.file("trace"));
+    pub fn start(binary: &Path, dir: &'a RunDir, arguments: &str, manner: Manner<'_>) -> Result<Self> {
+        let _ = fs::remove_file(dir.file("trace"));
         let traced = !matches!(manner, Manner::Alone);
         let mut command = if traced {
-            // As a grandchild it traces the program, which is our child and has no other children.
+            // -D: strace is the grandchild, so that the program is our child, with no strace as its own child.
             let mut strace = Command::new("strace");
             strace.args(["-D", "-o", "trace"]);
             if let Manner::Killed(Kill { side, call, nth }) = manner {
                 let what = match side {
                     Side::Before => "signal=KILL".to_owned(),
-                    Side::Behind => format!("delay_exit={HOLD}"),
+                    Side::After => format!("delay_exit={HOLD}"),
                 };
                 strace.args(["-e", &format!("inject={call}:{what}:when={nth}")]);
             }
@@ -82,59 +82,59 @@ impl<'a> Run<'a> {
         } else {
             Command::new(binary)
         };
-        command.args(arguments.split_whitespace()).current_dir(place.path());
-        // Cargo's: the loader would make a call for each directory that it names.
+        command.args(arguments.split_whitespace()).current_dir(dir.path());
+        // Cargo sets it: the loader would make a call for each of its directories.
         command.env_remove("LD_LIBRARY_PATH");
         command.env("TZ", "UTC").env("LC_ALL", "C").stdin(Stdio::null());
-        command.stdout(fs::File::create(place.file("out"))?).stderr(fs::File::create(place.file("err"))?);
+        command.stdout(fs::File::create(dir.file("out"))?).stderr(fs::File::create(dir.file("err"))?);
         let die_with_the_test = || Ok(prctl::set_pdeathsig(Signal::SIGKILL)?);
-        // SAFETY: prctl is one system call, which the child of a process with threads may make.
+        // SAFETY: after a fork in a process with threads, prctl is allowed: it is one system call.
         unsafe { command.pre_exec(die_with_the_test) };
         let child = command.spawn()?;
-        let held = matches!(manner, Manner::Killed(Kill { side: Side::Behind, .. }));
-        Ok(Self { child, place, traced, held })
+        let held = matches!(manner, Manner::Killed(Kill { side: Side::After, .. }));
+        Ok(Self { child, dir, traced, held })
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal. It has not been waited for, so that its number is its own.
+    /// Sends a signal. The child has not been waited for, so its pid is not reused.
     pub fn signal(&self, signal: Signal) -> Result {
         Ok(signal::kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?)
     }
 
-    /// Whether it sleeps, which it does in poll alone (proc_pid_stat(5)).
+    /// Whether the process sleeps, which it does only in poll (proc_pid_stat(5)).
     pub fn is_asleep(&self) -> Result<bool> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
         Ok(stat.rsplit(')').next().is_some_and(|behind_its_name| behind_its_name.starts_with(" S")))
     }
 
-    /// How it ended, if it has. Where strace holds it at the call to be killed at, it is killed.
+    /// The exit status, if the process has ended. If strace holds it after the call, it is killed first.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        if self.held && Trace::is_held(&self.place.read("trace")?) {
+        if self.held && Trace::is_held(&self.dir.read("trace")?) {
             return self.kill().map(Some);
         }
         let Some(status) = self.child.try_wait()? else { return Ok(None) };
         if self.traced {
-            patience("strace ends", || Ok(Trace::is_whole(&self.place.read("trace")?)))?;
+            wait_for("strace ends", || Ok(Trace::is_whole(&self.dir.read("trace")?)))?;
         }
         Ok(Some(status))
     }
 
-    /// Kills it now.
+    /// Kills the process now.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         let tracer = if self.traced { self.tracer() } else { None };
         self.child.kill()?;
-        // strace would not let go before it has held the process for long enough.
+        // Otherwise strace would hold the process for all of `HOLD`.
         if let Some(tracer) = tracer {
-            // It may have seen the end before.
+            // strace may have ended already.
             let _ = signal::kill(tracer, Signal::SIGKILL);
         }
         Ok(self.child.wait()?)
     }
 
-    /// The strace that was started with it, if both are there.
+    /// The pid of the strace that traces it, if both still run.
     fn tracer(&self) -> Option<Pid> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
         let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
@@ -144,7 +144,6 @@ impl<'a> Run<'a> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        // Where it was waited for, there is nothing to end.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.kill();
         }

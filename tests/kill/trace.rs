@@ -1,4 +1,4 @@
-//! What strace(1) wrote down of one process.
+//! The strace(1) output for one process.
 
 use nix::sys::signal::Signal;
 
@@ -8,7 +8,7 @@ use crate::witness::{PerListener, Witness};
 #[derive(Clone, Debug)]
 pub struct Call {
     pub name: String,
-    /// Its place among the calls of this name, from 1.
+    /// Its number among the calls of this name, from 1.
     pub nth: u32,
     /// The whole line.
     line: String,
@@ -32,23 +32,23 @@ impl Trace {
         Self(calls)
     }
 
-    /// Whether strace ended with the process and has written all.
+    /// Whether strace has written everything up to the end of the process.
     pub fn is_whole(text: &str) -> bool {
         text.lines().last().is_some_and(|line| line.starts_with("+++ "))
     }
 
-    /// Whether the process stands behind a call that was to be delayed there.
+    /// Whether strace holds the process after a call.
     pub fn is_held(text: &str) -> bool {
         text.trim_end().ends_with("(DELAYED)")
     }
 
-    /// The last call, which the process was killed at.
+    /// The last call, at which the process was killed.
     pub fn last(&self) -> Option<&Call> {
         self.0.last()
     }
 
-    /// Connects made, and not yet counted when the trace ends, for each listener. A probe is
-    /// counted after its socket is closed, without a call between: with the next one it was.
+    /// Connects made and perhaps not counted when the trace ends, for each listener. A probe is
+    /// counted after its socket is closed and before the next call.
     pub fn in_flight(&self, witness: &Witness) -> PerListener {
         let mut in_flight = [0; 4];
         for (at, call) in self.0.iter().enumerate() {
@@ -59,9 +59,9 @@ impl Trace {
             else {
                 continue;
             };
-            let behind = &self.0[at..];
-            let closed = behind.iter().position(|later| later.name == "close" && later.descriptor() == Some(fd));
-            if closed.is_none_or(|closed| closed + 1 == behind.len()) {
+            let after = &self.0[at..];
+            let closed = after.iter().position(|later| later.name == "close" && later.descriptor() == Some(fd));
+            if closed.is_none_or(|closed| closed + 1 == after.len()) {
                 in_flight[index] += 1;
             }
         }
@@ -82,14 +82,14 @@ impl Call {
             && !self.is_undone()
     }
 
-    /// Whether its words name a file.
+    /// Whether its arguments name a file.
     pub fn names(&self, file: &str) -> bool {
         self.line.contains(&format!("{file}\""))
     }
 
-    /// Whether it took in this signal through a descriptor: 128 bytes that begin with its number
-    /// (signalfd(2)), which strace writes in octal.
-    pub fn took(&self, signal: Signal) -> bool {
+    /// Whether it read this signal from a signalfd(2): 128 bytes that begin with the signal's
+    /// number, which strace writes in octal.
+    pub fn reads_signal(&self, signal: Signal) -> bool {
         self.name == "read"
             && self.line.contains(&format!(", \"\\{:o}\\0\\0\\0", signal as i32))
             && self.line.contains("= 128")

@@ -1,8 +1,8 @@
-//! The other side: a listener for each target, which counts the connections it accepts.
+//! A listener for each target, which counts the connections that it accepts.
 //!
-//! On loopback a handshake is over before connect(2) returns, so that what was connected to is in
-//! the queue of its listener, and stays there when the client is killed. Nothing is accepted
-//! behind the harness's back: the queues are emptied when it looks.
+//! On loopback a handshake ends before connect(2) returns: the connection is in the listener's
+//! queue, and stays there when the client is killed. No thread accepts: the queues are emptied only
+//! when the test calls.
 
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
@@ -10,12 +10,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
-use crate::{Result, patience};
+use crate::{Result, wait_for};
 
 /// The services that have a listener, in the order of every [`PerListener`].
 pub const SERVICES: [&str; 4] = ["web", "db", "mail", "news"];
 
-/// The service at whose port nobody listens.
+/// The service whose port has no listener.
 pub const REFUSED: &str = "refused";
 
 /// A number for each of [`SERVICES`].
@@ -24,10 +24,10 @@ pub type PerListener = [u64; SERVICES.len()];
 /// The listeners, and what they have seen.
 pub struct Witness {
     listeners: Vec<TcpListener>,
-    /// Held, so that nobody else listens there.
+    /// Bound but not listening, so that no other process can listen on the port.
     refusing: (OwnedFd, u16),
     accepted: PerListener,
-    /// Accepted, and not seen to end yet.
+    /// Accepted, and not yet closed by the client.
     open: Vec<TcpStream>,
 }
 
@@ -54,25 +54,25 @@ impl Witness {
         }
     }
 
-    /// The place among [`SERVICES`] of a port.
+    /// The index in [`SERVICES`] of a port.
     pub fn index_of(&self, port: u16) -> Option<usize> {
         SERVICES.iter().position(|service| self.port(service).is_ok_and(|known| known == port))
     }
 
-    /// Goes on from these counts: those of the state that the next run starts from.
+    /// Sets the counts to those of the state that the next run starts from.
     pub fn begin(&mut self, accepted: PerListener) -> Result {
-        self.settle()?;
+        self.accept_all()?;
         self.accepted = accepted;
         Ok(())
     }
 
-    /// How many connections were accepted so far.
+    /// Connections accepted so far.
     pub fn accepted(&self) -> PerListener {
         self.accepted
     }
 
-    /// Accepts what has come. Returns how many connections were accepted and ended since
-    /// [`Witness::begin`] or longer, over all targets.
+    /// Accepts what is queued. Returns how many connections have ended, over all targets, with the
+    /// counts given to [`Witness::begin`].
     pub fn ended(&mut self) -> Result<u64> {
         for index in 0..self.listeners.len() {
             while let Some(stream) = self.accept(index)? {
@@ -84,13 +84,13 @@ impl Witness {
         Ok(self.accepted.iter().sum::<u64>() - self.open.len() as u64)
     }
 
-    /// Accepts all that was connected until now, and gives the counts. At every listener a
-    /// connection of our own stands in line behind the others. Nobody connects meanwhile.
-    pub fn settle(&mut self) -> Result<PerListener> {
+    /// Accepts all that was connected until now, and returns the counts. A connection of our own
+    /// marks the end of each queue: no other process connects meanwhile.
+    pub fn accept_all(&mut self) -> Result<PerListener> {
         for index in 0..self.listeners.len() {
             let last = TcpStream::connect(self.listeners[index].local_addr()?)?;
             let us = last.local_addr()?;
-            patience("our own connection is accepted", || {
+            wait_for("our own connection is accepted", || {
                 while let Some(stream) = self.accept(index)? {
                     if stream.peer_addr().is_ok_and(|peer| peer == us) {
                         return Ok(true);
@@ -111,13 +111,13 @@ impl Witness {
                 Ok(Some(stream))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            // The client was killed; Linux hands the connection over all the same.
+            // A killed client is no reason: Linux hands over its connection, too.
             Err(error) => Err(format!("a listener does not accept: {error}").into()),
         }
     }
 }
 
-/// Whether the client has closed its side, one way or the other. It never sends anything.
+/// Whether the client has closed or reset the connection. It never sends data.
 fn has_ended(stream: &TcpStream) -> bool {
     stream.peek(&mut [0; 1]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |_| true)
 }

@@ -1,5 +1,5 @@
-//! A directory in which the program runs: its configuration, its ledger, its daily logs, and what
-//! it says. It can be copied, so that many runs start from the same state.
+//! The directory in which the program runs: its configuration, its ledger, its daily logs and its
+//! output. A copy of it lets many runs start from the same state.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,25 +10,25 @@ use tempfile::TempDir;
 use crate::Result;
 use crate::witness::{REFUSED, Witness};
 
-/// The targets at first, in their order.
+/// The first targets, in their order.
 pub const FIRST: [&str; 4] = ["web", "db", "mail", REFUSED];
 
-/// The targets after a reload: one is gone, one is new.
+/// The targets after a reload: one removed, one new.
 pub const SECOND: [&str; 4] = ["web", "db", REFUSED, "news"];
 
-/// The file that the program keeps its counters in.
+/// The ledger's file name.
 pub const LEDGER: &str = "tcpmon.ledger";
 
-/// The directory; it goes when this is dropped.
-pub struct Place(TempDir);
+/// The directory; it is deleted when this is dropped.
+pub struct RunDir(TempDir);
 
-impl Place {
-    /// An empty place.
+impl RunDir {
+    /// An empty directory.
     pub fn new() -> Result<Self> {
         Ok(Self(TempDir::new()?))
     }
 
-    /// Another place with the same files.
+    /// Another directory with the same files.
     pub fn copy(&self) -> Result<Self> {
         let copy = Self::new()?;
         for entry in fs::read_dir(self.path())? {
@@ -43,29 +43,29 @@ impl Place {
         Ok(copy)
     }
 
-    /// Writes the configuration: a probe of each of these targets at the start, and then none for
-    /// an hour.
+    /// Writes the configuration: each of these targets is probed at the start, and then once an
+    /// hour.
     pub fn configure(&self, targets: &[&str], report: &str, witness: &Witness) -> Result {
         let mut text = format!("interval 1h\nreport {report}\n");
         for service in targets {
             writeln!(text, "target {service} 127.0.0.1 {}", witness.port(service)?)?;
         }
-        // Whoever reads it finds the old one or the new one.
+        // Renamed, so that a reader finds the old file or the new one.
         fs::write(self.file("tcpmon.conf.new"), text)?;
         Ok(fs::rename(self.file("tcpmon.conf.new"), self.file("tcpmon.conf"))?)
     }
 
-    /// The directory itself.
+    /// The directory's path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// A file in it.
+    /// The path of a file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    /// What a file holds; nothing where it is not there.
+    /// The text of a file; empty if there is no file.
     pub fn read(&self, name: &str) -> Result<String> {
         match fs::read(self.file(name)) {
             Ok(bytes) => Ok(String::from_utf8(bytes)?),
@@ -74,7 +74,7 @@ impl Place {
         }
     }
 
-    /// The daily logs, oldest first, but not the link beside them.
+    /// The daily logs, oldest first, without the symbolic link.
     pub fn logs(&self) -> Result<Vec<PathBuf>> {
         let mut logs = Vec::new();
         for entry in fs::read_dir(self.path())? {
