@@ -1,4 +1,4 @@
-"""The binaries that `make dist` packed: what there is, and what is in an ELF file."""
+"""The binaries that `make dist` packed, and a reader of ELF files."""
 
 import collections
 import os
@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 TARGET_DIR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "dist"
 
-Target = collections.namedtuple("Target", "arch rust zig zig_cpu place budget qemu cpu")
+Target = collections.namedtuple("Target", "arch rust zig zig_cpu link budget qemu cpu")
 TARGETS = {line.split()[0]: Target(*line.split("|")[0].split())
            for line in (ROOT / "src/dist/targets").read_text().splitlines() if not line.startswith("#")}
 
@@ -22,15 +22,15 @@ def archive(arch):
 
 
 def chosen(words):
-    """The targets that are named, all of which must have been built, or all that have been."""
+    """The named targets, all of which must have been built; without names all that have been built."""
     for word in words:
         if word not in TARGETS:
-            sys.exit(f"tcpmon: \"{word}\" is not known, write one of {' '.join(TARGETS)}")
+            sys.exit(f"tcpmon: \"{word}\" is not a known ARCH, write one of {' '.join(TARGETS)}")
         if not archive(word).exists():
             sys.exit(f"tcpmon: {archive(word).relative_to(ROOT)} is missing, make dist ARCH={word} makes it")
     found = [TARGETS[arch] for arch in words or TARGETS if archive(arch).exists()]
     if not found:
-        sys.exit("tcpmon: dist/ holds no archive, make dist makes them")
+        sys.exit("tcpmon: dist/ has no archive, make dist makes them")
     return found
 
 
@@ -68,8 +68,8 @@ class Elf:
         self.dynamic = {}
         for r in raw:
             if r[1] == 6:  # SHT_DYNAMIC
-                step = 16 if wide else 8
-                self.dynamic = dict(unpack("QQ" if wide else "II", at) for at in range(r[4], r[4] + r[5], step))
+                entry = 16 if wide else 8
+                self.dynamic = dict(unpack("QQ" if wide else "II", at) for at in range(r[4], r[4] + r[5], entry))
 
     def segment(self, kind):
         return next((segment for segment in self.segments if segment.type == kind), None)

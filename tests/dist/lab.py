@@ -1,4 +1,4 @@
-"""A network of one's own for a real run: a namespace, a name server, listeners that count; and what a daily log says."""
+"""For a real run: a namespace, a name server, listeners that count, and a reader of daily logs."""
 
 import collections
 import os
@@ -13,7 +13,7 @@ import time
 
 
 def enter(script, mark, *words):
-    """Runs the script again with these arguments in namespaces of its own, where `mark` says so."""
+    """Runs the script again in new namespaces with these arguments; there the variable `mark` is set."""
     os.environ[mark] = "inside"
     os.execvp("unshare", ["unshare", *FLAGS, sys.executable, script, *words])
 
@@ -22,7 +22,7 @@ FLAGS = ["--net", "--mount"] if os.getuid() == 0 else ["--user", "--map-root-use
 
 
 def furnish(work):
-    """The loopback device, and the files by which names are looked up."""
+    """Sets up the loopback device and the resolver's files."""
     run = lambda *words: subprocess.run(words, check=True)
     run("ip", "link", "set", "lo", "up")
     run("ip", "addr", "add", "fd00::1/128", "dev", "lo", "nodad")
@@ -33,7 +33,7 @@ def furnish(work):
 
 
 class Listener(threading.Thread):
-    """Accepts and counts until it is closed; at a free port where that is 0."""
+    """Accepts and counts until it is closed; port 0 is any free port."""
 
     def __init__(self, address, port):
         super().__init__(daemon=True)
@@ -66,7 +66,7 @@ class Listener(threading.Thread):
 
 
 class SlowServer(threading.Thread):
-    """A name server that says 127.0.0.1 to whoever asks for an A, `delay` seconds later."""
+    """A name server that answers every A query with 127.0.0.1, `delay` seconds later."""
 
     def __init__(self, port, delay):
         super().__init__(daemon=True)
@@ -114,7 +114,7 @@ def end(server):
 
 
 def rows(directory, wrong):
-    """Every row of the daily logs, as (file, stamp, service, seven numbers); what is wrong with one is added."""
+    """Every row of the daily logs, as (file, stamp, service, seven numbers); mistakes are added to `wrong`."""
     found = []
     for log in sorted(pathlib.Path(directory).glob("tcp_stats_2*.log")):
         lines = log.read_text().splitlines()

@@ -1,7 +1,7 @@
-//! The error of a reported connect time, against a capture of the same connects.
+//! The error of the reported connect times, compared with a capture of the same connects.
 //!
-//! All targets start in one tick, so that the last connects are still being made while the first
-//! are answered: what the loop's own batch adds to a time shows here.
+//! All targets start in one tick: the first connects are answered while the last are still being
+//! made. So the error shows what the loop's own batch adds to a time.
 
 use std::collections::HashMap;
 use std::env;
@@ -12,26 +12,26 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::distribution::{Distribution, HEADING};
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::{Result, TARGETS, cannot_run, far_peer, listeners, name_of};
 
-/// The word that a process inside the namespace is started with.
+/// The first argument of the process inside the namespace.
 pub const INSIDE: &str = "accuracy-in-namespace";
 
 const RUNS: usize = 20;
 const DELAY: Duration = Duration::from_millis(20);
 
-/// A time reported shorter than the wire's by more than this is wrong. Below it, it is the
-/// difference between two clocks read at two moments.
+/// A reported time may not be shorter than the captured one by more than this (nanoseconds): two
+/// clocks are read at two moments.
 const TOO_SHORT: i64 = -100_000;
 
-/// One connect: nanoseconds from SYN to answer, and as the program reports it.
+/// One connect: nanoseconds from SYN to answer in the capture, and as reported.
 struct Connect {
     wire: i64,
     reported: i64,
 }
 
-/// Measures in a user and network namespace, in which everybody may capture and nobody else sends.
+/// Measures in a user and network namespace: there capture is allowed, and no other process sends.
 pub fn measure(binary: &Path) -> Result {
     const FORMS: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
     let mut works = None;
@@ -46,7 +46,7 @@ pub fn measure(binary: &Path) -> Result {
     let this = env::current_exe().map_err(|error| error.to_string())?;
     let status = Command::new("unshare").args(form).arg(this).args([INSIDE.as_ref(), binary.as_os_str()]).status();
     let status = status.map_err(|error| cannot_run("unshare", "util-linux", &error))?;
-    // What was wrong has been said inside.
+    // The process inside has printed what was wrong.
     if status.success() { Ok(()) } else { Err(String::new()) }
 }
 
@@ -73,16 +73,16 @@ pub fn measure_inside(binary: &Path) -> Result {
 }
 
 fn measure_host(binary: &Path, capture: &Capture, ports: &[u16], host: &str) -> Result<Vec<Connect>> {
-    let place = Place::new(ports.iter().map(|port| (host, *port)))?;
-    // The first run warms up: the kernel takes a moment before it stamps packets.
-    run(binary, &place)?;
+    let dir = RunDir::new(ports.iter().map(|port| (host, *port)))?;
+    // Not counted: the kernel starts to stamp packets with a delay.
+    run(binary, &dir)?;
     thread::sleep(Duration::from_millis(100));
-    capture.take()?;
+    capture.drain()?;
     let mut connects = Vec::new();
     for _ in 0..RUNS {
-        let reported = run(binary, &place)?;
-        // A run that the capture did not see whole is left out, and missing from the number printed.
-        let Some(wire) = capture.take()? else { continue };
+        let reported = run(binary, &dir)?;
+        // A run with lost packets is left out, and missing from the printed number of connects.
+        let Some(wire) = capture.drain()? else { continue };
         for (port, reported) in reported {
             connects.extend(wire.get(&port).map(|wire| Connect { wire: *wire, reported }));
         }
@@ -90,10 +90,10 @@ fn measure_host(binary: &Path, capture: &Capture, ports: &[u16], host: &str) -> 
     Ok(connects)
 }
 
-/// Probes every target once; the reported nanoseconds of those that connected, by port.
-fn run(binary: &Path, place: &Place) -> Result<HashMap<u16, i64>> {
+/// Probes every target once. Returns the reported nanoseconds of those that connected, by port.
+fn run(binary: &Path, dir: &RunDir) -> Result<HashMap<u16, i64>> {
     let output =
-        place.run(Command::new(binary).arg("once")).map_err(|error| format!("the program does not run: {error}"))?;
+        dir.run(Command::new(binary).arg("once")).map_err(|error| format!("the program does not run: {error}"))?;
     let table = String::from_utf8_lossy(&output.stdout);
     let connected = table.lines().filter_map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -112,7 +112,7 @@ fn run(binary: &Path, place: &Place) -> Result<HashMap<u16, i64>> {
     Ok(connected)
 }
 
-/// Prints the distributions. `Err` where a time was reported shorter than it was, or there is none.
+/// Prints the distributions. `Err` if a reported time is too short, or if there is none.
 fn report(what: &str, connects: &[Connect]) -> Result {
     println!("\n{what:<36}{HEADING}");
     if connects.is_empty() {

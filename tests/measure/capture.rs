@@ -1,5 +1,5 @@
-//! When the kernel sent a SYN and when it received the answer, for each port: a packet socket with
-//! the kernel's own time stamps (packet(7)), which do not depend on when this process reads them.
+//! Captures when the kernel sent a SYN and when it received the answer, for each port: a packet
+//! socket with the kernel's time stamps (packet(7)), which do not depend on when they are read.
 
 use std::collections::HashMap;
 use std::io::IoSliceMut;
@@ -18,12 +18,12 @@ use nix::sys::time::TimeSpec;
 
 use crate::Result;
 
-/// Rests between two readings. In between, the socket's buffer holds the packets, so that reading
-/// them does not compete with every connect.
+/// The pause between two readings: the socket's buffer holds the packets, so that reading does not
+/// compete with every connect.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Bytes of that buffer. The kernel gives no more than twice net.core.rmem_max, by default enough
-/// for some 500 packets: a tick of 256 targets.
+/// Bytes of that buffer. The kernel allows twice net.core.rmem_max; the default is enough for about
+/// 500 packets: a tick of 256 targets.
 const BUFFER: usize = 2 << 20;
 
 /// Offsets in a packet without options: IP header, then TCP.
@@ -65,9 +65,9 @@ impl Capture {
         Ok(Self { socket, connects })
     }
 
-    /// Nanoseconds from the first SYN to the first answer to it, for each port that was connected
-    /// to since the last call. `None`: packets were lost, and a time may belong to the wrong ones.
-    pub fn take(&self) -> Result<Option<HashMap<u16, i64>>> {
+    /// Nanoseconds from the first SYN to the first answer, for each port connected to since the last
+    /// call. `None`: packets were lost, so a time may be between the wrong ones.
+    pub fn drain(&self) -> Result<Option<HashMap<u16, i64>>> {
         let mut connects = self.connects.lock().unwrap_or_else(PoisonError::into_inner);
         read_all(&self.socket, &mut connects);
         let lost = lost(&self.socket).map_err(|errno| format!("the capture's figures: {}", errno.desc()))?;
@@ -86,15 +86,14 @@ fn open() -> std::result::Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Lets only the packets through whose time counts: SYN going out, SYN and ACK coming in. Loopback
-/// shows each of them both ways.
+/// Accepts only outgoing SYNs and incoming SYN-ACKs: loopback shows each of them in both directions.
 fn attach_filter(socket: &OwnedFd) -> std::result::Result<(), Errno> {
     const BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
     const EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
     let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
-    // Each jump says how many instructions are left out where it is equal, and where it is not.
+    // Each jump has the number of instructions to skip if equal, and if not.
     let program = [
         (BYTE, 0, 0, 0),
         (EQUAL, 0, 11, 0x45),
@@ -113,7 +112,7 @@ fn attach_filter(socket: &OwnedFd) -> std::result::Result<(), Errno> {
     ];
     let mut program = program.map(|(code, jt, jf, k)| libc::sock_filter { code: code as u16, jt, jf, k });
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the program and its description are live, and the kernel makes a copy of its own.
+    // SAFETY: `program` and `filter` are live, and the kernel copies them.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -140,7 +139,7 @@ fn read_all(socket: &OwnedFd, connects: &mut Connects) {
             _ => None,
         });
         let port = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
-        // A repeated SYN, or answer, leaves the first one where it is.
+        // A retransmission does not replace the first SYN or answer.
         if packet[FLAGS] & SYN_ACK == SYN {
             let seen = connects.entry(port(PORTS + 2)).or_default();
             seen.syn = seen.syn.or(stamp);
@@ -151,7 +150,7 @@ fn read_all(socket: &OwnedFd, connects: &mut Connects) {
     }
 }
 
-/// How many packets found the buffer full since the last call.
+/// How many packets were dropped, because the buffer was full, since the last call.
 fn lost(socket: &OwnedFd) -> std::result::Result<u32, Errno> {
     // `tpacket_stats` of linux/if_packet.h: packets, then drops.
     let mut figures = [0_u32; 2];

@@ -1,8 +1,8 @@
-//! A peer behind a network of its own, which answers every SYN after a fixed delay.
+//! A peer behind a TUN device, which answers every SYN after a fixed delay.
 //!
-//! Loopback answers inside connect(2) already. Behind a TUN device the answers come when the batch
-//! has long been sent, and the loop sleeps, as with a real network. A queueing discipline on
-//! loopback would not do: it holds a packet back before a capture sees it.
+//! Loopback answers within connect(2). Through a TUN device the answers come when the whole batch
+//! has been sent and the loop sleeps, as in a real network. A queueing discipline on loopback cannot
+//! do this: it delays a packet before a capture sees it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use nix::libc;
 
 use crate::{Result, cannot_run};
 
-/// The peer's address, and ours (RFC 2544 keeps these addresses for measurements).
+/// The peer's address, and ours (RFC 2544 reserves these addresses for measurements).
 pub const ADDRESS: &str = "198.18.0.2";
 const OURS: &str = "198.18.0.1/24";
 const DEVICE: &str = "far0";
@@ -30,7 +30,7 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-/// Starts the peer in this network namespace; it accepts at every port. Its threads end with the
+/// Starts the peer in this network namespace; it accepts on every port. Its threads end with the
 /// process.
 pub fn start(delay: Duration) -> Result {
     let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
@@ -52,12 +52,12 @@ pub fn ip(arguments: &str) -> Result {
     if status.success() { Ok(()) } else { Err(format!("ip {arguments}: {status}")) }
 }
 
-/// Makes the descriptor one of a TUN device (linux/if_tun.h).
+/// Attaches the descriptor to a new TUN device (linux/if_tun.h).
 fn attach(device: &File) -> std::result::Result<(), Errno> {
     // SAFETY: `ifreq` is plain data for which zeroes are a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (place, byte) in request.ifr_name.iter_mut().zip(DEVICE.bytes()) {
-        *place = byte as libc::c_char;
+    for (slot, byte) in request.ifr_name.iter_mut().zip(DEVICE.bytes()) {
+        *slot = byte as libc::c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
     // SAFETY: TUNSETIFF reads and writes an ifreq, which is live, and keeps no pointer to it.
@@ -80,13 +80,13 @@ fn read_for_ever(mut device: File, delay: Duration, answers: &Sender<(Instant, V
 fn answer_for_ever(mut device: File, answers: &Receiver<(Instant, Vec<u8>)>) {
     while let Ok((due, answer)) = answers.recv() {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        // A packet that the device does not take is lost, as packets are.
+        // A packet that the device rejects is lost.
         let _ = device.write(&answer);
     }
 }
 
-/// What the peer says to a packet, and whether it takes its time: SYN and ACK to a SYN, and to a
-/// FIN a reset, so that nothing is left to be remembered.
+/// The peer's answer to a packet, and whether to delay it: SYN-ACK to a SYN, and a reset to a FIN, so
+/// that the peer has no state.
 fn answer(packet: &[u8]) -> Option<(Vec<u8>, bool)> {
     if packet.len() < 2 * HEADER || packet[0] != 0x45 || packet[9] != TCP {
         return None;
@@ -122,7 +122,7 @@ fn answer(packet: &[u8]) -> Option<(Vec<u8>, bool)> {
     Some((answer, flags & SYN != 0))
 }
 
-/// The Internet checksum (RFC 1071) of an even number of bytes, and of a number beside them.
+/// The Internet checksum (RFC 1071) of an even number of bytes and of `beside`.
 fn checksum(bytes: &[u8], beside: u32) -> u16 {
     let words = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
     let mut sum = beside + words.sum::<u32>();

@@ -1,21 +1,21 @@
-//! An idle monitor: between two ticks an hour apart it must not wake up.
+//! An idle monitor must not wake up between two ticks, which are an hour apart.
 
 use std::path::Path;
 
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::{Result, strace};
 
-/// Seconds of a run that has its only probe behind it, and of one that idles for longer. Their
-/// difference is all idle.
+/// Seconds of a short and of a long run, each with one probe at the start: the difference is idle
+/// time.
 const SHORT: u64 = 1;
 const LONG: u64 = 6;
 
-/// Prints what an idle monitor does. `Err` where that is anything.
+/// Prints the system calls of an idle monitor. `Err` if there is any.
 pub fn measure(binary: &Path, port: u16) -> Result {
-    // The report is a day away: one at the full hour would be a reason to wake up.
+    // A report every 24 hours: a report at the full hour would be a wake-up.
     let run = |seconds| {
-        let place = Place::new([("127.0.0.1", port)])?;
-        strace::count(binary, &place, &format!("-q --interval 1h --report 24h --for {seconds}s"))
+        let dir = RunDir::new([("127.0.0.1", port)])?;
+        strace::count(binary, &dir, &format!("-q --interval 1h --report 24h --for {seconds}s"))
     };
     let calls = run(LONG)?.since(&run(SHORT)?);
     let seconds = LONG - SHORT;

@@ -1,4 +1,4 @@
-//! Listeners on loopback that complete every connect, with as little work as that can be done.
+//! Listeners on loopback that complete every connect with as little work as possible.
 
 use std::net::TcpListener;
 use std::thread;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// How often what has come is accepted, and closed. The kernel has answered long before, so that
-/// this need not compete with the connects of a tick; a backlog of 128 is far from full by then.
+/// How often queued connections are accepted and closed. The kernel answers without this thread, so
+/// that it need not compete with the connects of a tick; the backlog of 128 is not full by then.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Opens `count` listeners and gives their ports. Their thread ends with the process.
+/// Opens `count` listeners and returns their ports. Their thread ends with the process.
 pub fn open(count: usize) -> Result<Vec<u16>> {
     let listeners = (0..count).map(|_| listener()).collect::<std::io::Result<Vec<_>>>();
     let listeners = listeners.map_err(|error| format!("no {count} listeners on loopback: {error}"))?;

@@ -1,11 +1,12 @@
-//! Measures the program as it is built: what a probe costs, and how true its times are.
+//! Measures the built program: what a probe costs, and how accurate its times are.
 //!
-//! `cargo bench --bench measure -- syscalls` counts the loop's system calls and holds them against
-//! their bounds; `-- accuracy` holds the reported times against a capture; `-- memory` tells what the
-//! processes take. Each prints what it saw. Exit status 1: a bound is exceeded, or it could not be measured, with the reason on
-//! stderr. A path behind the word measures that binary, one built for musl for instance.
+//! `cargo bench --bench measure -- syscalls` compares the loop's system calls with their bounds;
+//! `-- accuracy` compares the reported times with a capture; `-- memory` compares the private memory
+//! of the processes with its bounds. Each prints its figures. Exit status 1: a bound is exceeded, or
+//! nothing could be measured, with the reason on stderr. A path after the word measures that binary,
+//! for instance one built for musl.
 
-// The lints keep the program's clock in one place; this stands outside the program.
+// The lint is for the program, which reads its clocks in `sys::clock` only; this is a test.
 #![allow(clippy::disallowed_methods)]
 
 mod accuracy;
@@ -19,7 +20,7 @@ mod memory;
 mod name_server;
 #[path = "../fault/namespace.rs"]
 mod namespace;
-mod place;
+mod run_dir;
 mod strace;
 mod syscalls;
 mod untraced;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 /// How many targets share a tick.
 const TARGETS: usize = 256;
 
-/// The word before all others in a namespace.
+/// The first argument inside the namespace.
 const INSIDE: &str = "inside";
 
 const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy|memory [BINARY]]";
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         words.remove(0);
     }
     if words.is_empty() && count == 0 {
-        // `cargo bench` says so; this is `cargo test --all-targets`, which has no use for figures.
+        // `cargo bench` passes --bench; without it this is `cargo test --all-targets`, which needs no figures.
         return ExitCode::SUCCESS;
     }
     let binary = words.get(1).map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_tcpmon")), PathBuf::from);
@@ -73,10 +74,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The end of a measurement; `Err` says what was wrong, and is empty where that has been said.
+/// `Err` says what was wrong; it is empty if that has been printed already.
 type Result<T = ()> = std::result::Result<T, String>;
 
-/// What to say where a command could not be run.
+/// The message for a command that could not be run.
 fn cannot_run(command: &str, package: &str, error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => {

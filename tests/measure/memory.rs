@@ -1,5 +1,5 @@
-//! The memory that nobody else has a use for: `Private_*` of smaps_rollup (proc(5)), of a monitor with
-//! twenty names to look up, and of its helpers.
+//! Private memory, `Private_*` of smaps_rollup (proc(5)), of a monitor with twenty names to look up
+//! and of its helpers.
 
 use std::fs;
 use std::path::Path;
@@ -10,22 +10,22 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::{Result, listeners, name_of, name_server, namespace};
 
-/// The word that a process inside the namespace is started with.
+/// The argument of the process inside the namespace.
 pub const INSIDE: &str = "memory";
 
 const NAMES: usize = 20;
-/// What a person may wait for: a report, and some rounds after it.
+/// Rounds in the daily log before the measurement: reports have been written by then.
 const ROUNDS: u64 = 5;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// KiB that are allowed.
+/// The bounds, in KiB.
 const MONITOR: u64 = 256;
 const HELPER: u64 = 64;
 
-/// Measures in a namespace of its own, where names are looked up over the network of nobody else.
+/// Measures in a new namespace with its own name server.
 pub fn measure(binary: &Path) -> Result {
     namespace::enter(&[INSIDE.to_owned(), binary.display().to_string()])
 }
@@ -35,11 +35,11 @@ pub fn measure_inside(binary: &Path) -> Result {
     namespace::set_up()?;
     name_server::start()?;
     let ports = listeners::open(NAMES)?;
-    let place = Place::new(ports.iter().map(|port| (name_server::NAME, *port)))?;
+    let dir = RunDir::new(ports.iter().map(|port| (name_server::NAME, *port)))?;
     let mut monitor = Command::new(binary);
-    monitor.args(["-q", "--interval", "1s", "--report", "2s"]).current_dir(place.path());
+    monitor.args(["-q", "--interval", "1s", "--report", "2s"]).current_dir(dir.path());
     let mut monitor = monitor.stdin(Stdio::null()).spawn().map_err(|error| format!("{}: {error}", name_of(binary)))?;
-    let seen = watch(&place, &monitor);
+    let seen = read_when_idle(&dir, &monitor);
     let _ = kill(Pid::from_raw(monitor.id() as i32), Signal::SIGTERM);
     let ended = monitor.wait().map_err(|error| error.to_string())?;
     let (own, helpers) = seen?;
@@ -53,24 +53,24 @@ pub fn measure_inside(binary: &Path) -> Result {
     if own > MONITOR || most > HELPER { Err("more memory than allowed".to_owned()) } else { Ok(()) }
 }
 
-/// Waits until reports are written and helpers have nothing to do; gives what each process has.
-fn watch(place: &Place, monitor: &Child) -> Result<(u64, Vec<u64>)> {
+/// Waits for reports. Returns the private KiB of the monitor and of each helper.
+fn read_when_idle(dir: &RunDir, monitor: &Child) -> Result<(u64, Vec<u64>)> {
     let end = Instant::now() + LIMIT;
-    while place.probes()? < NAMES as u64 * ROUNDS {
+    while dir.probes()? < NAMES as u64 * ROUNDS {
         if Instant::now() > end {
-            return Err("it does not probe".to_owned());
+            return Err("the monitor does not probe".to_owned());
         }
         thread::sleep(Duration::from_millis(100));
     }
     let pid = monitor.id();
     let children = format!("/proc/{pid}/task/{pid}/children");
     let children = fs::read_to_string(&children).map_err(|error| format!("{children}: {error}"))?;
-    // A lookup takes less than a millisecond of each second: what is seen is an idle helper.
+    // A helper is idle almost always: a lookup needs less than a millisecond of each second.
     let helpers = children.split_whitespace().map(private).collect::<Result<_>>()?;
     Ok((private(&pid.to_string())?, helpers))
 }
 
-/// KiB that only this process has.
+/// Private memory of a process, in KiB.
 fn private(pid: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;

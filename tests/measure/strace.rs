@@ -1,34 +1,34 @@
-//! Counts the system calls of one process with strace(1); its helpers are not followed.
+//! Counts the system calls of one process with strace(1), without its helpers.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::{Result, cannot_run};
 
 /// How often each system call was made in a whole run.
 pub struct Calls(BTreeMap<String, u64>);
 
-/// Runs the program with these arguments, separated by blanks, under strace.
-pub fn count(binary: &Path, place: &Place, arguments: &str) -> Result<Calls> {
+/// Runs the program under strace with these arguments, separated by blanks.
+pub fn count(binary: &Path, dir: &RunDir, arguments: &str) -> Result<Calls> {
     let mut strace = Command::new("strace");
     strace.args(["-c", "-o", "calls", "--"]).arg(binary).args(arguments.split_whitespace());
-    let output = place.run(&mut strace).map_err(|error| cannot_run("strace", "strace", &error))?;
+    let output = dir.run(&mut strace).map_err(|error| cannot_run("strace", "strace", &error))?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(format!("strace of the program with {arguments}: {}\n{}", output.status, complaints.trim_end()));
     }
-    // Skipped ticks are no reason to stop: what was probed is counted, not what was meant to be.
+    // Skipped ticks are allowed: the costs are divided by the probes made, not by those planned.
     eprint!("{complaints}");
-    let table = fs::read_to_string(place.path().join("calls")).map_err(|error| format!("strace's table: {error}"))?;
+    let table = fs::read_to_string(dir.path().join("calls")).map_err(|error| format!("strace's table: {error}"))?;
     Calls::parse(&table).ok_or_else(|| format!("strace's table is not understood:\n{table}"))
 }
 
 impl Calls {
-    /// Reads the columns `% time`, `seconds`, `usecs/call`, `calls`, `errors`, `syscall`, of which
-    /// `errors` may be empty.
+    /// Reads the columns `% time`, `seconds`, `usecs/call`, `calls`, `errors` (may be empty) and
+    /// `syscall`.
     fn parse(table: &str) -> Option<Self> {
         let mut rows = table.lines().skip_while(|line| !line.starts_with("---")).skip(1);
         let mut calls = BTreeMap::new();
@@ -39,7 +39,7 @@ impl Calls {
         (!calls.is_empty()).then_some(Self(calls))
     }
 
-    /// How much more often each call was made here than in a shorter run.
+    /// How much more often each call was made than in a shorter run.
     pub fn since(&self, shorter: &Self) -> BTreeMap<String, i64> {
         let names = self.0.keys().chain(shorter.0.keys());
         let of = |calls: &Self, name| calls.0.get(name).copied().unwrap_or(0) as i64;

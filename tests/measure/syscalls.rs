@@ -1,23 +1,23 @@
 //! System calls per probe in the steady state, for literals and for names.
 //!
-//! Start-up and end cancel out in the difference of a long and a short run of the same kind.
+//! Start and end cancel out in the difference between a long and a short run of the same kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::{Result, TARGETS, idle, listeners, name_of, strace, untraced};
 
-/// Most calls per probe of an IP literal: socket, connect, close and a shared poll.
+/// Bound of calls per probe of an IP literal: socket, connect, close and a shared poll.
 const LITERAL_BOUND: f64 = 3.3;
-/// Most calls more for a name: the request, its answer, and a poll for it.
+/// Bound of additional calls for a name: the request, its answer, and a poll.
 const NAME_BOUND: f64 = 3.0;
 
-/// Long enough for all probes of a tick under strace, which makes a call take some 40 us.
+/// Long enough for all probes of a tick under strace, where a call needs about 40 us.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// With this timeout 1,024 targets at that interval fit into the table of probes. A report in the
-/// middle of one run would not cancel out.
+/// With this timeout 1,024 targets at that interval fit into the table of probes. No report within a
+/// run: it would not cancel out.
 pub const SETTINGS: &str = "--report 24h --slow 500ms --timeout 1s";
 /// Rounds of the short and of the long run.
 const SHORT: u64 = 4;
@@ -29,14 +29,14 @@ struct Kind {
     calls: BTreeMap<String, f64>,
 }
 
-/// Prints what a probe costs. `Err` where a bound is exceeded or nothing could be measured.
+/// Prints the calls per probe. `Err` if a bound is exceeded or nothing could be measured.
 pub fn measure(binary: &Path) -> Result {
     let ports = listeners::open(TARGETS)?;
     let literals = Kind::measure("literals", binary, &ports, "127.0.0.1", "-q")?;
     let names = Kind::measure("names", binary, &ports, "localhost", "-q")?;
     let dots = Kind::measure("with dots", binary, &ports, "127.0.0.1", "")?;
     println!(
-        "system calls of {} per probe: {TARGETS} targets every {INTERVAL:?}, {LONG} rounds less {SHORT}",
+        "system calls of {} per probe: {TARGETS} targets every {INTERVAL:?}, {LONG} rounds minus {SHORT}",
         name_of(binary)
     );
     print_table(&[&literals, &names, &dots]);
@@ -61,18 +61,20 @@ pub fn measure(binary: &Path) -> Result {
 }
 
 impl Kind {
-    /// Makes the two runs, with `host` as every target's host.
+    /// Makes a short and a long run with this host for every target.
     fn measure(name: &'static str, binary: &Path, ports: &[u16], host: &str, words: &str) -> Result<Self> {
         let run = |rounds: u64| {
-            let place = Place::new(ports.iter().map(|port| (host, *port)))?;
+            let dir = RunDir::new(ports.iter().map(|port| (host, *port)))?;
             let interval = INTERVAL.as_millis();
             let words = format!("{words} {SETTINGS} --interval {interval}ms --rounds {rounds}");
-            let calls = strace::count(binary, &place, &words)?;
-            Ok::<_, String>((calls, place.probes()?))
+            let calls = strace::count(binary, &dir, &words)?;
+            Ok::<_, String>((calls, dir.probes()?))
         };
         let ((short, few), (long, many)) = (run(SHORT)?, run(LONG)?);
         if many <= few {
-            return Err(format!("{few} probes in {SHORT} rounds and {many} in {LONG}, nothing can be told from that"));
+            return Err(format!(
+                "{few} probes in {SHORT} rounds and {many} in {LONG}: nothing can be computed from that"
+            ));
         }
         let probes = (many - few) as f64;
         let calls = long.since(&short).into_iter().map(|(call, count)| (call, count as f64 / probes));
@@ -88,7 +90,7 @@ impl Kind {
     }
 }
 
-/// A row for each call that any kind makes, the most frequent first.
+/// Prints a row for each call, the most frequent first.
 fn print_table(kinds: &[&Kind]) {
     print!("{:<16}", "");
     kinds.iter().for_each(|kind| print!(" {:>10}", kind.name));
@@ -107,7 +109,7 @@ fn print_table(kinds: &[&Kind]) {
     println!();
 }
 
-/// Figures without bounds: they depend on the machine and on what else it does.
+/// Prints figures without bounds: they depend on the machine and its load.
 fn print_untraced(binary: &Path, ports: &[u16]) -> Result {
     println!("\nwithout strace, per probe    sleeps     CPU us");
     for (what, host, targets) in [
@@ -116,8 +118,8 @@ fn print_untraced(binary: &Path, ports: &[u16]) -> Result {
         ("1024 literals", "127.0.0.1", 1024),
         ("256 names", "localhost", 256),
     ] {
-        let place = Place::new(ports.iter().cycle().take(targets).map(|port| (host, *port)))?;
-        match untraced::measure(binary, &place, targets, INTERVAL) {
+        let dir = RunDir::new(ports.iter().cycle().take(targets).map(|port| (host, *port)))?;
+        match untraced::measure(binary, &dir, targets, INTERVAL) {
             Ok(cost) => println!("{what:<24} {:>10.3} {:>10.1}", cost.sleeps, cost.cpu),
             Err(why) => println!("{what:<24} {why}"),
         }

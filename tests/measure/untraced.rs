@@ -1,7 +1,7 @@
-//! The loop as it runs when nobody looks: how often it goes to sleep and how long it computes.
+//! The loop without strace: how often it sleeps, and how much CPU time it uses.
 //!
-//! strace slows the loop down, and a slow loop finds more answers at each poll than a fast one.
-//! The kernel counts a sleep without that effect: it is a poll that found nothing ready.
+//! strace slows the loop down, and a slow loop finds more answers ready at each poll. The kernel's
+//! own counters have no such effect: a sleep is a poll that found nothing ready.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::place::Place;
+use crate::run_dir::RunDir;
 use crate::syscalls::SETTINGS;
 
-/// Ticks before the first look, and up to the second.
+/// The ticks after which the counters are read.
 const FIRST: u32 = 4;
 const LAST: u32 = 20;
 
@@ -21,22 +21,22 @@ const LAST: u32 = 20;
 pub struct Cost {
     /// Voluntary context switches.
     pub sleeps: f64,
-    /// Microseconds of CPU time, the kernel's part of it included.
+    /// Microseconds of CPU time, including the kernel's.
     pub cpu: f64,
 }
 
-/// Watches a run with one probe of each of `targets` at every `interval`.
-pub fn measure(binary: &Path, place: &Place, targets: usize, interval: Duration) -> Result<Cost> {
+/// Measures a run with one probe of each target at every interval.
+pub fn measure(binary: &Path, dir: &RunDir, targets: usize, interval: Duration) -> Result<Cost> {
     let mut command = Command::new(binary);
     command.arg("-q").args(SETTINGS.split(' '));
     command.args(["--interval", &format!("{}ms", interval.as_millis())]);
     command.args(["--for", &format!("{}ms", (interval * (LAST + 2)).as_millis())]);
-    command.current_dir(place.path()).stdin(Stdio::null());
+    command.current_dir(dir.path()).stdin(Stdio::null());
     let mut child = command.spawn().map_err(|error| format!("the program does not start: {error}"))?;
-    let cost = watch(&child, Instant::now(), interval);
+    let cost = difference(&child, Instant::now(), interval);
     let ended = child.wait().map_err(|error| error.to_string())?;
     let (sleeps, nanos) = cost?;
-    let made = place.probes()?;
+    let made = dir.probes()?;
     let meant = targets as u64 * u64::from(LAST + 2);
     if !ended.success() || made < meant * 9 / 10 {
         return Err(format!(
@@ -47,8 +47,8 @@ pub fn measure(binary: &Path, place: &Place, targets: usize, interval: Duration)
     Ok(Cost { sleeps: sleeps as f64 / probes, cpu: nanos as f64 / 1e3 / probes })
 }
 
-/// What the process did between two looks, each half an interval after a tick.
-fn watch(child: &Child, start: Instant, interval: Duration) -> Result<(u64, u64)> {
+/// Sleeps and CPU nanoseconds between two readings, each half an interval after a tick.
+fn difference(child: &Child, start: Instant, interval: Duration) -> Result<(u64, u64)> {
     let look = |ticks| {
         let at = start + interval * ticks + interval / 2;
         thread::sleep(at.saturating_duration_since(Instant::now()));

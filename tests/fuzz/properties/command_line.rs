@@ -1,4 +1,4 @@
-//! The command line: words, each ended by a NUL.
+//! The command line: words, separated by NUL.
 
 use std::cell::RefCell;
 
@@ -12,8 +12,8 @@ thread_local! {
     static READ: RefCell<Config> = RefCell::new(Config::new());
 }
 
-/// A command line is either right, and then it says the same when it is written out in full, or
-/// there are mistakes to tell.
+/// A command line is either right, and then parses the same when written out in full, or it has
+/// mistakes.
 pub fn holds(input: &[u8]) {
     let words: Vec<&str> = input.split(|byte| *byte == 0).map(text_of).collect();
     match parse(&words) {
@@ -23,7 +23,7 @@ pub fn holds(input: &[u8]) {
             READ.with_borrow_mut(|config| its_settings_are_told_as_its_own(&cli, config));
         }
         Err((_, mistakes)) => {
-            assert!(!mistakes.is_empty(), "refused, and nobody says why");
+            assert!(!mistakes.is_empty(), "refused without a mistake");
             assert!(mistakes.len() <= words.len(), "one word is at most one mistake: {mistakes:?}");
             for mistake in &mistakes {
                 is_a_message(mistake, &words);
@@ -33,28 +33,28 @@ pub fn holds(input: &[u8]) {
 }
 
 fn parse<'a>(words: &[&'a str]) -> Result<Cli, (Command, Vec<String>)> {
-    // SAFETY: the texts live as long as `'a`, and the caller drops the result before them: it
-    // gets into nothing else. Only the signature asks for more, because a real command line is
-    // never freed; to leak every input would not do here.
+    // SAFETY: the texts live for `'a`, the caller drops the result before them, and nothing else keeps
+    // it. `Cli::parse` wants 'static because a real command line is never freed; leaking every input
+    // would exhaust memory here.
     let for_ever = |word: &'a str| unsafe { std::mem::transmute::<&'a str, &'static str>(word) };
     let mut mistakes = Vec::new();
     let parsed = Cli::parse(words.iter().copied().map(for_ever), &mut |mistake| mistakes.push(mistake.to_string()));
-    assert!(parsed.is_err() || mistakes.is_empty(), "it is right, and a mistake: {mistakes:?}");
+    assert!(parsed.is_err() || mistakes.is_empty(), "accepted, with mistakes: {mistakes:?}");
     parsed.map_err(|command| (command, mistakes))
 }
 
-/// Nothing is in it that was not said, and no number is out of its range.
+/// It has nothing that is not in the words, and no number out of its range.
 fn is_whole(cli: &Cli, words: &[&str]) {
     assert_ne!(cli.rounds, Some(0), "no round");
     assert_ne!(cli.duration, Some(Nanos::ZERO), "no time");
     assert_ne!(cli.file, Some(""), "a file without a name");
     assert!(cli.settings.iter().all(|(_, value)| !value.is_empty()), "a setting without a value");
-    assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that nobody named");
+    assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that is not in the words");
     assert!(cli.targets.iter().all(|target| !target.starts_with('-')), "an option as a target");
     let flags = [cli.quiet, cli.verbose, cli.watch, cli.json];
     let once = [cli.file.is_some(), cli.rounds.is_some(), cli.duration.is_some()].into_iter().chain(flags);
     let said = cli.settings.len() + cli.targets.len() + once.filter(|is_said| *is_said).count();
-    assert!(said <= words.len(), "more was heard than was said");
+    assert!(said <= words.len(), "more settings than words");
 }
 
 /// The same command line again, with every part in its longest form.
@@ -86,7 +86,7 @@ fn says_the_same_in_full(cli: &Cli) {
     assert_eq!(parse(&full).as_ref(), Ok(cli), "written out in full: {full:?}");
 }
 
-/// What the configuration says of them is told of the command line, one line each.
+/// The configuration reader's mistakes name the command line, one line each.
 fn its_settings_are_told_as_its_own(cli: &Cli, config: &mut Config) {
     let mut told = Vec::new();
     let mut tell = |what: std::fmt::Arguments<'_>| told.push(what.to_string());
@@ -106,9 +106,9 @@ fn its_settings_are_told_as_its_own(cli: &Cli, config: &mut Config) {
     assert!(mistakes > 0 || config.targets.len() == cli.targets.len(), "a target is lost");
 }
 
-/// A mistake names its place, and is one line unless a word that it repeats was more.
+/// A mistake begins with its position, and is one line unless a word that it quotes is more.
 fn is_a_message(mistake: &str, words: &[&str]) {
     let what = mistake.strip_prefix("command line: ").unwrap_or_default();
-    assert!(!what.is_empty(), "no place: {mistake:?}");
+    assert!(!what.is_empty(), "no position: {mistake:?}");
     assert!(!mistake.contains('\n') || words.iter().any(|word| word.contains('\n')), "two lines: {mistake:?}");
 }

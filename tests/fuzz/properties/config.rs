@@ -1,4 +1,4 @@
-//! The configuration: words of the command line, each ended by a NUL, then the file.
+//! The configuration: words of the command line, each followed by NUL, then the file.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,10 +14,10 @@ use tcpmon::render::table::Form;
 
 use super::text_of;
 
-/// How messages call the file.
+/// The file's name in messages.
 const NAME: &str = "tcpmon.conf";
 
-/// What a configuration is read from.
+/// The input of the configuration reader.
 #[derive(Default)]
 struct Given {
     options: Vec<(Directive, String)>,
@@ -26,12 +26,12 @@ struct Given {
 }
 
 thread_local! {
-    /// Each is read into again and again, as a reload does it: nothing of an earlier one may stay.
+    /// Reused for every input, as by a reload: nothing of an earlier one may stay.
     static READ: RefCell<[Config; 2]> = RefCell::new([Config::new(), Config::new()]);
 }
 
-/// A configuration is either refused, every mistake with its place, or it keeps every bound, says
-/// the same when it is written out, and fits its table. Comments and line ends change nothing.
+/// A configuration is either refused, every mistake with its position, or it keeps every bound, reads
+/// the same when written out, and fits its table. Comments and line ends change nothing.
 pub fn holds(input: &[u8]) {
     let given = Given::from(input);
     READ.with_borrow_mut(|[config, again]| {
@@ -40,7 +40,7 @@ pub fn holds(input: &[u8]) {
             is_a_message(mistake, &given);
         }
         let decorated = Given { file: decorated(&given.file), ..Given::from(input) };
-        assert_eq!(read(&decorated, again), told, "comments and line ends say something");
+        assert_eq!(read(&decorated, again), told, "comments or line ends change something");
         is_the_same(again, config);
         if told.is_empty() {
             keeps_every_bound(config);
@@ -75,7 +75,7 @@ impl From<&[u8]> for Given {
     }
 }
 
-/// Reads it all, and gives the mistakes.
+/// Reads the input, and returns the mistakes.
 fn read(given: &Given, config: &mut Config) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
@@ -92,7 +92,7 @@ fn read(given: &Given, config: &mut Config) -> Vec<String> {
     told
 }
 
-/// `FILE:LINE: what is wrong, and what would be right`, one line unless a word that it repeats was
+/// `FILE:LINE: what is wrong, and what would be right`, one line unless a word that it quotes is
 /// more.
 fn is_a_message(mistake: &str, given: &Given) {
     let lines = given.file.split(|byte| *byte == b'\n').count();
@@ -108,13 +108,13 @@ fn is_a_message(mistake: &str, given: &Given) {
         Some(what) => !what.is_empty(),
         None => mistake.strip_prefix(NAME).is_some_and(of_the_file),
     };
-    assert!(placed, "no place: {mistake:?}");
+    assert!(placed, "no position: {mistake:?}");
     let mut words = given.options.iter().map(|(_, value)| value).chain(&given.arguments);
     assert!(!mistake.contains('\n') || words.any(|word| word.contains('\n')), "two lines: {mistake:?}");
 }
 
-/// The same file as another editor might have saved it: a mark at its start, a comment behind
-/// every line, other line ends.
+/// The same file as another editor might save it: with a byte order mark, a comment after every line,
+/// and other line ends.
 fn decorated(file: &[u8]) -> Vec<u8> {
     let mut other = Vec::with_capacity(2 * file.len() + 16);
     if !file.starts_with(b"\xef\xbb\xbf") {
@@ -129,7 +129,7 @@ fn is_the_same(one: &Config, other: &Config) {
     assert_eq!(one.targets, other.targets);
 }
 
-/// Every bound of `limits`, and what else the README promises of a configuration in force.
+/// Every bound of `limits`, and the README's other promises about a configuration in force.
 fn keeps_every_bound(config: &Config) {
     let settings = &config.settings;
     let within = |value, (least, most)| (least..=most).contains(&value);
@@ -156,7 +156,7 @@ fn keeps_every_bound(config: &Config) {
     assert!(in_flight <= limits::IN_FLIGHT as u64);
 }
 
-/// What the README promises of a target, wherever it comes from.
+/// The README's promises about a target from any source.
 pub fn keeps_its_bounds(target: &Target) {
     let Target { service, host, zone, port, literal, family, source, device, interval } = target;
     let (service, host, zone, device) = (service.as_str(), host.as_str(), zone.as_str(), device.as_str());
@@ -181,14 +181,14 @@ pub fn keeps_its_bounds(target: &Target) {
     assert!(source.is_none_or(|source| !is_linked(source)), "{target:?}");
 }
 
-/// A configuration as text again: in a file, but for what only a command line can say, such as a
-/// service with a blank in it.
+/// A configuration as text: in a file, except what only a command line can have, such as a service
+/// with a blank.
 fn written_out(config: &Config) -> Given {
     let mut given = Given::default();
     let mut file = String::new();
     for directive in Directive::ALL {
         let value = match directive {
-            // Shown as a whole path.
+            // `value` would give the whole path.
             Directive::Ledger => Text::format(format_args!("{}", config.settings.ledger)),
             other => config.settings.value(other),
         };
@@ -199,7 +199,7 @@ fn written_out(config: &Config) -> Given {
             given.options.push((directive, value.to_string()));
         }
     }
-    // What stands before such a target stood on the command line itself.
+    // Targets before such a target must be on the command line, too, to keep the order.
     let first = |text: &str| text.starts_with('#') || text.contains(char::is_whitespace);
     let odd = |target: &Target| first(target.service.as_str()) || first(target.device.as_str());
     let of_the_line = config.targets.iter().rposition(odd).map_or(0, |last| last + 1);
@@ -229,7 +229,7 @@ fn written_out(config: &Config) -> Given {
     given
 }
 
-/// The header and every row have the same bars at the same columns, and a row its bound.
+/// The header and every row have their bars at the same columns, and a row keeps its bound.
 fn fits_its_table(config: &Config) {
     let form = Form::new(config.settings.thresholds, config.longest_service());
     let bars = |line: &str| line.chars().enumerate().filter(|(_, c)| *c == '|').map(|(at, _)| at).collect::<Vec<_>>();

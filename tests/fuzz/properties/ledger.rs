@@ -1,5 +1,5 @@
 //! The ledger's loader: any words, a ledger as the program writes it, the same in another layout,
-//! and one with words that were changed.
+//! and one with changed words.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,10 +18,10 @@ use tcpmon::shell::recovery;
 
 use super::{Bytes, config, text_of};
 
-/// Records of the ledgers that are made here.
+/// Records of the ledgers made here.
 const PLACES: usize = 2;
 
-/// Where the preface has what: see `layout`.
+/// Word positions in the preface, see `layout`.
 const SIZE: usize = 2;
 const CHECKSUM: usize = 3;
 const HEAD_FIELDS: usize = 4;
@@ -31,11 +31,11 @@ const RECORD: usize = 7;
 const FIELDS: usize = 8;
 const ENTRY: usize = 4;
 
-/// Fields of a record without which a ledger of another layout is of no use.
+/// Fields of a record without which a ledger of another layout is refused.
 const NEEDED: [&str; 9] = ["state", "order", "port", "service", "host", "zone", "seal", "counted", "reported"];
 
-/// Any words are refused for a reason or are a ledger that can be used; what the program writes is
-/// never refused, and another layout changes nothing of what both have.
+/// Any words are either refused for a reason or a ledger that can be used; what the program writes is
+/// never refused, and another layout does not change the fields that both have.
 pub fn holds(input: &[u8]) {
     let mut bytes = Bytes(input);
     match bytes.byte() % 4 {
@@ -69,7 +69,7 @@ fn changed_words(bytes: &mut Bytes<'_>) {
     is_refused_or_used(&words);
 }
 
-/// The ledger as a program would have written it that has other fields of a record.
+/// A ledger of another version of the program, with other fields in a record.
 fn another_layout(bytes: &mut Bytes<'_>) {
     let (dropped, turn, own) = (u32::from_le_bytes(bytes.array()), usize::from(bytes.byte()), bytes.byte() % 3);
     let ledger = written(bytes);
@@ -115,15 +115,15 @@ fn written(bytes: &mut Bytes<'_>) -> Ledger {
     let ledger = Ledger::create(Memory::own(PLACES), PLACES, wall(bytes));
     let millis = |bytes: &mut Bytes<'_>| Nanos::from_millis(u16::from_le_bytes(bytes.array()).into());
     ledger.set_thresholds(Thresholds { slow: millis(bytes), timeout: millis(bytes) });
-    // At most so many steps; what is left of the input is for the caller.
+    // At most 15 operations; the rest of the input is for the caller.
     for _ in 0..bytes.byte() % 16 {
-        step(&ledger, bytes);
+        operate(&ledger, bytes);
     }
     ledger
 }
 
-/// One thing that a run does with its ledger.
-fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
+/// One operation of a run on its ledger.
+fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
     let record = ledger.record(usize::from(bytes.byte()) % (PLACES + 1));
     match bytes.byte() % 14 {
         0 => {
@@ -142,7 +142,7 @@ fn step(ledger: &Ledger, bytes: &mut Bytes<'_>) {
             record.count(outcome, record.tally().counted().of(outcome).wrapping_add(more));
         }
         5 => {
-            // While a report is being written the program marks what is in that, and no more.
+            // While a report is being written the program marks only what is in that report.
             ledger.end_report();
             record.mark_reported(&record.tally());
         }
@@ -199,7 +199,7 @@ fn ending(bytes: &mut Bytes<'_>) -> Ending {
     }
 }
 
-/// Any moment from before 1970 to after 2106, in any zone.
+/// Any moment from before 1970 to after 2106, in any time zone.
 fn wall(bytes: &mut Bytes<'_>) -> WallTime {
     let unix = i64::from_le_bytes(bytes.array()) >> 29;
     WallTime { unix, nanos: 0, offset: i32::from(bytes.byte() as i8) * 700 }
@@ -211,7 +211,7 @@ fn word<'a>(bytes: &mut Bytes<'a>) -> &'a str {
     text_of(bytes.slice(length))
 }
 
-/// A field of the ledger that describes itself in these words.
+/// A field in the ledger's description of its own layout.
 #[derive(Clone, Copy)]
 struct Field {
     name: [u32; 2],
@@ -243,7 +243,7 @@ fn head_at(words: &[u32]) -> Option<usize> {
     Some(FIELDS + ENTRY * fields as usize).filter(|at| *at <= words.len())
 }
 
-/// The words with the same head, and these fields of their records behind some words of its own.
+/// The words with the same head, and in each record `own` new words before these fields.
 fn laid_anew(ours: &[u32], heads: &[Field], kept: &[Field], own: usize) -> Vec<u32> {
     let head_at = head_at(ours).expect("it describes itself");
     let (head, record) = (ours[HEAD] as usize, ours[RECORD] as usize);
@@ -258,7 +258,7 @@ fn laid_anew(ours: &[u32], heads: &[Field], kept: &[Field], own: usize) -> Vec<u
         words.extend([field.name[0], field.name[1], at as u32, field.words as u32]);
         at += field.words;
     }
-    // A record of no words at all would be no layout.
+    // A record of no words would be refused.
     words[RECORD] = at.max(1) as u32;
     words.extend(&ours[head_at..head_at + head]);
     for place in 0..PLACES {
@@ -275,7 +275,7 @@ fn laid_anew(ours: &[u32], heads: &[Field], kept: &[Field], own: usize) -> Vec<u
     words
 }
 
-/// Makes the checksum of a changed description right again.
+/// Corrects the checksum of a changed description.
 fn seal(words: &mut [u32]) {
     let sealed = (0..head_at(words).unwrap_or_default()).filter(|at| *at != SIZE && *at != CHECKSUM);
     words[CHECKSUM] = checksum(sealed.map(|at| words[at]));
@@ -289,7 +289,7 @@ fn checksum(words: impl Iterator<Item = u32>) -> u32 {
 /// One change to the words of a ledger.
 fn change(words: &mut Vec<u32>, bytes: &mut Bytes<'_>) {
     let kind = bytes.byte() % 8;
-    // The description may have been changed before: then its fields are not where it says.
+    // An earlier change may have hit the description: then its fields are not where it says.
     let (Some(head_at), Some((heads, records))) = (head_at(words), fields(words)) else { return };
     let records_at = head_at.saturating_add(words[HEAD] as usize);
     let record = (words[RECORD] as usize).min(words.len());
@@ -356,10 +356,10 @@ fn put(words: &mut [u32], at: usize, value: u32) {
     }
 }
 
-/// Makes the seal of the record that begins here right again.
+/// Corrects the seal of the record that begins here.
 fn seal_record(words: &mut [u32], from: usize, records: &[Field]) {
-    let place = |name: &str| records.iter().find(|field| field.is(name)).map(|field| from.saturating_add(field.at));
-    let (Some(port), Some(seal)) = (place("port"), place("seal")) else { return };
+    let at = |name: &str| records.iter().find(|field| field.is(name)).map(|field| from.saturating_add(field.at));
+    let (Some(port), Some(seal)) = (at("port"), at("seal")) else { return };
     if port <= seal && seal < words.len() {
         words[seal] = checksum(words[port..seal].iter().copied());
     }
@@ -377,11 +377,11 @@ fn open(words: &[u32]) -> Result<Ledger, Damage> {
     Ledger::open(Memory::Own(memory(words)), words.len())
 }
 
-/// Whoever only looks sees the same as who goes on with it; what lies beyond its words is no part
-/// of it; and then it is of use as a whole.
+/// A snapshot and an opened ledger have the same content or damage; words after the ledger's end have
+/// no effect; and a ledger that opens can be used.
 fn is_refused_or_used(given: &[u32]) {
     let copied = Ledger::copy(&memory(given));
-    // What looks like one more record, and some words.
+    // Words after the end that look like one more record, and others.
     let record = words(1) - words(0);
     let mut more = given.to_vec();
     more.extend(&given[given.len().saturating_sub(record)..]);
@@ -391,23 +391,23 @@ fn is_refused_or_used(given: &[u32]) {
         (Ok(copy), Ok(ledger)) => (copy, ledger),
         (copied, opened) => {
             let (damage, same) = (copied.err(), opened.err());
-            assert_eq!(damage, same, "to look at it and to go on with it");
+            assert_eq!(damage, same, "snapshot and opened ledger");
             let told = damage.map(|damage| damage.to_string()).unwrap_or_default();
             assert!(!told.is_empty() && !told.contains(char::is_control), "{told:?}");
             return;
         }
     };
-    assert!(!Ledger::is_unfinished(&memory(given)), "nobody would look at it");
+    assert!(!Ledger::is_unfinished(&memory(given)), "`status` would not read it");
     assert_eq!(content(&copy).len(), words(copy.places()));
     assert_eq!((copy.places(), copy.rows()), (ledger.places(), ledger.rows()));
     can_be_shown(&copy);
     can_be_read(&ledger);
-    // One of another layout is copied, and has no more words than it needs.
+    // A ledger of another layout is copied, without spare words.
     let is_in_place = given.starts_with(&content(&ledger));
     can_be_used(ledger, if is_in_place { more.len() } else { 0 });
 }
 
-/// All that is read from it is what it can be.
+/// All values read from it are possible ones.
 fn can_be_read(ledger: &Ledger) {
     assert!(ledger.places() <= limits::WATCHES);
     for (place, record) in ledger.records() {
@@ -429,7 +429,7 @@ fn can_be_read(ledger: &Ledger) {
     }
 }
 
-/// `status` shows it, for a person and for programs.
+/// `status` shows it as tables and as JSON.
 fn can_be_shown(ledger: &Ledger) {
     let now = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
     let tables = status::as_tables(ledger, false, now);
@@ -458,12 +458,12 @@ fn is_right(record: &Record<'_>) {
         assert!(!last.ending.to_string().is_empty());
     }
     for Summary { count, p50, p95, p99, max } in [record.lookups(), record.connects()].into_iter().flatten() {
-        // Only the longest is rounded down to the microsecond.
+        // Only the maximum is rounded down to the microsecond.
         assert!(count > 0 && p50 <= p95 && p95 <= p99 && p99 < max.plus(Nanos::new(1000)), "{p99} and {max}");
     }
 }
 
-/// A run can go on with it, and its successor with what it leaves. It has so many words.
+/// A run can use it, and the next run what it leaves. `room`: the words that it has.
 fn can_be_used(mut ledger: Ledger, room: usize) {
     let thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
     let due = recovery::settle(&ledger, thresholds, Some(1_760_020_200), |journal| journal.headed);

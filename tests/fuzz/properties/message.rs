@@ -1,4 +1,4 @@
-//! What the loop and a helper say to each other: any packet, and any message.
+//! The messages between the loop and a helper: any packet, and any message.
 
 use std::net::IpAddr;
 
@@ -11,8 +11,8 @@ use tcpmon::model::target::{Address, Family};
 
 use super::{Bytes, text_of};
 
-/// Any packet is a message or none; one that is says the same when it is sent on; and any message
-/// comes through whole.
+/// Any packet is decoded or refused; a decoded one is encoded as the same message; and any message
+/// survives encoding and decoding.
 pub fn holds(input: &[u8]) {
     any_request_packet(input);
     any_reply_packet(input);
@@ -48,7 +48,7 @@ fn any_request(mut bytes: Bytes<'_>) {
     let length = request.encode(&mut packet);
     assert_eq!(Request::decode(&packet[..length]), Some(request));
     let shorter = Request::decode(&packet[..length - 1]);
-    assert_ne!(shorter, Some(request), "the last byte says nothing");
+    assert_ne!(shorter, Some(request), "the last byte has no effect");
 }
 
 fn any_reply(mut bytes: Bytes<'_>) {
@@ -60,7 +60,7 @@ fn any_reply(mut bytes: Bytes<'_>) {
     assert_eq!(Reply::decode(&packet[..length]), Some(Reply { token, elapsed, answer: heard }));
 }
 
-/// Any answer, and how it is heard: a reason that getaddrinfo never gives as one that it gives.
+/// Any answer, and how it is decoded: a reason that getaddrinfo never gives becomes one that it gives.
 fn answer(mut bytes: Bytes<'_>) -> (Answer, Answer) {
     let which = usize::from(bytes.byte());
     match which % 3 {
@@ -87,7 +87,7 @@ fn answer(mut bytes: Bytes<'_>) -> (Answer, Answer) {
                 };
                 let room = addresses.as_slice().len() < limits::ADDRESSES;
                 let scope = u32::from_le_bytes(bytes.array());
-                assert_eq!(addresses.push(Address { ip, scope }), room, "exactly as many fit as are promised");
+                assert_eq!(addresses.push(Address { ip, scope }), room, "exactly `ADDRESSES` fit");
                 if bytes.is_empty() || !room {
                     break (Answer::Found(addresses), Answer::Found(addresses));
                 }

@@ -1,5 +1,5 @@
-//! What must hold for any bytes at all, one file a target. The fuzzer looks for bytes that break
-//! it (`make fuzz`); `tests/corpus.rs` repeats what it has found on the way at every test run.
+//! Properties that must hold for any input bytes, one file a target. The fuzzer looks for bytes that
+//! break them (`make fuzz`); `tests/corpus.rs` repeats the inputs it has found at every test run.
 
 pub mod command_line;
 pub mod config;
@@ -10,7 +10,7 @@ pub mod text;
 /// A property: returns if it holds for these bytes, panics if not.
 pub type Property = fn(&[u8]);
 
-/// Every target by the name of its corpus.
+/// Every target, with the name of its corpus.
 pub const TARGETS: [(&str, Property); 5] = [
     ("command_line", command_line::holds),
     ("config", config::holds),
@@ -19,39 +19,39 @@ pub const TARGETS: [(&str, Property); 5] = [
     ("text", text::holds),
 ];
 
-/// Bytes taken off the front one after the other, for a target that makes values of its input.
-/// Behind the end there are zeroes.
+/// The input as a stream of bytes, for a target that makes values of it. After the end it gives
+/// zeroes.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    /// Whether all are taken.
+    /// Whether all bytes are read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next `N`.
+    /// The next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> [u8; N] {
-        let mut taken = [0; N];
+        let mut array = [0; N];
         let length = N.min(self.0.len());
-        taken[..length].copy_from_slice(self.slice(length));
-        taken
+        array[..length].copy_from_slice(self.slice(length));
+        array
     }
 
-    /// The next one.
+    /// The next byte.
     pub fn byte(&mut self) -> u8 {
         let [byte] = self.array();
         byte
     }
 
-    /// The next `length`, or as many as there are.
+    /// The next `length` bytes, or all if there are fewer.
     pub fn slice(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
+        let (slice, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;
-        taken
+        slice
     }
 }
 
-/// As much of the bytes as is text.
+/// The longest prefix of the bytes that is UTF-8.
 pub fn text_of(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -1,4 +1,4 @@
-//! Durations, dates and texts of a fixed length, each against a simpler way to say the same.
+//! Durations, dates and texts of a fixed length, each compared with a simpler implementation.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use tcpmon::base::time::{Nanos, WallTime};
 
 use super::{Bytes, text_of};
 
-/// All of them, each with the same input.
+/// All properties, each with the same input.
 pub fn holds(input: &[u8]) {
     a_duration_reads_as_it_is_shown(text_of(input));
     a_length_is_shown_exactly(Bytes(input));
@@ -45,7 +45,7 @@ fn a_length_is_shown_exactly(mut bytes: Bytes<'_>) {
 }
 
 fn a_date_is_the_calendars(mut bytes: Bytes<'_>) {
-    // Some 35,000 years on either side, and any zone.
+    // About 35,000 years before and after 1970, and any time zone.
     let unix = i64::from_le_bytes(bytes.array()) >> 23;
     let offset = i32::from(i16::from_le_bytes(bytes.array())) * 2;
     let wall = WallTime { unix, nanos: 0, offset };
@@ -75,7 +75,7 @@ fn a_text_is_the_start_of_what_was_written(mut bytes: Bytes<'_>) {
         assert!(all.starts_with(text.as_str()), "{text:?} of {all:?}");
         assert_eq!(Text::<16>::copy(&all).is_some(), all.len() <= 16);
         assert_eq!(Text::copy(&all).is_some_and(|copy| copy == text), all.len() <= 16);
-        // At most the rest of one character of four bytes is free once something is cut.
+        // After a cut at most three bytes are unused: the next character may have four.
         assert!(text.as_str().len() >= all.len().min(13), "{text:?} of {all:?}");
         assert_eq!(text.is_empty(), text.as_str().is_empty());
     }

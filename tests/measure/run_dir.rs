@@ -1,4 +1,4 @@
-//! A directory in which the program runs: its configuration before, its daily log after.
+//! The directory in which the program runs, with its configuration and its daily log.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,28 +9,28 @@ use tempfile::TempDir;
 
 use crate::Result;
 
-/// The directory; it goes when this is dropped.
-pub struct Place(TempDir);
+/// The directory; it is deleted when this is dropped.
+pub struct RunDir(TempDir);
 
-impl Place {
-    /// A place with a configuration of these targets, each a host and a port.
+impl RunDir {
+    /// A directory with a configuration of these targets, each a host and a port.
     pub fn new<'a>(targets: impl IntoIterator<Item = (&'a str, u16)>) -> Result<Self> {
         let mut text = String::new();
         for (number, (host, port)) in targets.into_iter().enumerate() {
-            // `inet`: where localhost is ::1 as well, nobody listens there.
+            // `inet`: localhost may also be ::1, and there is no listener.
             writeln!(text, "target t{number} {host} {port} inet").map_err(|error| error.to_string())?;
         }
-        let directory = tempfile::tempdir().map_err(|error| format!("no place for temporary files: {error}"))?;
+        let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
         fs::write(directory.path().join("tcpmon.conf"), text).map_err(|error| format!("no configuration: {error}"))?;
         Ok(Self(directory))
     }
 
-    /// The directory itself.
+    /// The directory's path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Runs a command in this place to its end, its standard output a pipe that is read.
+    /// Runs a command in this directory to its end, and reads its output through pipes.
     pub fn run(&self, command: &mut Command) -> std::io::Result<Output> {
         command.current_dir(self.path()).env("LC_ALL", "C").stdin(Stdio::null()).output()
     }
@@ -43,14 +43,14 @@ impl Place {
             let log = fs::read_to_string(entry.path()).map_err(|error| format!("the log: {error}"))?;
             for row in log.lines().filter(|row| !row.starts_with("Timestamp")) {
                 let total = row.rsplit('|').next().and_then(|total| total.trim().parse::<u64>().ok());
-                probes += total.ok_or_else(|| format!("no row of the log: {row}"))?;
+                probes += total.ok_or_else(|| format!("not a row of the log: {row}"))?;
             }
         }
         Ok(probes)
     }
 }
 
-/// `tcp_stats_20251009.log`, but not the link beside it.
+/// `tcp_stats_20251009.log`, but not the symbolic link.
 fn is_daily_log(name: &str) -> bool {
     let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
     date.is_some_and(|date| date.bytes().all(|byte| byte.is_ascii_digit()))
