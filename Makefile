@@ -1,4 +1,4 @@
-# tcpmon: `make run` and `make test` are all the set-up there is. Cargo decides what is stale.
+# tcpmon: `make run` and `make test` need no other set-up. Cargo decides what is stale.
 CARGO ?= cargo
 ARGS ?=
 FUZZ_RUNS ?= 200000
@@ -8,8 +8,8 @@ FUZZ_RUNS ?= 200000
 all:
 	$(CARGO) build --release
 
-# Watches what ./tcpmon.conf or /etc/tcpmon.conf lists, else a few public resolvers;
-# make run ARGS="web=127.0.0.1:8080" watches that.
+# Monitors the targets of ./tcpmon.conf or /etc/tcpmon.conf, else a few public resolvers;
+# make run ARGS="web=127.0.0.1:8080" monitors that target.
 run: all
 	target/release/tcpmon $(ARGS)
 
@@ -21,49 +21,49 @@ lint:
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 
-# The real edges with a build that is killed at a system call its filter does not foresee.
+# The edges tests with a build that is killed at a system call that its filter does not allow.
 sandboxtest:
 	RUSTFLAGS="$$RUSTFLAGS --cfg tcpmon_fatal" $(CARGO) test --target-dir target/fatal --test edges
 
-# Looks for bytes that break a property, so many executions of each target (needs a C++ compiler);
-# make fuzz FUZZ_RUNS=10000000 takes most of an hour.
+# Looks for bytes that break a property, FUZZ_RUNS executions of each target (needs a C++ compiler);
+# make fuzz FUZZ_RUNS=10000000 needs most of an hour.
 fuzz:
 	tests/fuzz/run $(FUZZ_RUNS)
 
-# Undefined behaviour in what needs no system call (needs a nightly toolchain with miri).
+# Undefined behaviour in code without system calls (needs a nightly toolchain with miri).
 miri:
 	tests/miri
 
-# System calls per probe, and wake-ups of an idle monitor (needs strace).
+# System calls per probe and wake-ups of an idle monitor (needs strace).
 syscalls:
 	$(CARGO) bench --quiet --bench measure -- syscalls
 
-# Error of the reported connect times against a capture (needs tcpdump and namespaces).
+# Error of the reported connect times, compared with a capture (needs namespaces).
 accuracy:
 	$(CARGO) bench --quiet --bench measure -- accuracy
 
-# Private memory of the monitor and of a helper, as make dist ARCH=x86_64 builds it (needs strace and namespaces);
-# make memory STATIC=... measures another one.
+# Private memory of the monitor and of a helper, in the build of make dist ARCH=x86_64 (needs strace and namespaces);
+# make memory STATIC=... measures another binary.
 STATIC ?= target/dist/x86_64-unknown-linux-musl/release/tcpmon
 memory:
 	@test -f '$(STATIC)' || { echo "tcpmon: memory: $(STATIC) is missing, run make dist ARCH=x86_64 first" >&2; exit 1; }
 	$(CARGO) bench --quiet --bench measure -- memory $(STATIC)
 
-# Every system call made to fail with every errno that its manual page names (needs strace and
-# namespaces); make faulttest CALLS="connect write" makes those of some calls alone.
+# Every system call fails with every errno of its manual page (needs strace and namespaces);
+# make faulttest CALLS="connect write" makes only these calls fail.
 CALLS ?= all
 faulttest:
 	$(CARGO) bench --quiet --bench fault -- $(CALLS)
 
-# SIGKILL at every system call and at random moments: no probe is lost or told twice (needs strace).
+# SIGKILL at every system call and at random moments: no probe is lost or reported twice (needs strace).
 killtest:
 	$(CARGO) bench --quiet --bench kill
 
 clean:
 	$(CARGO) clean
 
-# Installing: nothing is compiled and cargo is not asked, so that root can install what a user has built.
-# The places have the names that packagers know; START=cron|systemd|procd|none is what starts tcpmon.
+# Installing compiles nothing and does not run cargo, so that root can install what a user has built.
+# The directories have the GNU names; START=cron|systemd|procd|none is what starts tcpmon.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 prefix = $(PREFIX)
@@ -82,11 +82,11 @@ install:
 	@test -f '$(BINARY)' || { echo "tcpmon: install: $(BINARY) is missing, run make first" >&2; exit 1; }
 	@$(INSTALLER)
 
-# Takes away what was installed; configuration and logs stay.
+# Removes what was installed; configuration and logs are kept.
 uninstall:
 	@$(INSTALLER) --uninstall
 
-# Brings an archive of make dist to a box with a shell and an ssh server, and installs it there:
+# Copies an archive of make dist to a box with a shell and an ssh server, and installs it there:
 # make deploy HOST=root@router ARCH=armv7 [SSH="ssh -p 2222"] [INSTALL="START=procd"]
 DIST ?= dist
 SSH ?= ssh
@@ -95,22 +95,22 @@ deploy:
 	@SSH='$(SSH)' sh src/install/deploy.sh '$(HOST)' \
 		"$(DIST)/tcpmon-$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(ARCH).tar.gz" $(INSTALL)
 
-# Installer, cron, crond, ssh, tail and man page for real (needs root or sudo, busybox, cron, dropbear, mandoc).
+# Tests installer and man page with the real cron, crond, ssh and tail (needs root or sudo, busybox, cron, dropbear, mandoc).
 installtest: all
 	tests/install/run $(BINARY)
 
-# Static binaries for every CPU of src/dist/targets (make dist ARCH=armv7 for one), and what is known of them. Needs
-# rust-src and zig, and says how to get them; CROSS=1 builds in containers, by cross, as cross.toml says.
+# Static binaries for every CPU of src/dist/targets (make dist ARCH=armv7 for one), and their checks. Needs rust-src
+# and zig, and says how to get them; CROSS=1 builds in containers with cross (cross.toml).
 CROSS ?=
 .PHONY: dist size check-dist audit reproducible release-check
 dist:
 	@CARGO='$(CARGO)' CROSS='$(CROSS)' src/dist/build $(ARCH)
 
-# Bytes against the budget, and what they are spent on.
+# Size and budget, by crate and part.
 size:
 	@tests/dist/size $(ARCH)
 
-# Each binary under qemu-user beside a native one, in a network of its own; and past 2038 (needs qemu-user, faketime, dnsmasq).
+# Each binary under qemu-user next to a native one, in a namespace; and past 2038 (needs qemu-user, faketime, dnsmasq).
 check-dist: all
 	@tests/dist/check $(BINARY) $(ARCH)
 
@@ -121,7 +121,7 @@ audit:
 reproducible:
 	@tests/dist/reproducible $(ARCH)
 
-# All of that for all of them; takes a quarter of an hour.
+# Build and all checks for every CPU; needs a quarter of an hour.
 release-check:
 	@$(MAKE) --no-print-directory dist ARCH=
 	@failed=; for what in audit reproducible check-dist size; do \

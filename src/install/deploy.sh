@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings an archive of `make dist` to a box that has a shell, tar and gzip, and runs its install.sh
-# there. All goes through one connection: small ssh servers have no sftp, and a password is asked for once.
+# Copies an archive of `make dist` to a box that has a shell, tar and gzip, and runs its install.sh there. One
+# connection for all: small ssh servers have no sftp, and a password is asked for only once.
 #
 # usage: deploy.sh HOST ARCHIVE [install.sh's arguments]     SSH="ssh -p 2222" in the environment
 set -eu
@@ -8,16 +8,16 @@ set -eu
 host=$1 archive=$2
 shift 2
 [ -f "$archive" ] || { echo "tcpmon: deploy: $archive is missing, make dist makes it" >&2; exit 1; }
-# ssh gives the other shell one line: each argument in quotes of its own.
+# ssh passes one command line to the remote shell: quote each argument.
 arguments=
 for word; do
     arguments="$arguments '$(printf '%s' "$word" | sed "s/'/'\\\\''/g")'"
 done
-# A directory that is there already is not ours, and ends it.
+# mkdir fails if the directory exists: it would not be ours.
 exec ${SSH:-ssh} "$host" "set -e
 umask 022
-place=/tmp/tcpmon-install.\$\$
-mkdir -m 700 \$place
-trap 'rm -rf \$place' EXIT
-gzip -dc | tar xf - -C \$place
-sh \$place/tcpmon-*/install.sh$arguments" <"$archive"
+dir=/tmp/tcpmon-install.\$\$
+mkdir -m 700 \$dir
+trap 'rm -rf \$dir' EXIT
+gzip -dc | tar xf - -C \$dir
+sh \$dir/tcpmon-*/install.sh$arguments" <"$archive"

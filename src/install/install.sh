@@ -1,17 +1,17 @@
 #!/bin/sh
-# Installs tcpmon, brings it up to date, or takes it away again. Needs a POSIX shell and what busybox
-# has. Run a second time it changes nothing. Lies beside what it installs, in the archive, and is also
-# what `make install` runs.
+# Installs, updates or uninstalls tcpmon. Needs a POSIX shell and busybox's commands. A second run
+# changes nothing. In the archive it is in the same directory as the files that it installs; `make
+# install` runs it, too.
 #
 # usage: install.sh [--uninstall] [NAME=VALUE ...]
 #
-#   START=cron|systemd|procd|none  what starts tcpmon (as it was installed, else cron)
+#   START=cron|systemd|procd|none  what starts tcpmon (default: as installed before, else cron)
 #   PREFIX=/usr/local              SBINDIR=PREFIX/sbin  MANDIR=PREFIX/share/man
 #   SYSCONFDIR=/etc                LOGDIR=/var/log/tcpmon
-#   DESTDIR=                       a root to install below, of which nothing runs; nothing else is touched
-#   BINARY= CONFIG=                the program and its configuration where they are not beside this script
+#   DESTDIR=                       install below this root: no program is run, nothing outside is changed
+#   BINARY= CONFIG=                the program and its configuration, if in another directory than this script
 #
-# An existing configuration stays as it is; a new one that differs is laid beside it as tcpmon.conf.new.
+# An existing configuration is kept; a new one that differs is installed as tcpmon.conf.new.
 set -eu
 umask 022
 
@@ -20,7 +20,7 @@ fail() { echo "tcpmon: $*" >&2; exit 1; }
 
 here=$(dirname "$0")
 remove= START= DESTDIR= SBINDIR= MANDIR= SYSCONFDIR=/etc LOGDIR=/var/log/tcpmon BINARY=$here/tcpmon CONFIG=$here/tcpmon.conf
-# A router has no /usr/local, and nothing there would be in its PATH.
+# A router has no /usr/local, and it would not be in its PATH.
 PREFIX=/usr/local
 [ -d /usr/local ] || PREFIX=/usr
 for word; do
@@ -29,16 +29,16 @@ for word; do
     START=* | DESTDIR=* | PREFIX=* | SBINDIR=* | MANDIR=* | SYSCONFDIR=* | LOGDIR=* | BINARY=* | CONFIG=*)
         value=${word#*=}
         eval "${word%%=*}=\$value" ;;
-    *) fail "install: \"$word\" is not known, $0 opens with what is" ;;
+    *) fail "install: \"$word\" is not a known argument, the first lines of $0 list them" ;;
     esac
 done
 DESTDIR=${DESTDIR%/}
 [ -n "$SBINDIR" ] || SBINDIR=$PREFIX/sbin
 [ -n "$MANDIR" ] || MANDIR=$PREFIX/share/man
-# These stand in a crontab, where blanks part words and % ends a line.
-for place in "$SBINDIR" "$SYSCONFDIR" "$LOGDIR"; do
-    case $place in
-    [!/]* | *[!A-Za-z0-9/._+-]*) fail "install: \"$place\" cannot be used, write a path from / with letters, digits, . _ + and -" ;;
+# These are written to a crontab, where a blank separates words and % ends a line.
+for path in "$SBINDIR" "$SYSCONFDIR" "$LOGDIR"; do
+    case $path in
+    [!/]* | *[!A-Za-z0-9/._+-]*) fail "install: \"$path\" cannot be used, write an absolute path with only letters, digits, . _ + and -" ;;
     esac
 done
 
@@ -54,8 +54,8 @@ work=
 trap '[ -z "$work" ] || rm -f "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# put MODE TARGET COMMAND...: what the command prints, in one step, and only where something differs. A
-# program that runs cannot be written to, and nobody ever sees half a file.
+# put MODE TARGET COMMAND...: replaces the target with the command's output, if it differs. By rename, because a
+# running program cannot be written to (ETXTBSY), and no reader may see half a file.
 put() {
     mode=$1 target=$DESTDIR$2
     shift 2
@@ -72,39 +72,39 @@ put() {
     say "${target#"$DESTDIR"}: installed"
 }
 
-# fitted FILE: its text, with the places it names where they were asked for.
+# fitted FILE: prints it with the paths chosen above.
 fitted() {
     sed -e "s|/usr/local/sbin/tcpmon|$program|g" -e "s|/etc/tcpmon\\.conf|$config|g" \
         -e "s|/var/log/tcpmon|$LOGDIR|g" "$1"
 }
 
-take_away() {
+remove_file() {
     [ -e "$DESTDIR$1" ] || [ -L "$DESTDIR$1" ] || return 0
     rm -f "$DESTDIR$1"
     say "$1: removed"
 }
 
-# The crontab of busybox's crond, if this is such a box: OpenWrt's and Alpine's place, or the usual one.
-# It is looked for first: only there does /etc/crontabs exist, while some package may bring a cron.d that
-# this crond does not read. Below DESTDIR a link would lead out of it.
+# Prints the crontab of busybox's crond, if this box has one: in OpenWrt's and Alpine's directory, or the usual one.
+# /etc/crontabs is looked for first: only such boxes have it, while a package may install a cron.d that this crond
+# does not read. Below DESTDIR a symbolic link is not followed, because it leads outside.
 crontab() {
     for folder in "$SYSCONFDIR/crontabs" /var/spool/cron/crontabs; do
         if [ -d "$DESTDIR$folder" ] && { [ -z "$DESTDIR" ] || [ ! -L "$DESTDIR$folder" ]; }; then
             echo "$DESTDIR$folder/root"
             return
         fi
-        # Cronie and Debian's cron keep users' crontabs there, too, but read cron.d.
+        # Cronie and Debian's cron also keep users' crontabs in /var/spool, but read cron.d.
         [ ! -d "$DESTDIR$SYSCONFDIR/cron.d" ] || return 0
     done
 }
 
-# edit CRONTAB [LINE]: our line at its top, or away. At the top the others stay as they are to the last
-# byte, a last line without its end, too. A rename tells crond to read it again: it looks at the time of
-# the directory every minute, and passes over names with a dot.
+# edit CRONTAB [LINE]: puts our line at its top, or removes it. The other lines stay the same to the last byte, even
+# without a final newline. The rename makes crond read the file again: it checks the directory's mtime every
+# minute, and ignores names with a dot.
 edit() {
     table=$1
     if [ -L "$table" ]; then
-        [ -z "$DESTDIR" ] || fail "cron: ${table#"$DESTDIR"} is a link out of $DESTDIR, add or remove the line by hand"
+        [ -z "$DESTDIR" ] || fail "cron: ${table#"$DESTDIR"} is a link to outside of $DESTDIR, add or remove the line by hand"
         table=$(readlink -f "$table")
     fi
     work=${table%/*}/.tcpmon.$$
@@ -130,25 +130,25 @@ edit() {
     fi
 }
 
-# Which program cron runs every minute: it does nothing while one runs.
+# Adds `start`, which cron runs every minute: it does nothing while a monitor runs.
 add_cron() {
     table=$(crontab)
     if [ -n "$table" ]; then
         edit "$table" "* * * * * $command $mark"
-    # A staging tree that has no /etc is a package in the making, and that brings a file of its own.
+    # A DESTDIR without /etc is a package that is being built: it gets its own file in cron.d.
     elif [ -d "$DESTDIR$SYSCONFDIR/cron.d" ] || [ -n "$staging" ]; then
         put 644 "$cron_d" printf '%s\n' "# Starts tcpmon if it does not run already." "* * * * * root $command"
     else
-        say "cron: none was found here; let something run \"$command\" every minute or at boot"
+        say "cron: not found, let another service run \"$command\" every minute or at boot"
         return
     fi
     if [ -z "$DESTDIR" ] && type pidof >/dev/null 2>&1 && ! pidof crond cron >/dev/null; then
-        say "cron: it does not run; nothing starts tcpmon until it does"
+        say "cron: not running, nothing starts tcpmon until it runs"
     fi
 }
 
 remove_cron() {
-    take_away "$cron_d"
+    remove_file "$cron_d"
     for folder in "$SYSCONFDIR/crontabs" /var/spool/cron/crontabs; do
         if [ -z "$DESTDIR" ] || [ ! -L "$DESTDIR$folder" ]; then edit "$DESTDIR$folder/root"; fi
     done
@@ -157,7 +157,7 @@ remove_cron() {
 remove_systemd() {
     [ -e "$DESTDIR$unit" ] || return 0
     if [ -z "$DESTDIR" ]; then systemctl disable --now tcpmon || true; fi
-    take_away "$unit"
+    remove_file "$unit"
     if [ -z "$DESTDIR" ]; then systemctl daemon-reload || true; fi
 }
 
@@ -167,25 +167,25 @@ remove_procd() {
         "$script" stop || true
         "$script" disable || true
     fi
-    take_away "$script"
+    remove_file "$script"
 }
 
-# stop PROGRAM: whether one ran, and ends it with its last report.
+# stop PROGRAM: stops a running monitor, after its last report. Succeeds if one ran.
 stop() {
     [ -x "$1" ] && [ -f "$config" ] || return 1
-    said=$("$1" stop -c "$config") || { say "stop: what runs goes on"; return 1; }
+    said=$("$1" stop -c "$config") || { say "stop: failed, the running monitor continues"; return 1; }
     [ "$said" != "not running" ]
 }
 
 if [ -n "$remove" ]; then
-    # What would start it again goes first.
+    # First what would start tcpmon again.
     remove_cron
     remove_systemd
     remove_procd
     [ -n "$DESTDIR" ] || stop "$program" || true
-    take_away "$program"
-    take_away "$page"
-    take_away "$config.new"
+    remove_file "$program"
+    remove_file "$page"
+    remove_file "$config.new"
     rmdir "$DESTDIR$LOGDIR" 2>/dev/null || true
     [ ! -f "$DESTDIR$config" ] || say "$config: kept"
     [ ! -d "$DESTDIR$LOGDIR" ] || say "$LOGDIR: kept"
@@ -208,8 +208,8 @@ done
 staging=
 [ -z "$DESTDIR" ] || [ -d "$DESTDIR$SYSCONFDIR" ] || staging=yes
 
-# The old program knows how to end what it started. The new one takes its place first: cron cannot start
-# the old one again in between.
+# The old program knows how to stop the running monitor. The new program is installed first, so that cron cannot
+# start the old one again in between.
 old=
 if [ -z "$DESTDIR" ] && [ -f "$program" ] && ! cmp -s "$BINARY" "$program"; then
     old=$SBINDIR/.tcpmon.old
@@ -221,7 +221,7 @@ put 644 "$page" fitted "$here/tcpmon.8"
 if [ ! -e "$DESTDIR$config" ] && [ ! -L "$DESTDIR$config" ]; then
     put 644 "$config" fitted "$CONFIG"
 elif fitted "$CONFIG" | cmp -s - "$DESTDIR$config"; then
-    take_away "$config.new"
+    remove_file "$config.new"
 else
     put 644 "$config.new" fitted "$CONFIG"
     say "$config: kept"
@@ -232,8 +232,8 @@ if [ -n "$old" ]; then
     ran=
     ! stop "$old" || ran=yes
     rm -f "$old"
-    # Where a service starts it, that is below. A start that fails says why.
-    case $START$ran in cronyes | noneyes) if $command; then say "$program: started anew"; fi ;; esac
+    # A service is started below. A start that fails says why.
+    case $START$ran in cronyes | noneyes) if $command; then say "$program: restarted"; fi ;; esac
 fi
 [ "$START" = cron ] || remove_cron
 [ "$START" = systemd ] || remove_systemd
@@ -243,7 +243,7 @@ cron) add_cron ;;
 systemd)
     put 644 "$unit" fitted "$here/tcpmon.service"
     if [ -z "$DESTDIR" ]; then
-        # One that cron started would keep this one waiting.
+        # A monitor that cron started would keep the service waiting.
         systemctl is-active -q tcpmon || stop "$program" || true
         systemctl daemon-reload
         systemctl enable -q tcpmon

@@ -1,4 +1,4 @@
-"""Roots to install into, what listens in them, and what the log of a run adds up to."""
+"""Roots to install into, the commands that run in them, and a reader of daily logs."""
 
 import json
 import os
@@ -17,11 +17,11 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Wrong(Exception):
-    """What was seen is not what should be."""
+    """A check failed."""
 
 
 class Skip(Exception):
-    """It cannot be tried here, and why."""
+    """The test cannot run here; the text says why."""
 
 
 def expect(right, what):
@@ -30,7 +30,7 @@ def expect(right, what):
 
 
 def need(*commands):
-    """The paths of commands, or the test is skipped."""
+    """The paths of these commands; without one of them the test is skipped."""
     found = [shutil.which(command, path=f"{os.environ.get('PATH', '')}:{PATH}") for command in commands]
     if None in found:
         raise Skip(f"there is no {commands[found.index(None)]}")
@@ -38,7 +38,7 @@ def need(*commands):
 
 
 def wait_until(what, seconds, reached):
-    """Looks again and again; gives how long it took."""
+    """Polls until `reached` is true; returns the seconds that took, and its value."""
     began = time.monotonic()
     while not (value := reached()):
         if time.monotonic() - began > seconds:
@@ -48,7 +48,7 @@ def wait_until(what, seconds, reached):
 
 
 def run(*words, env=None, **more):
-    """Its output, both kinds; a status that is not 0 is wrong."""
+    """Runs a command and returns stdout and stderr; the exit status must be `status`, which is 0 by default."""
     words = [str(word) for word in words]
     done = subprocess.run(words, env={"PATH": PATH, **(env or {})}, stdin=more.pop("stdin", subprocess.DEVNULL),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
@@ -59,23 +59,23 @@ def run(*words, env=None, **more):
 
 
 def make(target, *words, **more):
-    """A target of the Makefile, where nothing can be compiled."""
+    """Makes a target of the Makefile; compiling would fail."""
     return run("make", "-s", "-C", REPOSITORY, target, "CARGO=false", *words, **more)
 
 
 def package(binary, folder, name="tcpmon-test"):
-    """The folder that an archive unpacks to."""
-    place = folder / name
-    place.mkdir(parents=True)
-    shutil.copy(binary, place / "tcpmon")
-    shutil.copy(REPOSITORY / "src/tcpmon.conf", place)
+    """A folder like that of an unpacked archive."""
+    unpacked = folder / name
+    unpacked.mkdir(parents=True)
+    shutil.copy(binary, unpacked / "tcpmon")
+    shutil.copy(REPOSITORY / "src/tcpmon.conf", unpacked)
     for file in ["install.sh", "tcpmon.8", "tcpmon.service", "tcpmon.procd"]:
-        shutil.copy(SHIPPED / file, place)
-    return place
+        shutil.copy(SHIPPED / file, unpacked)
+    return unpacked
 
 
 def tree(root):
-    """Everything below a directory: kind and mode, owner, content and time of change."""
+    """Everything below a directory except proc and dev: kind and mode, owner, content, and a file's mtime."""
     found = {}
     for path in (path for top in sorted(root.iterdir()) if top.name not in ("proc", "dev") for path in [top, *top.rglob("*")]):
         stat = path.lstat()
@@ -102,7 +102,7 @@ class Box:
         return run("chroot", self.root, *words, env={"HOME": "/root"}, **more)
 
     def status(self, program, config="/etc/tcpmon.conf"):
-        """What `status` says, or None where there is nothing."""
+        """What `status` says, or None if it fails."""
         done = subprocess.run(["chroot", str(self.root), program, "status", "-j", "-c", config], capture_output=True,
                               text=True)
         return json.loads(done.stdout) if done.returncode == 0 else None
@@ -114,7 +114,7 @@ class Box:
 
 
 def libraries(binary, root):
-    """What a binary that is not static needs, at its place below a root."""
+    """Copies the libraries of a dynamic binary to the same paths below a root."""
     done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True)
     for word in done.stdout.split():
         if word.startswith("/") and done.returncode == 0:
@@ -125,7 +125,7 @@ def libraries(binary, root):
 
 
 def busybox_box(root, binary):
-    """A router: busybox, and nothing beside it."""
+    """A router that has only busybox."""
     busybox = need("busybox")
     for folder in ["bin", "sbin", "usr/bin", "usr/sbin", "etc", "dev", "proc", "tmp", "root", "var/log", "var/run", "var/spool/cron"]:
         (root / folder).mkdir(parents=True)
@@ -143,17 +143,17 @@ def busybox_box(root, binary):
 
 
 def debian_box(root):
-    """The system here, with an /etc, a /var and a /usr/local of its own."""
+    """This system, but with a new /etc, /var and /usr/local."""
     for folder in ["usr", "etc/cron.d", "dev", "proc", "tmp", "root", "run", "var/log", "var/spool/cron/crontabs"]:
         (root / folder).mkdir(parents=True)
     box = Box(root)
     for name in ["bin", "sbin", "lib", "lib32", "lib64"]:
-        place = pathlib.Path("/", name)
-        if place.is_symlink():
-            (root / name).symlink_to(os.readlink(place))
-        elif place.is_dir():
+        path = pathlib.Path("/", name)
+        if path.is_symlink():
+            (root / name).symlink_to(os.readlink(path))
+        elif path.is_dir():
             (root / name).mkdir()
-            box.mount("--bind", place, root / name)
+            box.mount("--bind", path, root / name)
     box.mount("--bind", "/usr", root / "usr")
     box.mount("-t", "tmpfs", "tmpfs", root / "usr/local")
     box.mount("--bind", "/dev", root / "dev")
@@ -165,7 +165,7 @@ def debian_box(root):
     (root / "etc/environment").write_text("")
     (root / "etc/crontab").write_text("")
     (root / "var/run").symlink_to("/run")
-    # cron reads again what has another time, in seconds: this has to be an older one.
+    # cron reads a directory again when its mtime differs, in whole seconds: so it must be an old one.
     os.utime(root / "etc/cron.d", (1, 1))
     os.utime(root / "var/spool/cron/crontabs", (1, 1))
     return box
