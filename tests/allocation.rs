@@ -19,7 +19,7 @@ use tcpmon::base::limits;
 use tcpmon::base::time::Nanos;
 use tcpmon::core::monitor::Span;
 use tcpmon::model::cli::Cli;
-use tcpmon::model::config::Config;
+use tcpmon::model::settings::Config;
 use tcpmon::shell::config_file::ConfigFile;
 use tcpmon::shell::console::Console;
 use tcpmon::shell::event_loop::EventLoop;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says where it failed")]
 
 use tcpmon::model::cli::USAGE;
-use tcpmon::model::config::Directive;
+use tcpmon::model::directive::Directive;
 
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
@@ -79,7 +79,7 @@ fn the_manual_has_every_signal_and_every_exit_status() {
 #[test]
 fn no_number_of_the_manual_is_not_that_of_the_sample() {
     // The defaults are told twice: what the sample shows stands in the page.
-    for line in tcpmon::model::config::SAMPLE.lines() {
+    for line in tcpmon::model::reader::SAMPLE.lines() {
         let mut words = line.split_whitespace();
         let (Some(name @ ("interval" | "timeout" | "slow" | "report")), Some(value)) = (words.next(), words.next())
         else {

@@ -8,10 +8,11 @@ use crate::base::limits;
 use crate::core::monitor::{Span, Watch};
 use crate::core::probe::End;
 use crate::model::cli::Cli;
-use crate::model::tally::Ending;
-use crate::shell::confinement::{self, Confinement};
+use crate::model::reason::Ending;
+use crate::shell::change_user;
 use crate::shell::console::Console;
 use crate::shell::event_loop::EventLoop;
+use crate::shell::sandbox::Confinement;
 
 /// A target did not connect.
 const FAILED: u8 = 2;
@@ -28,7 +29,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     // Spread over an interval, the only round could take an hour.
     config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
-    if !confinement::become_user(&config, &file, false, &mut console) {
+    if !change_user::become_user(&config, &file, false, &mut console) {
         return ExitCode::from(NOT_CHECKED);
     }
     Confinement::enter(&config, &file, false, &mut console);

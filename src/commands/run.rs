@@ -7,12 +7,13 @@ use super::{ExitCode, MISTAKES, heed_signals, load};
 use crate::base::limits;
 use crate::core::monitor::Span;
 use crate::model::cli::Cli;
-use crate::model::config::Config;
+use crate::model::settings::Config;
+use crate::shell::change_user;
 use crate::shell::config_file::Source;
-use crate::shell::confinement::{self, Confinement};
 use crate::shell::console::Console;
 use crate::shell::event_loop::EventLoop;
 use crate::shell::ledger_file::{LedgerFile, Running};
+use crate::shell::sandbox::Confinement;
 use crate::sys;
 use crate::sys::background::{self, Fork};
 use crate::sys::process;
@@ -28,7 +29,7 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     if in_background && is_relative(&config, &mut console) {
         return ExitCode::from(MISTAKES);
     }
-    if !confinement::become_user(&config, &file, true, &mut console) {
+    if !change_user::become_user(&config, &file, true, &mut console) {
         return ExitCode::FAILURE;
     }
     let place = match LedgerFile::lock(config.settings.ledger_path()) {

@@ -11,12 +11,13 @@ use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::core::ledger::{Health, Last, Ledger, Record, State};
 use crate::model::cli::Cli;
-use crate::model::tally::{Columns, Counts, Ending, Tally, Thresholds};
+use crate::model::outcome::{Columns, Counts, Tally, Thresholds};
+use crate::model::reason::Ending;
 use crate::model::target::Target;
 use crate::render::table::Form;
 use crate::shell::console::Console;
 use crate::shell::event_loop;
-use crate::shell::ledger_file;
+use crate::shell::snapshot;
 use crate::sys::clock;
 
 /// To the top of the terminal, and what is left of each line and of the screen cleared.
@@ -33,11 +34,11 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let mut wrong_zone = false;
     loop {
         wrong_zone = event_loop::read_zone(wrong_zone, console);
-        let seen = ledger_file::look(&path);
+        let seen = snapshot::look(&path);
         let goes_on = match &seen {
             Ok(ledger) => {
                 said = None;
-                let running = ledger_file::is_running(ledger);
+                let running = snapshot::is_running(ledger);
                 let text = if json { as_json(ledger, running) } else { as_tables(ledger, running, clock::wall()) };
                 show(console, &text, watch && !json)
             }

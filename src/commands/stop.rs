@@ -5,7 +5,8 @@ use crate::base::limits;
 use crate::base::time::Nanos;
 use crate::model::cli::Cli;
 use crate::shell::console::Console;
-use crate::shell::ledger_file::{self, Look};
+use crate::shell::ledger_file;
+use crate::shell::snapshot::{self, Look};
 use crate::sys;
 use crate::sys::{clock, process, user};
 
@@ -16,8 +17,8 @@ const LOOK: Nanos = Nanos::from_millis(20);
 /// configuration is wrong, so that it is not known what was meant.
 pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
     let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
-    let owner = match ledger_file::look(&path) {
-        Ok(ledger) if ledger_file::is_running(&ledger) => ledger.owner(),
+    let owner = match snapshot::look(&path) {
+        Ok(ledger) if snapshot::is_running(&ledger) => ledger.owner(),
         // It says its last words.
         Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_taken(&path) => ledger.owner(),
         Ok(_) | Err(_) if ledger_file::is_taken(&path) => {

@@ -5,6 +5,7 @@
 //! whatever instruction a kill lands on, what came before is there and what comes after is not.
 //! Nothing here touches a file; [`crate::shell::ledger_file`] does.
 
+mod codes;
 mod journal;
 mod layout;
 mod record;
@@ -21,8 +22,8 @@ pub use record::{Health, Last, Record, State};
 use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::{Instant, Nanos, WallTime};
+use crate::model::outcome::{Columns, Thresholds};
 use crate::model::process_id::ProcessId;
-use crate::model::tally::{Columns, Thresholds};
 use crate::model::target::Target;
 
 /// Where a ledger lies.

@@ -1,6 +1,9 @@
 //! The decisions, pure: time and facts come in, actions and deadlines come out. No clock, no descriptor.
 
+pub mod boundaries;
+pub mod clock_trust;
+pub mod grid;
 pub mod ledger;
 pub mod monitor;
 pub mod probe;
-pub mod schedule;
+pub mod steps;

@@ -18,12 +18,10 @@
 //! dropped.
 
 mod event;
-mod hold;
 mod skips;
 mod watch;
 
 pub use event::{Action, Changes, Event, Span};
-use hold::Hold;
 use skips::Skips;
 use watch::Watches;
 pub use watch::{Watch, WatchId};
@@ -32,11 +30,14 @@ use crate::base::limits;
 use crate::base::ring::Ring;
 use crate::base::time::{Instant, Nanos, WallTime};
 use crate::base::timers::Timers;
+use crate::core::boundaries::Boundaries;
+use crate::core::clock_trust::Hold;
+use crate::core::grid::Grid;
 use crate::core::ledger::Ledger;
 use crate::core::probe::{End, Input, Next, Probe, ProbeId};
-use crate::core::schedule::{Boundaries, Grid};
-use crate::model::config::{Config, Settings};
-use crate::model::tally::{Columns, Ending, Shortage};
+use crate::model::outcome::Columns;
+use crate::model::reason::{Ending, Shortage};
+use crate::model::settings::{Config, Settings};
 use crate::model::target::Target;
 
 #[derive(Debug)]

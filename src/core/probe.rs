@@ -6,7 +6,8 @@
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
-use crate::model::tally::{Ending, Outcome, Reason, Shortage, Speed, Thresholds};
+use crate::model::outcome::{Outcome, Speed, Thresholds};
+use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
 /// Which lookup or connect of which probe an action or an event is about. Each has an id of its

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::base::time::Nanos;
-use crate::model::config::Directive;
+use crate::model::directive::Directive;
 
 /// The usage text.
 pub const USAGE: &str = "\

@@ -9,7 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::Nanos;
-use crate::model::tally::{Reason, Shortage};
+use crate::model::reason::{Reason, Shortage};
 use crate::model::target::{Address, Family};
 
 /// Bytes of the longest request.

@@ -2,11 +2,15 @@
 //! values and their readers; nothing here decides what happens next.
 
 pub mod cli;
-pub mod config;
+pub mod directive;
 pub mod keep;
+pub mod log_names;
 pub mod message;
+pub mod outcome;
+pub mod passwd;
 pub mod process_id;
-pub mod tally;
+pub mod reader;
+pub mod reason;
+pub mod settings;
 pub mod target;
-pub mod user;
-pub mod zone;
+pub mod time_zone;

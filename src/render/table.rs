@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::core::ledger::Ledger;
-use crate::model::tally::{Columns, Thresholds};
+use crate::model::outcome::{Columns, Thresholds};
 
 /// Widths of the seven columns of numbers.
 const NUMBERS: [u16; 7] = [7, 8, 6, 8, 7, 10, 5];

@@ -4,8 +4,9 @@ use core::fmt;
 
 use crate::base::limits;
 use crate::model::cli::Cli;
-use crate::model::config::{Config, Reader};
-use crate::model::user::{self, User};
+use crate::model::passwd::{self, User};
+use crate::model::reader::Reader;
+use crate::model::settings::Config;
 use crate::sys;
 use crate::sys::{Errno, file};
 
@@ -90,8 +91,8 @@ impl ConfigFile {
         }
         let content = &mut self.content;
         self.user = reader.user(|name| {
-            file::read_whole(user::PASSWD, content).ok()?;
-            user::find(content, name)
+            file::read_whole(passwd::PASSWD, content).ok()?;
+            passwd::find(content, name)
         });
         match reader.finish() {
             0 => Ok(source),

@@ -11,7 +11,8 @@ use crate::base::time::WallTime;
 use crate::base::words;
 use crate::core::ledger::{Ledger, Phase};
 use crate::model::keep::Keep;
-use crate::model::tally::Columns;
+use crate::model::log_names::{self, Name};
+use crate::model::outcome::Columns;
 use crate::render::table::Form;
 use crate::sys;
 use crate::sys::{Errno, by_path, descriptor, directory, file};
@@ -42,9 +43,6 @@ impl fmt::Display for LogError {
         write!(f, "cannot be {what} ({why})")
     }
 }
-
-/// The name of a day's file.
-type Name = Text<32>;
 
 /// Where reports go.
 #[derive(Debug)]
@@ -98,7 +96,7 @@ impl DailyLog {
 
     /// The file that a report of this moment belongs to.
     pub fn path(&self, stamp: WallTime) -> Path {
-        self.beside(file_name(stamp).as_str())
+        self.beside(log_names::of(stamp).as_str())
     }
 
     /// Appends one report: all rows, or none. The ledger takes note before the write and after it.
@@ -108,7 +106,7 @@ impl DailyLog {
         rows: &mut dyn Iterator<Item = (&str, Columns)>,
         ledger: &Ledger,
     ) -> Result<(), LogError> {
-        let name = file_name(stamp);
+        let name = log_names::of(stamp);
         let path = self.beside(name.as_str());
         self.cut_torn(&path)?;
         let (log, size) = self.open(&path).map_err(LogError::Open)?;
@@ -165,15 +163,15 @@ impl DailyLog {
     /// Lets `tcp_stats_latest.log` name the file of this moment. `EEXIST` where something that is
     /// no link has that name, `EOPNOTSUPP` on a file system without links, such as vfat.
     pub fn link_latest(&self, stamp: WallTime) -> Result<(), Errno> {
-        let name = file_name(stamp);
-        let link = self.beside("tcp_stats_latest.log");
+        let name = log_names::of(stamp);
+        let link = self.beside(log_names::LATEST);
         match by_path::is_link_to(link.as_str(), name.as_str()) {
             Ok(true) => return Ok(()),
             Ok(false) | Err(Errno::ENOENT) => {}
             Err(Errno::EINVAL) => return Err(Errno::EEXIST),
             Err(errno) => return Err(errno),
         }
-        let made = by_path::replace_link(link.as_str(), name.as_str(), self.beside(".tcp_stats_latest.new").as_str());
+        let made = by_path::replace_link(link.as_str(), name.as_str(), self.beside(log_names::LATEST_NEW).as_str());
         // symlink(2) says EPERM, some file systems in user space ENOSYS.
         made.map_err(|errno| if matches!(errno, Errno::EPERM | Errno::ENOSYS) { Errno::EOPNOTSUPP } else { errno })
     }
@@ -252,16 +250,11 @@ fn cut(log: &OwnedFd, begin: u64, end: u64) -> Result<(), Errno> {
     if file::size(log)? == end { file::truncate(log, begin) } else { Ok(()) }
 }
 
-fn file_name(stamp: WallTime) -> Name {
-    let date = stamp.civil();
-    Text::format(format_args!("tcp_stats_{:04}{:02}{:02}.log", date.year, date.month, date.day))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::time::Nanos;
-    use crate::model::tally::Thresholds;
+    use crate::model::outcome::Thresholds;
     use std::fs;
     use std::path::PathBuf;
 

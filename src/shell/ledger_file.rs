@@ -5,16 +5,16 @@ use core::fmt;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::OwnedFd;
 
+use super::ledger_trouble::{Step, Trouble, trouble};
+use super::snapshot::owner;
 use crate::base::limits;
 use crate::base::path::{self, Path};
 use crate::base::text::Text;
 use crate::base::time::{Nanos, WallTime};
-use crate::base::words;
-use crate::core::ledger::{self, Damage, Ledger, Memory, Phase};
+use crate::core::ledger::{self, Damage, Ledger, Memory};
 use crate::model::process_id::ProcessId;
 use crate::model::target::Target;
 use crate::shell::console::Console;
-use crate::sys;
 use crate::sys::{Errno, by_path, clock, directory, file, map, net, process};
 
 /// How often, and after how long, a lock is tried again that nobody alive seems to have: a process
@@ -22,61 +22,12 @@ use crate::sys::{Errno, by_path, clock, directory, file, map, net, process};
 const TRIES: u32 = 40;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
-/// How often one that only looks tries again what looks like damage.
-const LOOKS: u32 = 5;
-
 /// Suffixes of damaged ledgers: the last one is used again and again.
 const ASIDE: usize = 10;
 
 /// A monitor runs already: this process, if it has said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running(pub Option<ProcessId>);
-
-/// What cannot be done with a ledger. Displayed as what happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    what: Step,
-    errno: Errno,
-}
-
-/// What is done with a ledger's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Open,
-    Lock,
-    Map,
-    Make,
-    Lengthen,
-    SetAside,
-    Move,
-    /// It is used for these targets and for those that are gone.
-    Use,
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.what {
-            Step::Open => "opened",
-            Step::Lock => "locked",
-            Step::Map => "mapped",
-            Step::Make => "made",
-            Step::Lengthen => "made longer",
-            Step::SetAside => "set aside",
-            Step::Move => "moved",
-            Step::Use => "used: too many targets that are gone wait for their report",
-        };
-        let why = match self.errno {
-            Errno::ELOOP => "it is a symbolic link, and none is followed",
-            Errno::EINVAL if self.what == Step::Open => "it is no regular file",
-            errno => sys::describe(errno),
-        };
-        write!(f, "cannot be {what} ({why})")
-    }
-}
-
-fn trouble(what: Step) -> impl Fn(Errno) -> Trouble {
-    move |errno| Trouble { what, errno }
-}
 
 /// A ledger's file that this process has locked.
 #[derive(Debug)]
@@ -397,81 +348,6 @@ pub fn is_taken(path: &Path) -> bool {
 
 /// What a run without a ledger means.
 const WITHOUT: &str = "this run goes on without it: what is not reported is lost when it ends";
-
-/// The ledger as it is now, for who only looks: a copy.
-pub fn look(path: &Path) -> Result<Ledger, Look> {
-    let mut looks = 0;
-    loop {
-        let seen = look_once(path);
-        // What is being written may look like damage for a moment.
-        if looks == LOOKS || !matches!(seen, Err(Look::Damage(_))) {
-            return seen;
-        }
-        looks += 1;
-        clock::rest(PAUSE);
-    }
-}
-
-fn look_once(path: &Path) -> Result<Ledger, Look> {
-    let ledger = Ledger::copy(&view(path)?).map_err(Look::Damage)?;
-    // What the log has is not left to report, whether or not the run could still take note of it.
-    if ledger.phase() == Some(Phase::Written) {
-        ledger.mark_reported();
-    }
-    Ok(ledger)
-}
-
-fn view(path: &Path) -> Result<map::View, Look> {
-    let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
-        Errno::ENOENT => Look::Nothing,
-        errno => Look::Trouble(trouble(Step::Open)(errno)),
-    })?;
-    let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::WATCHES) as u64 * 2) as usize;
-    if words == 0 {
-        return Err(Look::Nothing);
-    }
-    map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Step::Map)(errno)))
-}
-
-/// Why there is nothing to be seen. Displayed as what is the matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// No monitor has run here.
-    Nothing,
-    /// It cannot be read.
-    Trouble(Trouble),
-    /// It is of no use.
-    Damage(ledger::Damage),
-}
-
-impl fmt::Display for Look {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Look::Nothing => f.write_str("is not there, no monitor has run with it"),
-            Look::Trouble(trouble) => trouble.fmt(f),
-            Look::Damage(damage) => damage.fmt(f),
-        }
-    }
-}
-
-/// The process that says it runs with the ledger at this path.
-pub fn owner(path: &Path) -> Option<ProcessId> {
-    let Ok(ledger) = look_once(path) else { return None };
-    let owner = ledger.owner();
-    (owner.pid != 0).then_some(owner)
-}
-
-/// The file of a report that the run before may not have ended, as far as the ledger here knows one.
-pub fn journalled(path: &Path) -> Option<Path> {
-    let Ok(ledger) = look_once(path) else { return None };
-    let file = ledger.journal()?.file;
-    words::contains(file.as_str(), b'/').then_some(file)
-}
-
-/// Whether a monitor runs with it: nobody but one locks it for longer than a moment.
-pub fn is_running(ledger: &Ledger) -> bool {
-    ledger.is_running() && process::is_alive(ledger.owner())
-}
 
 fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
     match file::open_private(path.as_str(), false) {

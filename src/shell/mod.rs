@@ -1,10 +1,13 @@
 //! The thin shell around the core: descriptors, files, the console and the loop over them.
 
+pub mod change_user;
 pub mod config_file;
-pub mod confinement;
 pub mod console;
 pub mod daily_log;
 pub mod event_loop;
 pub mod ledger_file;
+pub mod ledger_trouble;
 pub mod recovery;
 pub mod resolver;
+pub mod sandbox;
+pub mod snapshot;

@@ -7,8 +7,8 @@ use std::os::fd::OwnedFd;
 use crate::base::path::Path;
 use crate::base::time::WallTime;
 use crate::core::ledger::{self, Journal, Ledger, Phase};
-use crate::model::config::Config;
-use crate::model::tally::Thresholds;
+use crate::model::outcome::Thresholds;
+use crate::model::settings::Config;
 use crate::render::table::Form;
 use crate::shell::console::Console;
 use crate::shell::daily_log::{DailyLog, LogError};
@@ -247,7 +247,7 @@ mod tests {
     use crate::base::text::Text;
     use crate::base::time::Nanos;
     use crate::core::ledger::Memory;
-    use crate::model::tally::Outcome;
+    use crate::model::outcome::Outcome;
     use crate::model::target::Target;
     use std::fs;
 

@@ -10,7 +10,7 @@ use crate::base::limits;
 use crate::base::time::Instant;
 use crate::core::probe::{Input, ProbeId};
 use crate::model::message::{Answer, REPLY, REQUEST, Reply, Request};
-use crate::model::tally::Shortage;
+use crate::model::reason::Shortage;
 use crate::model::target::Target;
 use crate::sys::poll::PollSet;
 use crate::sys::process::{self, Child};

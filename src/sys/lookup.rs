@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use super::{Errno, net, shortage};
 use crate::base::limits;
 use crate::model::message::{Addresses, Answer};
-use crate::model::tally::{Reason, Shortage};
+use crate::model::reason::{Reason, Shortage};
 use crate::model::target::{Address, Family};
 
 /// Looks a name up; blocks as long as the resolver does. No flags: A and AAAA are asked for

@@ -19,15 +19,15 @@ pub mod sandbox;
 pub mod signal;
 pub mod stream;
 pub mod system_log;
+pub mod time_zone;
 pub mod user;
-pub mod zone;
 
 use core::ffi::{CStr, c_int};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 pub use nix::errno::Errno;
 
-use crate::model::tally::{Reason, Shortage};
+use crate::model::reason::{Reason, Shortage};
 
 /// What an error means, in the C library's words (strerror(3)).
 pub fn describe(errno: Errno) -> &'static str {

@@ -11,7 +11,7 @@ use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, S
 use super::by_path::{self, HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
 use super::{Errno, directory, done};
 use crate::base::path::{name, name_end, trim};
-use crate::model::user::User;
+use crate::model::passwd::User;
 
 /// Whether this process has root's rights.
 pub fn is_root() -> bool {

@@ -12,10 +12,11 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid};
 use tcpmon::model::cli::Cli;
-use tcpmon::model::config::Config;
+use tcpmon::model::settings::Config;
+use tcpmon::shell::change_user;
 use tcpmon::shell::config_file::ConfigFile;
-use tcpmon::shell::confinement::{self, Confinement};
 use tcpmon::shell::console::Console;
+use tcpmon::shell::sandbox::Confinement;
 use tcpmon::sys::{helper, net, sandbox};
 
 use crate::clock::wait_until;
@@ -350,7 +351,7 @@ mod taken_over {
         let mut file = ConfigFile::new(Cli::parse(words, &mut |mistake| panic!("{mistake}")).expect("it is right"));
         let (mut config, mut console) = (Config::new(), Console::new(true));
         file.load(&mut config, &mut |what| panic!("{what}")).expect("it is right");
-        assert!(confinement::become_user(&config, &file, true, &mut console));
+        assert!(change_user::become_user(&config, &file, true, &mut console));
         Confinement::enter(&config, &file, true, &mut console);
         let named = |errors: &[u8]| -> Vec<(&str, Errno)> {
             let errors = errors.iter().map(|error| Errno::from_raw((*error).into()));

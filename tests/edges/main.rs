@@ -30,4 +30,4 @@ mod hard_times;
 mod helpers;
 mod keep;
 mod lookup;
-mod zone;
+mod time_zone;

@@ -8,8 +8,8 @@ use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::{Monitor, Span, Watch};
 use tcpmon::core::probe::End;
-use tcpmon::model::config::{Config, Settings};
-use tcpmon::model::tally::{Columns, Outcome, Thresholds};
+use tcpmon::model::outcome::{Columns, Outcome, Thresholds};
+use tcpmon::model::settings::{Config, Settings};
 use tcpmon::model::target::Target;
 
 /// Seven counters in the order of [`Outcome::ALL`].

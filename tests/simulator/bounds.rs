@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use tcpmon::base::limits;
-use tcpmon::model::tally::Shortage;
+use tcpmon::model::reason::Shortage;
 use tcpmon::sys::clock;
 
 use crate::stage::Stage;

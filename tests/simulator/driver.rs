@@ -6,7 +6,7 @@ use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::ledger::Ledger;
 use tcpmon::core::monitor::{Changes, Event, Monitor, Span, Watch, WatchId};
 use tcpmon::core::probe::ProbeId;
-use tcpmon::model::config::Config;
+use tcpmon::model::settings::Config;
 use tcpmon::model::target::Target;
 
 use crate::book::{Book, Page, Standing};

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tcpmon::core::ledger::Ledger;
-use tcpmon::model::tally::Thresholds;
+use tcpmon::model::outcome::Thresholds;
 
 use crate::remains;
 

@@ -4,7 +4,7 @@
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::{Action, Event, WatchId};
 use tcpmon::core::probe::{End, Input, ProbeId};
-use tcpmon::model::tally::{Ending, Reason, Shortage};
+use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::Address;
 
 use crate::book::{Page, Standing};

@@ -4,7 +4,7 @@ use crate::fuse::{Burns, Step};
 use crate::stage::Stage;
 use crate::world::ConnectFate;
 use tcpmon::base::time::Nanos;
-use tcpmon::model::tally::Reason;
+use tcpmon::model::reason::Reason;
 
 const WEB: &str = "interval 1m\ntarget web 192.0.2.1 1";
 const TWO: &str = "interval 1m\ntarget web 192.0.2.1 1\ntarget db 192.0.2.2 2";

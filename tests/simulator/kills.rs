@@ -3,8 +3,8 @@
 
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::Span;
-use tcpmon::model::config::{Config, Settings};
-use tcpmon::model::tally::Thresholds;
+use tcpmon::model::outcome::Thresholds;
+use tcpmon::model::settings::{Config, Settings};
 use tcpmon::model::target::Target;
 
 use crate::driver::{Driver, Manners};

@@ -7,7 +7,8 @@
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::probe::{End, ProbeId};
-use tcpmon::model::tally::{Ending, Outcome, Reason, Shortage, Thresholds};
+use tcpmon::model::outcome::{Outcome, Thresholds};
+use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::Address;
 
 use crate::queue::Request;

@@ -5,7 +5,7 @@ use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::WallTime;
 use tcpmon::core::ledger::{Journal, Ledger, Phase};
-use tcpmon::model::tally::Columns;
+use tcpmon::model::outcome::Columns;
 use tcpmon::render::table::Form;
 
 use crate::fuse::{Fuse, Owed, Step};

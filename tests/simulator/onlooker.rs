@@ -10,8 +10,8 @@ use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
 use tcpmon::core::ledger::{Ledger, Memory, Phase, words};
 use tcpmon::core::monitor::{Event, Monitor, Span};
-use tcpmon::model::config::Config;
-use tcpmon::model::tally::Outcome;
+use tcpmon::model::outcome::Outcome;
+use tcpmon::model::settings::Config;
 use tcpmon::shell::recovery;
 
 use crate::remains::{self, Layout};

@@ -1,7 +1,7 @@
 //! Scripted worlds in which targets, resolvers or the box itself fail.
 
 use tcpmon::base::time::Nanos;
-use tcpmon::model::tally::{Reason, Shortage};
+use tcpmon::model::reason::{Reason, Shortage};
 
 use crate::stage::{Stage, seconds};
 use crate::world::{ConnectFate, LookupEnd};

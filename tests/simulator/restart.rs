@@ -5,8 +5,8 @@ use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
 use tcpmon::core::ledger::{Ledger, State};
 use tcpmon::core::monitor::{Monitor, Span, Watch};
-use tcpmon::model::config::Config;
 use tcpmon::model::process_id::ProcessId;
+use tcpmon::model::settings::Config;
 use tcpmon::render::table::Form;
 use tcpmon::shell::recovery;
 

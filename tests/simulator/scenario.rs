@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::Span;
-use tcpmon::model::config::{Config, Settings};
-use tcpmon::model::tally::Thresholds;
+use tcpmon::model::outcome::Thresholds;
+use tcpmon::model::settings::{Config, Settings};
 use tcpmon::model::target::Target;
 
 use crate::book::Counts;

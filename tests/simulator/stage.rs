@@ -6,8 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::monitor::{Action, Changes, Span};
-use tcpmon::model::config::{Config, Reader};
-use tcpmon::model::tally::Columns;
+use tcpmon::model::outcome::Columns;
+use tcpmon::model::reader::Reader;
+use tcpmon::model::settings::Config;
 
 use crate::driver::{Driver, Manners};
 use crate::fuse::{Burns, Step};

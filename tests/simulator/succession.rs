@@ -2,7 +2,7 @@
 
 use tcpmon::base::time::Instant;
 use tcpmon::core::ledger::{Ledger, State};
-use tcpmon::model::tally::Outcome;
+use tcpmon::model::outcome::Outcome;
 use tcpmon::model::target::Target;
 
 use crate::book::{Book, Page, Standing};

@@ -2,7 +2,8 @@
 //! thresholds, and fail in every way.
 
 use tcpmon::base::time::{Instant, Nanos, WallTime};
-use tcpmon::model::tally::{Columns, Reason, Shortage, Thresholds};
+use tcpmon::model::outcome::{Columns, Thresholds};
+use tcpmon::model::reason::{Reason, Shortage};
 
 use crate::random::Random;
 use crate::world::{Ask, ConnectFate, LookupEnd, LookupFate, World};

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::monitor::Action;
-use tcpmon::model::tally::{Columns, Reason, Shortage, Thresholds};
+use tcpmon::model::outcome::{Columns, Thresholds};
+use tcpmon::model::reason::{Reason, Shortage};
 use tcpmon::model::target::Address;
 
 /// A lookup or a connect that has been asked for.

@@ -4,7 +4,8 @@ use super::layout::{Field, HEAD_AT, HEAD_FIELDS, RECORD, RECORD_FIELDS, RECORDS_
 use super::*;
 use crate::base::path::Path;
 use crate::core::probe::End;
-use crate::model::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally};
+use crate::model::outcome::{Counts, Outcome, Tally};
+use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
 const BEGAN: WallTime = WallTime { unix: 1_760_020_200, nanos: 0, offset: 7200 };

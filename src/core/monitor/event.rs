@@ -3,7 +3,7 @@
 use super::WatchId;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::probe::{Input, ProbeId};
-use crate::model::tally::Shortage;
+use crate::model::reason::Shortage;
 use crate::model::target::Address;
 
 /// What happened.

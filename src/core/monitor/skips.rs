@@ -2,7 +2,7 @@
 
 use crate::base::limits;
 use crate::base::time::Instant;
-use crate::model::tally::Shortage;
+use crate::model::reason::Shortage;
 
 /// Skipped ticks that have not been said yet.
 #[derive(Debug)]

@@ -5,10 +5,11 @@ use core::ops::{Index, IndexMut};
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos, WallTime};
+use crate::core::grid::Grid;
 use crate::core::ledger::{Health, Ledger, State};
 use crate::core::probe::End;
-use crate::core::schedule::Grid;
-use crate::model::tally::{Counts, Ending, Tally};
+use crate::model::outcome::{Counts, Tally};
+use crate::model::reason::Ending;
 use crate::model::target::Target;
 
 /// A target's place in the table, below [`limits::WATCHES`]. It stays the same as long as a

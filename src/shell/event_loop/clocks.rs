@@ -6,7 +6,7 @@ use crate::base::text::Count;
 use crate::base::time::WallTime;
 use crate::core::monitor::Event;
 use crate::shell::console::Console;
-use crate::sys::{clock, zone};
+use crate::sys::{clock, time_zone};
 
 impl EventLoop {
     /// Brings the monitor what the wall clock reads, and says so where it was set.
@@ -54,7 +54,7 @@ impl EventLoop {
 /// Reads the zone's rules. What /etc/TZ has is said where it is wrong and was not before. Returns
 /// whether it is.
 pub(crate) fn read_zone(was_wrong: bool, console: &mut Console) -> bool {
-    let wrong = zone::settle();
+    let wrong = time_zone::settle();
     if let Some(zone) = wrong.as_ref().filter(|_| !was_wrong) {
         console.say("clock", format_args!("\"{zone}\" in /etc/TZ is no time zone, local time is UTC"));
     }

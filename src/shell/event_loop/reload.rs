@@ -8,8 +8,9 @@ use crate::base::path;
 use crate::base::text::{Count, Text};
 use crate::base::time::Instant;
 use crate::core::monitor::Event;
-use crate::model::config::{Directive, Settings};
-use crate::shell::ledger_file::Trouble;
+use crate::model::directive::Directive;
+use crate::model::settings::Settings;
+use crate::shell::ledger_trouble::Trouble;
 use crate::sys::clock;
 
 /// What a process cannot take back.

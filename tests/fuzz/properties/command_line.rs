@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use tcpmon::base::time::Nanos;
 use tcpmon::model::cli::{Cli, Command};
-use tcpmon::model::config::{Config, Reader};
+use tcpmon::model::reader::Reader;
+use tcpmon::model::settings::Config;
 
 use super::text_of;
 

@@ -7,8 +7,10 @@ use std::net::IpAddr;
 use tcpmon::base::limits;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::WallTime;
-use tcpmon::model::config::{Config, Directive, Reader};
-use tcpmon::model::tally::Columns;
+use tcpmon::model::directive::Directive;
+use tcpmon::model::outcome::Columns;
+use tcpmon::model::reader::Reader;
+use tcpmon::model::settings::Config;
 use tcpmon::model::target::{Address, Family, Target};
 use tcpmon::render::table::Form;
 

@@ -11,8 +11,9 @@ use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::commands::status;
 use tcpmon::core::ledger::{Damage, Health, Ledger, Memory, Phase, Record, State, words};
 use tcpmon::core::probe::End;
+use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
 use tcpmon::model::process_id::ProcessId;
-use tcpmon::model::tally::{Counts, Ending, Outcome, Reason, Shortage, Tally, Thresholds};
+use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::{Address, Target};
 use tcpmon::shell::recovery;
 

@@ -6,7 +6,7 @@ use tcpmon::base::limits;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::Nanos;
 use tcpmon::model::message::{Addresses, Answer, REPLY, REQUEST, Reply, Request};
-use tcpmon::model::tally::{Reason, Shortage};
+use tcpmon::model::reason::{Reason, Shortage};
 use tcpmon::model::target::{Address, Family};
 
 use super::{Bytes, text_of};

@@ -9,7 +9,7 @@ use super::by_path::open;
 use super::descriptor::read;
 use crate::base::limits;
 use crate::base::path;
-use crate::model::zone::{self, Zone};
+use crate::model::time_zone::{self, Zone};
 
 /// Where a system keeps its zone, and where OpenWrt keeps its rule.
 const LOCALTIME: &str = "/etc/localtime";
@@ -97,8 +97,8 @@ fn choose(wrong: &mut Option<Zone>) -> Zone {
         return zone;
     }
     let mut content = [0; limits::ZONE];
-    if let Some(line) = begin(RULE, &mut content).and_then(zone::first_line) {
-        if let Some(zone) = zone::of_rule(line) {
+    if let Some(line) = begin(RULE, &mut content).and_then(time_zone::first_line) {
+        if let Some(zone) = time_zone::of_rule(line) {
             return zone;
         }
         zone.push(line);

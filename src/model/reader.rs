@@ -1,200 +1,21 @@
-//! Configuration: text to [`Config`]. Every mistake is found in one run and told to the caller,
+//! The configuration reader: text to [`Config`]. Every mistake is found in one run and told to the caller,
 //! one line each: where, what is wrong, and what would be right.
 //!
 //! A configuration is built in the place the caller gives, so that re-reading one needs no heap.
 
-mod directive;
-
 use core::fmt;
 use core::net::IpAddr;
 
-pub use directive::Directive;
-
-use crate::base::limits;
-use crate::base::path::{self, Path};
-use crate::base::text::Text;
+use super::directive::Directive;
+use super::outcome::Thresholds;
+use super::settings::{Config, NOBODY, Settings, Wrong, set_duration};
+use super::target::{self, Family, Target};
 use crate::base::time::Nanos;
-use crate::base::words;
-use crate::model::keep::Keep;
-use crate::model::tally::Thresholds;
-use crate::model::target::{self, Family, Target};
+use crate::base::{limits, words};
 
 /// The sample configuration: what `tcpmon sample` prints, and the source of the targets that are
 /// watched when there are none.
 pub const SAMPLE: &str = include_str!("../tcpmon.conf");
-
-/// How a connection that was accepted is closed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Close {
-    /// The normal way.
-    #[default]
-    Fin,
-    /// With a reset, which leaves no state on either side (`SO_LINGER` of zero, socket(7)).
-    Rst,
-}
-
-/// What holds for all targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How often each target is probed.
-    pub interval: Nanos,
-    /// The limits that sort a phase's time.
-    pub thresholds: Thresholds,
-    /// How often rows are appended to the daily log.
-    pub report: Nanos,
-    /// The daily log's directory.
-    pub log_dir: Text<{ limits::DIRECTORY }>,
-    /// How long old logs are kept.
-    pub keep: Keep,
-    /// The ledger's file; one without a slash is in the log's directory.
-    pub ledger: Text<{ limits::DIRECTORY }>,
-    /// Whether the targets' ticks are spread over the interval.
-    pub spread: bool,
-    /// How connections are closed.
-    pub close: Close,
-    /// Most helpers at a time.
-    pub helpers: u8,
-    /// The user that a run which root has started becomes; [`NOBODY`] where it stays root.
-    pub user: Text<{ limits::USER }>,
-    /// Whether a run closes to itself what it does not need.
-    pub sandbox: bool,
-}
-
-/// In place of a user.
-pub const NOBODY: &str = "-";
-
-impl Default for Settings {
-    fn default() -> Self {
-        let mut settings = Self {
-            interval: Nanos::from_secs(2),
-            thresholds: Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) },
-            report: Nanos::from_secs(300),
-            log_dir: Text::new(),
-            keep: Keep::ALL,
-            ledger: Text::new(),
-            spread: false,
-            close: Close::Fin,
-            helpers: limits::HELPERS as u8,
-            user: Text::new(),
-            sandbox: true,
-        };
-        settings.log_dir.push(".");
-        settings.ledger.push("tcpmon.ledger");
-        settings.user.push(NOBODY);
-        settings
-    }
-}
-
-impl Settings {
-    /// A target's interval: its own, or the one for all.
-    pub fn interval_of(&self, target: &Target) -> Nanos {
-        target.interval.unwrap_or(self.interval)
-    }
-
-    /// The ledger's file.
-    pub fn ledger_path(&self) -> Path {
-        let ledger = self.ledger.as_str();
-        path::within(if words::contains(ledger, b'/') { "" } else { self.log_dir.as_str() }, ledger)
-    }
-
-    /// A setting as a configuration has it.
-    pub fn value(&self, directive: Directive) -> Path {
-        let switch = |on: bool| -> &dyn fmt::Display { if on { &"on" } else { &"off" } };
-        let ledger;
-        let value: &dyn fmt::Display = match directive {
-            Directive::Interval => &self.interval,
-            Directive::Timeout => &self.thresholds.timeout,
-            Directive::Slow => &self.thresholds.slow,
-            Directive::Report => &self.report,
-            Directive::LogDir => &self.log_dir,
-            Directive::Keep => &self.keep,
-            Directive::Ledger => {
-                ledger = self.ledger_path();
-                &ledger
-            }
-            Directive::Spread => switch(self.spread),
-            Directive::Close if self.close == Close::Rst => &"rst",
-            Directive::Close => &"fin",
-            Directive::Helpers => &self.helpers,
-            Directive::User => &self.user,
-            Directive::Sandbox => switch(self.sandbox),
-        };
-        Text::format(format_args!("{value}"))
-    }
-
-    /// Takes a setting as a configuration has it. Changes nothing and returns false where it is wrong.
-    fn set(&mut self, directive: Directive, value: &str) -> bool {
-        match directive {
-            Directive::Interval => set_duration(&mut self.interval, directive, value),
-            Directive::Timeout => set_duration(&mut self.thresholds.timeout, directive, value),
-            Directive::Slow => set_duration(&mut self.thresholds.slow, directive, value),
-            Directive::Report => set_duration(&mut self.report, directive, value),
-            Directive::LogDir => is_path(value) && self.log_dir.set(value),
-            Directive::Keep => Keep::parse(value).map(|keep| self.keep = keep).is_some(),
-            Directive::Ledger => {
-                // Beside it there is room for its name with a suffix.
-                let fits = words::contains(value, b'/') || value.len() <= limits::LEDGER_NAME;
-                fits && !value.ends_with('/') && is_path(value) && self.ledger.set(value)
-            }
-            Directive::Spread => set_switch(&mut self.spread, value),
-            Directive::Close => {
-                self.close = match value {
-                    "rst" => Close::Rst,
-                    "fin" => Close::Fin,
-                    _ => return false,
-                };
-                true
-            }
-            Directive::Helpers => {
-                let count = value.parse().ok().filter(|count| (1..=limits::HELPERS).contains(&usize::from(*count)));
-                count.map(|count| self.helpers = count).is_some()
-            }
-            Directive::User => {
-                let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-                !value.is_empty() && value.bytes().all(fits) && self.user.set(value)
-            }
-            Directive::Sandbox => set_switch(&mut self.sandbox, value),
-        }
-    }
-
-    /// How many probes of a target can be in flight: a new one every interval, each for at most
-    /// two phases.
-    pub fn in_flight(&self, target: &Target) -> u64 {
-        self.thresholds.timeout.plus(self.thresholds.timeout).cover(self.interval_of(target))
-    }
-}
-
-/// Targets and settings, complete.
-#[derive(Debug)]
-pub struct Config {
-    /// What holds for all targets.
-    pub settings: Settings,
-    /// The targets in their order; never more than [`limits::TARGETS`].
-    pub targets: Vec<Target>,
-}
-
-impl Config {
-    /// No targets, and the default settings. The only allocation of a configuration.
-    pub fn new() -> Self {
-        Self { settings: Settings::default(), targets: Vec::with_capacity(limits::TARGETS) }
-    }
-
-    /// Characters of the longest service.
-    pub fn longest_service(&self) -> usize {
-        self.targets.iter().map(|target| target.service.characters()).max().unwrap_or(0)
-    }
-
-    /// How many probes can be in flight.
-    pub fn in_flight(&self) -> u64 {
-        self.targets.iter().map(|target| self.settings.in_flight(target)).sum()
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Where a piece of configuration stands.
 #[derive(Clone, Copy)]
@@ -462,63 +283,6 @@ impl<'a> Reader<'a> {
         let place = directives.iter().find_map(|directive| self.set[*directive as usize]).unwrap_or(self.place);
         self.mistake(format_args!("{place}: {what}"));
     }
-}
-
-/// What is wrong with a value, and what would be right.
-struct Wrong<'a>(Directive, &'a str);
-
-impl fmt::Display for Wrong<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Directive::Interval | Directive::Timeout | Directive::Slow | Directive::Report => {
-                let Some((least, most)) = self.0.bounds() else { return Ok(()) };
-                match Nanos::parse(self.1) {
-                    None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
-                    Some(value) if value < *least || value > *most => {
-                        write!(f, "is out of range, use {least} to {most}")
-                    }
-                    Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
-                }
-            }
-            Directive::LogDir => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
-            Directive::Keep => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
-            Directive::Ledger => write!(
-                f,
-                "is no file, write a path of 1 to {} bytes, or a name of 1 to {} for one in log_dir",
-                limits::DIRECTORY,
-                limits::LEDGER_NAME
-            ),
-            Directive::Spread | Directive::Sandbox => f.write_str("is neither \"on\" nor \"off\", write one of them"),
-            Directive::Close => f.write_str("is neither \"rst\" nor \"fin\", write one of them"),
-            Directive::Helpers => write!(f, "is out of range, use 1 to {}", limits::HELPERS),
-            Directive::User => {
-                write!(f, "is no user, write a name of 1 to {} bytes, or {NOBODY} for whoever starts it", limits::USER)
-            }
-        }
-    }
-}
-
-fn set_duration(place: &mut Nanos, directive: Directive, value: &str) -> bool {
-    let (Some(value), Some((least, most))) = (Nanos::parse(value), directive.bounds()) else { return false };
-    let is_report = directive == Directive::Report;
-    let fits = value >= *least && value <= *most && !(is_report && value.subsec_nanos() != 0);
-    if fits {
-        *place = value;
-    }
-    fits
-}
-
-fn set_switch(place: &mut bool, value: &str) -> bool {
-    match value {
-        "on" => *place = true,
-        "off" => *place = false,
-        _ => return false,
-    }
-    true
-}
-
-fn is_path(value: &str) -> bool {
-    !value.is_empty() && words::is_clean(value, b'\0')
 }
 
 /// What a target asks for that cannot be had together.

@@ -1,6 +1,9 @@
 //! Tests of the configuration's text.
 
 use super::*;
+use crate::base::text::Text;
+use crate::model::keep::Keep;
+use crate::model::settings::Close;
 
 /// Reads a file; gives the configuration and every mistake.
 fn read(content: &str) -> (Config, Vec<String>) {

@@ -1,16 +1,13 @@
-//! What a run keeps of its rights: it becomes the user that the configuration names, and closes
-//! everything to itself that it will never need.
+//! What a run keeps of its rights: it closes everything to itself that it will never need.
 
 use crate::base::path::{self, Path};
-use crate::model::config::Config;
-use crate::model::keep;
-use crate::model::user::User;
+use crate::model::settings::Config;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
-use crate::shell::ledger_file;
+use crate::shell::snapshot;
 use crate::sys::file::{self, Identity};
 use crate::sys::sandbox::{self, Access, Role, Rules};
-use crate::sys::{Errno, by_path, describe, directory, process, user, zone};
+use crate::sys::{Errno, by_path, describe, directory, process, time_zone};
 
 /// Where a resolver reads: its configuration, what other programs write for it, and the modules
 /// that it loads, with what those read. And the time zones.
@@ -26,57 +23,6 @@ const WRITABLE: usize = 6;
 
 /// How many links lead on to the next one, at most.
 const LINKS: usize = 8;
-
-/// Becomes the configured user. What the user needs is handed over first, if it is `kept` between
-/// runs. Returns whether the run may begin; what is wrong is said.
-pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> bool {
-    let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
-    let name = config.settings.user;
-    if !user::is_root() {
-        console.say("user", format_args!("only root can become {name}, this run goes on as who started it"));
-        return true;
-    }
-    if kept {
-        hand_over(config, user);
-    }
-    match user::switch_to(user) {
-        Ok(()) => {
-            let directory = config.settings.log_dir;
-            if kept && directory::check_directory(directory.as_str()) == Err(Errno::EACCES) {
-                console.say(
-                    "user",
-                    format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),
-                );
-            }
-            true
-        }
-        Err(errno) => {
-            console
-                .say("user", format_args!("this run cannot become {name} ({}), nothing is started", describe(errno)));
-            false
-        }
-    }
-}
-
-/// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
-fn hand_over(config: &Config, user: User) {
-    let path = config.settings.ledger_path();
-    let ledger = path::name(path.as_str());
-    let is_ours = |name: &str| {
-        let of_ledger = name.strip_prefix(ledger).filter(|_| !["", ".", ".."].contains(&ledger));
-        keep::is_log(name)
-            || [".tcp_stats_latest.new", "tcp_stats_latest.log"].contains(&name)
-            || of_ledger.is_some_and(|rest| ["", ".new"].contains(&rest) || rest.starts_with(".damaged"))
-    };
-    let give = |directory: &str, new: Option<&str>| {
-        let _ = user::hand_over(directory, &is_ours, new, user);
-    };
-    let beside = path::parent(path.as_str());
-    give(beside, Some(ledger));
-    if beside != config.settings.log_dir.as_str() {
-        give(config.settings.log_dir.as_str(), None);
-    }
-}
 
 /// Where this run can write.
 #[derive(Debug, Default)]
@@ -100,7 +46,7 @@ impl Confinement {
             return confinement;
         }
         // What is read once is read now.
-        let _ = zone::settle();
+        let _ = time_zone::settle();
         process::own();
         let mut missing = |what: &str, errno: Errno| {
             if file.cli().verbose {
@@ -148,7 +94,7 @@ impl Confinement {
         }
         if kept {
             let ledger = config.settings.ledger_path();
-            let journalled = ledger_file::journalled(&ledger);
+            let journalled = snapshot::journalled(&ledger);
             // As the loop does, but that here a rule can be made for it.
             let _ = directory::make_directories(config.settings.log_dir.as_str());
             self.write(&monitor, config.settings.log_dir.as_str())?;

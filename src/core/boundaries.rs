@@ -1,41 +1,6 @@
-//! When things fall due: the fixed grid of a target's ticks, and the wall-clock boundaries of
-//! the reports.
+//! The wall-clock boundaries at which reports are due.
 
-use crate::base::limits;
 use crate::base::time::{Instant, Nanos, WallTime};
-
-/// A fixed grid of moments, `start + k x interval`: no drift, whatever happens between.
-#[derive(Clone, Copy, Debug)]
-pub struct Grid {
-    next: Instant,
-    interval: Nanos,
-}
-
-impl Grid {
-    /// A grid whose first moment is `first`.
-    pub fn new(first: Instant, interval: Nanos) -> Self {
-        Self { next: first, interval }
-    }
-
-    /// The moment that comes next.
-    pub fn next(&self) -> Instant {
-        self.next
-    }
-
-    /// The distance between two moments.
-    pub fn interval(&self) -> Nanos {
-        self.interval
-    }
-
-    /// Moves past `now`, which is at or after [`Grid::next`]. Returns how many moments were
-    /// missed: those that lie a whole interval or more back. The last one passed is not missed,
-    /// it is late.
-    pub fn advance(&mut self, now: Instant) -> u64 {
-        let missed = now.since(self.next).whole(self.interval);
-        self.next = self.next + self.interval.times(missed + 1);
-        missed
-    }
-}
 
 /// When the next report is due: at wall-clock multiples of the report interval since local
 /// midnight, and at midnight itself.
@@ -57,6 +22,7 @@ pub struct Boundaries {
 }
 
 const HOUR: u32 = 3600;
+
 const DAY: u32 = 86_400;
 
 impl Boundaries {
@@ -116,31 +82,6 @@ impl Boundaries {
             wait = HOUR - second % HOUR;
         }
         self.next = (now + Nanos::from_secs(wait.into())).before(Nanos::new(u64::from(wall.nanos)));
-    }
-}
-
-/// Tells a wall clock that was set from one that runs on, or is slewed.
-#[derive(Clone, Copy, Debug)]
-pub struct Steps {
-    at: Instant,
-    wall: WallTime,
-}
-
-impl Steps {
-    /// From here on, when the wall clock reads `wall`. All moments are of a clock that counts a
-    /// suspended machine's time, too.
-    pub fn new(now: Instant, wall: WallTime) -> Self {
-        Self { at: now, wall }
-    }
-
-    /// Takes in that the wall clock reads `wall` at `now`. Returns what it would read had it not
-    /// been set, if it was set by more than [`limits::CLOCK_STEP`].
-    pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
-        let passed = now.since(self.at).plus(Nanos::new(self.wall.nanos.into()));
-        let expected = self.wall.unix + passed.secs() as i64;
-        (self.at, self.wall) = (now, wall);
-        let off = wall.unix.abs_diff(expected);
-        (off > limits::CLOCK_STEP.secs()).then(|| wall.at(expected))
     }
 }
 
@@ -274,31 +215,5 @@ mod tests {
         }
         assert_eq!(stamps, ["00:00:00", "00:00:00"]);
         assert!(clock.now < 48 * 3600 * 1_000_000_000);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_by_more_than_a_minute_is_noted_once() {
-        let at = |second: u64| Instant::from_nanos(second * 1_000_000_000);
-        let wall = |unix: i64, offset: i32| WallTime { unix: 1_760_020_260 + unix, nanos: 999_999_999, offset };
-        let mut steps = Steps::new(at(0), wall(0, 0));
-        assert_eq!(steps.read(at(300), wall(300, 0)), None, "it runs on");
-        assert_eq!(steps.read(at(400), wall(460, 0)), None, "a minute is not more");
-        assert_eq!(steps.read(at(500), wall(500, 0)), None, "nor is one back");
-        assert_eq!(steps.read(at(500), wall(561, 0)), Some(wall(0, 0).at(1_760_020_760)));
-        assert_eq!(steps.read(at(501), wall(562, 0)), None, "it was noted");
-        assert_eq!(steps.read(at(502), wall(563, 3600)), None, "summer time is no step");
-        let past = WallTime { unix: -5, nanos: 0, offset: 0 };
-        assert_eq!(steps.read(at(503), past), Some(past.at(1_760_020_824)));
-        assert_eq!(steps.read(at(503), wall(563, 0)), Some(past.at(-5)));
-    }
-
-    #[test]
-    fn a_grid_never_drifts_and_never_catches_up() {
-        let at = Instant::from_nanos;
-        let mut grid = Grid::new(at(10), Nanos::new(100));
-        assert_eq!((grid.advance(at(10)), grid.next()), (0, at(110)));
-        assert_eq!((grid.advance(at(209)), grid.next()), (0, at(210)));
-        assert_eq!((grid.advance(at(310)), grid.next()), (1, at(410)));
-        assert_eq!((grid.advance(at(1_000)), grid.next()), (5, at(1_010)));
     }
 }

@@ -1,0 +1,60 @@
+//! Becoming the user that the configuration names.
+
+use crate::base::path;
+use crate::model::log_names;
+use crate::model::passwd::User;
+use crate::model::settings::Config;
+use crate::shell::config_file::ConfigFile;
+use crate::shell::console::Console;
+use crate::sys::{Errno, describe, directory, user};
+
+/// Becomes the configured user. What the user needs is handed over first, if it is `kept` between
+/// runs. Returns whether the run may begin; what is wrong is said.
+pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> bool {
+    let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
+    let name = config.settings.user;
+    if !user::is_root() {
+        console.say("user", format_args!("only root can become {name}, this run goes on as who started it"));
+        return true;
+    }
+    if kept {
+        hand_over(config, user);
+    }
+    match user::switch_to(user) {
+        Ok(()) => {
+            let directory = config.settings.log_dir;
+            if kept && directory::check_directory(directory.as_str()) == Err(Errno::EACCES) {
+                console.say(
+                    "user",
+                    format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),
+                );
+            }
+            true
+        }
+        Err(errno) => {
+            console
+                .say("user", format_args!("this run cannot become {name} ({}), nothing is started", describe(errno)));
+            false
+        }
+    }
+}
+
+/// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
+fn hand_over(config: &Config, user: User) {
+    let path = config.settings.ledger_path();
+    let ledger = path::name(path.as_str());
+    let is_ours = |name: &str| {
+        let of_ledger = name.strip_prefix(ledger).filter(|_| !["", ".", ".."].contains(&ledger));
+        log_names::is_log(name)
+            || [log_names::LATEST_NEW, log_names::LATEST].contains(&name)
+            || of_ledger.is_some_and(|rest| ["", ".new"].contains(&rest) || rest.starts_with(".damaged"))
+    };
+    let give = |directory: &str, new: Option<&str>| {
+        let _ = user::hand_over(directory, &is_ours, new, user);
+    };
+    let beside = path::parent(path.as_str());
+    give(beside, Some(ledger));
+    if beside != config.settings.log_dir.as_str() {
+        give(config.settings.log_dir.as_str(), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! What cannot be done with a ledger's file, in words.
+
+use core::fmt;
+
+use crate::sys;
+use crate::sys::Errno;
+
+/// What cannot be done with a ledger. Displayed as what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub(super) what: Step,
+    pub(super) errno: Errno,
+}
+
+/// What is done with a ledger's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Open,
+    Lock,
+    Map,
+    Make,
+    Lengthen,
+    SetAside,
+    Move,
+    /// It is used for these targets and for those that are gone.
+    Use,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.what {
+            Step::Open => "opened",
+            Step::Lock => "locked",
+            Step::Map => "mapped",
+            Step::Make => "made",
+            Step::Lengthen => "made longer",
+            Step::SetAside => "set aside",
+            Step::Move => "moved",
+            Step::Use => "used: too many targets that are gone wait for their report",
+        };
+        let why = match self.errno {
+            Errno::ELOOP => "it is a symbolic link, and none is followed",
+            Errno::EINVAL if self.what == Step::Open => "it is no regular file",
+            errno => sys::describe(errno),
+        };
+        write!(f, "cannot be {what} ({why})")
+    }
+}
+
+/// An error of this operation.
+pub(super) fn trouble(what: Step) -> impl Fn(Errno) -> Trouble {
+    move |errno| Trouble { what, errno }
+}
