@@ -175,7 +175,7 @@ fn main() -> ExitCode {
     let ledger = event_loop.monitor().ledger();
     let kept: u64 = ledger.records().map(|(_, record)| record.tally().counted().columns().total).sum();
     let counted: u64 = event_loop.monitor().live().map(|watch| watch.tally.counted().columns().total).sum();
-    assert_eq!((ledger.places() > limits::PLACES, kept), (true, counted), "the ledger has grown and has all");
+    assert_eq!((ledger.capacity() > limits::RECORD_BATCH, kept), (true, counted), "the ledger has grown and has all");
     let mut rows = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

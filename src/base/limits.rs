@@ -9,7 +9,7 @@ pub const TARGETS: usize = 1024;
 
 /// Most targets held in memory: those configured, and as many again that a reload has retired
 /// and that wait for their last report.
-pub const WATCHES: usize = 2 * TARGETS;
+pub const RECORDS: usize = 2 * TARGETS;
 
 /// Most probes in flight that a configuration may need, by `targets x ceil(2 x timeout / interval)`.
 /// 1,024 targets at the default 2 s and 5 s need 5,120; each costs a descriptor while it connects.
@@ -62,7 +62,7 @@ pub const PATH: usize = DIRECTORY + 48;
 pub const LEDGER_NAME: usize = 32;
 
 /// The ledger grows by so many records, so that a reload seldom finds it full.
-pub const PLACES: usize = 16;
+pub const RECORD_BATCH: usize = 16;
 
 /// Bytes of a configuration file: 1,024 targets with the longest names and every option.
 pub const CONFIG_FILE: usize = 512 * 1024;
@@ -131,7 +131,7 @@ pub const CLOCK_WAIT: Nanos = Nanos::from_secs(15 * 60);
 pub const CLOCK_STEP: Nanos = Nanos::from_secs(60);
 
 /// Bytes of a time zone's rule: the longest that are in use have 60.
-pub const ZONE: usize = 120;
+pub const TIME_ZONE: usize = 120;
 
 /// Most days that old logs can be kept for, short of for ever.
 pub const KEEP: u16 = 3650;

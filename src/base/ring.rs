@@ -1,28 +1,28 @@
-//! A first-in-first-out line of small numbers with a fixed number of places.
+//! A first-in-first-out line of small numbers with a fixed number of slots.
 
-/// Numbers waiting their turn. The places are reserved at the start; the caller bounds how many
+/// Numbers waiting their turn. The slots are reserved at the start; the caller bounds how many
 /// wait by letting each number stand in the line once.
 #[derive(Debug)]
 pub struct Ring {
-    places: Box<[u16]>,
+    slots: Box<[u16]>,
     first: usize,
     length: usize,
 }
 
 impl Ring {
-    /// An empty line with `places` places.
-    pub fn new(places: usize) -> Self {
-        Self { places: vec![0; places].into(), first: 0, length: 0 }
+    /// An empty line with `slots` slots.
+    pub fn new(slots: usize) -> Self {
+        Self { slots: vec![0; slots].into(), first: 0, length: 0 }
     }
 
-    /// Adds `number` at the end. Returns whether there was a place.
+    /// Adds `number` at the end. Returns whether there was a slot.
     #[must_use]
     pub fn push(&mut self, number: u16) -> bool {
-        if self.length == self.places.len() {
+        if self.length == self.slots.len() {
             return false;
         }
-        let end = (self.first + self.length) % self.places.len();
-        self.places[end] = number;
+        let end = (self.first + self.length) % self.slots.len();
+        self.slots[end] = number;
         self.length += 1;
         true
     }
@@ -32,8 +32,8 @@ impl Ring {
         if self.length == 0 {
             return None;
         }
-        let number = self.places[self.first];
-        self.first = (self.first + 1) % self.places.len();
+        let number = self.slots[self.first];
+        self.first = (self.first + 1) % self.slots.len();
         self.length -= 1;
         Some(number)
     }

@@ -140,7 +140,7 @@ impl Nanos {
     }
 
     /// The `i`-th of `n` equal steps through this length.
-    pub const fn step(self, i: u64, n: u64) -> Nanos {
+    pub const fn fraction(self, i: u64, n: u64) -> Nanos {
         // An hour a thousand times takes 52 of 64 bits.
         Nanos(self.0 * i / n)
     }

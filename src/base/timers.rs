@@ -10,19 +10,19 @@ pub struct Timers {
     heap: Vec<(Instant, u16)>,
     /// Where id `i` stands in the heap, plus one; 0 where it has no deadline. Zeroes, so that
     /// memory for ids that never had one is never touched.
-    places: Box<[u16]>,
+    positions: Box<[u16]>,
 }
 
 impl Timers {
     /// No deadlines yet, for ids below `ids`.
     pub fn new(ids: usize) -> Self {
-        Self { heap: Vec::with_capacity(ids), places: vec![0; ids].into() }
+        Self { heap: Vec::with_capacity(ids), positions: vec![0; ids].into() }
     }
 
     /// Gives `id` the deadline `at` in place of one it may have, or none where that is
     /// [`Instant::NEVER`].
     pub fn set(&mut self, id: u16, at: Instant) {
-        let number = &mut self.places[usize::from(id)];
+        let number = &mut self.positions[usize::from(id)];
         if *number == 0 {
             if at == Instant::NEVER {
                 return;
@@ -30,18 +30,18 @@ impl Timers {
             self.heap.push((at, id));
             *number = self.heap.len() as u16;
         }
-        let place = usize::from(*number) - 1;
+        let position = usize::from(*number) - 1;
         if at < Instant::NEVER {
-            self.heap[place].0 = at;
+            self.heap[position].0 = at;
         } else {
             *number = 0;
-            self.heap.swap_remove(place);
-            if place == self.heap.len() {
+            self.heap.swap_remove(position);
+            if position == self.heap.len() {
                 return;
             }
-            self.note(place);
+            self.note(position);
         }
-        self.settle(place);
+        self.sift(position);
     }
 
     /// The earliest deadline; [`Instant::NEVER`] where there is none.
@@ -54,18 +54,18 @@ impl Timers {
         self.heap.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
-    /// Moves the entry at `place` up or down to where it belongs.
-    fn settle(&mut self, mut place: usize) {
-        while place > 0 && self.is_before(place, (place - 1) / 2) {
-            place = self.swap(place, (place - 1) / 2);
+    /// Moves the entry at `position` up or down to where it belongs.
+    fn sift(&mut self, mut position: usize) {
+        while position > 0 && self.is_before(position, (position - 1) / 2) {
+            position = self.swap(position, (position - 1) / 2);
         }
         loop {
-            let (left, right) = (2 * place + 1, 2 * place + 2);
+            let (left, right) = (2 * position + 1, 2 * position + 2);
             let least = if self.is_before(right, left) { right } else { left };
-            if !self.is_before(least, place) {
+            if !self.is_before(least, position) {
                 return;
             }
-            place = self.swap(place, least);
+            position = self.swap(position, least);
         }
     }
 
@@ -82,10 +82,10 @@ impl Timers {
         b
     }
 
-    /// Notes where the entry at `place` stands.
-    fn note(&mut self, place: usize) {
-        let (_, id) = self.heap[place];
-        self.places[usize::from(id)] = place as u16 + 1;
+    /// Notes where the entry at `position` stands.
+    fn note(&mut self, position: usize) {
+        let (_, id) = self.heap[position];
+        self.positions[usize::from(id)] = position as u16 + 1;
     }
 }
 

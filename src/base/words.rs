@@ -6,7 +6,7 @@
 /// Takes the first word, which is what stands before a blank, off the front of `text`. It is empty
 /// where there is none.
 #[inline(never)]
-pub fn take<'a>(text: &mut &'a str) -> &'a str {
+pub fn next_word<'a>(text: &mut &'a str) -> &'a str {
     let all = *text;
     let mut start = all.len();
     for (at, c) in all.char_indices() {
@@ -91,14 +91,14 @@ mod tests {
     fn words_are_taken_one_after_the_other_whatever_the_blanks() {
         for text in ["", " ", "a", " a ", "a b", "\t a\u{a0}\u{3000}bä\u{2028} c \r", "ä", "\u{85}x\u{b}y"] {
             let (mut rest, mut words) = (text, Vec::new());
-            while let word @ [_, ..] = take(&mut rest).as_bytes() {
+            while let word @ [_, ..] = next_word(&mut rest).as_bytes() {
                 words.push(word);
             }
             assert_eq!(words, text.split_whitespace().map(str::as_bytes).collect::<Vec<_>>(), "{text:?}");
             assert_eq!(trim(text), text.trim(), "{text:?}");
         }
         let mut rest = "  a  b c";
-        assert_eq!((take(&mut rest), rest), ("a", "  b c"));
+        assert_eq!((next_word(&mut rest), rest), ("a", "  b c"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::fmt::Write;
 use super::grid::{self, Column, WORDS};
 use super::{ExitCode, Millis, heed_signals, load};
 use crate::base::limits;
-use crate::core::monitor::{Span, Watch};
+use crate::core::monitor::{Span, TargetEntry};
 use crate::core::probe::End;
 use crate::model::cli::Cli;
 use crate::model::reason::Ending;
@@ -41,7 +41,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
 }
 
 /// The table, and the exit status it stands for.
-fn table<'a>(watches: impl Iterator<Item = &'a Watch>) -> (String, u8) {
+fn table<'a>(watches: impl Iterator<Item = &'a TargetEntry>) -> (String, u8) {
     let mut cells = String::from("Service\tTarget\tDNS ms\tConnect ms\tResult\t");
     let mut worst = 0;
     for watch in watches {
@@ -51,7 +51,7 @@ fn table<'a>(watches: impl Iterator<Item = &'a Watch>) -> (String, u8) {
             Some(Ending::Skipped(_)) | None => NOT_CHECKED,
         });
         // Writing to a String does not fail, here and below.
-        let _ = write!(cells, "{}\t{}\t", watch.target.service, watch.target.place());
+        let _ = write!(cells, "{}\t{}\t", watch.target.service, watch.target.endpoint());
         let _ = match &watch.last {
             Some(End { ending, lookup, connect, .. }) => {
                 write!(cells, "{}\t{}\t{ending}\t", Millis(lookup, "-"), Millis(connect, "-"))

@@ -18,7 +18,7 @@ use crate::sys;
 use crate::sys::background::{self, Fork};
 use crate::sys::process;
 
-/// Watches. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
+/// TargetTable. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
 /// could not be started. In the background that of what stays in the foreground: 0 where a run has
 /// started or one is there already.
 pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
@@ -108,7 +108,7 @@ fn greet(console: &mut Console, config: &Config, source: Source) {
     for (i, target) in config.targets.iter().enumerate() {
         let comma = if i > 0 { ", " } else { "" };
         // Writing to a String does not fail.
-        let _ = write!(words, "{comma}{} ({})", target.service, target.place());
+        let _ = write!(words, "{comma}{} ({})", target.service, target.endpoint());
     }
     words.push_str("\nPress Ctrl+C to stop\n\n");
     console.lines(&words, limits::LAST_WORDS);

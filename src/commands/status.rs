@@ -9,7 +9,7 @@ use crate::base::histogram::Summary;
 use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::WallTime;
-use crate::core::ledger::{Health, Last, Ledger, Record, State};
+use crate::core::ledger::{Last, Ledger, Record, State, Usage};
 use crate::model::cli::Cli;
 use crate::model::outcome::{Columns, Counts, Tally, Thresholds};
 use crate::model::reason::Ending;
@@ -33,7 +33,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let mut said = None;
     let mut wrong_zone = false;
     loop {
-        wrong_zone = event_loop::read_zone(wrong_zone, console);
+        wrong_zone = event_loop::read_time_zone(wrong_zone, console);
         let seen = snapshot::look(&path);
         let goes_on = match &seen {
             Ok(ledger) => {
@@ -109,7 +109,7 @@ fn states(text: &mut String, records: &[Record<'_>]) {
         // One in use has a target, here and below: a ledger without is refused.
         let Some(target) = record.target() else { continue };
         let (state, since) = state(record);
-        let (service, place, skipped) = (target.service, target.place(), record.skipped());
+        let (service, place, skipped) = (target.service, target.endpoint(), record.skipped());
         let _ = write!(cells, "{service}\t{place}\t{state}\t{}\t{skipped}\t", Local(since));
         let _ = match &record.last() {
             Some(Last { at, ending, lookup, connect }) => {
@@ -186,16 +186,16 @@ pub fn as_json(ledger: &Ledger, running: bool) -> String {
 }
 
 fn add_target(json: &mut String, record: &Record<'_>, target: &Target) {
-    let Target { service, host, zone, port, .. } = target;
-    let percent = if zone.is_empty() { "" } else { "%" };
+    let Target { service, host, scope, port, .. } = target;
+    let percent = if scope.is_empty() { "" } else { "%" };
     let (state, since) = state(record);
     let _ = write!(
         json,
         "{{\"service\":{},\"host\":{},\"port\":{port},\"configured\":{},\"state\":\"{state}\",\"since\":{},\
          \"last\":{},\"skipped\":{},\"interval\":{},\"total\":{},\"dns\":{},\"connect\":{}}}",
         Quoted(service),
-        Quoted(&format_args!("{host}{percent}{zone}")),
-        record.state() == State::Live,
+        Quoted(&format_args!("{host}{percent}{scope}")),
+        record.usage() == Usage::Live,
         Moment(since.unwrap_or(0)),
         Object(record.last()),
         record.skipped(),
@@ -319,11 +319,11 @@ impl fmt::Display for Local {
 
 /// How the target does, and since which second.
 fn state(record: &Record<'_>) -> (&'static str, Option<i64>) {
-    let (health, since) = record.health();
-    match health {
-        Health::Unknown => ("unknown", None),
-        Health::Up => ("up", Some(since)),
-        Health::Down => ("down", Some(since)),
+    let (state, since) = record.state();
+    match state {
+        State::Unknown => ("unknown", None),
+        State::Up => ("up", Some(since)),
+        State::Down => ("down", Some(since)),
     }
 }
 

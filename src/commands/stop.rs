@@ -20,8 +20,8 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
     let owner = match snapshot::look(&path) {
         Ok(ledger) if snapshot::is_running(&ledger) => ledger.owner(),
         // It says its last words.
-        Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_taken(&path) => ledger.owner(),
-        Ok(_) | Err(_) if ledger_file::is_taken(&path) => {
+        Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_locked(&path) => ledger.owner(),
+        Ok(_) | Err(_) if ledger_file::is_locked(&path) => {
             console.say("stop", format_args!("a monitor runs, but {path} does not say as which pid; nothing is ended"));
             return ExitCode::FAILURE;
         }

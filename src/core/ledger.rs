@@ -14,10 +14,10 @@ use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-pub use journal::{Journal, Phase, check, check_of_nothing, check_on};
+pub use journal::{Journal, Progress, check, check_of_nothing, check_on};
 pub use layout::words;
 use layout::{Field, Shape, preface};
-pub use record::{Health, Last, Record, State};
+pub use record::{Last, Record, State, Usage};
 
 use crate::base::limits;
 use crate::base::text::Text;
@@ -37,8 +37,8 @@ pub enum Memory {
 
 impl Memory {
     /// Memory of this process for a ledger with so many records.
-    pub fn own(places: usize) -> Self {
-        Memory::Own((0..words(places)).map(|_| AtomicU32::new(0)).collect())
+    pub fn own(records: usize) -> Self {
+        Memory::Own((0..words(records)).map(|_| AtomicU32::new(0)).collect())
     }
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Damage {
             Damage::Short => "is cut short",
             Damage::Layout => "has a damaged layout",
             Damage::Head => "has a damaged head",
-            Damage::Record(place) => return write!(f, "has a damaged record {place}"),
+            Damage::Record(number) => return write!(f, "has a damaged record {number}"),
         })
     }
 }
@@ -93,19 +93,19 @@ impl fmt::Display for Damage {
 #[derive(Debug)]
 pub struct Ledger {
     memory: Memory,
-    places: usize,
+    capacity: usize,
 }
 
 impl Ledger {
     /// No ledger.
     pub fn absent() -> Self {
-        Self { memory: Memory::Own(Box::default()), places: 0 }
+        Self { memory: Memory::Own(Box::default()), capacity: 0 }
     }
 
     /// A new ledger with so many records in memory that is all zeroes. Its first word comes last:
     /// what was begun and not finished has none.
-    pub fn create(memory: Memory, places: usize, began: WallTime) -> Self {
-        let ledger = Self { memory, places };
+    pub fn create(memory: Memory, capacity: usize, began: WallTime) -> Self {
+        let ledger = Self { memory, capacity };
         ledger.renew(began);
         ledger
     }
@@ -122,7 +122,7 @@ impl Ledger {
         for at in preface::VERSION..layout::HEAD_AT {
             self.store(at, layout::DESCRIPTION[at]);
         }
-        self.store(preface::SIZE, words(self.places) as u32);
+        self.store(preface::SIZE, words(self.capacity) as u32);
     }
 
     /// The ledger that lies in this memory, of which so many words are there. One of another layout
@@ -133,7 +133,7 @@ impl Ledger {
         if !shape.is_ours() {
             return Self::take_over(words, &shape);
         }
-        let ledger = Self { memory, places: shape.places };
+        let ledger = Self { memory, capacity: shape.records };
         ledger.check()?;
         Ok(ledger)
     }
@@ -145,7 +145,7 @@ impl Ledger {
     }
 
     fn take_over(words: &[AtomicU32], shape: &Shape) -> Result<Self, Damage> {
-        let copy = Self { memory: Memory::own(shape.places), places: shape.places };
+        let copy = Self { memory: Memory::own(shape.records), capacity: shape.records };
         copy.describe();
         copy.store(preface::MAGIC, layout::MAGIC);
         let take = |to: usize, from: usize, count: usize| {
@@ -159,14 +159,14 @@ impl Ledger {
             take(layout::HEAD_AT + entry[2] as usize, from, count);
         }
         // One record after the other: a run may be writing to them.
-        for place in 0..shape.places {
+        for number in 0..shape.records {
             for entry in layout::entries(&layout::DESCRIPTION).skip(heads) {
                 let at = entry[2] as usize;
                 let (from, count) = shape.find(entry, false);
                 if count < entry[3] as usize && record::NEEDED.contains(&at) {
                     return Err(Damage::Layout);
                 }
-                take(layout::record(place) + at, from + place * shape.record(), count);
+                take(layout::record(number) + at, from + number * shape.record(), count);
             }
         }
         copy.check()?;
@@ -203,7 +203,7 @@ impl Ledger {
 
     /// All its words, for a copy.
     pub fn content(&self) -> &[AtomicU32] {
-        &self.memory[..if self.is_present() { words(self.places) } else { 0 }]
+        &self.memory[..if self.is_present() { words(self.capacity) } else { 0 }]
     }
 
     /// Whether there is one.
@@ -212,31 +212,31 @@ impl Ledger {
     }
 
     /// How many records it has; 0 where there is none.
-    pub fn places(&self) -> usize {
-        self.places
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Makes use of memory for so many records, which is there now.
-    pub fn grow(&mut self, places: usize) {
-        if self.is_present() && places > self.places {
+    pub fn grow(&mut self, records: usize) {
+        if self.is_present() && records > self.capacity {
             // A file that was longer than its ledger may have anything there.
-            for place in self.places..places {
-                self.store(layout::record(place) + layout::STATE.at, State::Free as u32);
+            for number in self.capacity..records {
+                self.store(layout::record(number) + layout::USAGE.at, Usage::Free as u32);
             }
-            self.store(preface::SIZE, words(places) as u32);
-            self.places = places;
+            self.store(preface::SIZE, words(records) as u32);
+            self.capacity = records;
         }
     }
 
-    /// The record at this place; one beyond the end takes nothing and says nothing.
-    pub fn record(&self, place: usize) -> Record<'_> {
-        Record::new(self, place)
+    /// The record of this number; one beyond the end takes nothing and says nothing.
+    pub fn record(&self, number: usize) -> Record<'_> {
+        Record::new(self, number)
     }
 
-    /// The records in use, each with its place.
+    /// The records in use, each with its number.
     pub fn records(&self) -> impl Iterator<Item = (usize, Record<'_>)> + Clone {
-        let all = (0..self.places).map(|place| (place, self.record(place)));
-        all.filter(|(_, record)| record.state() != State::Free)
+        let all = (0..self.capacity).map(|number| (number, self.record(number)));
+        all.filter(|(_, record)| record.usage() != Usage::Free)
     }
 
     /// The records in the order of a report: the configured targets in theirs, then those that
@@ -265,7 +265,7 @@ impl Ledger {
         let mut room = [0; limits::SERVICE];
         for record in self.in_order() {
             let counts = record.tally_of(counted).unreported();
-            if record.state() != State::Live && counts.is_zero() {
+            if record.usage() != Usage::Live && counts.is_zero() {
                 continue;
             }
             if let Some(service) = record.service(&mut room).and_then(Text::copy) {
@@ -275,21 +275,21 @@ impl Ledger {
         rows
     }
 
-    /// How many places are in use once these are the targets: those of the same service, host and
+    /// How many records are in use once these are the targets: those of the same service, host and
     /// port go on in theirs.
-    pub fn places_for(&self, targets: &[Target]) -> usize {
+    pub fn records_for(&self, targets: &[Target]) -> usize {
         let mut found = vec![false; targets.len()];
-        let mut places = targets.len();
+        let mut records = targets.len();
         for (_, record) in self.records() {
             let same = record
                 .target()
                 .and_then(|known| (0..targets.len()).find(|i| !found[*i] && targets[*i].is_same_as(&known)));
             match same {
                 Some(i) => found[i] = true,
-                None => places += 1,
+                None => records += 1,
             }
         }
-        places
+        records
     }
 
     /// Whether the log has everything.
@@ -386,7 +386,7 @@ impl Ledger {
     pub fn longest_service(&self) -> usize {
         let (mut longest, mut room) = (0, [0; limits::SERVICE]);
         for (_, record) in self.records() {
-            if record.state() == State::Live {
+            if record.usage() == Usage::Live {
                 longest = longest.max(record.service(&mut room).map_or(0, |service| service.chars().count()));
             }
         }
@@ -395,7 +395,7 @@ impl Ledger {
 
     /// Makes sure that everything is what this program could have written.
     fn check(&self) -> Result<(), Damage> {
-        let reporting = self.get(layout::PHASE, 0) != 0;
+        let reporting = self.get(layout::PROGRESS, 0) != 0;
         let offset = self.get(layout::CLOCKS, 2) as i32;
         if (reporting && self.journal().is_none())
             || self.get(layout::RUNNING, 0) > 1
@@ -403,9 +403,9 @@ impl Ledger {
         {
             return Err(Damage::Head);
         }
-        for place in 0..self.places {
-            if !self.record(place).is_right(reporting) {
-                return Err(Damage::Record(place));
+        for number in 0..self.capacity {
+            if !self.record(number).is_right(reporting) {
+                return Err(Damage::Record(number));
             }
         }
         Ok(())

@@ -19,12 +19,12 @@
 
 mod event;
 mod skips;
-mod watch;
+mod target_table;
 
 pub use event::{Action, Changes, Event, Span};
 use skips::Skips;
-use watch::Watches;
-pub use watch::{Watch, WatchId};
+use target_table::TargetTable;
+pub use target_table::{TargetEntry, TargetId};
 
 use crate::base::limits;
 use crate::base::ring::Ring;
@@ -43,7 +43,7 @@ use crate::model::target::Target;
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    watch: u16,
+    target: u16,
     /// `None`: the slot is free.
     probe: Option<Probe>,
     /// When it started.
@@ -51,7 +51,7 @@ struct Slot {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum Stage {
     /// The run goes on.
     Running,
     /// The last report is to be made.
@@ -69,7 +69,7 @@ pub struct Monitor {
     span: Span,
     /// When the run ends by itself; [`Instant::NEVER`] where it does not.
     end: Instant,
-    watches: Watches,
+    table: TargetTable,
     /// The first target of those with the shortest interval: its tick is a round.
     pacemaker: u16,
     slots: Vec<Slot>,
@@ -94,12 +94,12 @@ pub struct Monitor {
     reporting: bool,
     round: bool,
     skips: Skips,
-    phase: Phase,
+    stage: Stage,
 }
 
 /// Timers of targets have their ids behind those of the probes: a probe that ends at the very
 /// moment of a tick makes room for it.
-const WATCH_TIMERS: u16 = limits::PROBES as u16;
+const TARGET_TIMERS: u16 = limits::PROBES as u16;
 
 impl Monitor {
     /// A monitor of this configuration whose ticks start at `now`. It goes on with the counts of the
@@ -110,7 +110,7 @@ impl Monitor {
             settings: config.settings,
             span,
             end: span.duration.map_or(Instant::NEVER, |duration| now + duration),
-            watches: Watches::new(ledger),
+            table: TargetTable::new(ledger),
             pacemaker: 0,
             slots: Vec::with_capacity(limits::PROBES),
             free: Vec::with_capacity(limits::PROBES),
@@ -118,7 +118,7 @@ impl Monitor {
             waiting: Ring::new(limits::PROBES),
             asked: 0,
             in_flight: 0,
-            timers: Timers::new(limits::PROBES + limits::WATCHES),
+            timers: Timers::new(limits::PROBES + limits::RECORDS),
             boundaries: Boundaries::new(config.settings.report, now, wall),
             hold: Hold::new(built, now, wall),
             clocks: (now, wall),
@@ -129,7 +129,7 @@ impl Monitor {
             reporting: false,
             round: false,
             skips: Skips::new(now),
-            phase: Phase::Running,
+            stage: Stage::Running,
         };
         monitor.adopt(config, now, wall);
         monitor
@@ -140,7 +140,7 @@ impl Monitor {
         match event {
             Event::Probe(id, input) => {
                 if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
-                    self.step(now, id.slot, input);
+                    self.advance(now, id.slot, input);
                 }
             }
             Event::Clock(wall) => self.read_clock(now, wall),
@@ -156,14 +156,14 @@ impl Monitor {
     /// The next thing to do, or `None` when there is nothing more to do at `now`.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         loop {
-            match self.phase {
-                Phase::Running | Phase::LastReport => {}
-                Phase::Finish => {
-                    self.watches.ledger().end_run();
-                    self.phase = Phase::Finished;
+            match self.stage {
+                Stage::Running | Stage::LastReport => {}
+                Stage::Finish => {
+                    self.table.ledger().end_run();
+                    self.stage = Stage::Finished;
                     return Some(Action::Finish);
                 }
-                Phase::Finished => return None,
+                Stage::Finished => return None,
             }
             if core::mem::take(&mut self.clock_wanted) {
                 self.clock_asked = true;
@@ -173,7 +173,7 @@ impl Monitor {
                 self.reporting = true;
                 return Some(Action::Report(stamp));
             }
-            if self.phase == Phase::LastReport {
+            if self.stage == Stage::LastReport {
                 return None;
             }
             if core::mem::take(&mut self.round) {
@@ -188,8 +188,8 @@ impl Monitor {
                 continue;
             }
             if let Some(id) = self.timers.due(now) {
-                match id.checked_sub(WATCH_TIMERS) {
-                    Some(watch) => self.tick(now, watch),
+                match id.checked_sub(TARGET_TIMERS) {
+                    Some(target) => self.tick(now, target),
                     None => return Some(self.expire(now, id)),
                 }
                 continue;
@@ -207,7 +207,7 @@ impl Monitor {
                 continue;
             }
             if now >= self.clocks.0 {
-                self.watches.ledger().set_alive(now);
+                self.table.ledger().set_alive(now);
             }
             return None;
         }
@@ -215,9 +215,9 @@ impl Monitor {
 
     /// When to call [`Monitor::poll`] again if nothing happens before.
     pub fn next_deadline(&self) -> Instant {
-        match self.phase {
-            Phase::Running => {}
-            Phase::LastReport | Phase::Finish | Phase::Finished => return Instant::NEVER,
+        match self.stage {
+            Stage::Running => {}
+            Stage::LastReport | Stage::Finish | Stage::Finished => return Instant::NEVER,
         }
         let boundary = if self.clock_asked { Instant::NEVER } else { self.next_reading() };
         // Without timers no probe is in flight: only the end of the run is left to wait for.
@@ -228,8 +228,8 @@ impl Monitor {
     /// How many targets of this configuration stay, and how many places all need, with those that
     /// are gone and not reported.
     pub fn plan(&mut self, config: &Config) -> (usize, usize) {
-        self.watches.free_retired();
-        self.watches.plan(&config.targets)
+        self.table.free_retired();
+        self.table.plan(&config.targets)
     }
 
     /// Goes over to another configuration at `now`: targets that stay keep their counts and their
@@ -237,7 +237,7 @@ impl Monitor {
     /// where too many of those still wait for that.
     pub fn adopt(&mut self, config: &Config, now: Instant, wall: WallTime) -> Option<Changes> {
         let (kept, needed) = self.plan(config);
-        if needed > self.watches.room() {
+        if needed > self.table.room() {
             return None;
         }
         if self.settings.report != config.settings.report {
@@ -245,50 +245,50 @@ impl Monitor {
         }
         let spread_changed = self.settings.spread != config.settings.spread;
         self.settings = config.settings;
-        let removed = self.watches.retire();
+        let removed = self.table.retire();
         let count = config.targets.len();
         let mut changed = 0;
         let mut fastest = Nanos::new(u64::MAX);
         for (i, target) in config.targets.iter().enumerate() {
             let interval = self.settings.interval_of(target);
-            let offset = if self.settings.spread { interval.step(i as u64, count as u64) } else { Nanos::ZERO };
+            let offset = if self.settings.spread { interval.fraction(i as u64, count as u64) } else { Nanos::ZERO };
             let grid = Grid::new(now + offset, interval);
-            let (index, differs) = self.watches.install(i, target, grid, spread_changed);
+            let (index, differs) = self.table.install(i, target, grid, spread_changed);
             changed += usize::from(differs);
             if interval < fastest {
                 (self.pacemaker, fastest) = (index, interval);
             }
         }
-        self.watches.free_retired();
-        for index in self.watches.indices() {
+        self.table.free_retired();
+        for index in self.table.indices() {
             self.arm(index);
         }
-        self.watches.ledger().set_thresholds(self.settings.thresholds);
+        self.table.ledger().set_thresholds(self.settings.thresholds);
         self.note_clock(now, wall);
         Some(Changes { kept, changed, added: count - kept, removed })
     }
 
     /// Where the counts are kept.
     pub fn ledger(&self) -> &Ledger {
-        self.watches.ledger()
+        self.table.ledger()
     }
 
     /// The same, for who brings it to another place or makes it longer.
     pub fn ledger_mut(&mut self) -> &mut Ledger {
-        self.watches.ledger_mut()
+        self.table.ledger_mut()
     }
 
     /// The ledger's memory has become zeroes: keeps everything in it anew.
     pub fn renew_ledger(&mut self) {
         let (now, wall) = self.clocks;
-        self.watches.renew_ledger(wall);
-        self.watches.ledger().set_thresholds(self.settings.thresholds);
+        self.table.renew_ledger(wall);
+        self.table.ledger().set_thresholds(self.settings.thresholds);
         self.note_clock(now, wall);
     }
 
     /// Learns from the ledger what the log has: the last run's report was found in it.
     pub fn recall_reported(&mut self) {
-        self.watches.recall_reported();
+        self.table.recall_reported();
     }
 
     /// The settings in force.
@@ -297,25 +297,25 @@ impl Monitor {
     }
 
     /// The target that an action is about.
-    pub fn target(&self, watch: WatchId) -> &Target {
-        &self.watches[watch.0].target
+    pub fn target(&self, target: TargetId) -> &Target {
+        &self.table[target.0].target
     }
 
     /// The configured targets, in order.
-    pub fn live(&self) -> impl Iterator<Item = &Watch> + Clone {
-        self.watches.live()
+    pub fn live(&self) -> impl Iterator<Item = &TargetEntry> + Clone {
+        self.table.live()
     }
 
     /// What the log does not have yet: a row for each target in order, then for each that is gone
     /// and has something left.
     pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
-        let watches = self.watches.live().chain(self.watches.gone());
-        watches.map(|watch| (watch.target.service.as_str(), watch.tally.unreported().columns()))
+        let entries = self.table.live().chain(self.table.gone());
+        entries.map(|entry| (entry.target.service.as_str(), entry.tally.unreported().columns()))
     }
 
     /// How many probes the log does not have yet.
     pub fn unreported(&self) -> u64 {
-        self.watches.unreported()
+        self.table.unreported()
     }
 
     /// Whether reports wait for the clock to be set.
@@ -325,7 +325,7 @@ impl Monitor {
 
     /// Whether the run is at its last report.
     pub fn is_ending(&self) -> bool {
-        self.phase != Phase::Running
+        self.stage != Stage::Running
     }
 
     /// Probes that have started and not ended.
@@ -335,11 +335,11 @@ impl Monitor {
 
     /// Ticks that were skipped, over all targets that are watched.
     pub fn skipped(&self) -> u64 {
-        self.live().map(|watch| watch.skipped).sum()
+        self.live().map(|entry| entry.skipped).sum()
     }
 
     /// Carries a probe one step on. Returns whether a helper had its lookup.
-    fn step(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
+    fn advance(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
         let Some(probe) = &mut self.slots[usize::from(index)].probe else { return false };
         let was_looking_up = probe.is_looking_up();
         let next = probe.handle(now, input);
@@ -360,7 +360,7 @@ impl Monitor {
                 debug_assert!(placed, "a probe stands in the line once");
             }
             Next::Ask => {
-                self.watches[slot.watch].waiting += 1;
+                self.table[slot.target].waiting += 1;
                 let placed = self.waiting.push(index);
                 debug_assert!(placed, "a probe waits once");
             }
@@ -376,18 +376,18 @@ impl Monitor {
     fn finish(&mut self, now: Instant, index: u16, end: &End) {
         let slot = &mut self.slots[usize::from(index)];
         slot.probe = None;
-        let (watch, started) = (slot.watch, slot.started);
+        let (target, started) = (slot.target, slot.started);
         self.free.push(index);
         self.in_flight -= 1;
         if let Ending::Skipped(shortage) = end.ending {
-            self.skip(watch, 1, shortage);
+            self.skip(target, 1, shortage);
         }
-        self.watches.end(watch, started, self.unix(now), end);
+        self.table.end(target, started, self.unix(now), end);
     }
 
     /// Counts ticks that are no probes.
-    fn skip(&mut self, watch: u16, ticks: u64, shortage: Shortage) {
-        self.watches.skip(watch, ticks);
+    fn skip(&mut self, target: u16, ticks: u64, shortage: Shortage) {
+        self.table.skip(target, ticks);
         self.skips.add(ticks, shortage);
     }
 
@@ -396,7 +396,7 @@ impl Monitor {
         if let Some(index) = self.line.pop() {
             let slot = &self.slots[usize::from(index)];
             let address = *slot.probe.as_ref()?.address()?;
-            return Some(Action::Connect(slot.id(index), WatchId(slot.watch), address));
+            return Some(Action::Connect(slot.id(index), TargetId(slot.target), address));
         }
         if self.asked >= u16::from(self.settings.helpers) {
             return None;
@@ -404,25 +404,25 @@ impl Monitor {
         let index = self.waiting.pop()?;
         self.asked += 1;
         let slot = &self.slots[usize::from(index)];
-        let (id, watch) = (slot.id(index), slot.watch);
-        self.watches[watch].waiting -= 1;
-        self.step(now, index, Input::LookupStarted);
-        Some(Action::Lookup(id, WatchId(watch)))
+        let (id, target) = (slot.id(index), slot.target);
+        self.table[target].waiting -= 1;
+        self.advance(now, index, Input::LookupStarted);
+        Some(Action::Lookup(id, TargetId(target)))
     }
 
     /// A target's tick: starts a probe, unless there is no room for one.
     fn tick(&mut self, now: Instant, index: u16) {
-        let watch = &mut self.watches[index];
-        let missed = watch.grid.advance(now);
-        watch.ticks = watch.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
+        let entry = &mut self.table[index];
+        let missed = entry.grid.advance(now);
+        entry.ticks = entry.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
         if missed > 0 {
             self.skip(index, missed, Shortage::Late);
         }
-        let watch = &self.watches[index];
-        let bound = self.settings.in_flight(&watch.target) + 1;
-        let shortage = if watch.waiting > 0 {
+        let entry = &self.table[index];
+        let bound = self.settings.in_flight(&entry.target) + 1;
+        let shortage = if entry.waiting > 0 {
             Some(Shortage::Helpers)
-        } else if u64::from(watch.in_flight) >= bound || (self.free.is_empty() && self.slots.len() == limits::PROBES) {
+        } else if u64::from(entry.in_flight) >= bound || (self.free.is_empty() && self.slots.len() == limits::PROBES) {
             Some(Shortage::Probes)
         } else {
             None
@@ -437,33 +437,33 @@ impl Monitor {
 
     fn start(&mut self, now: Instant, index: u16) {
         self.in_flight += 1;
-        let watch = &mut self.watches[index];
-        watch.in_flight += 1;
+        let entry = &mut self.table[index];
+        entry.in_flight += 1;
         let number = match self.free.pop() {
             Some(number) => number,
             None => {
-                self.slots.push(Slot { generation: 0, watch: index, probe: None, started: now });
+                self.slots.push(Slot { generation: 0, target: index, probe: None, started: now });
                 self.slots.len() as u16 - 1
             }
         };
         let slot = &mut self.slots[usize::from(number)];
-        (slot.watch, slot.started) = (index, now);
-        let next = slot.probe.insert(Probe::new(self.settings.thresholds)).begin(watch.target.literal);
+        (slot.target, slot.started) = (index, now);
+        let next = slot.probe.insert(Probe::new(self.settings.thresholds)).begin(entry.target.literal);
         self.follow(now, number, next);
     }
 
     /// A probe's deadline has passed: it ends, and what it held is dropped.
     fn expire(&mut self, now: Instant, index: u16) -> Action {
         let id = self.slots[usize::from(index)].id(index);
-        if self.step(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
+        if self.advance(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
     }
 
     /// Sets the timer of a target's next tick, if it has one.
     fn arm(&mut self, index: u16) {
-        let watch = &self.watches[index];
-        let next = watch.grid.next();
-        let done = self.span.rounds.is_some_and(|rounds| watch.ticks >= rounds) || next >= self.end || !watch.is_live();
-        self.timers.set(WATCH_TIMERS + index, if done { Instant::NEVER } else { next });
+        let entry = &self.table[index];
+        let next = entry.grid.next();
+        let done = self.span.rounds.is_some_and(|rounds| entry.ticks >= rounds) || next >= self.end || !entry.is_live();
+        self.timers.set(TARGET_TIMERS + index, if done { Instant::NEVER } else { next });
     }
 
     /// Whether a run with an end of its own has reached it.
@@ -474,8 +474,8 @@ impl Monitor {
     }
 
     fn stop(&mut self) {
-        if self.phase == Phase::Running {
-            self.phase = Phase::LastReport;
+        if self.stage == Stage::Running {
+            self.stage = Stage::LastReport;
             self.clock_wanted = true;
         }
     }
@@ -485,10 +485,10 @@ impl Monitor {
         self.hold.pass(now, wall, &mut boundary);
         self.clock_asked = false;
         let asked = core::mem::take(&mut self.report_now);
-        let last = self.phase == Phase::LastReport;
-        if last && self.hold.is_on(now) && self.watches.ledger().is_present() {
+        let last = self.stage == Stage::LastReport;
+        if last && self.hold.is_on(now) && self.table.ledger().is_present() {
             // The ledger keeps it for a run that knows the date.
-            self.phase = Phase::Finish;
+            self.stage = Stage::Finish;
         } else if asked || last {
             self.report_due = Some(wall);
         } else if boundary.is_some() {
@@ -506,7 +506,7 @@ impl Monitor {
     /// Keeps a reading of the wall clock.
     fn note_clock(&mut self, now: Instant, wall: WallTime) {
         self.clocks = (now, wall);
-        self.watches.ledger().set_clocks(now, wall);
+        self.table.ledger().set_clocks(now, wall);
         self.note_due();
     }
 
@@ -515,7 +515,7 @@ impl Monitor {
         if self.report_due.is_none() && !self.reporting {
             // A boundary of a clock that is wrong is none that could be missed.
             let due = if self.is_held() { 0 } else { self.boundaries.due() };
-            self.watches.ledger().set_due(self.clocks.1.at(due));
+            self.table.ledger().set_due(self.clocks.1.at(due));
         }
     }
 
@@ -531,11 +531,11 @@ impl Monitor {
             return;
         }
         if written {
-            self.watches.mark_reported();
+            self.table.mark_reported();
         }
         self.note_due();
-        if self.phase == Phase::LastReport {
-            self.phase = Phase::Finish;
+        if self.stage == Stage::LastReport {
+            self.stage = Stage::Finish;
         }
     }
 }

@@ -43,10 +43,10 @@ signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report n
 /// What is to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
-    /// Watch.
+    /// TargetEntry.
     #[default]
     Run,
-    /// Watch in the background.
+    /// TargetEntry in the background.
     Start,
     /// End what runs.
     Stop,

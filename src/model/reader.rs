@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
             Some((service, rest)) => (Some(service), rest),
             None => (None, argument),
         };
-        match words::rsplit_once(words::take(&mut rest), b':') {
+        match words::rsplit_once(words::next_word(&mut rest), b':') {
             Some((host, port)) if host.starts_with('[') || !words::contains(host, b':') => {
                 self.target(service.unwrap_or(host), host, port, rest);
             }
@@ -178,9 +178,10 @@ impl<'a> Reader<'a> {
 
     fn line(&mut self, line: &str) {
         let mut rest = without_comment(line);
-        let word = words::take(&mut rest);
+        let word = words::next_word(&mut rest);
         if word == "target" {
-            let (service, host, port) = (words::take(&mut rest), words::take(&mut rest), words::take(&mut rest));
+            let (service, host, port) =
+                (words::next_word(&mut rest), words::next_word(&mut rest), words::next_word(&mut rest));
             if port.is_empty() {
                 self.tell(format_args!("a target needs three words, write: target SERVICE HOST PORT"));
             } else {
@@ -207,7 +208,7 @@ impl<'a> Reader<'a> {
             }
         }
         loop {
-            match words::take(&mut options) {
+            match words::next_word(&mut options) {
                 "" => break,
                 option => self.target_option(service, &mut target, option, &mut options),
             }
@@ -235,7 +236,7 @@ impl<'a> Reader<'a> {
                 target.family = family;
             }
             "source" => {
-                let value = words::take(rest);
+                let value = words::next_word(rest);
                 target.source = target::literal(value);
                 if target.source.is_none() {
                     self.tell(format_args!(
@@ -244,7 +245,7 @@ impl<'a> Reader<'a> {
                 }
             }
             "device" => {
-                let value = words::take(rest);
+                let value = words::next_word(rest);
                 if value.is_empty() || !words::is_clean(value, b'/') || !target.device.set(value) {
                     self.tell(format_args!(
                         "target \"{service}\": device \"{value}\" is no network device, write a name of 1 to {} bytes like eth0",
@@ -253,7 +254,7 @@ impl<'a> Reader<'a> {
                 }
             }
             "interval" => {
-                let value = words::take(rest);
+                let value = words::next_word(rest);
                 let mut interval = Nanos::ZERO;
                 if set_duration(&mut interval, Directive::Interval, value) {
                     target.interval = Some(interval);

@@ -94,10 +94,10 @@ pub fn literal(text: &str) -> Option<IpAddr> {
 pub struct Target {
     /// Its label in the log. Labels may repeat.
     pub service: Text<{ limits::SERVICE }>,
-    /// A host name or an IP literal, as it was written but without brackets and zone.
+    /// A host name or an IP literal, as it was written but without brackets and scope.
     pub host: Text<{ limits::HOST }>,
     /// The device that a link-local literal names (`fe80::1%eth0`); empty for none.
-    pub zone: Text<{ limits::DEVICE }>,
+    pub scope: Text<{ limits::DEVICE }>,
     /// The TCP port, not zero.
     pub port: u16,
     /// The address where the host is a literal: then no lookup is made.
@@ -118,7 +118,7 @@ impl Default for Target {
         Self {
             service: Text::new(),
             host: Text::new(),
-            zone: Text::new(),
+            scope: Text::new(),
             port: 0,
             literal: None,
             family: Family::Any,
@@ -145,12 +145,12 @@ impl Target {
         if is_label && self.service.set(service) { Ok(()) } else { Err(TargetError::Service) }
     }
 
-    /// Takes its host. It may be an IP literal, in brackets or not, with a zone or not.
+    /// Takes its host. It may be an IP literal, in brackets or not, with a scope or not.
     pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
         let bracketed = host.strip_prefix('[');
         let bare = bracketed.map_or(Some(host), |rest| rest.strip_suffix(']')).ok_or(TargetError::Host)?;
-        let with_zone = words::split_once(bare, b'%');
-        let (bare, zone) = with_zone.unwrap_or((bare, ""));
+        let with_scope = words::split_once(bare, b'%');
+        let (bare, scope) = with_scope.unwrap_or((bare, ""));
         let ip = literal(bare);
         if bare.is_empty() || !bare.chars().all(is_of_a_host) {
             return Err(TargetError::Host);
@@ -160,14 +160,14 @@ impl Target {
             return Err(TargetError::Literal);
         }
         let linked = matches!(ip, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
-        if linked == zone.is_empty() || linked != with_zone.is_some() {
-            return Err(TargetError::Zone);
+        if linked == scope.is_empty() || linked != with_scope.is_some() {
+            return Err(TargetError::Scope);
         }
         if !self.host.set(bare) {
             return Err(TargetError::Host);
         }
-        if !words::is_clean(zone, b'|') || !self.zone.set(zone) {
-            return Err(TargetError::Zone);
+        if !words::is_clean(scope, b'|') || !self.scope.set(scope) {
+            return Err(TargetError::Scope);
         }
         self.literal = ip.map(Address::new);
         Ok(())
@@ -181,25 +181,25 @@ impl Target {
 
     /// Whether `other` is the same service at the same host and port: its counts go on.
     pub fn is_same_as(&self, other: &Target) -> bool {
-        self.port == other.port && self.service == other.service && self.host == other.host && self.zone == other.zone
+        self.port == other.port && self.service == other.service && self.host == other.host && self.scope == other.scope
     }
 
     /// The host and port as a person writes them: `host:443`, `[2001:db8::5]:443`.
-    pub fn place(&self) -> Place<'_> {
-        Place(self)
+    pub fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint(self)
     }
 }
 
-/// See [`Target::place`].
-pub struct Place<'a>(&'a Target);
+/// See [`Target::endpoint`].
+pub struct Endpoint<'a>(&'a Target);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Endpoint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Target { host, zone, port, literal, .. } = self.0;
+        let Target { host, scope, port, literal, .. } = self.0;
         let is_six = literal.is_some_and(|address| address.ip.is_ipv6());
         let (open, close) = if is_six { ("[", "]") } else { ("", "") };
-        let percent = if zone.is_empty() { "" } else { "%" };
-        write!(f, "{open}{host}{percent}{zone}{close}:{port}")
+        let percent = if scope.is_empty() { "" } else { "%" };
+        write!(f, "{open}{host}{percent}{scope}{close}:{port}")
     }
 }
 
@@ -213,7 +213,7 @@ pub enum TargetError {
     /// The host looks like an IP literal but is none.
     Literal,
     /// A link-local literal without its device, or a device where there is nothing to choose.
-    Zone,
+    Scope,
     /// Port 0.
     Port,
 }
@@ -230,7 +230,7 @@ impl fmt::Display for TargetError {
                 limits::HOST
             ),
             TargetError::Literal => f.write_str("this is no IP address, write one like 10.0.0.5 or 2001:db8::5"),
-            TargetError::Zone => {
+            TargetError::Scope => {
                 f.write_str("a link-local address, and no other host, names its device, write one like fe80::1%eth0")
             }
             TargetError::Port => f.write_str("a port is a number from 1 to 65535"),
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn literals_are_known_and_names_are_not() {
-        let literal = |host| Target::new("s", host, 1).map(|t| (t.literal.is_some(), t.place().to_string()));
+        let literal = |host| Target::new("s", host, 1).map(|t| (t.literal.is_some(), t.endpoint().to_string()));
         assert_eq!(literal("10.0.0.5"), Ok((true, "10.0.0.5:1".into())));
         assert_eq!(literal("2001:db8::5"), Ok((true, "[2001:db8::5]:1".into())));
         assert_eq!(literal("[::1]"), Ok((true, "[::1]:1".into())));
@@ -283,11 +283,11 @@ mod tests {
             ("2001:db8:::5", TargetError::Literal),
             ("[db]", TargetError::Literal),
             ("[::1", TargetError::Host),
-            ("fe80::1", TargetError::Zone),
-            ("fe80::1%", TargetError::Zone),
-            ("10.0.0.1%eth0", TargetError::Zone),
-            ("name%eth0", TargetError::Zone),
-            ("fe80::1%averyveryverylongname", TargetError::Zone),
+            ("fe80::1", TargetError::Scope),
+            ("fe80::1%", TargetError::Scope),
+            ("10.0.0.1%eth0", TargetError::Scope),
+            ("name%eth0", TargetError::Scope),
+            ("fe80::1%averyveryverylongname", TargetError::Scope),
             ("a|b", TargetError::Host),
             ("a b", TargetError::Host),
             ("a\u{7}b", TargetError::Host),

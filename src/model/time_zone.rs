@@ -5,7 +5,7 @@ use crate::base::limits;
 use crate::base::text::Text;
 
 /// A zone as the variable `TZ` has it.
-pub type Zone = Text<{ limits::ZONE }>;
+pub type TimeZone = Text<{ limits::TIME_ZONE }>;
 
 /// The first line of such a file, without blanks around it; `None` where nothing is there.
 pub fn first_line(content: &[u8]) -> Option<&str> {
@@ -16,7 +16,7 @@ pub fn first_line(content: &[u8]) -> Option<&str> {
 
 /// What `TZ` is to be for this rule: the rule, with the days that glibc takes where it names a
 /// summer time and not when it is; musl takes none. `None` where it is no rule.
-pub fn of_rule(rule: &str) -> Option<Zone> {
+pub fn of_rule(rule: &str) -> Option<TimeZone> {
     let mut rest = Rest(rule.as_bytes());
     if !(rest.name() && rest.offset(24)) {
         return None;

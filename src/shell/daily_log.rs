@@ -9,7 +9,7 @@ use crate::base::path::{self, Path};
 use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::base::words;
-use crate::core::ledger::{Ledger, Phase};
+use crate::core::ledger::{Ledger, Progress};
 use crate::model::keep::Keep;
 use crate::model::log_names::{self, Name};
 use crate::model::outcome::Columns;
@@ -63,7 +63,7 @@ pub struct DailyLog {
 impl DailyLog {
     /// A log in this directory. Memory for the longest report is reserved here.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
-        let report = String::with_capacity((limits::WATCHES + 1) * limits::ROW);
+        let report = String::with_capacity((limits::RECORDS + 1) * limits::ROW);
         Self { here: by_path::here(), beside: Path::new(), directory, form, headed: Name::new(), torn: None, report }
     }
 
@@ -129,7 +129,7 @@ impl DailyLog {
                 return Err(LogError::Write(errno));
             }
         }
-        ledger.set_phase(Phase::Written);
+        ledger.set_progress(Progress::Written);
         self.headed = name;
         Ok(())
     }

@@ -6,7 +6,7 @@ mod connects;
 mod reload;
 mod reports;
 
-pub(crate) use clocks::read_zone;
+pub(crate) use clocks::read_time_zone;
 
 use core::mem::ManuallyDrop;
 use std::os::fd::AsFd;
@@ -18,7 +18,7 @@ use crate::base::text::Count;
 use crate::base::time::{Instant, Nanos, WallTime};
 use crate::core::clock_trust::Confidence;
 use crate::core::ledger::Ledger;
-use crate::core::monitor::{Action, Event, Monitor, Span, WatchId};
+use crate::core::monitor::{Action, Event, Monitor, Span, TargetId};
 use crate::core::probe::{Input, ProbeId};
 use crate::core::steps::Steps;
 use crate::model::settings::Config;
@@ -27,11 +27,11 @@ use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
 use crate::shell::daily_log::DailyLog;
 use crate::shell::ledger_file::LedgerFile;
-use crate::shell::recovery::{self, Unsettled};
+use crate::shell::recovery::{self, Unresolved};
 use crate::shell::resolver::Resolver;
 use crate::shell::sandbox::Confinement;
 use crate::sys;
-use crate::sys::clock::{self, ClockWatch};
+use crate::sys::clock::{self, ClockChanges};
 use crate::sys::descriptor;
 use crate::sys::heap;
 use crate::sys::poll::PollSet;
@@ -63,7 +63,7 @@ pub struct EventLoop {
     log: Option<DailyLog>,
     /// `None`: the counts are kept in this process alone.
     ledger_file: Option<LedgerFile>,
-    unsettled: Option<Unsettled>,
+    unresolved: Option<Unresolved>,
     /// Another run has taken our place.
     superseded: bool,
     log_failing: bool,
@@ -74,7 +74,7 @@ pub struct EventLoop {
     signals_failing: bool,
     console: Console,
     signals: Signals,
-    clock_watch: Option<ClockWatch>,
+    clock_watch: Option<ClockChanges>,
     steps: Steps,
     confidence: Confidence,
     /// The day, since 1970, on which old logs were last looked for.
@@ -106,14 +106,14 @@ impl EventLoop {
         mut console: Console,
         signals: Signals,
     ) -> ManuallyDrop<Self> {
-        let zone_failing = clocks::read_zone(false, &mut console);
+        let zone_failing = clocks::read_time_zone(false, &mut console);
         heap::keep_from_helpers();
         let started = clock::wall();
         let steps = Steps::new(clock::since_boot(), started);
         let mut polls = PollSet::new(CONNECTS, limits::PROBES);
         polls.place(SIGNALS, Some(signals.as_fd()));
         // Without it, a clock that is set is noticed at the next boundary.
-        let clock_watch = ClockWatch::new().ok();
+        let clock_watch = ClockChanges::new().ok();
         polls.place(CLOCK, clock_watch.as_ref().map(AsFd::as_fd));
         console.never_wait();
         let ledger = match &mut ledger_file {
@@ -124,7 +124,7 @@ impl EventLoop {
         if let (Some(log), Some(file)) = (&mut log, &ledger_file) {
             log.lies_beside(file.path());
         }
-        let (due, unsettled) = match &mut log {
+        let (due, unresolved) = match &mut log {
             Some(log) => {
                 let now = Some(started).filter(|started| started.unix >= limits::BUILT);
                 recovery::recover(&ledger, log, &config, now, &mut console)
@@ -149,7 +149,7 @@ impl EventLoop {
             log,
             monitor: Monitor::new(&config, span, ledger, limits::BUILT, clock::monotonic(), started),
             ledger_file,
-            unsettled,
+            unresolved,
             superseded: false,
             config_file,
             confinement: Confinement::default(),
@@ -338,7 +338,7 @@ impl EventLoop {
         }
     }
 
-    fn look_up(&mut self, probe: ProbeId, watch: WatchId) {
+    fn look_up(&mut self, probe: ProbeId, watch: TargetId) {
         let target = self.monitor.target(watch);
         match self.resolver.ask(clock::monotonic(), &mut self.polls, probe, target) {
             Ok(forked) => {
@@ -360,7 +360,7 @@ impl EventLoop {
     }
 
     fn clock_was_set(&mut self) {
-        if self.clock_watch.as_ref().is_some_and(ClockWatch::was_set) {
+        if self.clock_watch.as_ref().is_some_and(ClockChanges::was_set) {
             self.read_clock();
         } else {
             self.polls.place(CLOCK, None);

@@ -5,7 +5,7 @@ use core::fmt;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::OwnedFd;
 
-use super::ledger_trouble::{Step, Trouble, trouble};
+use super::ledger_trouble::{Operation, Trouble, trouble};
 use super::snapshot::owner;
 use crate::base::limits;
 use crate::base::path::{self, Path};
@@ -49,7 +49,7 @@ impl LedgerFile {
         let mut attempt = 0;
         let locked = loop {
             match try_lock(&path) {
-                Err(Trouble { what: Step::Lock, errno: Errno::EWOULDBLOCK }) => {
+                Err(Trouble { what: Operation::Lock, errno: Errno::EWOULDBLOCK }) => {
                     let owner = owner(&path).filter(|owner| process::is_alive(*owner));
                     if owner.is_some() || attempt == TRIES {
                         return Err(Running(owner));
@@ -57,7 +57,7 @@ impl LedgerFile {
                 }
                 // The one that was opened has been set aside since.
                 Err(Trouble { errno: Errno::ESTALE, .. }) if attempt == TRIES => {
-                    break Err(trouble(Step::Lock)(Errno::EAGAIN));
+                    break Err(trouble(Operation::Lock)(Errno::EAGAIN));
                 }
                 Err(Trouble { errno: Errno::ESTALE, .. }) => {}
                 other => break other,
@@ -137,10 +137,10 @@ impl LedgerFile {
         if let Some(trouble) = self.missing {
             return Err(trouble);
         }
-        let size = file::size(&self.file).map_err(trouble(Step::Open))?;
-        let there = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::WATCHES) as u64) as usize;
+        let size = file::size(&self.file).map_err(trouble(Operation::Open))?;
+        let there = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64) as usize;
         let words = map(&self.file)?;
-        map::guard(words).map_err(trouble(Step::Map))?;
+        map::guard(words).map_err(trouble(Operation::Map))?;
         if size > 0 && !(is_size(size) && Ledger::is_unfinished(&words[..there])) {
             let opened = match file::is_own(&self.file) {
                 Ok(false) => Err(Damage::Stranger),
@@ -160,8 +160,8 @@ impl LedgerFile {
         }
         file::make_private(&self.file);
         let places = room_for(targets.len());
-        file::allocate(&self.file, bytes(places)).map_err(trouble(Step::Make))?;
-        map::replace(words, &self.file).map_err(trouble(Step::Map))?;
+        file::allocate(&self.file, bytes(places)).map_err(trouble(Operation::Make))?;
+        map::replace(words, &self.file).map_err(trouble(Operation::Map))?;
         Ok(Ledger::create(Memory::Mapped(words), places, wall))
     }
 
@@ -172,9 +172,9 @@ impl LedgerFile {
         words: &'static [AtomicU32],
         targets: &[Target],
     ) -> Result<(), Trouble> {
-        let needed = ledger.places_for(targets);
-        if needed > limits::WATCHES {
-            return Err(trouble(Step::Use)(Errno::ENOSPC));
+        let needed = ledger.records_for(targets);
+        if needed > limits::RECORDS {
+            return Err(trouble(Operation::Use)(Errno::ENOSPC));
         }
         file::make_private(&self.file);
         if !ledger.is_mapped() {
@@ -183,17 +183,17 @@ impl LedgerFile {
             ledger.move_to(Memory::Mapped(words));
         }
         // What is there may have holes, as a copied file has.
-        file::allocate(&self.file, bytes(ledger.places())).map_err(trouble(Step::Make))?;
+        file::allocate(&self.file, bytes(ledger.capacity())).map_err(trouble(Operation::Make))?;
         self.grow(ledger, needed)
     }
 
     /// Makes room in the ledger for so many records. It is as it was where that cannot be had.
     pub fn grow(&self, ledger: &mut Ledger, needed: usize) -> Result<(), Trouble> {
-        if needed <= ledger.places() || !ledger.is_present() {
+        if needed <= ledger.capacity() || !ledger.is_present() {
             return Ok(());
         }
         let places = room_for(needed);
-        file::allocate(&self.file, bytes(places)).map_err(trouble(Step::Lengthen))?;
+        file::allocate(&self.file, bytes(places)).map_err(trouble(Operation::Lengthen))?;
         ledger.grow(places);
         Ok(())
     }
@@ -220,7 +220,7 @@ impl LedgerFile {
                 self.say(console, format_args!("is another file now, this run's counts are not kept in it"));
             }
             Err(errno) if !before => {
-                let trouble = trouble(Step::Open)(errno);
+                let trouble = trouble(Operation::Open)(errno);
                 self.say(console, format_args!("{trouble}, it is looked for again"));
             }
             Ok(false) | Err(_) => {}
@@ -231,9 +231,9 @@ impl LedgerFile {
     /// Moves the file to another path, where nothing is yet.
     pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
-        let moved = trouble(Step::Move);
+        let moved = trouble(Operation::Move);
         // What is known of a report's file is where it is seen from the ledger.
-        if ledger.phase().is_some() {
+        if ledger.progress().is_some() {
             return Err(moved(Errno::EBUSY));
         }
         directory::make_directories(path::parent(path.as_str())).map_err(&moved)?;
@@ -258,20 +258,20 @@ impl LedgerFile {
     /// A new file with all that the ledger has, mapped where the old one was, which then takes the
     /// name.
     fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
-        directory::make_directories(path::parent(self.path.as_str())).map_err(trouble(Step::Make))?;
+        directory::make_directories(path::parent(self.path.as_str())).map_err(trouble(Operation::Make))?;
         let scratch = beside(&self.path, "new");
         let file = new_file(&scratch)?;
         // Nothing is counted before it has the name: the two files hold the same.
-        let made = file::allocate(&file, bytes(ledger.places()))
+        let made = file::allocate(&file, bytes(ledger.capacity()))
             .and_then(|()| file::write_words(&file, ledger.content()))
             .and_then(|()| by_path::rename(scratch.as_str(), self.path.as_str()));
         if let Err(errno) = made {
             // A leftover is taken away by the next try.
             let _ = by_path::remove(scratch.as_str());
-            return Err(trouble(Step::Make)(errno));
+            return Err(trouble(Operation::Make)(errno));
         }
         self.file = file;
-        map::replace(words, &self.file).map_err(trouble(Step::Map))
+        map::replace(words, &self.file).map_err(trouble(Operation::Map))
     }
 
     /// The name that a damaged file is given.
@@ -295,7 +295,7 @@ impl LedgerFile {
         by_path::link(path, aside.as_str())
             .or_else(|_| by_path::rename(path, aside.as_str()))
             .and_then(|()| by_path::rename(scratch.as_str(), path))
-            .map_err(trouble(Step::SetAside))?;
+            .map_err(trouble(Operation::SetAside))?;
         self.file = file;
         Ok(())
     }
@@ -304,16 +304,16 @@ impl LedgerFile {
 /// Opens and locks the file: `EWOULDBLOCK` where somebody has locked it, `ESTALE` where it has lost
 /// its name meanwhile.
 fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
-    let (file, _) = open(path).map_err(trouble(Step::Open))?;
-    file::lock(&file).map_err(trouble(Step::Lock))?;
-    if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(trouble(Step::Open)(Errno::ESTALE)) }
+    let (file, _) = open(path).map_err(trouble(Operation::Open))?;
+    file::lock(&file).map_err(trouble(Operation::Lock))?;
+    if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(trouble(Operation::Open)(Errno::ESTALE)) }
 }
 
 /// A new file, locked, in the place of one that an earlier try has left.
 fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
-    by_path::remove(path.as_str()).map_err(trouble(Step::Make))?;
-    let (file, _) = file::open_private(path.as_str(), true).map_err(trouble(Step::Make))?;
-    file::lock(&file).map_err(trouble(Step::Lock))?;
+    by_path::remove(path.as_str()).map_err(trouble(Operation::Make))?;
+    let (file, _) = file::open_private(path.as_str(), true).map_err(trouble(Operation::Make))?;
+    file::lock(&file).map_err(trouble(Operation::Lock))?;
     Ok(file)
 }
 
@@ -342,7 +342,7 @@ fn fingerprint(sum: u64, path: &str) -> u64 {
 
 /// Whether somebody has locked the ledger, or the name that stands for it, without having said who
 /// it is. It is tried, so a start at this very moment would take it for a run.
-pub fn is_taken(path: &Path) -> bool {
+pub fn is_locked(path: &Path) -> bool {
     try_other(path) == Err(Errno::EWOULDBLOCK) || claim(path).is_err()
 }
 
@@ -361,7 +361,7 @@ fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
 
 /// Maps the file, with room to grow.
 fn map(file: &OwnedFd) -> Result<&'static [AtomicU32], Trouble> {
-    map::shared(file, ledger::words(limits::WATCHES)).map_err(trouble(Step::Map))
+    map::shared(file, ledger::words(limits::RECORDS)).map_err(trouble(Operation::Map))
 }
 
 /// Opens the file at this path and locks it for a moment: `EWOULDBLOCK` where somebody has locked it.
@@ -372,7 +372,7 @@ fn try_other(path: &Path) -> Result<(), Errno> {
 
 /// Whether a ledger has just so many bytes.
 fn is_size(size: u64) -> bool {
-    (1..=limits::WATCHES / limits::PLACES).any(|n| bytes(n * limits::PLACES) == size)
+    (1..=limits::RECORDS / limits::RECORD_BATCH).any(|n| bytes(n * limits::RECORD_BATCH) == size)
 }
 
 fn beside(path: &Path, suffix: &str) -> Path {
@@ -381,7 +381,7 @@ fn beside(path: &Path, suffix: &str) -> Path {
 
 /// Places for so many targets, with some to spare.
 fn room_for(targets: usize) -> usize {
-    targets.next_multiple_of(limits::PLACES).clamp(limits::PLACES, limits::WATCHES)
+    targets.next_multiple_of(limits::RECORD_BATCH).clamp(limits::RECORD_BATCH, limits::RECORDS)
 }
 
 /// Bytes of a ledger with so many records.

@@ -8,13 +8,13 @@ use crate::sys::Errno;
 /// What cannot be done with a ledger. Displayed as what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    pub(super) what: Step,
+    pub(super) what: Operation,
     pub(super) errno: Errno,
 }
 
 /// What is done with a ledger's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Operation {
     Open,
     Lock,
     Map,
@@ -29,18 +29,18 @@ pub(super) enum Step {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.what {
-            Step::Open => "opened",
-            Step::Lock => "locked",
-            Step::Map => "mapped",
-            Step::Make => "made",
-            Step::Lengthen => "made longer",
-            Step::SetAside => "set aside",
-            Step::Move => "moved",
-            Step::Use => "used: too many targets that are gone wait for their report",
+            Operation::Open => "opened",
+            Operation::Lock => "locked",
+            Operation::Map => "mapped",
+            Operation::Make => "made",
+            Operation::Lengthen => "made longer",
+            Operation::SetAside => "set aside",
+            Operation::Move => "moved",
+            Operation::Use => "used: too many targets that are gone wait for their report",
         };
         let why = match self.errno {
             Errno::ELOOP => "it is a symbolic link, and none is followed",
-            Errno::EINVAL if self.what == Step::Open => "it is no regular file",
+            Errno::EINVAL if self.what == Operation::Open => "it is no regular file",
             errno => sys::describe(errno),
         };
         write!(f, "cannot be {what} ({why})")
@@ -48,6 +48,6 @@ impl fmt::Display for Trouble {
 }
 
 /// An error of this operation.
-pub(super) fn trouble(what: Step) -> impl Fn(Errno) -> Trouble {
+pub(super) fn trouble(what: Operation) -> impl Fn(Errno) -> Trouble {
     move |errno| Trouble { what, errno }
 }

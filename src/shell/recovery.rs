@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use crate::base::path::Path;
 use crate::base::time::WallTime;
-use crate::core::ledger::{self, Journal, Ledger, Phase};
+use crate::core::ledger::{self, Journal, Ledger, Progress};
 use crate::model::outcome::Thresholds;
 use crate::model::settings::Config;
 use crate::render::table::Form;
@@ -31,12 +31,12 @@ pub type Due = Result<WallTime, (WallTime, LogError)>;
 /// A report of the last run whose file cannot be read for now. Until it can, nothing may be
 /// reported: its counts may be in the log.
 #[derive(Debug)]
-pub struct Unsettled {
+pub struct Unresolved {
     file: Path,
     report: String,
 }
 
-impl Unsettled {
+impl Unresolved {
     /// The file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -66,7 +66,7 @@ pub fn recover(
     config: &Config,
     now: Option<WallTime>,
     console: &mut Console,
-) -> (Option<Due>, Option<Unsettled>) {
+) -> (Option<Due>, Option<Unresolved>) {
     if ledger.is_running() {
         let alive = clock::local(ledger.alive());
         console.say(
@@ -79,7 +79,7 @@ pub fn recover(
     }
     let mut complete = false;
     if let Some(journal) = ledger.journal() {
-        let last = Unsettled { file: log.found(&journal.file), report: report_of(ledger, &journal) };
+        let last = Unresolved { file: log.found(&journal.file), report: report_of(ledger, &journal) };
         match in_file(&journal, &last.file, &last.report) {
             Ok(found) => complete = found,
             Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
@@ -117,7 +117,7 @@ pub fn settle(
     if let Some(journal) = ledger.journal() {
         if complete(&journal) {
             ledger.mark_reported();
-        } else if journal.phase == Phase::Writing {
+        } else if journal.progress == Progress::Writing {
             interrupted = Some(journal.stamp.unix);
             // A kill before it is begun again does not change its stamp.
             ledger.set_due(journal.stamp);
@@ -153,7 +153,7 @@ fn report_of(ledger: &Ledger, journal: &Journal) -> String {
 
 /// Whether the log has the whole report. A part of it is cut off.
 fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> {
-    if journal.phase == Phase::Written {
+    if journal.progress == Progress::Written {
         return Ok(true);
     }
     match file::open_log_again(file.as_str()) {
@@ -164,7 +164,7 @@ fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> 
 }
 
 fn in_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
-    let found = if journal.phase == Phase::Torn {
+    let found = if journal.progress == Progress::Torn {
         let end = journal.offset + u64::from(journal.length);
         if file::size(log)? == end { Found::Torn(journal.offset) } else { Found::Nowhere }
     } else {
@@ -301,7 +301,7 @@ mod tests {
             self.recover_or_not(now).0
         }
 
-        fn recover_or_not(&self, now: i64) -> (Option<Due>, Option<Unsettled>) {
+        fn recover_or_not(&self, now: i64) -> (Option<Due>, Option<Unresolved>) {
             let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
             let mut log = DailyLog::new(self.config.settings.log_dir, form);
             recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))
@@ -351,7 +351,7 @@ mod tests {
         for marked in 0..=3 {
             let remains = Remains::new("", true);
             fs::write(remains.file(), &remains.report).expect("our own file");
-            remains.ledger.set_phase(Phase::Written);
+            remains.ledger.set_progress(Progress::Written);
             for i in 0..marked {
                 remains.ledger.record(i).mark_reported(&remains.ledger.record(i).tally());
             }
@@ -428,17 +428,17 @@ mod tests {
             fs::write(remains.file(), part).expect("our own file");
             fs::rename(remains.file(), &aside).expect("our own file");
             fs::create_dir(remains.file()).expect("its name is free");
-            let (due, unsettled) = remains.recover_or_not(DUE + 1000);
+            let (due, unresolved) = remains.recover_or_not(DUE + 1000);
             assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
-            let unsettled = unsettled.expect("nobody knows");
-            assert!(unsettled.settle(&remains.ledger).is_err());
+            let unresolved = unresolved.expect("nobody knows");
+            assert!(unresolved.settle(&remains.ledger).is_err());
             // It counts on meanwhile, and another run finds the same.
             remains.ledger.record(0).count(Outcome::FastFast, 20);
             assert!(remains.recover_or_not(DUE + 1000).1.is_some());
             fs::remove_dir(remains.file()).expect("our own directory");
             fs::rename(&aside, remains.file()).expect("our own file");
             let whole = written == usize::MAX;
-            assert_eq!(unsettled.settle(&remains.ledger), Ok(whole));
+            assert_eq!(unresolved.settle(&remains.ledger), Ok(whole));
             assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
             let left = remains.ledger.record(0).tally().unreported().columns().total;
             assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));

@@ -46,7 +46,7 @@ impl Confinement {
             return confinement;
         }
         // What is read once is read now.
-        let _ = time_zone::settle();
+        let _ = time_zone::apply();
         process::own();
         let mut missing = |what: &str, errno: Errno| {
             if file.cli().verbose {

@@ -3,11 +3,11 @@
 use core::fmt;
 use core::sync::atomic::AtomicU32;
 
-use super::ledger_trouble::{Step, Trouble, trouble};
+use super::ledger_trouble::{Operation, Trouble, trouble};
 use crate::base::path::Path;
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
-use crate::core::ledger::{self, Ledger, Phase};
+use crate::core::ledger::{self, Ledger, Progress};
 use crate::model::process_id::ProcessId;
 use crate::sys::{Errno, clock, file, map, process};
 
@@ -33,7 +33,7 @@ pub fn look(path: &Path) -> Result<Ledger, Look> {
 fn look_once(path: &Path) -> Result<Ledger, Look> {
     let ledger = Ledger::copy(&view(path)?).map_err(Look::Damage)?;
     // What the log has is not left to report, whether or not the run could still take note of it.
-    if ledger.phase() == Some(Phase::Written) {
+    if ledger.progress() == Some(Progress::Written) {
         ledger.mark_reported();
     }
     Ok(ledger)
@@ -42,13 +42,13 @@ fn look_once(path: &Path) -> Result<Ledger, Look> {
 fn view(path: &Path) -> Result<map::View, Look> {
     let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
         Errno::ENOENT => Look::Nothing,
-        errno => Look::Trouble(trouble(Step::Open)(errno)),
+        errno => Look::Trouble(trouble(Operation::Open)(errno)),
     })?;
-    let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::WATCHES) as u64 * 2) as usize;
+    let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64 * 2) as usize;
     if words == 0 {
         return Err(Look::Nothing);
     }
-    map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Step::Map)(errno)))
+    map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Operation::Map)(errno)))
 }
 
 /// Why there is nothing to be seen. Displayed as what is the matter.

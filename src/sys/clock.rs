@@ -92,9 +92,9 @@ unsafe fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Err
 /// A descriptor that becomes readable when the wall clock is set (timerfd_create(2),
 /// `TFD_TIMER_CANCEL_ON_SET`).
 #[derive(Debug)]
-pub struct ClockWatch(OwnedFd);
+pub struct ClockChanges(OwnedFd);
 
-impl ClockWatch {
+impl ClockChanges {
     /// Starts to watch.
     pub fn new() -> Result<Self, Errno> {
         let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
@@ -118,7 +118,7 @@ impl ClockWatch {
     }
 }
 
-impl AsFd for ClockWatch {
+impl AsFd for ClockChanges {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

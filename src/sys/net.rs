@@ -157,7 +157,7 @@ pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Takes the error with which a connect ended (`SO_ERROR`); reading clears it. `Ok` is none.
-pub fn take_error(socket: &OwnedFd) -> Result<(), Errno> {
+pub fn connect_error(socket: &OwnedFd) -> Result<(), Errno> {
     let mut error: c_int = 0;
     let mut length = size_of_val(&error) as libc::socklen_t;
     // SAFETY: `error` is live and `length` is its size.

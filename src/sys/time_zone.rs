@@ -9,7 +9,7 @@ use super::by_path::open;
 use super::descriptor::read;
 use crate::base::limits;
 use crate::base::path;
-use crate::model::time_zone::{self, Zone};
+use crate::model::time_zone::{self, TimeZone};
 
 /// Where a system keeps its zone, and where OpenWrt keeps its rule.
 const LOCALTIME: &str = "/etc/localtime";
@@ -22,7 +22,7 @@ const RULES: &str = "/usr/share/zoneinfo";
 const UTC: &str = "UTC0";
 
 /// Bytes of a variable: `TZ=`, a zone and a NUL.
-const ROOM: usize = 3 + limits::ZONE + 1;
+const ROOM: usize = 3 + limits::TIME_ZONE + 1;
 
 /// `TZ=` with a zone and a NUL: the environment holds on to it (environ(7)).
 struct Variable(UnsafeCell<[u8; ROOM]>);
@@ -39,9 +39,9 @@ unsafe extern "C" {
     fn tzset();
 }
 
-/// Settles which zone is the local one, and reads its rules (tzset(3)), for the first time or anew.
+/// Applies the zone is the local one, and reads its rules (tzset(3)), for the first time or anew.
 /// Gives what /etc/TZ has, where it is that file's turn and it makes no sense; it is UTC then.
-pub fn settle() -> Option<Zone> {
+pub fn apply() -> Option<TimeZone> {
     // SAFETY: the process has one thread, so nobody changes the environment meanwhile.
     let found = unsafe { libc::getenv(c"TZ".as_ptr()) };
     let mut wrong = None;
@@ -90,13 +90,13 @@ fn go_over_to(zone: &str) {
     unsafe { tzset() };
 }
 
-fn choose(wrong: &mut Option<Zone>) -> Zone {
-    let mut zone = Zone::new();
+fn choose(wrong: &mut Option<TimeZone>) -> TimeZone {
+    let mut zone = TimeZone::new();
     if is_compiled(LOCALTIME) {
         zone.push(LOCALTIME);
         return zone;
     }
-    let mut content = [0; limits::ZONE];
+    let mut content = [0; limits::TIME_ZONE];
     if let Some(line) = begin(RULE, &mut content).and_then(time_zone::first_line) {
         if let Some(zone) = time_zone::of_rule(line) {
             return zone;

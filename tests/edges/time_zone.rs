@@ -101,7 +101,7 @@ fn local_time_by_etc_tz_is_what_date_says() {
         let _etc = nothing();
         for rule in RULES {
             fs::write("/etc/TZ", format!("{rule}\n")).unwrap();
-            assert_eq!(time_zone::settle(), None, "{rule}");
+            assert_eq!(time_zone::apply(), None, "{rule}");
             let summer = rule.contains(',');
             // Before 1971 glibc knows no summer time of a rule (`compute_change` of time/tzset.c).
             let years = if summer { &YEARS[1..] } else { &YEARS };
@@ -122,7 +122,7 @@ fn the_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
     namespace::within(|| {
         let _etc = nothing();
         let offset = || {
-            let wrong = time_zone::settle();
+            let wrong = time_zone::apply();
             (clocks::local(1_767_225_600).offset, wrong.map(|zone| zone.to_string()))
         };
         let wrong = |zone: &str| (0, Some(zone.to_string()));

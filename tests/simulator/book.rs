@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
-use tcpmon::core::monitor::{Monitor, Span, Watch};
+use tcpmon::core::monitor::{Monitor, Span, TargetEntry};
 use tcpmon::core::probe::End;
 use tcpmon::model::outcome::{Columns, Outcome, Thresholds};
 use tcpmon::model::settings::{Config, Settings};
@@ -133,12 +133,12 @@ impl Book {
         let blank = Page::new(config.targets[0], Standing::Free);
         self.pages.resize(self.pages.len().max(highest), blank);
         let count = config.targets.len() as u64;
-        let watches: Vec<&Watch> = monitor.live().collect();
+        let watches: Vec<&TargetEntry> = monitor.live().collect();
         for (i, (target, place)) in config.targets.iter().zip(places).enumerate() {
             let page = &mut self.pages[usize::from(*place)];
             assert!(!matches!(page.standing, Standing::Live(_)), "two targets in place {place}");
             let interval = target.interval.unwrap_or(self.settings.interval);
-            let ahead = if self.settings.spread { interval.step(i as u64, count) } else { Nanos::ZERO };
+            let ahead = if self.settings.spread { interval.fraction(i as u64, count) } else { Nanos::ZERO };
             // A place that nothing holds on to may have been given away, or have been kept.
             let is_blank = watches[i].last.is_none() && watches[i].skipped == 0;
             let is_taken_over = page.standing == Standing::Retired && page.target.is_same_as(target);
@@ -421,7 +421,7 @@ impl Page {
     }
 
     /// The monitor's counters of it, while it is configured.
-    pub fn watch<'m>(&self, monitor: &'m Monitor) -> Option<&'m Watch> {
+    pub fn watch<'m>(&self, monitor: &'m Monitor) -> Option<&'m TargetEntry> {
         match self.standing {
             Standing::Live(position) => monitor.live().nth(usize::from(position)),
             Standing::Free | Standing::Retired => None,

@@ -4,7 +4,7 @@
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::ledger::Ledger;
-use tcpmon::core::monitor::{Changes, Event, Monitor, Span, Watch, WatchId};
+use tcpmon::core::monitor::{Changes, Event, Monitor, Span, TargetEntry, TargetId};
 use tcpmon::core::probe::ProbeId;
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::Target;
@@ -323,7 +323,7 @@ impl<W: World> Driver<W> {
             }
             None => {
                 let held = self.book.pages.iter().filter(|page| page.standing != Standing::Free).count();
-                assert!(held + expected.added > limits::WATCHES, "there is room for {expected:?}");
+                assert!(held + expected.added > limits::RECORDS, "there is room for {expected:?}");
                 assert_eq!((deadline, in_flight), (self.monitor.next_deadline(), self.monitor.in_flight()));
             }
         }
@@ -429,12 +429,12 @@ impl<W: World> Driver<W> {
 
     fn place_at(&self, target: &Target) -> u16 {
         let distance = std::ptr::from_ref(target) as usize - self.base;
-        assert!(distance % size_of::<Watch>() == 0, "the table of watches has moved");
-        (distance / size_of::<Watch>()) as u16
+        assert!(distance % size_of::<TargetEntry>() == 0, "the table of watches has moved");
+        (distance / size_of::<TargetEntry>()) as u16
     }
 
     /// The place of an action's target.
-    pub(crate) fn place(&self, watch: WatchId) -> u16 {
+    pub(crate) fn place(&self, watch: TargetId) -> u16 {
         self.place_at(self.monitor.target(watch))
     }
 

@@ -2,7 +2,7 @@
 //! must follow from it.
 
 use tcpmon::base::time::{Instant, Nanos};
-use tcpmon::core::monitor::{Action, Event, WatchId};
+use tcpmon::core::monitor::{Action, Event, TargetId};
 use tcpmon::core::probe::{End, Input, ProbeId};
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::Address;
@@ -111,7 +111,7 @@ impl<W: World> Driver<W> {
         life.is_some_and(|life| life.request == request)
     }
 
-    fn look_up(&mut self, id: ProbeId, watch: WatchId) {
+    fn look_up(&mut self, id: ProbeId, watch: TargetId) {
         let place = self.place(watch);
         assert!(self.ids.insert(id), "{id:?} is used twice");
         self.lookups += 1;
@@ -187,7 +187,7 @@ impl<W: World> Driver<W> {
         self.follow(id, then);
     }
 
-    fn connect(&mut self, id: ProbeId, watch: WatchId, address: Address) {
+    fn connect(&mut self, id: ProbeId, watch: TargetId, address: Address) {
         self.step(Step::Event);
         let place = self.place(watch);
         assert!(self.ids.insert(id), "{id:?} is used twice");

@@ -4,7 +4,7 @@
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::WallTime;
-use tcpmon::core::ledger::{Journal, Ledger, Phase};
+use tcpmon::core::ledger::{Journal, Ledger, Progress};
 use tcpmon::model::outcome::Columns;
 use tcpmon::render::table::Form;
 
@@ -93,7 +93,7 @@ impl Log {
         landed();
         self.owe(|owed| owed.writing = None);
         self.step(Step::Note, ledger);
-        ledger.set_phase(Phase::Written);
+        ledger.set_progress(Progress::Written);
         true
     }
 
@@ -102,18 +102,18 @@ impl Log {
     pub fn has(&mut self, journal: &Journal, ledger: &Ledger) -> bool {
         assert_eq!(journal.file, file());
         let whole = self.reports.get(journal.offset as usize);
-        if journal.phase == Phase::Written {
+        if journal.progress == Progress::Written {
             let found = whole.map(|report| (report.stamp, report.rows.len() as u32));
             assert_eq!(found, Some((journal.stamp, journal.length)), "a report that was noted as written");
             return true;
         }
         let pending = ledger.pending_rows().into_iter().map(|(service, row)| (service.to_string(), row));
         let told = Report { stamp: journal.stamp, form: Form::of(&ledger), rows: pending.collect() };
-        if let (Phase::Writing, Some(whole)) = (journal.phase, whole) {
+        if let (Progress::Writing, Some(whole)) = (journal.progress, whole) {
             assert_eq!(*whole, told, "a report in the log, and what the journal says");
             return true;
         }
-        if let (Some(part), Phase::Writing) = (self.part.take(), journal.phase) {
+        if let (Some(part), Progress::Writing) = (self.part.take(), journal.progress) {
             assert_eq!((part.stamp, part.form), (told.stamp, told.form), "a part of a report");
             assert_eq!(part.rows, told.rows[..part.rows.len()], "a part of a report");
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
-use tcpmon::core::ledger::{Ledger, Memory, Phase, words};
+use tcpmon::core::ledger::{Ledger, Memory, Progress, words};
 use tcpmon::core::monitor::{Event, Monitor, Span};
 use tcpmon::model::outcome::Outcome;
 use tcpmon::model::settings::Config;
@@ -35,7 +35,7 @@ fn config() -> Config {
 
 /// Looks on, again and again, while `mark` lets the counters of a ledger know of a report that has
 /// come to this phase.
-fn look_on(phase: Phase, mark: impl Fn(Ledger, &dyn Fn())) {
+fn look_on(phase: Progress, mark: impl Fn(Ledger, &dyn Fn())) {
     let words: &'static [AtomicU32] = Box::leak((0..words(TARGETS)).map(|_| AtomicU32::new(0)).collect());
     let config = config();
     for _ in 0..LOOKS {
@@ -51,7 +51,7 @@ fn look_on(phase: Phase, mark: impl Fn(Ledger, &dyn Fn())) {
         let mark_of = |place: usize| layout.records + place * layout.record + layout.reported.start + 1;
         let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
         ledger.begin_report(&file, 0, &[0; 7], WALL, false);
-        ledger.set_phase(phase);
+        ledger.set_progress(phase);
         let (looks, done) = (AtomicBool::new(false), AtomicBool::new(false));
         let read = |at: usize| words[at].load(Ordering::Acquire);
         std::thread::scope(|scope| {
@@ -60,7 +60,7 @@ fn look_on(phase: Phase, mark: impl Fn(Ledger, &dyn Fn())) {
                 while !done.load(Ordering::Acquire) {
                     looks.store(true, Ordering::Release);
                     // A later look at the phase tells what it was at most then, for it only goes on.
-                    if read(mark_of(0)) == 1 && read(layout.phase) == Phase::Writing as u32 {
+                    if read(mark_of(0)) == 1 && read(layout.phase) == Progress::Writing as u32 {
                         wrong = Some("a counter knows of a report that is not noted as written");
                     }
                     if read(layout.phase) == 0 && read(mark_of(TARGETS - 1)) == 0 {
@@ -84,7 +84,7 @@ fn look_on(phase: Phase, mark: impl Fn(Ledger, &dyn Fn())) {
 #[test]
 fn the_note_of_a_report_goes_when_all_counters_know_of_it() {
     let config = config();
-    look_on(Phase::Written, |ledger, wait| {
+    look_on(Progress::Written, |ledger, wait| {
         let now = Instant::from_nanos(0);
         let mut monitor = Monitor::new(&config, Span::default(), ledger, 0, now, WALL);
         monitor.handle(now, Event::ReportNow);
@@ -99,7 +99,7 @@ fn the_note_of_a_report_goes_when_all_counters_know_of_it() {
 
 #[test]
 fn a_report_that_is_found_is_noted_as_written_before_the_first_counter_knows_of_it() {
-    look_on(Phase::Writing, |ledger, wait| {
+    look_on(Progress::Writing, |ledger, wait| {
         let complete = |_: &_| {
             wait();
             true

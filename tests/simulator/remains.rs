@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tcpmon::base::limits;
 use tcpmon::base::time::WallTime;
-use tcpmon::core::ledger::{self, Ledger, Memory, Phase};
+use tcpmon::core::ledger::{self, Ledger, Memory, Progress};
 use tcpmon::model::target::Target;
 
 use crate::random::Random;
@@ -28,14 +28,14 @@ pub fn create(targets: &[Target], wall: WallTime) -> Ledger {
 pub fn open(words: &[u32], targets: &[Target]) -> Ledger {
     let memory = Memory::Own(words.iter().copied().map(AtomicU32::new).collect());
     let mut ledger = Ledger::open(memory, words.len()).unwrap_or_else(|damage| unreachable!("the ledger {damage}"));
-    let needed = ledger.places_for(targets);
+    let needed = ledger.records_for(targets);
     grow(&mut ledger, needed);
     ledger
 }
 
 /// Makes room for so many records.
 pub fn grow(ledger: &mut Ledger, needed: usize) {
-    if needed > ledger.places() {
+    if needed > ledger.capacity() {
         let memory = Memory::own(room(needed));
         for (to, from) in memory.iter().zip(ledger.content()) {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -46,7 +46,7 @@ pub fn grow(ledger: &mut Ledger, needed: usize) {
 }
 
 fn room(needed: usize) -> usize {
-    needed.next_multiple_of(ROOM).min(limits::WATCHES)
+    needed.next_multiple_of(ROOM).min(limits::RECORDS)
 }
 
 /// The words as they may be in the midst of the step that made `after` of `before`: what the
@@ -66,13 +66,13 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
         // heard, and then what is gone is freed. An onlooker makes sure of it.
         match random.below(4) {
             0 => {}
-            1 => words[layout.phase] = Phase::Written as u32,
+            1 => words[layout.phase] = Progress::Written as u32,
             2 => {
                 let some = random.one_in(2);
                 for at in changed.iter().filter(is_mark) {
                     words[*at] = if some && random.one_in(2) { before[*at] } else { after[*at] };
                 }
-                words[layout.phase] = Phase::Written as u32;
+                words[layout.phase] = Progress::Written as u32;
             }
             _ => {
                 words[head.clone()].copy_from_slice(&after[head]);

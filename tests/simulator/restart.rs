@@ -3,8 +3,8 @@
 use tcpmon::base::limits;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
-use tcpmon::core::ledger::{Ledger, State};
-use tcpmon::core::monitor::{Monitor, Span, Watch};
+use tcpmon::core::ledger::{Ledger, Usage};
+use tcpmon::core::monitor::{Monitor, Span, TargetEntry};
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::settings::Config;
 use tcpmon::render::table::Form;
@@ -216,10 +216,10 @@ impl<W: World> Driver<W> {
     /// Where the monitor's first place is, told from where the ledger has the first target.
     fn find_base(&self) -> usize {
         let mut records = self.monitor.ledger().records();
-        let first = records.find(|(_, record)| record.state() == State::Live && record.order() == 1);
+        let first = records.find(|(_, record)| record.usage() == Usage::Live && record.order() == 1);
         let place = first.map_or(0, |(place, _)| place);
         let at = self.monitor.live().next().map_or(0, |watch| std::ptr::from_ref(&watch.target) as usize);
-        at - place * size_of::<Watch>()
+        at - place * size_of::<TargetEntry>()
     }
 
     /// Checks that every probe that ended is in the log or in the ledger, once. A service has its own

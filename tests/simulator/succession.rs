@@ -1,7 +1,7 @@
 //! What goes from one run or configuration to the next: the pages of targets that stay.
 
 use tcpmon::base::time::Instant;
-use tcpmon::core::ledger::{Ledger, State};
+use tcpmon::core::ledger::{Ledger, Usage};
 use tcpmon::model::outcome::Outcome;
 use tcpmon::model::target::Target;
 
@@ -43,16 +43,16 @@ impl Book {
     /// The process is gone. Compares what its ledger has with what it must have, and goes on with
     /// that. Where a kill was in the midst of a change of targets only counts are certain.
     pub fn inherit(&mut self, ledger: &Ledger, certain: bool, now: Instant) {
-        let places = ledger.places().max(self.pages.len());
+        let places = ledger.capacity().max(self.pages.len());
         let mut pages = Vec::with_capacity(places);
         let mut order = Vec::new();
         for place in 0..places {
             let record = ledger.record(place);
             let page = self.pages.get(place).filter(|page| page.standing != Standing::Free);
-            let standing = match record.state() {
-                State::Free => Standing::Free,
-                State::Live => Standing::Live(record.order() as u16),
-                State::Retired => Standing::Retired,
+            let standing = match record.usage() {
+                Usage::Free => Standing::Free,
+                Usage::Live => Standing::Live(record.order() as u16),
+                Usage::Retired => Standing::Retired,
             };
             let known = record.target().filter(|_| standing != Standing::Free);
             let same = page.filter(|page| known.is_some_and(|known| known.is_same_as(&page.target)));
@@ -66,7 +66,7 @@ impl Book {
                 let left = Outcome::ALL.map(|outcome| u64::from(tally.unreported().of(outcome)));
                 assert_eq!(left, page.unreported(), "what {service} has left");
                 let was_live = matches!(page.standing, Standing::Live(_));
-                assert!(!certain || was_live == (record.state() == State::Live), "{service} is {:?}", record.state());
+                assert!(!certain || was_live == (record.usage() == Usage::Live), "{service} is {:?}", record.usage());
                 pages.push(page.carried(standing));
             } else {
                 let lost = page.filter(|page| page.counted != page.reported);

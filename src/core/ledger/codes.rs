@@ -2,13 +2,13 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::layout::{ADDRESS, ENDING, Field, HEALTH, LOOKUPS};
+use super::layout::{ADDRESS, ENDING, Field, LOOKUPS, STATE};
 use crate::base::time::Nanos;
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
 /// Words that are written and read as one: see [`GUARD`].
-pub(super) const GUARDED: usize = LOOKUPS.at - HEALTH.at;
+pub(super) const GUARDED: usize = LOOKUPS.at - STATE.at;
 
 /// No time was taken.
 pub(super) const NO_TIME: u32 = u32::MAX;
@@ -18,11 +18,11 @@ pub(super) struct Guarded(pub(super) [u32; GUARDED]);
 
 impl Guarded {
     pub(super) fn of(&self, field: Field, i: usize) -> u32 {
-        self.0[field.at - HEALTH.at + i]
+        self.0[field.at - STATE.at + i]
     }
 
     pub(super) fn set(&mut self, field: Field, i: usize, value: u32) {
-        self.0[field.at - HEALTH.at + i] = value;
+        self.0[field.at - STATE.at + i] = value;
     }
 }
 

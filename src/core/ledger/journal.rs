@@ -1,6 +1,6 @@
 //! The report that is being written: where it goes, and how far it has come.
 
-use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PHASE, STAMP, fnv_on};
+use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, fnv_on};
 use super::{Ledger, is_log, seconds};
 use crate::base::limits;
 use crate::base::path::Path;
@@ -9,7 +9,7 @@ use crate::base::time::WallTime;
 /// How far a report has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Phase {
+pub enum Progress {
     /// It may be in the file as a whole, in part or not at all.
     Writing = 1,
     /// The file has all of it, and the counters do not know yet.
@@ -23,7 +23,7 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Journal {
     /// How far it has come.
-    pub phase: Phase,
+    pub progress: Progress,
     /// Its file.
     pub file: Path,
     /// The file's length before.
@@ -40,24 +40,24 @@ pub struct Journal {
 
 impl Ledger {
     /// How far the report has come that has not come to its end, if there is one.
-    pub fn phase(&self) -> Option<Phase> {
-        match self.get(PHASE, 0) {
-            1 => Some(Phase::Writing),
-            2 => Some(Phase::Written),
-            3 => Some(Phase::Torn),
+    pub fn progress(&self) -> Option<Progress> {
+        match self.get(PROGRESS, 0) {
+            1 => Some(Progress::Writing),
+            2 => Some(Progress::Written),
+            3 => Some(Progress::Torn),
             _ => None,
         }
     }
 
     /// The report that has not come to its end, if there is one.
     pub fn journal(&self) -> Option<Journal> {
-        let phase = self.phase()?;
+        let progress = self.progress()?;
         let mut room = [0; limits::PATH];
         let path = layout::text(self.head()?, FILE, &mut room).filter(|path| is_log(path))?;
         let mut file = Path::new();
         file.push(path);
         Some(Journal {
-            phase,
+            progress,
             file,
             offset: u64::from(self.get(OFFSET, 0)) | (u64::from(self.get(OFFSET, 1)) << 32),
             length: self.get(LENGTH, 0),
@@ -82,12 +82,12 @@ impl Ledger {
         self.set(STAMP, 1, stamp.offset as u32);
         self.set(HEADED, 0, headed.into());
         self.set(CHECK, 0, check(report));
-        self.set_phase(Phase::Writing);
+        self.set_progress(Progress::Writing);
     }
 
     /// The log has the report: the counters know of it, however often this is begun anew.
     pub fn mark_reported(&self) {
-        self.set_phase(Phase::Written);
+        self.set_progress(Progress::Written);
         for (_, record) in self.records() {
             record.mark_pending();
         }
@@ -100,19 +100,19 @@ impl Ledger {
         self.set(LENGTH, 0, length as u32);
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
-        self.set_phase(Phase::Torn);
+        self.set_progress(Progress::Torn);
     }
 
     /// The report has come so far.
     #[inline(never)]
-    pub fn set_phase(&self, phase: Phase) {
-        self.set(PHASE, 0, phase as u32);
+    pub fn set_progress(&self, progress: Progress) {
+        self.set(PROGRESS, 0, progress as u32);
     }
 
     /// The report has come to its end: the counters know of it, or nothing of it is in the file.
     #[inline(never)]
     pub fn end_report(&self) {
-        self.set(PHASE, 0, 0);
+        self.set(PROGRESS, 0, 0);
     }
 }
 

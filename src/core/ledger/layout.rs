@@ -107,7 +107,7 @@ fields! { HEAD_FIELDS, HEAD:
     BEGAN = "began", 1;
     /// When the last run started.
     STARTED = "started", 1;
-    /// A reading of both clocks: `CLOCK_MONOTONIC` in seconds, the wall clock, and the zone's
+    /// A reading of both clocks: `CLOCK_MONOTONIC` in seconds, the wall clock, and the time zone's
     /// offset in seconds.
     CLOCKS = "clocks", 3;
     /// When the run was last alive, in seconds of `CLOCK_MONOTONIC`.
@@ -118,15 +118,15 @@ fields! { HEAD_FIELDS, HEAD:
     SLOW = "slow", 1;
     /// See [`SLOW`].
     TIMEOUT = "timeout", 1;
-    /// How far a report has come: see [`super::journal::Phase`].
-    PHASE = "phase", 1;
+    /// How far a report has come: see [`super::journal::Progress`].
+    PROGRESS = "phase", 1;
     /// The report's file.
     FILE = "file", text_of(limits::PATH);
     /// The file's length before the report; low, high.
     OFFSET = "offset", 2;
     /// Bytes of the report; of a torn one, those that are there.
     LENGTH = "length", 1;
-    /// The report's time stamp and the zone's offset.
+    /// The report's time stamp and the time zone's offset.
     STAMP = "stamp", 2;
     /// 1: it begins with a header.
     HEADED = "headed", 1;
@@ -135,18 +135,18 @@ fields! { HEAD_FIELDS, HEAD:
 }
 
 fields! { RECORD_FIELDS, RECORD:
-    /// What the record is in use for: see [`super::record::State`].
-    STATE = "state", 1;
+    /// What the record is in use for: see [`super::record::Usage`].
+    USAGE = "state", 1;
     /// Place in the configuration, from 1.
     ORDER = "order", 1;
     /// The target's port.
     PORT = "port", 1;
     /// Its service.
     SERVICE = "service", text_of(limits::SERVICE);
-    /// Its host, without the zone.
+    /// Its host, without the scope.
     HOST = "host", text_of(limits::HOST);
-    /// The zone of a link-local host.
-    ZONE = "zone", text_of(limits::DEVICE);
+    /// The scope of a link-local host.
+    SCOPE = "zone", text_of(limits::DEVICE);
     /// Checksum of the four fields above.
     SEAL = "seal", 1;
     /// How many of the probes below the log has. They are read in this order, so that no reader
@@ -160,8 +160,8 @@ fields! { RECORD_FIELDS, RECORD:
     SKIPPED = "skipped", 1;
     /// Odd while one of the fields from here to [`LOOKUPS`] is being written.
     GUARD = "guard", 1;
-    /// Whether the target answers: see [`super::record::Health`].
-    HEALTH = "health", 1;
+    /// Whether the target answers: see [`super::record::State`].
+    STATE = "health", 1;
     /// Since when.
     SINCE = "since", 1;
     /// When the last tick ended.
@@ -188,13 +188,13 @@ pub(super) const HEAD_AT: usize = preface::FIELDS + ENTRY * (HEAD_FIELDS.len() +
 pub(super) const RECORDS_AT: usize = HEAD_AT + HEAD;
 
 /// Words of a ledger with so many records.
-pub const fn words(places: usize) -> usize {
-    RECORDS_AT + places * RECORD
+pub const fn words(records: usize) -> usize {
+    RECORDS_AT + records * RECORD
 }
 
 /// The first word of the record at this place.
-pub(super) const fn record(place: usize) -> usize {
-    RECORDS_AT + place * RECORD
+pub(super) const fn record(number: usize) -> usize {
+    RECORDS_AT + number * RECORD
 }
 
 /// A word of a ledger; 0 beyond its end.
@@ -297,7 +297,7 @@ pub(super) fn entries(description: &[u32]) -> impl Iterator<Item = &[u32]> {
 pub(super) struct Shape {
     description: Vec<u32>,
     /// How many records there are.
-    pub places: usize,
+    pub records: usize,
 }
 
 impl Shape {
@@ -323,7 +323,7 @@ impl Shape {
         if head_at > ledger.len() {
             return Err(Damage::Short);
         }
-        let mut shape = Self { description: (0..head_at).map(word).collect(), places: 0 };
+        let mut shape = Self { description: (0..head_at).map(word).collect(), records: 0 };
         if seal(&shape.description) != shape.description[preface::CHECKSUM] || !shape.is_within() {
             return Err(Damage::Layout);
         }
@@ -335,10 +335,10 @@ impl Shape {
             return Err(Damage::Short);
         }
         let record = shape.record();
-        if record == 0 || records % record != 0 || records / record > limits::WATCHES {
+        if record == 0 || records % record != 0 || records / record > limits::RECORDS {
             return Err(Damage::Layout);
         }
-        shape.places = records / record;
+        shape.records = records / record;
         Ok(shape)
     }
 

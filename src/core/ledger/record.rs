@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::Ledger;
 use super::codes::{GUARDED, Guarded, NO_TIME, decode, encode, micros, nanos};
 use super::layout::{
-    self, CONNECT_MAX, CONNECTS, COUNTED, ENDED, Field, GUARD, HEALTH, HOST, LOOKUP_MAX, LOOKUPS, ORDER, PENDING, PORT,
-    REPORTED, SEAL, SERVICE, SINCE, SKIPPED, STATE, TIMES, ZONE,
+    self, CONNECT_MAX, CONNECTS, COUNTED, ENDED, Field, GUARD, HOST, LOOKUP_MAX, LOOKUPS, ORDER, PENDING, PORT,
+    REPORTED, SCOPE, SEAL, SERVICE, SINCE, SKIPPED, STATE, TIMES, USAGE,
 };
 use crate::base::histogram::{self, Summary};
 use crate::base::limits;
@@ -19,7 +19,7 @@ use crate::model::target::Target;
 
 /// Where the fields are without which a ledger of another layout is of no use.
 pub(super) const NEEDED: [usize; 9] =
-    [STATE.at, ORDER.at, PORT.at, SERVICE.at, HOST.at, ZONE.at, SEAL.at, COUNTED.at, REPORTED.at];
+    [USAGE.at, ORDER.at, PORT.at, SERVICE.at, HOST.at, SCOPE.at, SEAL.at, COUNTED.at, REPORTED.at];
 
 /// Probes that can be counted and not reported: more than in 200 years at the usual interval.
 const PLAUSIBLE: u64 = 1 << 31;
@@ -30,7 +30,7 @@ const LOOKS: usize = 100;
 /// What a record is in use for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum State {
+pub enum Usage {
     /// Nothing.
     Free = 0,
     /// A configured target.
@@ -42,7 +42,7 @@ pub enum State {
 /// Whether a target answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Health {
+pub enum State {
     /// No probe has ended.
     Unknown = 0,
     /// The latest probe of those that have ended connected.
@@ -73,25 +73,25 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     #[inline(never)]
-    pub(super) fn new(ledger: &'a Ledger, place: usize) -> Self {
-        let there = place < ledger.places;
-        let words = ledger.memory.get(layout::record(place)..).filter(|_| there);
+    pub(super) fn new(ledger: &'a Ledger, number: usize) -> Self {
+        let there = number < ledger.capacity;
+        let words = ledger.memory.get(layout::record(number)..).filter(|_| there);
         Self { words: words.and_then(<[AtomicU32]>::first_chunk) }
     }
 
     /// Puts a new target here that has counted nothing.
     pub fn install(&self, target: &Target) {
         let Some(words) = self.words else { return };
-        self.set_state(State::Free);
-        for word in &words[STATE.words..] {
+        self.set_usage(Usage::Free);
+        for word in &words[USAGE.words..] {
             word.store(0, Ordering::Release);
         }
         self.set(PORT, 0, target.port.into());
         layout::set_text(words, SERVICE, target.service.as_str());
         layout::set_text(words, HOST, target.host.as_str());
-        layout::set_text(words, ZONE, target.zone.as_str());
+        layout::set_text(words, SCOPE, target.scope.as_str());
         self.set(SEAL, 0, self.seal());
-        self.set_state(State::Live);
+        self.set_usage(Usage::Live);
     }
 
     /// Puts a target here that has counted so much, some of it in the log.
@@ -104,17 +104,17 @@ impl<'a> Record<'a> {
     }
 
     /// What it is in use for.
-    pub fn state(&self) -> State {
-        match self.get(STATE, 0) {
-            1 => State::Live,
-            2 => State::Retired,
-            _ => State::Free,
+    pub fn usage(&self) -> Usage {
+        match self.get(USAGE, 0) {
+            1 => Usage::Live,
+            2 => Usage::Retired,
+            _ => Usage::Free,
         }
     }
 
     /// It is in use for this from here on.
-    pub fn set_state(&self, state: State) {
-        self.set(STATE, 0, state as u32);
+    pub fn set_usage(&self, usage: Usage) {
+        self.set(USAGE, 0, usage as u32);
     }
 
     /// The target's place in the configuration, from 1.
@@ -131,10 +131,10 @@ impl<'a> Record<'a> {
     pub fn target(&self) -> Option<Target> {
         let (mut room, mut host) = ([0; limits::HOST], Text::<{ limits::HOST + 1 + limits::DEVICE }>::new());
         host.push(self.text(HOST, &mut room)?);
-        let zone = self.text(ZONE, &mut room)?;
-        if !zone.is_empty() {
+        let scope = self.text(SCOPE, &mut room)?;
+        if !scope.is_empty() {
             host.push("%");
-            host.push(zone);
+            host.push(scope);
         }
         Target::new(self.text(SERVICE, &mut room)?, host.as_str(), u16::try_from(self.get(PORT, 0)).ok()?).ok()
     }
@@ -162,7 +162,7 @@ impl<'a> Record<'a> {
 
     /// Where it stands in a report: the targets that are gone come last.
     pub(super) fn rank(&self) -> u32 {
-        if self.state() == State::Retired { u32::MAX } else { self.order() }
+        if self.usage() == Usage::Retired { u32::MAX } else { self.order() }
     }
 
     /// A report is about to be written that has all that is counted.
@@ -222,23 +222,23 @@ impl<'a> Record<'a> {
         encode(end.ending, &mut last);
         last.set(TIMES, 0, end.lookup.map_or(NO_TIME, micros));
         last.set(TIMES, 1, end.connect.map_or(NO_TIME, micros));
-        self.write(ENDED, &last.0[ENDED.at - HEALTH.at..]);
+        self.write(ENDED, &last.0[ENDED.at - STATE.at..]);
     }
 
     /// Whether the target answers, and since when, in seconds since 1970.
-    pub fn health(&self) -> (Health, i64) {
+    pub fn state(&self) -> (State, i64) {
         let guarded = self.read();
-        let health = match guarded.of(HEALTH, 0) {
-            1 => Health::Up,
-            2 => Health::Down,
-            _ => Health::Unknown,
+        let state = match guarded.of(STATE, 0) {
+            1 => State::Up,
+            2 => State::Down,
+            _ => State::Unknown,
         };
-        (health, guarded.of(SINCE, 0).into())
+        (state, guarded.of(SINCE, 0).into())
     }
 
-    /// Its health is this since the second `since`.
-    pub fn set_health(&self, health: Health, since: u32) {
-        self.write(HEALTH, &[health as u32, since]);
+    /// Its state is this since the second `since`.
+    pub fn set_state(&self, state: State, since: u32) {
+        self.write(STATE, &[state as u32, since]);
     }
 
     /// How the last tick ended, if one has.
@@ -264,7 +264,7 @@ impl<'a> Record<'a> {
 
     /// Whether it is free or everything in it can be, while a report is being written or none is.
     pub(super) fn is_right(&self, reporting: bool) -> bool {
-        match self.get(STATE, 0) {
+        match self.get(USAGE, 0) {
             0 => true,
             1 | 2 => {
                 self.get(SEAL, 0) == self.seal()
@@ -317,7 +317,7 @@ impl<'a> Record<'a> {
         for _ in 0..LOOKS {
             let guard = self.get(GUARD, 0);
             for (i, word) in words.iter_mut().enumerate() {
-                *word = self.get(HEALTH, i);
+                *word = self.get(STATE, i);
             }
             if guard % 2 == 0 && guard == self.get(GUARD, 0) {
                 break;

@@ -60,9 +60,12 @@ fn what_is_kept_is_found_again() {
     assert_eq!(services, ["kassa-ä", "web"], "in the configuration's order");
     let web = ledger.record(0);
     assert_eq!(web.target(), Some(target("web", "www.example.com")));
-    assert_eq!(ledger.record(2).target().map(|target| target.place().to_string()), Some("[fe80::1%eth0]:443".into()));
+    assert_eq!(
+        ledger.record(2).target().map(|target| target.endpoint().to_string()),
+        Some("[fe80::1%eth0]:443".into())
+    );
     assert_eq!((web.tally().counted().columns().total, web.tally().unreported().columns().total), (9, 3));
-    assert_eq!((ledger.began(), ledger.places(), ledger.is_reported()), (BEGAN.unix, 4, false));
+    assert_eq!((ledger.began(), ledger.capacity(), ledger.is_reported()), (BEGAN.unix, 4, false));
     let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
     ledger.begin_report(&file, 0, b"", BEGAN, false);
     web.count(Outcome::FastFast, 8);
@@ -95,10 +98,10 @@ fn a_file_that_is_no_ledger_of_ours_is_told_by_what_it_is() {
     for (at, word) in good.iter().enumerate().take(HEAD_AT).skip(preface::FIELDS) {
         assert_eq!(with(at, !word), Some(Damage::Layout), "word {at}");
     }
-    assert_eq!(with(HEAD_AT + layout::PHASE.at, 9), Some(Damage::Head));
-    assert_eq!(with(HEAD_AT + layout::PHASE.at, 1), Some(Damage::Head), "a report without a file");
+    assert_eq!(with(HEAD_AT + layout::PROGRESS.at, 9), Some(Damage::Head));
+    assert_eq!(with(HEAD_AT + layout::PROGRESS.at, 1), Some(Damage::Head), "a report without a file");
     assert_eq!(with(HEAD_AT + layout::RUNNING.at, 2), Some(Damage::Head));
-    for field in [layout::STATE, layout::PORT, layout::SERVICE, layout::HOST, layout::ZONE, layout::SEAL] {
+    for field in [layout::USAGE, layout::PORT, layout::SERVICE, layout::HOST, layout::SCOPE, layout::SEAL] {
         let at = RECORDS_AT + 2 * RECORD + field.at;
         assert_eq!(with(at, good[at] ^ 0x100), Some(Damage::Record(2)), "{field:?}");
     }
@@ -135,7 +138,7 @@ fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32
     let mut words = ours[..preface::FIELDS].to_vec();
     words[preface::RECORD_FIELDS] = kept.len() as u32 + 1;
     words[preface::RECORD] = record as u32;
-    words[preface::SIZE] = (preface::FIELDS + 4 * fields + head.len() + ledger.places() * record) as u32;
+    words[preface::SIZE] = (preface::FIELDS + 4 * fields + head.len() + ledger.capacity() * record) as u32;
     words.extend(&ours[preface::FIELDS..preface::FIELDS + 4 * HEAD_FIELDS.len()]);
     words.extend([1, 2, 0, own as u32]);
     let mut at = own;
@@ -146,7 +149,7 @@ fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32
         at += field.words;
     }
     words.extend(head);
-    for place in 0..ledger.places() {
+    for place in 0..ledger.capacity() {
         words.extend([9; 3]);
         for field in &kept {
             let from = RECORDS_AT + place * RECORD + field.at;
@@ -234,9 +237,12 @@ fn a_report_is_journalled_with_its_place() {
     let journal = open(content(&ledger)).expect("a ledger").journal();
     let offset = (1 << 32) + 5;
     let check = check(b"a report");
-    assert_eq!(journal, Some(Journal { phase: Phase::Writing, file, offset, length: 8, stamp, headed: true, check }));
-    ledger.set_phase(Phase::Written);
-    assert_eq!(ledger.journal().map(|journal| journal.phase), Some(Phase::Written));
+    assert_eq!(
+        journal,
+        Some(Journal { progress: Progress::Writing, file, offset, length: 8, stamp, headed: true, check })
+    );
+    ledger.set_progress(Progress::Written);
+    assert_eq!(ledger.journal().map(|journal| journal.progress), Some(Progress::Written));
     ledger.end_report();
     assert_eq!(ledger.journal(), None);
 }
@@ -254,7 +260,7 @@ fn places_are_needed_for_targets_and_for_those_that_are_gone() {
     let ledger = sample();
     let (web, other) = (target("web", "www.example.com"), target("web", "other.example.com"));
     for (targets, places) in [(&[][..], 2), (&[web], 2), (&[other], 3), (&[web, web], 3), (&[web, other, other], 4)] {
-        assert_eq!(ledger.places_for(targets), places, "{}", targets.len());
+        assert_eq!(ledger.records_for(targets), places, "{}", targets.len());
     }
 }
 
@@ -265,7 +271,7 @@ fn what_lies_behind_a_ledger_is_no_record_of_it_when_it_grows() {
     words.extend_from_within(RECORDS_AT..RECORDS_AT + RECORD);
     let mut ledger = Ledger::open(memory(words), there).expect("a ledger");
     ledger.grow(5);
-    assert_eq!((ledger.places(), ledger.record(4).state()), (5, State::Free));
+    assert_eq!((ledger.capacity(), ledger.record(4).usage()), (5, Usage::Free));
     assert_eq!(open(content(&ledger)).expect("a ledger").records().count(), 2);
 }
 
@@ -286,9 +292,26 @@ fn without_a_ledger_nothing_is_kept_and_nothing_is_touched() {
     ledger.record(3).install(&target("web", "h"));
     ledger.record(3).count(Outcome::FastFast, 1);
     ledger.begin_run(ProcessId { pid: 1, born: 2 }, BEGAN);
-    assert_eq!((ledger.is_present(), ledger.is_running(), ledger.places()), (false, false, 0));
+    assert_eq!((ledger.is_present(), ledger.is_running(), ledger.capacity()), (false, false, 0));
     assert_eq!((ledger.record(3).target(), ledger.content().len()), (None, 0));
     let small = Ledger::create(Memory::own(1), 1, BEGAN);
     small.record(1).install(&target("web", "h"));
-    assert_eq!(small.record(1).state(), State::Free, "a place beyond the end");
+    assert_eq!(small.record(1).usage(), Usage::Free, "a place beyond the end");
+}
+
+#[test]
+fn the_names_of_the_fields_are_those_that_older_ledgers_have() {
+    let names = |fields: &[Field]| -> Vec<String> {
+        let entries = layout::entries(&layout::DESCRIPTION);
+        let begin = if fields.len() == HEAD_FIELDS.len() { 0 } else { HEAD_FIELDS.len() };
+        let bytes = |entry: &[u32]| entry[..2].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let entries = entries.skip(begin).take(fields.len());
+        entries.map(|entry| String::from_utf8_lossy(&bytes(entry)).trim_end_matches('\0').to_string()).collect()
+    };
+    let head =
+        "pid born running began started clocks alive due slow timeout phase file offset length stamp headed check";
+    let record = "state order port service host zone seal reported pending counted skipped guard health since ended \
+                  ending address times lookups lookmax connects connmax";
+    assert_eq!(names(&HEAD_FIELDS).join(" "), head);
+    assert_eq!(names(&RECORD_FIELDS).join(" "), record);
 }

@@ -1,6 +1,6 @@
 //! What the monitor is told, and what it asks for.
 
-use super::WatchId;
+use super::TargetId;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::probe::{Input, ProbeId};
 use crate::model::reason::Shortage;
@@ -30,11 +30,11 @@ pub enum Event<'a> {
 #[repr(u32)]
 pub enum Action {
     /// Ask a helper for the target's addresses.
-    Lookup(ProbeId, WatchId),
+    Lookup(ProbeId, TargetId),
     /// Nobody waits for this lookup any more: end its helper.
     DropLookup(ProbeId),
     /// Connect to this address at the target's port.
-    Connect(ProbeId, WatchId, Address),
+    Connect(ProbeId, TargetId, Address),
     /// Nobody waits for this connect any more: close its socket.
     DropConnect(ProbeId),
     /// Read the wall clock.

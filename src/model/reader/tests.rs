@@ -53,7 +53,7 @@ fn every_directive_and_every_option_is_taken() {
     assert_eq!(config.settings.ledger_path().as_str(), "/var/log/my logs/l");
     assert_eq!(read("ledger ./l\nlog_dir /tmp\ntarget a h 1").0.settings.ledger_path().as_str(), "./l");
     let [first, second] = config.targets[..] else { panic!("two targets") };
-    assert_eq!((first.service.as_str(), first.place().to_string().as_str()), ("a#b", "one.example:443"));
+    assert_eq!((first.service.as_str(), first.endpoint().to_string().as_str()), ("a#b", "one.example:443"));
     assert_eq!((second.family, second.device.as_str()), (Family::Inet6, "eth0"));
     assert_eq!((second.source, second.interval), ("2001:db8::1".parse().ok(), Some(Nanos::from_secs(3600))));
 }

@@ -19,8 +19,8 @@ impl EventLoop {
     }
 
     /// Reads the zone's rules anew.
-    pub(super) fn read_zone(&mut self) {
-        self.zone_failing = read_zone(self.zone_failing, &mut self.console);
+    pub(super) fn read_time_zone(&mut self) {
+        self.zone_failing = read_time_zone(self.zone_failing, &mut self.console);
     }
 
     /// Reports wait.
@@ -53,8 +53,8 @@ impl EventLoop {
 
 /// Reads the zone's rules. What /etc/TZ has is said where it is wrong and was not before. Returns
 /// whether it is.
-pub(crate) fn read_zone(was_wrong: bool, console: &mut Console) -> bool {
-    let wrong = time_zone::settle();
+pub(crate) fn read_time_zone(was_wrong: bool, console: &mut Console) -> bool {
+    let wrong = time_zone::apply();
     if let Some(zone) = wrong.as_ref().filter(|_| !was_wrong) {
         console.say("clock", format_args!("\"{zone}\" in /etc/TZ is no time zone, local time is UTC"));
     }

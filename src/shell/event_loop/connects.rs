@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::{CONNECTS, EventLoop};
 use crate::base::limits;
 use crate::base::time::Instant;
-use crate::core::monitor::WatchId;
+use crate::core::monitor::TargetId;
 use crate::core::probe::{Input, ProbeId};
 use crate::model::reason::Shortage;
 use crate::model::settings::Close;
@@ -22,7 +22,7 @@ pub(super) struct Connection {
 }
 
 impl EventLoop {
-    pub(super) fn connect(&mut self, probe: ProbeId, watch: WatchId, mut address: Address) {
+    pub(super) fn connect(&mut self, probe: ProbeId, watch: TargetId, mut address: Address) {
         self.batch += 1;
         let target = self.monitor.target(watch);
         let port = target.port;
@@ -51,7 +51,7 @@ impl EventLoop {
     pub(super) fn end_connect(&mut self, now: Instant, index: usize, connected: bool) {
         let Connection { socket, probe, started } = self.forget(index);
         // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
-        let result = if connected { Ok(()) } else { net::take_error(&socket).and(Err(Errno::ENOTCONN)) };
+        let result = if connected { Ok(()) } else { net::connect_error(&socket).and(Err(Errno::ENOTCONN)) };
         // A fast connect cannot have been faster by so much that it matters. For a slow one, and
         // for one that was reset after its handshake, the kernel is asked when that handshake
         // ended: it may be we who are late.
@@ -120,8 +120,8 @@ fn handshake(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant
 /// A socket that is ready to connect to the target at this address, which may need its device.
 fn prepare(target: &Target, address: &mut Address) -> Result<OwnedFd, Errno> {
     let socket = net::open(address.ip)?;
-    if !target.zone.is_empty() {
-        address.scope = net::device_index(target.zone.as_str())?;
+    if !target.scope.is_empty() {
+        address.scope = net::device_index(target.scope.as_str())?;
     }
     if !target.device.is_empty() {
         net::bind_device(&socket, target.device.as_str())?;

@@ -20,7 +20,7 @@ impl EventLoop {
     // Apart: in the loop over the signals all its constants would be made ready for each.
     #[inline(never)]
     pub(super) fn reload(&mut self) {
-        self.read_zone();
+        self.read_time_zone();
         let Some(path) = self.config_file.path() else {
             return self.console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
         };
@@ -105,7 +105,7 @@ impl EventLoop {
     fn prepare_ledger(&mut self) -> Result<(), Trouble> {
         let Some(file) = &mut self.ledger_file else { return Ok(()) };
         let (_, needed) = self.monitor.plan(&self.next);
-        if needed > limits::WATCHES {
+        if needed > limits::RECORDS {
             // There is no room, and the monitor will say so.
             return Ok(());
         }

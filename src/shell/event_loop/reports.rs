@@ -43,15 +43,15 @@ impl EventLoop {
                 self.superseded |= file.keep_in_place(self.monitor.ledger(), &mut self.console);
             }
         }
-        if let Some(unsettled) = &self.unsettled {
-            match unsettled.settle(self.monitor.ledger()) {
+        if let Some(unresolved) = &self.unresolved {
+            match unresolved.settle(self.monitor.ledger()) {
                 Ok(_) => self.monitor.recall_reported(),
                 Err(errno) => {
                     self.tell_of_trouble(stamp, LogError::Read(errno));
                     return false;
                 }
             }
-            self.unsettled = None;
+            self.unresolved = None;
         }
         // Before the report: it may be what makes room for it.
         self.delete_old(stamp);
@@ -70,7 +70,7 @@ impl EventLoop {
     /// A report could not be written.
     pub(super) fn tell_of_trouble(&mut self, stamp: WallTime, error: LogError) {
         let Some(log) = &self.log else { return };
-        let path = self.unsettled.as_ref().map_or(log.path(stamp), |unsettled| *unsettled.file());
+        let path = self.unresolved.as_ref().map_or(log.path(stamp), |unresolved| *unresolved.file());
         if self.monitor.is_ending() {
             let left = Count(self.monitor.unreported(), "probe");
             let kept = self.monitor.ledger().is_present();

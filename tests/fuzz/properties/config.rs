@@ -160,7 +160,7 @@ fn keeps_every_bound(config: &Config) {
 
 /// The README's promises about a target from any source.
 pub fn keeps_its_bounds(target: &Target) {
-    let Target { service, host, zone, port, literal, family, source, device, interval } = target;
+    let Target { service, host, scope: zone, port, literal, family, source, device, interval } = target;
     let (service, host, zone, device) = (service.as_str(), host.as_str(), zone.as_str(), device.as_str());
     assert!((1..=limits::SERVICE).contains(&service.len()) && service.trim() == service, "{target:?}");
     assert!((1..=limits::HOST).contains(&host.len()), "{target:?}");
@@ -206,7 +206,7 @@ fn written_out(config: &Config) -> Given {
     let odd = |target: &Target| first(target.service.as_str()) || first(target.device.as_str());
     let of_the_line = config.targets.iter().rposition(odd).map_or(0, |last| last + 1);
     for (at, target) in config.targets.iter().enumerate() {
-        let Target { service, host, zone, port, literal, family, source, device, interval } = target;
+        let Target { service, host, scope: zone, port, literal, family, source, device, interval } = target;
         let zone = if zone.is_empty() { String::new() } else { format!("%{zone}") };
         let mut options = String::new();
         options += match family {

@@ -9,7 +9,7 @@ use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::commands::status;
-use tcpmon::core::ledger::{Damage, Health, Ledger, Memory, Phase, Record, State, words};
+use tcpmon::core::ledger::{Damage, Ledger, Memory, Progress, Record, State, Usage, words};
 use tcpmon::core::probe::End;
 use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
 use tcpmon::model::process_id::ProcessId;
@@ -95,17 +95,17 @@ fn another_layout(bytes: &mut Bytes<'_>) {
         return;
     }
     let found = found.expect("all that is needed is there");
-    assert_eq!(found.places(), ledger.places());
+    assert_eq!(found.capacity(), ledger.capacity());
     assert_eq!((found.owner(), found.began(), found.alive()), (ledger.owner(), ledger.began(), ledger.alive()));
     assert_eq!(
         (found.journal(), found.thresholds(), found.due()),
         (ledger.journal(), ledger.thresholds(), ledger.due())
     );
-    for place in 0..ledger.places() {
+    for place in 0..ledger.capacity() {
         let (was, is) = (ledger.record(place), found.record(place));
         assert_eq!(
-            (is.state(), is.order(), is.target(), is.tally()),
-            (was.state(), was.order(), was.target(), was.tally())
+            (is.usage(), is.order(), is.target(), is.tally()),
+            (was.usage(), was.order(), was.target(), was.tally())
         );
         assert!(!last || is.last() == was.last(), "{:?} was {:?}", is.last(), was.last());
     }
@@ -153,16 +153,16 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
             let connect = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 5 != 0);
             let end = End { outcome: None, ending: ending(bytes), lookup, connect };
             record.end(u32::from_le_bytes(bytes.array()), &end);
-            if record.state() != State::Free {
+            if record.usage() != Usage::Free {
                 assert_eq!(record.last().map(|last| last.ending), Some(end.ending), "the last end is kept");
             }
         }
         8 => {
-            let health = [Health::Unknown, Health::Up, Health::Down][usize::from(bytes.byte() % 3)];
-            record.set_health(health, u32::from_le_bytes(bytes.array()));
+            let state = [State::Unknown, State::Up, State::Down][usize::from(bytes.byte() % 3)];
+            record.set_state(state, u32::from_le_bytes(bytes.array()));
         }
-        9 if record.state() == State::Live => record.set_state(State::Retired),
-        9 => record.set_state(State::Free),
+        9 if record.usage() == Usage::Live => record.set_usage(Usage::Retired),
+        9 => record.set_usage(Usage::Free),
         10 => {
             let now = Instant::from_nanos(u64::from_le_bytes(bytes.array()));
             ledger.begin_run(ProcessId { pid: now.secs() as u32, born: 7 }, wall(bytes));
@@ -178,7 +178,7 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
             ledger.begin_report(&file, u64::from_le_bytes(bytes.array()), b"a report", wall(bytes), headed);
         }
         12 if ledger.journal().is_some() => {
-            ledger.set_phase([Phase::Writing, Phase::Written, Phase::Torn][usize::from(bytes.byte() % 3)])
+            ledger.set_progress([Progress::Writing, Progress::Written, Progress::Torn][usize::from(bytes.byte() % 3)])
         }
         _ => ledger.end_report(),
     }
@@ -399,8 +399,8 @@ fn is_refused_or_used(given: &[u32]) {
         }
     };
     assert!(!Ledger::is_unfinished(&memory(given)), "`status` would not read it");
-    assert_eq!(content(&copy).len(), words(copy.places()));
-    assert_eq!((copy.places(), copy.rows()), (ledger.places(), ledger.rows()));
+    assert_eq!(content(&copy).len(), words(copy.capacity()));
+    assert_eq!((copy.capacity(), copy.rows()), (ledger.capacity(), ledger.rows()));
     can_be_shown(&copy);
     can_be_read(&ledger);
     // A ledger of another layout is copied, without spare words.
@@ -410,20 +410,20 @@ fn is_refused_or_used(given: &[u32]) {
 
 /// All values read from it are possible ones.
 fn can_be_read(ledger: &Ledger) {
-    assert!(ledger.places() <= limits::WATCHES);
+    assert!(ledger.capacity() <= limits::RECORDS);
     for (place, record) in ledger.records() {
-        assert!(place < ledger.places());
+        assert!(place < ledger.capacity());
         is_right(&record);
     }
-    for place in [ledger.places(), ledger.places() + 1, limits::WATCHES + 1] {
+    for place in [ledger.capacity(), ledger.capacity() + 1, limits::RECORDS + 1] {
         let beyond = ledger.record(place);
-        assert_eq!((beyond.state(), beyond.target(), beyond.tally()), (State::Free, None, Tally::default()), "{place}");
+        assert_eq!((beyond.usage(), beyond.target(), beyond.tally()), (Usage::Free, None, Tally::default()), "{place}");
     }
     let (due, used) = (ledger.rows().len(), ledger.records().count());
     assert!(due <= used && ledger.in_order().len() == used);
     assert!(ledger.is_reported() || due > 0, "something is to be reported and has no row");
     let targets: Vec<Target> = ledger.records().filter_map(|(_, record)| record.target()).collect();
-    assert_eq!(ledger.places_for(&targets), used, "the same targets need their places");
+    assert_eq!(ledger.records_for(&targets), used, "the same targets need their places");
     if let Some(journal) = ledger.journal() {
         assert!(!journal.file.is_empty() && !journal.file.as_str().contains('\0'));
         assert_eq!(journal.stamp.to_string().matches(':').count(), 2);
@@ -452,7 +452,7 @@ fn is_right(record: &Record<'_>) {
         let by_lookup = columns.dns_fast + columns.dns_slow + columns.dns_fail;
         assert_eq!((by_connect, by_lookup), (columns.total, columns.total));
     }
-    let (_, since) = record.health();
+    let (_, since) = record.state();
     assert!((0..1 << 32).contains(&since));
     if let Some(last) = record.last() {
         assert!((0..1 << 32).contains(&last.at));
@@ -477,15 +477,15 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
     assert_eq!(recovery::settle(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
     ledger.begin_run(ProcessId { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
     ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
-    let places = ledger.places();
-    if words(places + 1) <= room && places < limits::WATCHES {
+    let places = ledger.capacity();
+    if words(places + 1) <= room && places < limits::RECORDS {
         ledger.grow(places + 1);
-        assert_eq!((ledger.places(), ledger.record(places).state()), (places + 1, State::Free));
+        assert_eq!((ledger.capacity(), ledger.record(places).usage()), (places + 1, Usage::Free));
     }
     let target = Target::new("web", "www.example.com", 443).expect("a target");
-    for place in 0..ledger.places() {
+    for place in 0..ledger.capacity() {
         let record = ledger.record(place);
-        if record.state() == State::Free {
+        if record.usage() == Usage::Free {
             record.install(&target);
             assert_eq!((record.target(), record.tally()), (Some(target), Tally::default()));
             assert_eq!((record.last(), record.lookups(), record.connects()), (None, None, None));
@@ -499,8 +499,8 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
             End { outcome: Some(Outcome::FastFast), ending: connected, lookup: None, connect: Some(Nanos::new(1)) };
         record.end(7, &end);
         assert_eq!(record.last().map(|last| (last.at, last.ending)), Some((7, connected)));
-        record.set_health(Health::Up, 7);
-        assert_eq!(record.health(), (Health::Up, 7));
+        record.set_state(State::Up, 7);
+        assert_eq!(record.state(), (State::Up, 7));
     }
     let left = open(&content(&ledger)).expect("what a run leaves is a ledger");
     assert_eq!(left.rows(), ledger.rows());

@@ -6,20 +6,20 @@ use core::ops::{Index, IndexMut};
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos, WallTime};
 use crate::core::grid::Grid;
-use crate::core::ledger::{Health, Ledger, State};
+use crate::core::ledger::{Ledger, State, Usage};
 use crate::core::probe::End;
 use crate::model::outcome::{Counts, Tally};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
 
-/// A target's place in the table, below [`limits::WATCHES`]. It stays the same as long as a
+/// A target's place in the table, below [`limits::RECORDS`]. It stays the same as long as a
 /// probe of the target is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WatchId(pub(super) u16);
+pub struct TargetId(pub(super) u16);
 
 /// A target and all that is known of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Watch {
+pub struct TargetEntry {
     /// What is watched.
     pub target: Target,
     /// What was counted, by earlier runs too.
@@ -28,7 +28,7 @@ pub struct Watch {
     before: Counts,
     /// When the latest probe started of those that have ended, and whether it connected.
     judged: Instant,
-    health: Health,
+    state: State,
     /// Ticks of this run that were no probe, for reasons of our own.
     pub skipped: u64,
     /// How the last tick ended, and how long its phases took.
@@ -40,19 +40,19 @@ pub struct Watch {
     pub(super) waiting: u16,
     /// The plan of a reload lets it go on.
     planned: bool,
-    state: State,
+    usage: Usage,
     /// Its place in the configuration, from 1, while it is live.
     order: u32,
 }
 
-impl Watch {
+impl TargetEntry {
     fn new(target: &Target, grid: Grid) -> Self {
         Self {
             target: *target,
             tally: Tally::default(),
             before: Counts::default(),
             judged: Instant::from_nanos(0),
-            health: Health::Unknown,
+            state: State::Unknown,
             skipped: 0,
             last: None,
             grid,
@@ -60,7 +60,7 @@ impl Watch {
             in_flight: 0,
             waiting: 0,
             planned: false,
-            state: State::Free,
+            usage: Usage::Free,
             order: 0,
         }
     }
@@ -71,17 +71,17 @@ impl Watch {
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.state == State::Live
+        self.usage == Usage::Live
     }
 
     /// Whether its counts are this target's.
     fn is_of(&self, target: &Target) -> bool {
-        self.state != State::Free && self.target.is_same_as(target)
+        self.usage != Usage::Free && self.target.is_same_as(target)
     }
 
     /// Whether the target, which is this one, has the same options of its own.
     fn has_options_of(&self, target: &Target) -> bool {
-        let Target { service: _, host: _, zone: _, port: _, literal: _, family, source, device, interval } =
+        let Target { service: _, host: _, scope: _, port: _, literal: _, family, source, device, interval } =
             &self.target;
         *family == target.family && *source == target.source && *device == target.device && *interval == target.interval
     }
@@ -89,38 +89,38 @@ impl Watch {
 
 /// The table of all targets.
 #[derive(Debug)]
-pub(super) struct Watches {
+pub(super) struct TargetTable {
     /// Each has its record at the same place of the ledger.
-    places: Vec<Watch>,
+    entries: Vec<TargetEntry>,
     ledger: Ledger,
-    /// The live watches in configuration order.
+    /// The live entries in configuration order.
     order: Vec<u16>,
-    /// For a reload: the watch that goes on with each target.
+    /// For a reload: the entry that goes on with each target.
     plan: Vec<Option<u16>>,
 }
 
-impl Watches {
+impl TargetTable {
     /// The table of what the ledger knows, with memory for as many as there may ever be. No target
     /// is configured yet.
     pub(super) fn new(ledger: Ledger) -> Self {
-        let mut places: Vec<Watch> = Vec::with_capacity(limits::WATCHES);
+        let mut entries: Vec<TargetEntry> = Vec::with_capacity(limits::RECORDS);
         // No tick comes before a target is installed.
         let grid = Grid::new(Instant::NEVER, Nanos::ZERO);
         for (place, record) in ledger.records() {
             let Some(target) = record.target() else { continue };
-            // Places between that are free need a watch, too; whose does not matter.
-            while places.len() <= place {
-                places.push(Watch::new(&target, grid));
+            // Places between that are free need a entry, too; whose does not matter.
+            while entries.len() <= place {
+                entries.push(TargetEntry::new(&target, grid));
             }
-            let watch = &mut places[place];
-            watch.tally = record.tally();
-            watch.before = *watch.tally.counted();
-            (watch.health, _) = record.health();
-            watch.state = record.state();
-            watch.order = record.order();
+            let entry = &mut entries[place];
+            entry.tally = record.tally();
+            entry.before = *entry.tally.counted();
+            (entry.state, _) = record.state();
+            entry.usage = record.usage();
+            entry.order = record.order();
         }
         let (order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
-        Self { places, ledger, order, plan }
+        Self { entries, ledger, order, plan }
     }
 
     /// Where the counts are kept.
@@ -132,33 +132,33 @@ impl Watches {
         &mut self.ledger
     }
 
-    /// How many places there are.
+    /// How many entries there are.
     pub(super) fn room(&self) -> usize {
-        if self.ledger.is_present() { self.ledger.places().min(limits::WATCHES) } else { limits::WATCHES }
+        if self.ledger.is_present() { self.ledger.capacity().min(limits::RECORDS) } else { limits::RECORDS }
     }
 
     /// A probe that started at `started` has ended, in this second since 1970.
     pub(super) fn end(&mut self, index: u16, started: Instant, unix: u32, end: &End) {
-        let watch = &mut self.places[usize::from(index)];
+        let entry = &mut self.entries[usize::from(index)];
         let record = self.ledger.record(usize::from(index));
-        watch.in_flight -= 1;
-        watch.last = Some(*end);
+        entry.in_flight -= 1;
+        entry.last = Some(*end);
         if let Some(outcome) = end.outcome {
-            watch.tally.count(outcome);
-            record.count(outcome, watch.tally.counted().of(outcome));
+            entry.tally.count(outcome);
+            record.count(outcome, entry.tally.counted().of(outcome));
         }
         record.end(unix, end);
-        let health = match end.ending {
-            Ending::Connected(_) => Health::Up,
-            Ending::LookupFailed(_) | Ending::ConnectFailed(_) => Health::Down,
+        let state = match end.ending {
+            Ending::Connected(_) => State::Up,
+            Ending::LookupFailed(_) | Ending::ConnectFailed(_) => State::Down,
             Ending::Skipped(_) => return,
         };
         // One that started earlier and hung tells of a time that is past.
-        if started >= watch.judged {
-            watch.judged = started;
-            if watch.health != health {
-                watch.health = health;
-                record.set_health(health, unix);
+        if started >= entry.judged {
+            entry.judged = started;
+            if entry.state != state {
+                entry.state = state;
+                record.set_state(state, unix);
             }
         }
     }
@@ -171,48 +171,48 @@ impl Watches {
 
     /// Every place that is or was in use.
     pub(super) fn indices(&self) -> core::ops::Range<u16> {
-        0..self.places.len() as u16
+        0..self.entries.len() as u16
     }
 
     /// The configured targets, in order.
-    pub(super) fn live(&self) -> impl Iterator<Item = &Watch> + Clone {
+    pub(super) fn live(&self) -> impl Iterator<Item = &TargetEntry> + Clone {
         self.order.iter().map(|index| &self[*index])
     }
 
     /// Those that are gone and have something left to report.
-    pub(super) fn gone(&self) -> impl Iterator<Item = &Watch> {
-        self.places.iter().filter(|watch| watch.state == State::Retired && !watch.tally.is_reported())
+    pub(super) fn gone(&self) -> impl Iterator<Item = &TargetEntry> {
+        self.entries.iter().filter(|entry| entry.usage == Usage::Retired && !entry.tally.is_reported())
     }
 
     /// How many probes the log does not have yet.
     pub(super) fn unreported(&self) -> u64 {
-        let known = self.places.iter().filter(|watch| watch.state != State::Free);
-        known.map(|watch| watch.tally.unreported().total()).sum()
+        let known = self.entries.iter().filter(|entry| entry.usage != Usage::Free);
+        known.map(|entry| entry.tally.unreported().total()).sum()
     }
 
-    /// First step of a reload: works out which watch goes on with which target. Of the same ones the
+    /// First step of a reload: works out which entry goes on with which target. Of the same ones the
     /// first goes on with the first that was configured, and those that were gone come last. Gives how
-    /// many configured targets stay, and how many places are needed.
+    /// many configured targets stay, and how many entries are needed.
     pub(super) fn plan(&mut self, targets: &[Target]) -> (usize, usize) {
         self.plan.clear();
         let (mut kept, mut needed) = (0, 0);
-        for watch in &mut self.places {
-            watch.planned = false;
-            needed += usize::from(watch.state != State::Free);
+        for entry in &mut self.entries {
+            entry.planned = false;
+            needed += usize::from(entry.usage != Usage::Free);
         }
         for target in targets {
             let (mut known, mut first) = (None, None);
-            for (index, watch) in self.places.iter().enumerate() {
-                let order = if watch.is_live() { watch.order } else { u32::MAX };
-                if first.is_none_or(|first| order < first) && !watch.planned && watch.is_of(target) {
+            for (index, entry) in self.entries.iter().enumerate() {
+                let order = if entry.is_live() { entry.order } else { u32::MAX };
+                if first.is_none_or(|first| order < first) && !entry.planned && entry.is_of(target) {
                     (known, first) = (Some(index as u16), Some(order));
                 }
             }
             match known {
                 Some(index) => {
-                    let watch = &mut self[index];
-                    watch.planned = true;
-                    kept += usize::from(watch.is_live());
+                    let entry = &mut self[index];
+                    entry.planned = true;
+                    kept += usize::from(entry.is_live());
                 }
                 None => needed += 1,
             }
@@ -221,22 +221,22 @@ impl Watches {
         (kept, needed)
     }
 
-    /// Second step: retires the watches that are not in the plan. Gives how many.
+    /// Second step: retires the entries that are not in the plan. Gives how many.
     pub(super) fn retire(&mut self) -> usize {
         self.order.clear();
         let mut retired = 0;
-        for (index, watch) in self.places.iter_mut().enumerate() {
-            if watch.is_live() && !watch.planned {
-                watch.state = State::Retired;
-                self.ledger.record(index).set_state(State::Retired);
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if entry.is_live() && !entry.planned {
+                entry.usage = Usage::Retired;
+                self.ledger.record(index).set_usage(Usage::Retired);
                 retired += 1;
             }
         }
         retired
     }
 
-    /// Third step, for each target in order: lets the planned watch go on, or puts a new one where
-    /// there is room. A watch keeps its grid unless the interval is another or `anew` is asked for.
+    /// Third step, for each target in order: lets the planned entry go on, or puts a new one where
+    /// there is room. A entry keeps its grid unless the interval is another or `anew` is asked for.
     /// Gives its place, and whether it goes on with other options.
     pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, anew: bool) -> (u16, bool) {
         let index = match self.plan[i] {
@@ -246,86 +246,86 @@ impl Watches {
         self.order.push(index);
         let order = self.order.len();
         let record = self.ledger.record(usize::from(index));
-        record.set_state(State::Live);
+        record.set_usage(Usage::Live);
         record.set_order(order);
-        let watch = &mut self[index];
-        let changed = watch.is_live() && !watch.has_options_of(target);
-        if anew || !watch.is_live() || watch.grid.interval() != grid.interval() {
-            watch.grid = grid;
+        let entry = &mut self[index];
+        let changed = entry.is_live() && !entry.has_options_of(target);
+        if anew || !entry.is_live() || entry.grid.interval() != grid.interval() {
+            entry.grid = grid;
         }
-        watch.target = *target;
-        watch.state = State::Live;
-        watch.order = order as u32;
+        entry.target = *target;
+        entry.usage = Usage::Live;
+        entry.order = order as u32;
         (index, changed)
     }
 
     /// Keeps everything anew in a ledger that has become zeroes.
     pub(super) fn renew_ledger(&mut self, began: WallTime) {
         self.ledger.renew(began);
-        for (index, watch) in self.places.iter().enumerate().filter(|(_, watch)| watch.state != State::Free) {
+        for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
             let record = self.ledger.record(index);
-            record.reinstall(&watch.target, &watch.tally);
-            record.set_state(watch.state);
-            record.set_order(watch.order as usize);
-            record.set_health(watch.health, began.unix.clamp(0, u32::MAX.into()) as u32);
+            record.reinstall(&entry.target, &entry.tally);
+            record.set_usage(entry.usage);
+            record.set_order(entry.order as usize);
+            record.set_state(entry.state, began.unix.clamp(0, u32::MAX.into()) as u32);
         }
     }
 
     /// What the log has is what the ledger says.
     pub(super) fn recall_reported(&mut self) {
-        for (index, watch) in self.places.iter_mut().enumerate().filter(|(_, watch)| watch.state != State::Free) {
-            watch.tally = self.ledger.record(index).tally();
+        for (index, entry) in self.entries.iter_mut().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
+            entry.tally = self.ledger.record(index).tally();
         }
     }
 
     /// The log has everything now.
     pub(super) fn mark_reported(&mut self) {
-        for (index, watch) in self.places.iter_mut().enumerate().filter(|(_, watch)| watch.state != State::Free) {
-            watch.tally.mark_reported();
-            self.ledger.record(index).mark_reported(&watch.tally);
+        for (index, entry) in self.entries.iter_mut().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
+            entry.tally.mark_reported();
+            self.ledger.record(index).mark_reported(&entry.tally);
         }
         self.ledger.end_report();
         self.free_retired();
     }
 
-    /// Frees the places of those that are gone and have nothing left.
+    /// Frees the entries of those that are gone and have nothing left.
     pub(super) fn free_retired(&mut self) {
-        for (index, watch) in self.places.iter_mut().enumerate() {
-            if watch.state == State::Retired && watch.in_flight == 0 && watch.tally.is_reported() {
-                watch.state = State::Free;
-                self.ledger.record(index).set_state(State::Free);
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if entry.usage == Usage::Retired && entry.in_flight == 0 && entry.tally.is_reported() {
+                entry.usage = Usage::Free;
+                self.ledger.record(index).set_usage(Usage::Free);
             }
         }
     }
 
-    /// Makes a watch where there is room; [`Watches::room`] was asked before.
+    /// Makes a entry where there is room; [`TargetTable::room`] was asked before.
     fn place(&mut self, target: &Target, grid: Grid) -> u16 {
-        let watch = Watch::new(target, grid);
-        let free = self.places.iter().position(|watch| watch.state == State::Free);
-        let index = free.unwrap_or(self.places.len());
+        let entry = TargetEntry::new(target, grid);
+        let free = self.entries.iter().position(|entry| entry.usage == Usage::Free);
+        let index = free.unwrap_or(self.entries.len());
         self.ledger.record(index).install(target);
-        match self.places.get_mut(index) {
-            Some(place) => *place = watch,
-            None => self.places.push(watch),
+        match self.entries.get_mut(index) {
+            Some(place) => *place = entry,
+            None => self.entries.push(entry),
         }
         index as u16
     }
 }
 
-impl Index<u16> for Watches {
-    type Output = Watch;
+impl Index<u16> for TargetTable {
+    type Output = TargetEntry;
 
-    // Apart, as is the other: this is done everywhere, and a watch is no power of two of bytes.
+    // Apart, as is the other: this is done everywhere, and a entry is no power of two of bytes.
     #[inline(never)]
-    fn index(&self, index: u16) -> &Watch {
-        &self.places[usize::from(index)]
+    fn index(&self, index: u16) -> &TargetEntry {
+        &self.entries[usize::from(index)]
     }
 }
 
-impl IndexMut<u16> for Watches {
+impl IndexMut<u16> for TargetTable {
     #[inline(never)]
-    fn index_mut(&mut self, index: u16) -> &mut Watch {
-        &mut self.places[usize::from(index)]
+    fn index_mut(&mut self, index: u16) -> &mut TargetEntry {
+        &mut self.entries[usize::from(index)]
     }
 }
 
@@ -346,9 +346,9 @@ mod tests {
             ledger.record(place).install(target);
             ledger.record(place).set_order(*order as usize);
         }
-        let mut watches = Watches::new(ledger);
+        let mut entries = TargetTable::new(ledger);
         let configured = targets.map(|(target, _)| target);
-        assert_eq!(watches.plan(&configured), (3, 3));
-        assert_eq!(watches.plan, [Some(0), Some(1), Some(2)]);
+        assert_eq!(entries.plan(&configured), (3, 3));
+        assert_eq!(entries.plan, [Some(0), Some(1), Some(2)]);
     }
 }
