@@ -1,17 +1,13 @@
 //! What the command line can ask for, one file a command that does more than print a text.
 
 mod check;
-mod grid;
 mod once;
 mod run;
-pub mod status;
+mod status;
 mod stop;
-
-use core::fmt;
 
 use crate::base::limits;
 use crate::base::path::Path;
-use crate::base::time::Nanos;
 use crate::model::cli::{Cli, Command, USAGE};
 use crate::model::reader::SAMPLE;
 use crate::model::settings::Config;
@@ -100,24 +96,4 @@ fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source),
 fn ledger_path(cli: Cli, console: &mut Console) -> Option<Path> {
     let (config, ..) = load(cli, console).ok()?;
     Some(config.settings.ledger_path())
-}
-
-/// Takes the next piece off the front of a text in which each piece has `end` behind it.
-#[inline(never)]
-fn take<'a>(text: &mut &'a str, end: char) -> Option<&'a str> {
-    let (piece, rest) = text.split_once(end)?;
-    *text = rest;
-    Some(piece)
-}
-
-/// A time in milliseconds, or what stands in its place where there is none.
-struct Millis<'a>(&'a Option<Nanos>, &'static str);
-
-impl fmt::Display for Millis<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(time) => time.as_millis().fmt(f),
-            None => f.write_str(self.1),
-        }
-    }
 }

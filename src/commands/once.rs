@@ -1,14 +1,11 @@
 //! `tcpmon once`: probes each target one time and prints how it went.
 
-use core::fmt::Write;
-
-use super::grid::{self, Column, WORDS};
-use super::{ExitCode, Millis, heed_signals, load};
+use super::{ExitCode, heed_signals, load};
 use crate::base::limits;
 use crate::core::monitor::{Span, TargetEntry};
-use crate::core::probe::End;
 use crate::model::cli::Cli;
 use crate::model::reason::Ending;
+use crate::render;
 use crate::shell::change_user;
 use crate::shell::console::Console;
 use crate::shell::event_loop::EventLoop;
@@ -35,32 +32,20 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     Confinement::enter(&config, &file, false, &mut console);
     let mut event_loop = EventLoop::new(config, file, span, false, None, console.without_dots(), signals);
     event_loop.run();
-    let (table, worst) = table(event_loop.monitor().live());
+    let worst = worst(event_loop.monitor().live());
+    let mut table = String::new();
+    // Writing to a String does not fail.
+    let _ = render::once::write(&mut table, event_loop.monitor().live());
     let printed = event_loop.console().lines(&table, limits::PATIENCE);
     ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
 }
 
-/// The table, and the exit status it stands for.
-fn table<'a>(watches: impl Iterator<Item = &'a TargetEntry>) -> (String, u8) {
-    let mut cells = String::from("Service\tTarget\tDNS ms\tConnect ms\tResult\t");
-    let mut worst = 0;
-    for watch in watches {
-        worst = worst.max(match watch.last.map(|end| end.ending) {
-            Some(Ending::Connected(_)) => 0,
-            Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
-            Some(Ending::Skipped(_)) | None => NOT_CHECKED,
-        });
-        // Writing to a String does not fail, here and below.
-        let _ = write!(cells, "{}\t{}\t", watch.target.service, watch.target.endpoint());
-        let _ = match &watch.last {
-            Some(End { ending, lookup, connect, .. }) => {
-                write!(cells, "{}\t{}\t{ending}\t", Millis(lookup, "-"), Millis(connect, "-"))
-            }
-            None => cells.write_str("-\t-\tnot checked\t"),
-        };
-    }
-    let mut table = String::new();
-    const COLUMNS: [Column; 5] = [WORDS, WORDS, Column(9, true), Column(10, true), WORDS];
-    grid::write(&mut table, &COLUMNS, &cells);
-    (table, worst)
+/// The exit status that stands for the worst ending.
+fn worst<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> u8 {
+    let statuses = entries.map(|entry| match entry.last.map(|end| end.ending) {
+        Some(Ending::Connected(_)) => 0,
+        Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
+        Some(Ending::Skipped(_)) | None => NOT_CHECKED,
+    });
+    statuses.max().unwrap_or(0)
 }

@@ -51,18 +51,18 @@ impl Form {
     /// Writes a whole report: a header, if it is to have one, and a row for each of `rows`.
     pub fn write(
         &self,
-        report: &mut String,
+        out: &mut dyn Write,
         headed: bool,
         stamp: WallTime,
         rows: &mut dyn Iterator<Item = (&str, Columns)>,
-    ) {
-        // Writing to a String does not fail.
+    ) -> fmt::Result {
         if headed {
-            let _ = write!(report, "{}", self.header());
+            write!(out, "{}", self.header())?;
         }
         for (service, columns) in rows {
-            let _ = write!(report, "{}", self.row(stamp, service, &columns));
+            write!(out, "{}", self.row(stamp, service, &columns))?;
         }
+        Ok(())
     }
 
     /// A line of the table: of headings, where there are no numbers.

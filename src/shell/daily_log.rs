@@ -112,7 +112,8 @@ impl DailyLog {
         let (log, size) = self.open(&path).map_err(LogError::Open)?;
         let headed = size == 0 || (self.headed != name && !self.has_header(&log));
         self.report.clear();
-        self.form.write(&mut self.report, headed, stamp, rows);
+        // Writing to a String does not fail.
+        let _ = self.form.write(&mut self.report, headed, stamp, rows);
         ledger.begin_report(&self.lasting(&path), size, self.report.as_bytes(), stamp, headed);
         // Room is made sure of first: a reader must not see the half that fits.
         let reserved = file::reserve(&log, size, self.report.len());

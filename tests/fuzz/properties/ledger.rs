@@ -8,13 +8,13 @@ use tcpmon::base::limits;
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
-use tcpmon::commands::status;
 use tcpmon::core::ledger::{Damage, Ledger, Memory, Progress, Record, State, Usage, words};
 use tcpmon::core::probe::End;
 use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::{Address, Target};
+use tcpmon::render::{Seen, json, status};
 use tcpmon::shell::recovery;
 
 use super::{Bytes, config, text_of};
@@ -433,9 +433,12 @@ fn can_be_read(ledger: &Ledger) {
 /// `status` shows it as tables and as JSON.
 fn can_be_shown(ledger: &Ledger) {
     let now = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
-    let tables = status::as_tables(ledger, false, now);
+    let mut seen = Seen { ledger, running: false, now, local: |unix| WallTime { unix, nanos: 0, offset: 3600 } };
+    let (mut tables, mut shown) = (String::new(), String::new());
+    status::write(&mut tables, &seen).expect("a String takes everything");
     assert!(!tables.contains(|c: char| c.is_control() && c != '\n'), "{tables:?}");
-    let shown = status::as_json(ledger, true);
+    seen.running = true;
+    json::write(&mut shown, &seen).expect("a String takes everything");
     assert!(shown.ends_with("}\n") && shown.matches('\n').count() == 1, "one line: {shown}");
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
     assert_eq!(shown["targets"].as_array().map(Vec::len), Some(ledger.records().count()));

@@ -1,0 +1,58 @@
+//! Tables for a terminal: columns as wide as their longest cell.
+
+use core::fmt::{self, Write};
+
+use crate::base::words;
+
+/// A column: its least width, and whether its cells are numbers, which are aligned to the right.
+pub struct Column(pub u16, pub bool);
+
+/// A column of words.
+pub const WORDS: Column = Column(0, false);
+
+/// A column of dates and times.
+pub const MOMENT: Column = Column(19, false);
+
+/// Most columns of a table.
+const COLUMNS: usize = 9;
+
+/// Writes a table. `cells` are its headings and then its rows, each cell with a tab behind it: no cell contains
+/// a tab, because control characters are refused in every text that is shown.
+pub fn write(out: &mut dyn Write, columns: &[Column], cells: &str) -> fmt::Result {
+    let mut widths = [0; COLUMNS];
+    let (mut rest, mut i) = (cells, 0);
+    while let Some((cell, others)) = words::split_once(rest, b'\t') {
+        let width = cell.chars().count() as u16;
+        widths[i] = width.max(widths[i]).max(columns[i].0);
+        i = (i + 1) % columns.len();
+        rest = others;
+    }
+    rest = cells;
+    while let Some((cell, others)) = words::split_once(rest, b'\t') {
+        let (width, is_last) = (usize::from(widths[i]), i + 1 == columns.len());
+        match columns[i] {
+            Column(_, true) => write!(out, "{cell:>width$}")?,
+            // The last column is not padded.
+            Column(_, false) if is_last => out.write_str(cell)?,
+            Column(_, false) => write!(out, "{cell:<width$}")?,
+        }
+        out.write_str(if is_last { "\n" } else { " | " })?;
+        i = (i + 1) % columns.len();
+        rest = others;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_begin_at_the_left_and_numbers_end_at_the_right() {
+        let mut table = String::new();
+        let cells = "Name\tms\tResult\ta\t1.000\twell\tkassa-ä\t12\t\t";
+        write(&mut table, &[WORDS, Column(5, true), WORDS], cells).expect("a String takes everything");
+        let expected = "Name    |    ms | Result\na       | 1.000 | well\nkassa-ä |    12 | \n";
+        assert_eq!(table, expected);
+    }
+}

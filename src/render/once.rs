@@ -1,0 +1,24 @@
+//! The table of `tcpmon once`: how each target's only probe ended.
+
+use core::fmt::{self, Write};
+
+use super::Millis;
+use super::cells::{self, Column, WORDS};
+use crate::core::monitor::TargetEntry;
+use crate::core::probe::End;
+
+/// Writes it.
+pub fn write<'a>(out: &mut dyn Write, entries: impl Iterator<Item = &'a TargetEntry>) -> fmt::Result {
+    let mut cells = String::from("Service\tTarget\tDNS ms\tConnect ms\tResult\t");
+    for entry in entries {
+        write!(cells, "{}\t{}\t", entry.target.service, entry.target.endpoint())?;
+        match &entry.last {
+            Some(End { ending, lookup, connect, .. }) => {
+                write!(cells, "{}\t{}\t{ending}\t", Millis(lookup, "-"), Millis(connect, "-"))?;
+            }
+            None => cells.write_str("-\t-\tnot checked\t")?,
+        }
+    }
+    const COLUMNS: [Column; 5] = [WORDS, WORDS, Column(9, true), Column(10, true), WORDS];
+    cells::write(out, &COLUMNS, &cells)
+}

@@ -1,0 +1,122 @@
+//! The tables of `tcpmon status`: the state of the run and of each target, what the log does not have yet, all
+//! that was counted, and how the times are distributed.
+
+use core::fmt::{self, Write};
+
+use super::cells::{self, Column, MOMENT, WORDS};
+use super::table::Form;
+use super::{LocalTime, Millis, Seen};
+use crate::base::histogram::Summary;
+use crate::base::time::WallTime;
+use crate::core::ledger::{Last, Record, State};
+use crate::model::outcome::{Counts, Tally};
+use crate::model::target::Target;
+
+/// Writes all of them.
+#[inline(never)] // LLVM would hoist its constants into the caller's loop.
+pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
+    let Seen { ledger, now, local, .. } = *seen;
+    write_run(out, seen)?;
+    let records = ledger.in_order();
+    write_states(out, &records, local)?;
+    let form = Form::of(ledger);
+    write!(out, "\nNot in the log yet:\n{}", form.header())?;
+    write_rows(out, &form, now, &records, |tally| tally.unreported())?;
+    let began = Local(Some(ledger.began()), local);
+    write!(out, "\nSince {began}:\n{}", form.header())?;
+    write_rows(out, &form, now, &records, |tally| *tally.counted())?;
+    writeln!(out, "\nTimes since {began}, of what did not fail:")?;
+    write_times(out, &records)
+}
+
+fn write_run(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
+    let Seen { ledger, running, local, .. } = *seen;
+    let (pid, moment) = (ledger.owner().pid, |unix| Local(Some(unix), local));
+    if !running {
+        let how = if ledger.is_running() { "did not end cleanly" } else { "ended" };
+        let alive = moment(ledger.alive());
+        return writeln!(out, "Not running: the last run (pid {pid}) {how}, last alive at {alive}\n");
+    }
+    write!(out, "Running as pid {pid} since {}, ", moment(ledger.started()))?;
+    match ledger.due() {
+        // No report is due by a clock that is not set.
+        0 => writeln!(out, "reports wait for the clock to be set\n"),
+        due => writeln!(out, "next report at {}\n", moment(due)),
+    }
+}
+
+fn write_states(out: &mut dyn Write, records: &[Record<'_>], local: LocalTime) -> fmt::Result {
+    let mut cells = String::from("Service\tTarget\tState\tSince\tSkipped\tLast probe\tDNS ms\tConnect ms\tResult\t");
+    for record in records {
+        // A ledger with a record in use that has no target is refused when it is read.
+        let Some(target) = record.target() else { continue };
+        let (state, since) = state(record);
+        let (service, endpoint, skipped) = (target.service, target.endpoint(), record.skipped());
+        write!(cells, "{service}\t{endpoint}\t{state}\t{}\t{skipped}\t", Local(since, local))?;
+        match &record.last() {
+            Some(Last { at, ending, lookup, connect }) => {
+                let (lookup, connect) = (Millis(lookup, "-"), Millis(connect, "-"));
+                write!(cells, "{}\t{lookup}\t{connect}\t{ending}\t", Local(Some(*at), local))?;
+            }
+            None => cells.write_str("-\t-\t-\tnone yet\t")?,
+        }
+    }
+    const COLUMNS: [Column; 9] =
+        [WORDS, WORDS, WORDS, MOMENT, Column(0, true), MOMENT, Column(9, true), Column(10, true), WORDS];
+    cells::write(out, &COLUMNS, &cells)
+}
+
+fn write_rows(
+    out: &mut dyn Write,
+    form: &Form,
+    now: WallTime,
+    records: &[Record<'_>],
+    counts: fn(&Tally) -> Counts,
+) -> fmt::Result {
+    for record in records {
+        let Some(target) = record.target() else { continue };
+        let columns = counts(&record.tally()).columns();
+        write!(out, "{}", form.row(now, target.service.as_str(), &columns))?;
+    }
+    Ok(())
+}
+
+fn write_times(out: &mut dyn Write, records: &[Record<'_>]) -> fmt::Result {
+    let mut cells = String::from("Service\tPhase\tCount\tp50 ms\tp95 ms\tp99 ms\tMax ms\t");
+    for record in records {
+        let Some(Target { service, .. }) = record.target() else { continue };
+        add_times(&mut cells, service.as_str(), "DNS", record.lookups())?;
+        add_times(&mut cells, service.as_str(), "Connect", record.connects())?;
+    }
+    const TIME: Column = Column(10, true);
+    const COLUMNS: [Column; 7] = [WORDS, WORDS, Column(9, true), TIME, TIME, TIME, TIME];
+    cells::write(out, &COLUMNS, &cells)
+}
+
+fn add_times(cells: &mut String, service: &str, phase: &str, summary: Option<Summary>) -> fmt::Result {
+    let Some(Summary { count, p50, p95, p99, max }) = &summary else { return Ok(()) };
+    let [p50, p95, p99, max] = [p50, p95, p99, max].map(|time| time.as_millis());
+    write!(cells, "{service}\t{phase}\t{count}\t{p50}\t{p95}\t{p99}\t{max}\t")
+}
+
+/// The state of a target, and since which second of 1970 it has it.
+pub(super) fn state(record: &Record<'_>) -> (&'static str, Option<i64>) {
+    let (state, since) = record.state();
+    match state {
+        State::Unknown => ("unknown", None),
+        State::Up => ("up", Some(since)),
+        State::Down => ("down", Some(since)),
+    }
+}
+
+/// Local time of a second since 1970; `-` for none.
+struct Local(Option<i64>, LocalTime);
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(unix) => (self.1)(unix).fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
