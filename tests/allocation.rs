@@ -22,7 +22,7 @@ use tcpmon::model::cli::Cli;
 use tcpmon::model::settings::Config;
 use tcpmon::shell::config_file::ConfigFile;
 use tcpmon::shell::console::Console;
-use tcpmon::shell::event_loop::EventLoop;
+use tcpmon::shell::event_loop::{EventLoop, Start};
 use tcpmon::shell::ledger_file::LedgerFile;
 use tcpmon::sys::clock;
 use tcpmon::sys::signal::Signals;
@@ -107,8 +107,8 @@ fn main() -> ExitCode {
     file.load(&mut config, &mut |mistake| panic!("{mistake}")).unwrap();
     let span = Span { rounds: None, duration: Some(Nanos::from_secs(4)) };
     let Ok(ledger) = LedgerFile::lock(config.settings.ledger_path()) else { panic!("the ledger is ours") };
-    let mut event_loop =
-        EventLoop::new(config, file, span, true, Some(ledger), Console::new(false), Signals::new().unwrap());
+    let (ledger_file, console, signals) = (Some(ledger), Console::new(false), Signals::new().unwrap());
+    let mut event_loop = EventLoop::new(Start { config, config_file: file, span, ledger_file, console, signals });
 
     ARMED.store(true, Ordering::Relaxed);
     drop(std::hint::black_box(Box::new(1)));

@@ -5,6 +5,7 @@ pub mod histogram;
 pub mod limits;
 pub mod path;
 pub mod ring;
+pub mod said;
 pub mod text;
 pub mod time;
 pub mod timers;

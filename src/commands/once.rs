@@ -8,7 +8,7 @@ use crate::model::reason::Ending;
 use crate::render;
 use crate::shell::change_user;
 use crate::shell::console::Console;
-use crate::shell::event_loop::EventLoop;
+use crate::shell::event_loop::{EventLoop, Start};
 use crate::shell::sandbox::Confinement;
 
 /// A target did not connect.
@@ -30,7 +30,14 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
         return ExitCode::from(NOT_CHECKED);
     }
     Confinement::enter(&config, &file, false, &mut console);
-    let mut event_loop = EventLoop::new(config, file, span, false, None, console.without_dots(), signals);
+    let mut event_loop = EventLoop::new(Start {
+        config,
+        config_file: file,
+        span,
+        ledger_file: None,
+        console: console.without_dots(),
+        signals,
+    });
     event_loop.run();
     let worst = worst(event_loop.monitor().live());
     let mut table = String::new();

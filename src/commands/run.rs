@@ -11,7 +11,7 @@ use crate::model::settings::Config;
 use crate::shell::change_user;
 use crate::shell::config_file::Source;
 use crate::shell::console::Console;
-use crate::shell::event_loop::EventLoop;
+use crate::shell::event_loop::{EventLoop, Start};
 use crate::shell::ledger_file::{LedgerFile, Running};
 use crate::shell::sandbox::Confinement;
 use crate::sys;
@@ -32,8 +32,8 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     if !change_user::become_user(&config, &file, true, &mut console) {
         return ExitCode::FAILURE;
     }
-    let place = match LedgerFile::lock(config.settings.ledger_path()) {
-        Ok(place) => place,
+    let ledger_file = match LedgerFile::lock(config.settings.ledger_path()) {
+        Ok(file) => file,
         Err(_) if in_background => return ExitCode::SUCCESS,
         Err(Running(owner)) => {
             match owner {
@@ -64,7 +64,8 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
         greet(&mut console, &config, source);
     }
     let confinement = Confinement::enter(&config, &file, true, &mut console);
-    let mut event_loop = EventLoop::new(config, file, span, true, Some(place), console, signals);
+    let mut event_loop =
+        EventLoop::new(Start { config, config_file: file, span, ledger_file: Some(ledger_file), console, signals });
     event_loop.is_confined(confinement);
     if let Some(starter) = starter {
         starter.tell_started();

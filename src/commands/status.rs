@@ -2,6 +2,7 @@
 //! reads the ledger: it takes no lock, sends no signal and writes nothing.
 
 use super::{ExitCode, MISTAKES, ledger_path};
+use crate::base::said::Said;
 use crate::base::{limits, words};
 use crate::model::cli::Cli;
 use crate::render::{Seen, json, status as tables};
@@ -19,14 +20,14 @@ const CLEAR_REST: &str = "\x1b[J";
 pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let (watch, json) = (cli.watch, cli.json);
     let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
-    let mut said = None;
-    let mut wrong_time_zone = false;
+    let mut trouble = Said::default();
+    let mut time_zone = Said::default();
     loop {
-        wrong_time_zone = event_loop::read_time_zone(wrong_time_zone, console);
+        event_loop::read_time_zone(&mut time_zone, console);
         let seen = snapshot::look(&path);
         let goes_on = match &seen {
             Ok(ledger) => {
-                said = None;
+                trouble = Said::default();
                 let running = snapshot::is_running(ledger);
                 let seen = Seen { ledger, running, now: clock::wall(), local: clock::local };
                 let mut text = String::new();
@@ -35,7 +36,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
                 show(console, &text, watch && !json)
             }
             Err(look) => {
-                if said.replace(*look) != Some(*look) {
+                if trouble.is_new(*look) {
                     console.say("ledger", format_args!("{path} {look}, there is nothing to show"));
                 }
                 watch

@@ -2,8 +2,10 @@
 
 pub mod boundaries;
 pub mod clock_trust;
+pub mod due;
 pub mod grid;
 pub mod ledger;
 pub mod monitor;
 pub mod probe;
 pub mod steps;
+pub mod verdict;

@@ -30,8 +30,7 @@ use crate::base::limits;
 use crate::base::ring::Ring;
 use crate::base::time::{Instant, Nanos, WallTime};
 use crate::base::timers::Timers;
-use crate::core::boundaries::Boundaries;
-use crate::core::clock_trust::Hold;
+use crate::core::due::{Due, Need};
 use crate::core::grid::Grid;
 use crate::core::ledger::Ledger;
 use crate::core::probe::{End, Input, Next, Probe, ProbeId};
@@ -83,15 +82,7 @@ pub struct Monitor {
     /// Probes that have started and not ended.
     in_flight: usize,
     timers: Timers,
-    boundaries: Boundaries,
-    hold: Hold,
-    /// The last reading of the wall clock, and when that was.
-    clocks: (Instant, WallTime),
-    clock_wanted: bool,
-    clock_asked: bool,
-    report_now: bool,
-    report_due: Option<WallTime>,
-    reporting: bool,
+    due: Due,
     round: bool,
     skips: Skips,
     stage: Stage,
@@ -119,14 +110,7 @@ impl Monitor {
             asked: 0,
             in_flight: 0,
             timers: Timers::new(limits::PROBES + limits::RECORDS),
-            boundaries: Boundaries::new(config.settings.report, now, wall),
-            hold: Hold::new(built, now, wall),
-            clocks: (now, wall),
-            clock_wanted: false,
-            clock_asked: false,
-            report_now: false,
-            report_due: None,
-            reporting: false,
+            due: Due::new(config.settings.report, built, now, wall),
             round: false,
             skips: Skips::new(now),
             stage: Stage::Running,
@@ -143,12 +127,13 @@ impl Monitor {
                     self.advance(now, id.slot, input);
                 }
             }
+            Event::AttemptEnded(id, attempt) => {
+                let (at, verdict) = attempt.judge();
+                self.handle(at, Event::Probe(id, verdict.into()));
+            }
             Event::Clock(wall) => self.read_clock(now, wall),
             Event::Reported { written } => self.reported(written),
-            Event::ReportNow => {
-                self.report_now = true;
-                self.clock_wanted = true;
-            }
+            Event::ReportNow => self.due.demand(),
             Event::Stop => self.stop(),
         }
     }
@@ -165,16 +150,9 @@ impl Monitor {
                 }
                 Stage::Finished => return None,
             }
-            if core::mem::take(&mut self.clock_wanted) {
-                self.clock_asked = true;
-                return Some(Action::ReadClock);
-            }
-            if let Some(stamp) = self.report_due.take() {
-                self.reporting = true;
-                return Some(Action::Report(stamp));
-            }
-            if self.stage == Stage::LastReport {
-                return None;
+            let report = self.poll_report();
+            if report.is_some() || self.stage == Stage::LastReport {
+                return report;
             }
             if core::mem::take(&mut self.round) {
                 return Some(Action::Round);
@@ -183,8 +161,8 @@ impl Monitor {
             if next.is_some() {
                 return next;
             }
-            if !self.clock_asked && now >= self.next_reading() {
-                self.clock_wanted = true;
+            if now >= self.due.next() {
+                self.due.want_clock();
                 continue;
             }
             if let Some(id) = self.timers.due(now) {
@@ -194,8 +172,8 @@ impl Monitor {
                 }
                 continue;
             }
-            if self.hold.say(now) {
-                return Some(Action::SayHeld(self.clocks.1));
+            if self.due.say_held(now) {
+                return Some(Action::SayHeld(self.due.clocks().1));
             }
             // After everything else, so that what happened at once is said at once.
             if now >= self.skips.next() {
@@ -206,11 +184,20 @@ impl Monitor {
                 self.stop();
                 continue;
             }
-            if now >= self.clocks.0 {
+            if now >= self.due.clocks().0 {
                 self.table.ledger().set_alive(now);
             }
             return None;
         }
+    }
+
+    /// What a report that is due needs next, and nothing else: a reload has it written before it goes over to
+    /// another configuration.
+    pub fn poll_report(&mut self) -> Option<Action> {
+        Some(match self.due.poll()? {
+            Need::ReadClock => Action::ReadClock,
+            Need::Report(stamp) => Action::Report(stamp),
+        })
     }
 
     /// When to call [`Monitor::poll`] again if nothing happens before.
@@ -219,10 +206,9 @@ impl Monitor {
             Stage::Running => {}
             Stage::LastReport | Stage::Finish | Stage::Finished => return Instant::NEVER,
         }
-        let boundary = if self.clock_asked { Instant::NEVER } else { self.next_reading() };
         // Without timers no probe is in flight: only the end of the run is left to wait for.
         let timer = if self.timers.next() == Instant::NEVER { self.end } else { self.timers.next() };
-        timer.min(boundary).min(self.skips.next())
+        timer.min(self.due.next()).min(self.skips.next())
     }
 
     /// How many targets of this configuration stay, and how many places all need, with those that
@@ -241,7 +227,7 @@ impl Monitor {
             return None;
         }
         if self.settings.report != config.settings.report {
-            self.boundaries.change(config.settings.report, now, wall);
+            self.due.change(config.settings.report, now, wall);
         }
         let spread_changed = self.settings.spread != config.settings.spread;
         self.settings = config.settings;
@@ -264,7 +250,8 @@ impl Monitor {
             self.arm(index);
         }
         self.table.ledger().set_thresholds(self.settings.thresholds);
-        self.note_clock(now, wall);
+        self.due.note_clock(now, wall);
+        self.keep_clock();
         Some(Changes { kept, changed, added: count - kept, removed })
     }
 
@@ -280,10 +267,10 @@ impl Monitor {
 
     /// The ledger's memory has become zeroes: keeps everything in it anew.
     pub fn renew_ledger(&mut self) {
-        let (now, wall) = self.clocks;
+        let (_, wall) = self.due.clocks();
         self.table.renew_ledger(wall);
         self.table.ledger().set_thresholds(self.settings.thresholds);
-        self.note_clock(now, wall);
+        self.keep_clock();
     }
 
     /// Learns from the ledger what the log has: the last run's report was found in it.
@@ -320,7 +307,7 @@ impl Monitor {
 
     /// Whether reports wait for the clock to be set.
     pub fn is_held(&self) -> bool {
-        self.hold.is_on(self.clocks.0)
+        self.due.is_held()
     }
 
     /// Whether the run is at its last report.
@@ -382,7 +369,7 @@ impl Monitor {
         if let Ending::Skipped(shortage) = end.ending {
             self.skip(target, 1, shortage);
         }
-        self.table.end(target, started, self.unix(now), end);
+        self.table.end(target, started, self.due.unix(now), end);
     }
 
     /// Counts ticks that are no probes.
@@ -476,64 +463,39 @@ impl Monitor {
     fn stop(&mut self) {
         if self.stage == Stage::Running {
             self.stage = Stage::LastReport;
-            self.clock_wanted = true;
+            self.due.want_clock();
         }
     }
 
     fn read_clock(&mut self, now: Instant, wall: WallTime) {
-        let mut boundary = self.boundaries.read(now, wall);
-        self.hold.pass(now, wall, &mut boundary);
-        self.clock_asked = false;
-        let asked = core::mem::take(&mut self.report_now);
-        let last = self.stage == Stage::LastReport;
-        if last && self.hold.is_on(now) && self.table.ledger().is_present() {
-            // The ledger keeps it for a run that knows the date.
+        let is_last = self.stage == Stage::LastReport;
+        if !self.due.read_clock(now, wall, is_last, self.table.ledger().is_present()) {
             self.stage = Stage::Finish;
-        } else if asked || last {
-            self.report_due = Some(wall);
-        } else if boundary.is_some() {
-            self.report_due = boundary;
         }
-        self.note_clock(now, wall);
+        self.keep_clock();
     }
 
-    /// When the wall clock must be read next.
-    #[inline(never)]
-    fn next_reading(&self) -> Instant {
-        self.boundaries.next().min(self.hold.next())
-    }
-
-    /// Keeps a reading of the wall clock.
-    fn note_clock(&mut self, now: Instant, wall: WallTime) {
-        self.clocks = (now, wall);
+    /// Keeps the last reading of the wall clock in the ledger, and the boundary of the next report.
+    fn keep_clock(&self) {
+        let (now, wall) = self.due.clocks();
         self.table.ledger().set_clocks(now, wall);
-        self.note_due();
+        self.keep_due();
     }
 
-    /// Keeps the boundary of the next report, once the one before is in the log.
-    fn note_due(&self) {
-        if self.report_due.is_none() && !self.reporting {
-            // A boundary of a clock that is wrong is none that could be missed.
-            let due = if self.is_held() { 0 } else { self.boundaries.due() };
-            self.table.ledger().set_due(self.clocks.1.at(due));
+    fn keep_due(&self) {
+        if let Some(boundary) = self.due.promised() {
+            self.table.ledger().set_due(boundary);
         }
-    }
-
-    /// The second since 1970 at `now`, by the last reading of the wall clock.
-    fn unix(&self, now: Instant) -> u32 {
-        let (at, wall) = self.clocks;
-        let since = now.since(at).plus(Nanos::new(wall.nanos.into())).secs();
-        (wall.unix + since as i64).clamp(0, u32::MAX.into()) as u32
     }
 
     fn reported(&mut self, written: bool) {
-        if !core::mem::take(&mut self.reporting) {
+        if !self.due.end_report() {
             return;
         }
         if written {
             self.table.mark_reported();
         }
-        self.note_due();
+        self.keep_due();
         if self.stage == Stage::LastReport {
             self.stage = Stage::Finish;
         }

@@ -6,6 +6,7 @@
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
+use crate::core::verdict::{self, Verdict};
 use crate::model::outcome::{Outcome, Speed, Thresholds};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
@@ -48,6 +49,16 @@ pub enum Input<'a> {
     FellShort(Shortage),
     /// The deadline that the probe gave has passed.
     Expired,
+}
+
+impl From<Verdict> for Input<'_> {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Connected => Input::Connected,
+            Verdict::ConnectFailed(reason) => Input::ConnectFailed(reason),
+            Verdict::FellShort(shortage) => Input::FellShort(shortage),
+        }
+    }
 }
 
 /// What a probe needs next.
@@ -187,9 +198,7 @@ impl Probe {
 
     #[inline(never)]
     fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
-        if elapsed >= self.thresholds.timeout.plus(limits::STALL) {
-            // It would have been ended at its limit had we been awake, and who was not awake may
-            // have been the helper, too.
+        if verdict::is_late_lookup(elapsed, self.thresholds.timeout) {
             return skip(Shortage::Late);
         }
         let reason = if elapsed < self.thresholds.timeout { reason } else { Reason::TimedOut };
@@ -244,12 +253,11 @@ impl Probe {
             if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail_for_reason(elapsed) }
         } else if elapsed < timeout {
             connecting.next()
-        } else if elapsed.get() - timeout.get() < limits::BACKDATE.get() {
-            // This address took the whole limit, unless we were not awake at the deadline: then
-            // the addresses that are left lost their time to us, not to the network.
-            connecting.fail(elapsed, Reason::TimedOut)
-        } else {
+        } else if verdict::is_late_connect(elapsed, timeout) {
             skip(Shortage::Late)
+        } else {
+            // This address took the whole limit.
+            connecting.fail(elapsed, Reason::TimedOut)
         })
     }
 

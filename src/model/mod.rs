@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod directive;
+pub mod facts;
 pub mod keep;
 pub mod log_names;
 pub mod message;

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 
 use crate::base::path::Path;
 use crate::base::time::WallTime;
+use crate::core::due;
 use crate::core::ledger::{self, Journal, Ledger, Progress};
-use crate::model::outcome::Thresholds;
 use crate::model::settings::Config;
 use crate::render::table::Form;
 use crate::shell::console::Console;
@@ -26,7 +26,7 @@ enum Found {
 }
 
 /// A report that was due at the start: when it was written, or why it could not be.
-pub type Due = Result<WallTime, (WallTime, LogError)>;
+pub type Overdue = Result<WallTime, (WallTime, LogError)>;
 
 /// A report of the last run whose file cannot be read for now. Until it can, nothing may be
 /// reported: its counts may be in the log.
@@ -43,7 +43,7 @@ impl Unresolved {
     }
 
     /// Looks for it once more. Returns whether it is in the log; the ledger knows then.
-    pub fn settle(&self, ledger: &Ledger) -> Result<bool, Errno> {
+    pub fn resolve(&self, ledger: &Ledger) -> Result<bool, Errno> {
         let Some(journal) = ledger.journal() else { return Ok(false) };
         let complete = in_file(&journal, &self.file, &self.report)?;
         if complete {
@@ -57,7 +57,7 @@ impl Unresolved {
 
 /// Brings log and ledger into agreement, and writes the report whose moment has passed by `now`, or
 /// that must be written before counts are sorted by other thresholds; `None` is a clock that is wrong,
-/// see [`settle`]. How the last run ended is said
+/// see [`due::left_over`]. How the last run ended is said
 /// where it did not come to its end. Afterwards the log has the form of this configuration. What
 /// was not written stays in the ledger.
 pub fn recover(
@@ -66,7 +66,7 @@ pub fn recover(
     config: &Config,
     now: Option<WallTime>,
     console: &mut Console,
-) -> (Option<Due>, Option<Unresolved>) {
+) -> (Option<Overdue>, Option<Unresolved>) {
     if ledger.is_running() {
         let alive = clock::local(ledger.alive());
         console.say(
@@ -85,7 +85,7 @@ pub fn recover(
             Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
         }
     }
-    let Some(stamp) = settle(ledger, config.settings.thresholds, now.map(|now| now.unix), |_| complete) else {
+    let Some(stamp) = due::left_over(ledger, config.settings.thresholds, now.map(|now| now.unix), |_| complete) else {
         return (None, None);
     };
     let stamp = clock::local(stamp);
@@ -98,43 +98,6 @@ pub fn recover(
         ledger.mark_reported();
     }
     (Some(written.map(|()| stamp).map_err(|error| (stamp, error))), None)
-}
-
-/// Brings a report that was being written to its end, where `complete` says that all of it is in the
-/// log. Gives the second since 1970 under which what the log does not have is to be reported at
-/// `now`, in the same seconds; `None` where counting simply goes on.
-///
-/// A clock that is wrong says nothing about `now`, but the last run ended before its next boundary
-/// came: what it left is reported under that, the sooner the better, because the new run's counts are
-/// to stand under a later one.
-pub fn settle(
-    ledger: &Ledger,
-    thresholds: Thresholds,
-    now: Option<i64>,
-    complete: impl FnOnce(&Journal) -> bool,
-) -> Option<i64> {
-    let mut interrupted = None;
-    if let Some(journal) = ledger.journal() {
-        if complete(&journal) {
-            ledger.mark_reported();
-        } else if journal.progress == Progress::Writing {
-            interrupted = Some(journal.stamp.unix);
-            // A kill before it is begun again does not change its stamp.
-            ledger.set_due(journal.stamp);
-        }
-        ledger.end_report();
-    }
-    if ledger.is_reported() {
-        return None;
-    }
-    if interrupted.is_some() {
-        return interrupted;
-    }
-    let due = ledger.due();
-    if due > 0 && now.is_none_or(|now| due <= now) {
-        return Some(due);
-    }
-    now.filter(|_| ledger.thresholds() != thresholds)
 }
 
 /// The report that was being written, as it was.
@@ -298,11 +261,11 @@ mod tests {
             format!("{}/tcp_stats_{date}.log", self.place.path().display())
         }
 
-        fn recover(&self, now: i64) -> Option<Due> {
+        fn recover(&self, now: i64) -> Option<Overdue> {
             self.recover_or_not(now).0
         }
 
-        fn recover_or_not(&self, now: i64) -> (Option<Due>, Option<Unresolved>) {
+        fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<Unresolved>) {
             let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
             let mut log = DailyLog::new(self.config.settings.log_dir, form);
             recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))
@@ -432,14 +395,14 @@ mod tests {
             let (due, unresolved) = remains.recover_or_not(DUE + 1000);
             assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
             let unresolved = unresolved.expect("nobody knows");
-            assert!(unresolved.settle(&remains.ledger).is_err());
+            assert!(unresolved.resolve(&remains.ledger).is_err());
             // It counts on meanwhile, and another run finds the same.
             remains.ledger.record(0).count(Outcome::FastFast, 20);
             assert!(remains.recover_or_not(DUE + 1000).1.is_some());
             fs::remove_dir(remains.file()).expect("our own directory");
             fs::rename(&aside, remains.file()).expect("our own file");
             let whole = written == usize::MAX;
-            assert_eq!(unresolved.settle(&remains.ledger), Ok(whole));
+            assert_eq!(unresolved.resolve(&remains.ledger), Ok(whole));
             assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
             let left = remains.ledger.record(0).tally().unreported().columns().total;
             assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));

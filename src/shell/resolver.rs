@@ -9,10 +9,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::base::limits;
 use crate::base::time::Instant;
 use crate::core::probe::{Input, ProbeId};
+use crate::core::verdict;
 use crate::model::message::{Answer, REPLY, REQUEST, Reply, Request};
 use crate::model::reason::Shortage;
 use crate::model::target::Target;
-use crate::sys::poll::PollSet;
+use crate::sys::poll::{Owner, PollSet};
 use crate::sys::process::{self, Child};
 use crate::sys::{Errno, clock, helper, lookup, net};
 
@@ -37,11 +38,10 @@ enum Work {
 /// The pool.
 #[derive(Debug)]
 pub struct Resolver {
-    helpers: [Option<Helper>; limits::HELPERS],
+    /// By their numbers. Grows to the highest number that is in use, within the memory reserved at the start.
+    helpers: Vec<Option<Helper>>,
     /// How many there are.
     size: usize,
-    /// The first of [`limits::HELPERS`] places in the loop's poll set.
-    first_place: usize,
     /// Numbers the requests, so that a reply is known to belong to the last one.
     token: u32,
     /// Helpers that died at once since the last reply.
@@ -51,12 +51,11 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// An empty pool whose helpers stand in the poll set from `first_place` on.
-    pub fn new(first_place: usize) -> Self {
+    /// An empty pool.
+    pub fn new() -> Self {
         Self {
-            helpers: [const { None }; limits::HELPERS],
+            helpers: Vec::with_capacity(limits::HELPERS),
             size: 0,
-            first_place,
             token: 0,
             deaths: 0,
             fork_from: Instant::from_nanos(0),
@@ -122,10 +121,11 @@ impl Resolver {
         &mut self,
         now: Instant,
         polls: &mut PollSet,
-        index: usize,
+        number: u16,
         reply: &'a mut Option<Reply>,
     ) -> Option<(ProbeId, Input<'a>)> {
-        let helper = self.helpers[index].as_mut()?;
+        let index = usize::from(number);
+        let helper = self.helpers.get_mut(index)?.as_mut()?;
         let mut packet = [0; REPLY + 1];
         *reply = match net::receive_packet(&helper.socket, &mut packet) {
             Ok(length) => packet.get(..length).and_then(Reply::decode),
@@ -182,8 +182,8 @@ impl Resolver {
 
     /// Ends helpers that have been idle for long, all but one.
     pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
-        for index in (0..limits::HELPERS).rev() {
-            let since = self.helpers[index].as_ref().map_or(Instant::NEVER, Helper::idle_since);
+        for index in (0..self.helpers.len()).rev() {
+            let since = self.helper(index).map_or(Instant::NEVER, Helper::idle_since);
             if self.size > 1 && now >= since + limits::HELPER_IDLE {
                 self.remove(index, polls);
             }
@@ -192,8 +192,8 @@ impl Resolver {
 
     /// Ends every helper and waits for their ends.
     pub fn end(&mut self, polls: &mut PollSet) {
-        for index in 0..limits::HELPERS {
-            let ended = self.helpers[index].as_ref().filter(|helper| !helper.reaped).map(|helper| helper.child);
+        for index in (0..self.helpers.len()).rev() {
+            let ended = self.helper(index).filter(|helper| !helper.reaped).map(|helper| helper.child);
             self.remove(index, polls);
             if let Some(child) = ended {
                 process::reap_ended(child);
@@ -202,30 +202,39 @@ impl Resolver {
     }
 
     fn spawn(&mut self, now: Instant, polls: &mut PollSet) -> Result<usize, Shortage> {
-        let free = self.helpers.iter().position(Option::is_none).ok_or(Shortage::Helpers)?;
+        let free = self.helpers.iter().position(Option::is_none).unwrap_or(self.helpers.len());
+        if free == limits::HELPERS {
+            return Err(Shortage::Helpers);
+        }
         if now < self.fork_from {
             return Err(Shortage::Processes);
         }
-        let (child, socket) = helper::spawn(serve).map_err(|errno| match errno {
-            Errno::EMFILE | Errno::ENFILE => Shortage::Descriptors,
-            Errno::ENOMEM | Errno::ENOBUFS => Shortage::Memory,
-            _ => Shortage::Processes,
-        })?;
-        polls.place(self.first_place + free, Some(socket.as_fd()));
+        let (child, socket) = helper::spawn(serve).map_err(|errno| verdict::fork(errno.into()))?;
+        polls.insert(Owner::Helper(free as u16), socket.as_fd());
+        if free == self.helpers.len() {
+            self.helpers.push(None);
+        }
         let work = Work::Idle { since: now };
         self.size += 1;
         self.helpers[free] = Some(Helper { child, reaped: false, socket, work, forked: now, proven: false });
         Ok(free)
     }
 
+    fn helper(&self, index: usize) -> Option<&Helper> {
+        self.helpers.get(index)?.as_ref()
+    }
+
     /// The one way out of the pool.
     fn remove(&mut self, index: usize, polls: &mut PollSet) {
-        polls.place(self.first_place + index, None);
-        if let Some(helper) = self.helpers[index].take() {
+        polls.remove(Owner::Helper(index as u16));
+        if let Some(helper) = self.helpers.get_mut(index).and_then(Option::take) {
             self.size -= 1;
             if !helper.reaped {
                 process::end(helper.child);
             }
+        }
+        while let Some(None) = self.helpers.last() {
+            self.helpers.pop();
         }
     }
 }
@@ -246,7 +255,7 @@ fn serve(socket: &OwnedFd) {
     while let Ok(length @ 1..) = net::await_packet(socket, &mut packet) {
         let Some(request) = packet.get(..length).and_then(Request::decode) else { return };
         let begin = clock::monotonic();
-        let answer: Answer = lookup::addresses(request.host.as_str(), request.family);
+        let answer = verdict::lookup(lookup::addresses(request.host.as_str(), request.family));
         let elapsed = clock::monotonic().since(begin);
         let mut reply = [0; REPLY];
         let length = Reply { token: request.token, elapsed, answer }.encode(&mut reply);
@@ -282,8 +291,8 @@ mod tests {
     impl Pool {
         fn new() -> Self {
             let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-            let polls = PollSet::new(limits::HELPERS, 0);
-            Self { resolver: Resolver::new(0), polls, _turn: turn }
+            let polls = PollSet::new(limits::HELPERS as u16, 0);
+            Self { resolver: Resolver::new(), polls, _turn: turn }
         }
 
         fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {
@@ -294,12 +303,13 @@ mod tests {
         /// Waits until a helper has something to say, and hears all of those that have.
         fn hear(&mut self, now: Instant) -> Vec<Heard> {
             assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper says something");
-            let ready: Vec<_> = (0..limits::HELPERS).filter(|index| self.polls.ready(*index).any()).collect();
-            ready.into_iter().map(|index| self.hear_one(now, index)).collect()
+            let ready: Vec<_> = (0..self.polls.len()).filter_map(|at| self.polls.ready(at)).collect();
+            ready.into_iter().map(|(owner, _)| self.hear_one(now, owner)).collect()
         }
 
-        fn hear_one(&mut self, now: Instant, index: usize) -> Heard {
-            match self.resolver.hear(now, &mut self.polls, index, &mut None) {
+        fn hear_one(&mut self, now: Instant, owner: Owner) -> Heard {
+            let Owner::Helper(number) = owner else { panic!("{owner:?} is no helper") };
+            match self.resolver.hear(now, &mut self.polls, number, &mut None) {
                 Some((probe, Input::LookupLost)) => Heard::Lost(probe),
                 Some(_) => Heard::Reply,
                 None => Heard::Nothing,

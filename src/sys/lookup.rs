@@ -4,19 +4,19 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr;
 use std::ffi::CStr;
 
-use super::{Errno, net, shortage};
+use super::{Errno, net};
 use crate::base::limits;
-use crate::model::message::{Addresses, Answer};
-use crate::model::reason::{Reason, Shortage};
+use crate::model::facts::{Fault, LookupFault};
+use crate::model::message::Addresses;
 use crate::model::target::{Address, Family};
 
-/// Looks a name up; blocks as long as the resolver does. No flags: A and AAAA are asked for
-/// whatever addresses this box has, as a program asks that passes no hints.
-pub fn addresses(host: &str, family: Family) -> Answer {
-    let mut name = [0; limits::HOST + 1];
-    let Some(place) = name.get_mut(..host.len()) else { return Answer::Failed(Reason::NameNotFound) };
-    place.copy_from_slice(host.as_bytes());
-    let Ok(name) = CStr::from_bytes_until_nul(&name) else { return Answer::Failed(Reason::NameNotFound) };
+/// Looks a name up; blocks as long as the resolver does. It passes no flags, so A and AAAA are asked for
+/// whatever addresses this box has. Addresses beyond the room for them are left out.
+pub fn addresses(host: &str, family: Family) -> Result<Addresses, LookupFault> {
+    let mut room = [0; limits::HOST + 1];
+    let no_name = LookupFault { code: libc::EAI_NONAME, errno: Fault(0), socket: None };
+    room.get_mut(..host.len()).ok_or(no_name)?.copy_from_slice(host.as_bytes());
+    let name = CStr::from_bytes_until_nul(&room).map_err(|_| no_name)?;
 
     // SAFETY: `addrinfo` is plain data for which zeroes are a valid value: no hints.
     let mut hints: libc::addrinfo = unsafe { core::mem::zeroed() };
@@ -30,7 +30,8 @@ pub fn addresses(host: &str, family: Family) -> Answer {
     // SAFETY: `name` ends with a NUL, `hints` and `list` are live; getaddrinfo keeps none of them.
     let error = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &hints, &mut list) };
     if error != 0 {
-        return failure(error, Errno::last());
+        let errno = Errno::last().into();
+        return Err(LookupFault { code: error, errno, socket: net::open_datagram().err().map(Fault::from) });
     }
     let mut addresses = Addresses::new();
     let mut entry = list;
@@ -46,7 +47,7 @@ pub fn addresses(host: &str, family: Family) -> Answer {
         // SAFETY: getaddrinfo made the list, and nothing points into it any more.
         unsafe { libc::freeaddrinfo(list) };
     }
-    if addresses.as_slice().is_empty() { Answer::Failed(Reason::NoAddress) } else { Answer::Found(addresses) }
+    Ok(addresses)
 }
 
 /// The address of one node; `None` for a family that is neither IPv4 nor IPv6.
@@ -65,27 +66,4 @@ fn address(node: &libc::addrinfo) -> Option<Address> {
         }
         _ => None,
     }
-}
-
-/// What an error of getaddrinfo(3) means. The last two stand in glibc's netdb.h as extensions;
-/// musl gives the first of them.
-fn failure(error: libc::c_int, errno: Errno) -> Answer {
-    const EAI_ADDRFAMILY: libc::c_int = -9;
-    const EAI_NODATA: libc::c_int = -5;
-    // Where it had no socket to ask with, glibc says that there is no such name.
-    let no_socket = net::open_datagram().err().and_then(shortage);
-    if let Some(shortage @ (Shortage::Descriptors | Shortage::Memory)) = no_socket {
-        return Answer::Short(shortage);
-    }
-    Answer::Failed(match error {
-        libc::EAI_NONAME => Reason::NameNotFound,
-        EAI_NODATA | EAI_ADDRFAMILY => Reason::NoAddress,
-        libc::EAI_AGAIN => Reason::ResolverSilent,
-        libc::EAI_MEMORY => return Answer::Short(Shortage::Memory),
-        libc::EAI_SYSTEM => match shortage(errno) {
-            Some(shortage) if shortage != Shortage::Socket => return Answer::Short(shortage),
-            Some(_) | None => Reason::ResolverFailed,
-        },
-        _ => Reason::ResolverFailed,
-    })
 }

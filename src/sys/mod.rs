@@ -27,7 +27,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 pub use nix::errno::Errno;
 
-use crate::model::reason::{Reason, Shortage};
+use crate::model::facts::{Fault, LookupFault};
 
 /// What an error means, in the C library's words (strerror(3)).
 pub fn describe(errno: Errno) -> &'static str {
@@ -61,37 +61,26 @@ unsafe fn made(result: c_int) -> Result<OwnedFd, Errno> {
     number(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The shortage of our own that an error stands for, if it stands for one.
-pub fn shortage(errno: Errno) -> Option<Shortage> {
-    match errno {
-        Errno::EMFILE | Errno::ENFILE => Some(Shortage::Descriptors),
-        Errno::ENOBUFS | Errno::ENOMEM => Some(Shortage::Memory),
-        // Linux before 3.19 said EAGAIN where no local port was left (connect(2)).
-        // EAFNOSUPPORT: this box has none of that family's addresses at all.
-        // EADDRINUSE: no port was left to bind to (bind(2)).
-        Errno::EADDRNOTAVAIL | Errno::EADDRINUSE | Errno::EAGAIN | Errno::EAFNOSUPPORT => Some(Shortage::Ports),
-        // No network says these: what was asked for was wrong.
-        Errno::EALREADY
-        | Errno::EBADF
-        | Errno::EFAULT
-        | Errno::EISCONN
-        | Errno::ENOTCONN
-        | Errno::ENOTSOCK
-        | Errno::EPROTOTYPE => Some(Shortage::Socket),
-        _ => None,
+impl From<Errno> for Fault {
+    fn from(errno: Errno) -> Self {
+        Self(errno as c_int)
     }
 }
 
-/// Why a connect failed (connect(2), ip(7), tcp(7)).
-pub fn reason(errno: Errno) -> Reason {
-    match errno {
-        Errno::ECONNREFUSED => Reason::Refused,
-        Errno::ECONNRESET | Errno::EPIPE => Reason::Reset,
-        Errno::ETIMEDOUT => Reason::TimedOut,
-        Errno::ENETUNREACH | Errno::ENETDOWN => Reason::NetworkUnreachable,
-        Errno::EHOSTUNREACH | Errno::EHOSTDOWN => Reason::HostUnreachable,
-        Errno::EPERM | Errno::EACCES => Reason::Denied,
-        Errno::ENODEV => Reason::NoDevice,
-        other => Reason::Other(other as i32),
-    }
+/// The numbers that the core knows are those of this CPU's kernel and of its C library.
+macro_rules! same {
+    ($($name:ident)+) => { $(const _: () = assert!(Fault::$name.0 == libc::$name);)+ };
 }
+
+same! {
+    EPERM EBADF EAGAIN ENOMEM EACCES EFAULT ENODEV ENFILE EMFILE EPIPE ENOTSOCK EPROTOTYPE EAFNOSUPPORT EADDRINUSE
+    EADDRNOTAVAIL ENETDOWN ENETUNREACH ECONNRESET ENOBUFS EISCONN ENOTCONN ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH
+    EALREADY
+}
+
+const _: () = assert!(
+    LookupFault::NONAME == libc::EAI_NONAME
+        && LookupFault::AGAIN == libc::EAI_AGAIN
+        && LookupFault::MEMORY == libc::EAI_MEMORY
+        && LookupFault::SYSTEM == libc::EAI_SYSTEM
+);

@@ -9,7 +9,8 @@ use nix::sys::socket::{
 };
 
 use super::{Errno, done, length};
-use crate::base::time::{Instant, Nanos};
+use crate::base::time::Nanos;
+use crate::model::facts::Handshake;
 use crate::model::target::Address;
 
 /// A nonblocking TCP socket of the family of `ip`, closed on exec.
@@ -167,10 +168,8 @@ pub fn connect_error(socket: &OwnedFd) -> Result<(), Errno> {
     if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }
 
-/// When a handshake ended that began with the connect at `started`, in the kernel's own words
-/// (`TCP_INFO`, linux/tcp.h): its round trip where no SYN was sent again, else when the peer last
-/// acknowledged something, which without data sent is the handshake, in ticks of 1 to 10 ms.
-pub fn handshake_end(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant> {
+/// What the kernel says of a handshake; `None` where it does not say enough.
+pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
     // SAFETY: `tcp_info` is plain data for which zeroes are a valid value.
     let mut info: libc::tcp_info = unsafe { core::mem::zeroed() };
     let mut length = size_of_val(&info) as libc::socklen_t;
@@ -182,9 +181,9 @@ pub fn handshake_end(socket: &OwnedFd, started: Instant, now: Instant) -> Option
     if result != 0 || (length as usize) < reaches {
         return None;
     }
-    if info.tcpi_total_retrans == 0 && info.tcpi_rtt > 0 {
-        return Some(started + Nanos::new(u64::from(info.tcpi_rtt) * 1000));
-    }
-    let ago = Nanos::from_millis(u64::from(info.tcpi_last_ack_recv));
-    (ago <= now.since(started)).then(|| now.before(ago))
+    Some(Handshake {
+        resent: info.tcpi_total_retrans,
+        round_trip: Nanos::new(u64::from(info.tcpi_rtt) * 1000),
+        acknowledged: Nanos::from_millis(info.tcpi_last_ack_recv.into()),
+    })
 }

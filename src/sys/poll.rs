@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use super::{Errno, clock, descriptor, length};
 use crate::base::time::Nanos;
 
-/// What a descriptor is watched for.
+/// What a descriptor is polled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
     /// Something to read.
@@ -15,73 +15,100 @@ pub enum Interest {
     Write,
 }
 
-/// What poll says of a descriptor. The bits are never masked: what came, came.
+/// What poll says of a descriptor. The bits are never masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready(i16);
 
 impl Ready {
-    /// Whether anything is said at all.
-    pub fn any(self) -> bool {
-        self.0 != 0
-    }
-
     /// `POLLOUT` alone: a connect that was accepted, and no error to be asked for.
     pub fn is_connected(self) -> bool {
         self.0 == libc::POLLOUT
     }
 }
 
-/// The poll set: a fixed number of places at the front, and behind them a compact list that
-/// grows and shrinks within the memory reserved at the start.
+/// Whose descriptor it is. Each owner has one at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The signals.
+    Signals,
+    /// The notice that the wall clock was set.
+    Clock,
+    /// The helper of this number.
+    Helper(u16),
+    /// The attempt of the probe in this slot.
+    Attempt(u16),
+}
+
+/// The poll set: one entry for each open descriptor, and who owns it. An owner without one costs nothing.
 #[derive(Debug)]
 pub struct PollSet {
     entries: Vec<libc::pollfd>,
+    /// The owner of each entry.
+    owners: Vec<Owner>,
+    /// Where the entry of each owner is, plus one; 0 where it has none. Zeroes, so that memory for owners that
+    /// never had one is never touched.
+    positions: Box<[u16]>,
+    helpers: u16,
 }
 
-/// A place that poll passes over (poll(2): "a negative value … is ignored").
-const NOBODY: RawFd = -1;
-
 impl PollSet {
-    /// A set with `fixed` empty places and memory for `more` behind them.
-    pub fn new(fixed: usize, more: usize) -> Self {
-        let mut entries = Vec::with_capacity(fixed + more);
-        entries.resize(fixed, entry(NOBODY, Interest::Read));
-        Self { entries }
+    /// An empty set, with memory for so many helpers and attempts.
+    pub fn new(helpers: u16, attempts: usize) -> Self {
+        let most = 2 + usize::from(helpers) + attempts;
+        let (entries, owners) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        Self { entries, owners, positions: vec![0; most].into(), helpers }
     }
 
-    /// Puts a descriptor, or nobody, into a fixed place. The caller takes it out before it closes.
-    pub fn place(&mut self, index: usize, fd: Option<BorrowedFd<'_>>) {
-        self.entries[index] = entry(fd.map_or(NOBODY, |fd| fd.as_raw_fd()), Interest::Read);
-    }
-
-    /// Appends a descriptor; its index is [`PollSet::len`] before.
-    pub fn push(&mut self, fd: BorrowedFd<'_>, interest: Interest) {
+    /// Adds the descriptor of an owner that has none.
+    pub fn insert(&mut self, owner: Owner, fd: BorrowedFd<'_>) {
+        let interest = if matches!(owner, Owner::Attempt(_)) { Interest::Write } else { Interest::Read };
         self.entries.push(entry(fd.as_raw_fd(), interest));
+        self.owners.push(owner);
+        *self.position(owner) = self.entries.len() as u16;
     }
 
-    /// Takes the entry out; the last one moves to its place.
-    pub fn swap_remove(&mut self, index: usize) {
-        self.entries.swap_remove(index);
+    /// Removes the descriptor of an owner, if it has one, before it is closed. The last entry moves to its
+    /// position.
+    pub fn remove(&mut self, owner: Owner) {
+        let Some(at) = usize::from(core::mem::take(self.position(owner))).checked_sub(1) else { return };
+        self.entries.swap_remove(at);
+        self.owners.swap_remove(at);
+        if let Some(moved) = self.owners.get(at).copied() {
+            *self.position(moved) = at as u16 + 1;
+        }
     }
 
-    /// How many places there are, empty ones too.
+    fn position(&mut self, owner: Owner) -> &mut u16 {
+        &mut self.positions[match owner {
+            Owner::Signals => 0,
+            Owner::Clock => 1,
+            Owner::Helper(number) => 2 + usize::from(number),
+            Owner::Attempt(slot) => 2 + usize::from(self.helpers) + usize::from(slot),
+        }]
+    }
+
+    /// How many descriptors there are.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no place at all.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What the last wait said of this place.
-    pub fn ready(&self, index: usize) -> Ready {
-        Ready(self.entries[index].revents)
+    /// Whose the descriptor at this position is and what the last wait said of it, if it said anything. Whoever goes
+    /// through all of them goes backwards: an entry that moves on a removal has been looked at by then.
+    pub fn ready(&self, at: usize) -> Option<(Owner, Ready)> {
+        match self.entries.get(at)?.revents {
+            0 => None,
+            revents => Some((self.owners[at], Ready(revents))),
+        }
     }
 
-    /// Waits until something is ready or `limit` has passed; `None` waits for ever. The limit is
-    /// kept to the nanosecond (ppoll(2)), so there is nothing to round. Returns how many are
-    /// ready; after a signal's interruption that is none.
+    /// Waits until a descriptor is ready or `limit` has passed; `None` waits for ever. The limit is exact to the
+    /// nanosecond (ppoll(2)), so nothing is rounded. Returns how many are ready; after a signal's interruption that
+    /// is none.
     pub fn wait(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
         match poll(&mut self.entries, limit) {
             Err(Errno::EINVAL) => self.wait_in_parts(limit),
@@ -89,8 +116,8 @@ impl PollSet {
         }
     }
 
-    /// poll refuses more entries than descriptors may be open. Where somebody lowers that limit
-    /// below what is in use, the set is asked in parts, with short pauses.
+    /// poll refuses more entries than descriptors may be open. If somebody lowers that limit below what is in use,
+    /// the set is polled in parts, with short pauses.
     fn wait_in_parts(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
         let [descriptors, _] = descriptor::descriptor_limits()?;
         let part = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
@@ -105,22 +132,23 @@ impl PollSet {
     }
 }
 
-/// How long a set that is asked in parts rests between two turns.
+/// The pause between two turns of a set that is polled in parts.
 const PAUSE: Nanos = Nanos::from_millis(10);
 
-/// ppoll(2). An interruption by a signal is nothing ready, and so is every entry after an error.
+/// ppoll(2). After an interruption by a signal, and after an error, no entry is ready.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
-    // A longer wait than a 32-bit time_t holds is woken from early, which harms nobody.
+    // A wait that is longer than a 32-bit time_t holds ends early, which does no harm.
     let mut time = limit.map(clock::kernel_time);
     let (time, none) = (time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut), core::ptr::null::<c_long>());
-    // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of
-    // the form of the kernel's first `struct timespec`; the kernel keeps neither, and leaves in `time`
-    // what is left of it. A null mask leaves the signals as they are. The C library's own has a second call for times that are longer.
+    // libc's wrapper is not used: it carries a second call for times of 64 bits.
+    // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of the form
+    // of the kernel's first `struct timespec`. The kernel keeps neither; it leaves in `time` what is left of it. A
+    // null mask leaves the signals as they are.
     let ready = unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) };
     match length(ready as isize) {
         ready @ Ok(_) => ready,
         Err(errno) => {
-            // The answers of the turn before still stand there.
+            // They still hold the answers of the turn before.
             for entry in entries {
                 entry.revents = 0;
             }
@@ -129,8 +157,8 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
     }
 }
 
-/// Waits until `fd` is ready or `limit` has passed. Returns whether it is: an error on it is
-/// ready too, and comes with the read or write.
+/// Waits until `fd` is ready or `limit` has passed. Returns whether it is ready: an error counts as ready, and comes
+/// with the read or write.
 pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest, limit: Nanos) -> bool {
     let mut entries = [entry(fd.as_raw_fd(), interest)];
     poll(&mut entries, Some(limit)).is_ok_and(|ready| ready > 0)
@@ -142,4 +170,35 @@ fn entry(fd: RawFd, interest: Interest) -> libc::pollfd {
         Interest::Write => libc::POLLOUT,
     };
     libc::pollfd { fd, events, revents: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::net;
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn an_entry_that_moves_is_still_its_owners() {
+        let ((quiet, _held), (loud, other)) = (net::pair().expect("descriptors"), net::pair().expect("descriptors"));
+        net::send(&other, b"x").expect("it is open");
+        let mut polls = PollSet::new(4, 4);
+        let ready = |polls: &mut PollSet| -> Vec<Owner> {
+            polls.wait(Some(Nanos::ZERO)).expect("poll");
+            (0..polls.len()).filter_map(|at| polls.ready(at)).map(|(owner, _)| owner).collect()
+        };
+        polls.insert(Owner::Signals, quiet.as_fd());
+        polls.insert(Owner::Helper(3), quiet.as_fd());
+        polls.insert(Owner::Attempt(3), quiet.as_fd());
+        polls.insert(Owner::Helper(0), loud.as_fd());
+        assert_eq!(ready(&mut polls), [Owner::Attempt(3), Owner::Helper(0)]);
+        polls.remove(Owner::Helper(3));
+        assert_eq!(ready(&mut polls), [Owner::Helper(0), Owner::Attempt(3)], "the last entry has moved");
+        polls.remove(Owner::Helper(3));
+        polls.remove(Owner::Clock);
+        assert_eq!(polls.len(), 3, "what has none is left alone");
+        polls.remove(Owner::Helper(0));
+        polls.remove(Owner::Attempt(3));
+        assert_eq!((ready(&mut polls), polls.len()), (vec![], 1));
+    }
 }

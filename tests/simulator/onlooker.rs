@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
+use tcpmon::core::due;
 use tcpmon::core::ledger::{Ledger, Memory, Progress, words};
 use tcpmon::core::monitor::{Event, Monitor, Span};
 use tcpmon::model::outcome::Outcome;
 use tcpmon::model::settings::Config;
-use tcpmon::shell::recovery;
 
 use crate::remains::{self, Layout};
 use crate::stage;
@@ -104,6 +104,6 @@ fn a_report_that_is_found_is_noted_as_written_before_the_first_counter_knows_of_
             wait();
             true
         };
-        recovery::settle(&ledger, ledger.thresholds(), Some(WALL.unix), complete);
+        due::left_over(&ledger, ledger.thresholds(), Some(WALL.unix), complete);
     });
 }

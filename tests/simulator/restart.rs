@@ -3,12 +3,12 @@
 use tcpmon::base::limits;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
+use tcpmon::core::due;
 use tcpmon::core::ledger::{Ledger, Usage};
 use tcpmon::core::monitor::{Monitor, Span, TargetEntry};
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::settings::Config;
 use tcpmon::render::table::Form;
-use tcpmon::shell::recovery;
 
 use crate::book::Standing;
 use crate::calendar::Calendar;
@@ -145,7 +145,7 @@ impl<W: World> Driver<W> {
         log.step(Step::Settle, ledger);
         let thresholds = config.settings.thresholds;
         let now = (wall.unix >= self.manners.built).then_some(wall.unix);
-        let stamp = recovery::settle(ledger, thresholds, now, |journal| log.has(journal, ledger));
+        let stamp = due::left_over(ledger, thresholds, now, |journal| log.has(journal, ledger));
         trace::note(self.now, || format!("to be reported under {stamp:?}, of {:?}", log.owed));
         let is_left = self.book.pages.iter().any(|page| page.counted != page.reported);
         // What was begun keeps its stamp; a boundary that has passed is made up for; counts are not

@@ -3,6 +3,7 @@
 use super::TargetId;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::probe::{Input, ProbeId};
+use crate::core::verdict::Attempt;
 use crate::model::reason::Shortage;
 use crate::model::target::Address;
 
@@ -11,6 +12,8 @@ use crate::model::target::Address;
 pub enum Event<'a> {
     /// This, to the lookup or connect of a probe.
     Probe(ProbeId, Input<'a>),
+    /// The attempt of a probe has ended; see [`crate::core::verdict`] for what that means.
+    AttemptEnded(ProbeId, Attempt),
     /// The wall clock reads this; it was asked for, or it has been set.
     Clock(WallTime),
     /// The report is in the log, or it could not be written.

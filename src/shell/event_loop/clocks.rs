@@ -1,62 +1,66 @@
-//! The loop's wall clock: read, set by others, and its zone.
+//! The wall clock and the time zone: read, and said where they were set or are wrong.
 
-use super::EventLoop;
-use crate::base::limits;
-use crate::base::text::Count;
+use std::os::fd::AsFd;
+
+use crate::base::said::Said;
 use crate::base::time::WallTime;
-use crate::core::monitor::Event;
+use crate::core::steps::Steps;
 use crate::shell::console::Console;
-use crate::sys::{clock, time_zone};
+use crate::sys::clock::{self, ClockChanges};
+use crate::sys::poll::{Owner, PollSet};
+use crate::sys::time_zone;
 
-impl EventLoop {
-    /// Brings the monitor what the wall clock reads, and says so where it was set.
-    pub(super) fn read_clock(&mut self) {
+/// What is known of the wall clock.
+#[derive(Debug)]
+pub(super) struct Clocks {
+    /// `None`: the kernel tells of no change, so it is noticed at the next boundary.
+    changes: Option<ClockChanges>,
+    steps: Steps,
+    time_zone: Said,
+}
+
+impl Clocks {
+    /// Reads the time zone, and lets the poll set know of changes of the clock, which reads `wall`.
+    pub fn new(polls: &mut PollSet, wall: WallTime, time_zone: Said) -> Self {
+        let changes = ClockChanges::new().ok();
+        if let Some(changes) = &changes {
+            polls.insert(Owner::Clock, changes.as_fd());
+        }
+        Self { changes, steps: Steps::new(clock::since_boot(), wall), time_zone }
+    }
+
+    /// What the wall clock reads. If it was set, that is said.
+    pub fn read(&mut self, console: &mut Console) -> WallTime {
         let wall = clock::wall();
         if let Some(expected) = self.steps.read(clock::since_boot(), wall) {
-            self.console.announce("clock", format_args!("was set from {expected} to {wall}, reports go by it"));
+            console.announce("clock", format_args!("was set from {expected} to {wall}, reports go by it"));
         }
-        self.tell(Event::Clock(wall));
+        wall
     }
 
-    /// Reads the zone's rules anew.
-    pub(super) fn read_time_zone(&mut self) {
-        self.zone_failing = read_time_zone(self.zone_failing, &mut self.console);
+    /// Poll has said something of the clock. Returns whether it was set; if not, its timer has ended and is removed.
+    pub fn was_set(&mut self, polls: &mut PollSet) -> bool {
+        let was_set = self.changes.as_ref().is_some_and(ClockChanges::was_set);
+        if !was_set {
+            polls.remove(Owner::Clock);
+            self.changes = None;
+        }
+        was_set
     }
 
-    /// Reports wait.
-    pub(super) fn tell_of_hold(&mut self, wall: WallTime) {
-        if self.log.is_some() {
-            let most = limits::CLOCK_WAIT.secs() / 60;
-            self.console.say(
-                "clock",
-                format_args!(
-                    "{wall} is before this program was built, reports wait for it to be set, {most} minutes at most"
-                ),
-            );
-        }
-    }
-
-    /// The run ends; what waits for the clock goes on waiting.
-    pub(super) fn tell_of_the_rest(&mut self) {
-        let left = self.monitor.unreported();
-        if self.log.is_some() && self.monitor.is_held() && self.monitor.ledger().is_present() && left > 0 {
-            let left = Count(left, "probe");
-            self.console.say(
-                "clock",
-                format_args!(
-                    "was not set, the run ends without its last report of {left}; the ledger keeps it for the next run"
-                ),
-            );
-        }
+    /// Reads the rules of the time zone anew.
+    pub fn read_time_zone(&mut self, console: &mut Console) {
+        read_time_zone(&mut self.time_zone, console);
     }
 }
 
-/// Reads the zone's rules. What /etc/TZ has is said where it is wrong and was not before. Returns
-/// whether it is.
-pub(crate) fn read_time_zone(was_wrong: bool, console: &mut Console) -> bool {
-    let wrong = time_zone::apply();
-    if let Some(zone) = wrong.as_ref().filter(|_| !was_wrong) {
-        console.say("clock", format_args!("\"{zone}\" in /etc/TZ is no time zone, local time is UTC"));
+/// Reads the rules of the time zone. If /etc/TZ holds none, that is said once.
+pub(crate) fn read_time_zone(said: &mut Said, console: &mut Console) {
+    match time_zone::apply() {
+        Some(wrong) if said.begins() => {
+            console.say("clock", format_args!("\"{wrong}\" in /etc/TZ is no time zone, local time is UTC"));
+        }
+        Some(_) => {}
+        None => drop(said.is_over()),
     }
-    wrong.is_some()
 }

@@ -1,123 +1,113 @@
-//! The loop's connects: made, watched in the poll set, and ended.
+//! The attempts: started, polled, and ended. What an end means is decided in `core::verdict`.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::{CONNECTS, EventLoop};
 use crate::base::limits;
-use crate::base::time::Instant;
-use crate::core::monitor::TargetId;
-use crate::core::probe::{Input, ProbeId};
-use crate::model::reason::Shortage;
-use crate::model::settings::Close;
+use crate::base::time::{Instant, Nanos};
+use crate::core::probe::ProbeId;
+use crate::core::verdict::{Attempt, Call};
+use crate::model::settings::{Close, Settings};
 use crate::model::target::{Address, Target};
-use crate::sys::poll::Interest;
-use crate::sys::{Errno, clock, net, reason, shortage};
+use crate::sys::poll::{Owner, PollSet, Ready};
+use crate::sys::{Errno, clock, net};
 
-/// A connect under way.
+/// An attempt under way.
 #[derive(Debug)]
-pub(super) struct Connection {
+struct Connection {
     socket: OwnedFd,
     probe: ProbeId,
     started: Instant,
 }
 
-impl EventLoop {
-    pub(super) fn connect(&mut self, probe: ProbeId, watch: TargetId, mut address: Address) {
-        self.batch += 1;
-        let target = self.monitor.target(watch);
-        let port = target.port;
+/// The attempts under way.
+#[derive(Debug)]
+pub(super) struct Connects {
+    /// By the slot of their probes. Grows to the highest slot that was in use, within the memory reserved here.
+    connections: Vec<Option<Connection>>,
+    /// From so long on the kernel is asked when a connect was accepted.
+    slow: Nanos,
+    close: Close,
+}
+
+impl Connects {
+    /// None yet.
+    pub fn new(settings: &Settings) -> Self {
+        let connections = Vec::with_capacity(limits::PROBES);
+        Self { connections, slow: settings.thresholds.slow, close: settings.close }
+    }
+
+    /// Goes over to other settings.
+    pub fn change(&mut self, settings: &Settings) {
+        (self.slow, self.close) = (settings.thresholds.slow, settings.close);
+    }
+
+    /// Starts an attempt. Returns when connect(2) was called and, where it is known at once, how the attempt ended.
+    pub fn start(
+        &mut self,
+        polls: &mut PollSet,
+        probe: ProbeId,
+        target: &Target,
+        mut address: Address,
+    ) -> (Instant, Option<Attempt>) {
         let prepared = prepare(target, &mut address);
         let started = clock::monotonic();
-        self.tell_probe(started, probe, Input::ConnectStarted);
+        let failed =
+            |call, seen, errno: Errno| Attempt { started, seen, error: Some((call, errno.into())), handshake: None };
         let socket = match prepared {
             Ok(socket) => socket,
-            Err(errno) => return self.tell_probe(started, probe, unprepared(errno)),
+            Err(errno) => return (started, Some(failed(Call::Prepare, started, errno))),
         };
-        match net::start_connect(&socket, address, port) {
-            Ok(at_once) => {
-                let index = self.connections.len();
-                self.places[usize::from(probe.slot)] = index as u16;
-                self.polls.push(socket.as_fd(), Interest::Write);
-                self.connections.push(Connection { socket, probe, started });
-                if at_once {
-                    self.end_connect(clock::monotonic(), index, true);
+        let end = match net::start_connect(&socket, address, target.port) {
+            Ok(false) => {
+                let slot = usize::from(probe.slot);
+                if self.connections.len() <= slot {
+                    self.connections.resize_with(slot + 1, || None);
                 }
+                polls.insert(Owner::Attempt(probe.slot), socket.as_fd());
+                self.connections[slot] = Some(Connection { socket, probe, started });
+                None
             }
-            Err(errno) => self.tell_probe(clock::monotonic(), probe, failed(errno)),
-        }
+            Ok(true) => Some(self.finish(socket, started, clock::monotonic(), Ok(()))),
+            Err(errno) => Some(failed(Call::Connect, clock::monotonic(), errno)),
+        };
+        (started, end)
     }
 
-    /// A connect has ended, at `now` or before.
-    pub(super) fn end_connect(&mut self, now: Instant, index: usize, connected: bool) {
-        let Connection { socket, probe, started } = self.forget(index);
+    /// Ends the attempt of the probe in this slot, of which poll said this, and which was seen at `now`.
+    pub fn end(&mut self, polls: &mut PollSet, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
+        polls.remove(Owner::Attempt(slot));
+        let Connection { socket, probe, started } = self.connections.get_mut(usize::from(slot))?.take()?;
         // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
-        let result = if connected { Ok(()) } else { net::connect_error(&socket).and(Err(Errno::ENOTCONN)) };
-        // A fast connect cannot have been faster by so much that it matters. For a slow one, and
-        // for one that was reset after its handshake, the kernel is asked when that handshake
-        // ended: it may be we who are late.
-        let late = now.since(started) >= self.monitor.settings().thresholds.slow;
-        let asked = if result.is_ok() { late } else { result == Err(Errno::ECONNRESET) };
-        let handshake = if asked { handshake(&socket, started, now) } else { None };
-        let end = match result {
-            Ok(()) => Ok(handshake.unwrap_or(now)),
-            Err(errno) => handshake.ok_or(errno),
-        };
-        if end.is_ok() && self.monitor.settings().close == Close::Rst {
-            // Without it the connection is closed the normal way, which does no harm.
+        let result = if ready.is_connected() { Ok(()) } else { net::connect_error(&socket).and(Err(Errno::ENOTCONN)) };
+        Some((probe, self.finish(socket, started, now, result)))
+    }
+
+    /// Collects the facts of an attempt that has ended, and closes its socket.
+    fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, result: Result<(), Errno>) -> Attempt {
+        let error = result.err().map(|errno| (Call::Connect, errno.into()));
+        let mut attempt = Attempt { started, seen, error, handshake: None };
+        if attempt.wants_handshake(self.slow) {
+            attempt.handshake = net::handshake(&socket);
+        }
+        if self.close == Close::Rst && attempt.is_accepted() {
+            // If it fails, the connection is closed in the normal way, which does no harm.
             let _ = net::reset_on_close(&socket);
         }
-        drop(socket);
-        match end {
-            Ok(at) => self.tell_probe(at, probe, Input::Connected),
-            Err(errno) => self.tell_probe(now, probe, failed(errno)),
+        attempt
+    }
+
+    /// Closes the attempt of a probe that does not wait for it any more.
+    pub fn drop(&mut self, polls: &mut PollSet, probe: ProbeId) {
+        if let Some(connection) = self.connections.get_mut(usize::from(probe.slot)) {
+            if connection.as_ref().is_some_and(|connection| connection.probe == probe) {
+                polls.remove(Owner::Attempt(probe.slot));
+                *connection = None;
+            }
         }
     }
-
-    /// Closes a connect that nobody waits for any more.
-    pub(super) fn drop_connect(&mut self, probe: ProbeId) {
-        let index = usize::from(self.places[usize::from(probe.slot)]);
-        if self.connections.get(index).is_some_and(|connection| connection.probe == probe) {
-            self.forget(index);
-        }
-    }
-
-    /// Takes a connect out of every table.
-    fn forget(&mut self, index: usize) -> Connection {
-        self.polls.swap_remove(CONNECTS + index);
-        let connection = self.connections.swap_remove(index);
-        if let Some(moved) = self.connections.get(index) {
-            self.places[usize::from(moved.probe.slot)] = index as u16;
-        }
-        connection
-    }
 }
 
-/// What the probe learns of a connect that failed.
-fn failed(errno: Errno) -> Input<'static> {
-    match shortage(errno) {
-        Some(shortage) => Input::FellShort(shortage),
-        None => Input::ConnectFailed(reason(errno)),
-    }
-}
-
-/// The same, where no socket could be made ready.
-fn unprepared(errno: Errno) -> Input<'static> {
-    match errno {
-        // What is missing to go the configured way out is ours, not the target's.
-        Errno::EPERM | Errno::EACCES => Input::FellShort(Shortage::Rights),
-        // The way out that does not exist is what was configured; everything else is ours, too.
-        Errno::ENODEV => failed(errno),
-        _ => Input::FellShort(shortage(errno).unwrap_or(Shortage::Socket)),
-    }
-}
-
-/// When the handshake of a connect that was made at `started` ended, if that was so long before
-/// `now` that a loop on time would have seen it.
-fn handshake(socket: &OwnedFd, started: Instant, now: Instant) -> Option<Instant> {
-    net::handshake_end(socket, started, now).filter(|end| now.since(*end) >= limits::BACKDATE)
-}
-
-/// A socket that is ready to connect to the target at this address, which may need its device.
+/// A socket that is ready to connect to the target at this address, which may still need the index of its scope.
 fn prepare(target: &Target, address: &mut Address) -> Result<OwnedFd, Errno> {
     let socket = net::open(address.ip)?;
     if !target.scope.is_empty() {

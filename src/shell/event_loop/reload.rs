@@ -2,86 +2,104 @@
 
 use core::fmt::Write;
 
-use super::{EventLoop, form};
+use super::EventLoop;
 use crate::base::limits;
-use crate::base::path;
+use crate::base::path::{self, Path};
 use crate::base::text::{Count, Text};
-use crate::base::time::Instant;
-use crate::core::monitor::Event;
+use crate::core::monitor::{Changes, Event};
 use crate::model::directive::Directive;
 use crate::model::settings::Settings;
 use crate::shell::ledger_trouble::Trouble;
 use crate::sys::clock;
 
-/// What a process cannot take back.
+/// What a process cannot change once it runs.
 const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
 
+/// Why the configuration in force stays.
+enum Refusal {
+    /// So many mistakes were told.
+    Mistakes(usize),
+    /// This process may not write in the directory.
+    OutOfReach(Path),
+    /// Counts that must be reported first would stand under wrong headings, or there is no room beside them.
+    NotReported,
+    /// The ledger cannot be used for it.
+    Ledger(Trouble),
+}
+
 impl EventLoop {
-    // Apart: in the loop over the signals all its constants would be made ready for each.
-    #[inline(never)]
+    #[inline(never)] // LLVM would hoist its constants into the caller's loop.
     pub(super) fn reload(&mut self) {
-        self.read_time_zone();
-        let Some(path) = self.config_file.path() else {
+        self.clocks.read_time_zone(&mut self.console);
+        let Some(file) = self.config_file.path() else {
             return self.console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
         };
-        let console = &mut self.console;
-        if let Err(mistakes) = self.config_file.load(&mut self.next, &mut |what| console.complain(what)) {
-            return self.console.say(
-                "configuration",
-                format_args!("{path} has {}, the configuration in force stays", Count(mistakes as u64, "mistake")),
-            );
-        }
         let before = *self.monitor.settings();
-        let after = &self.next.settings;
-        let ledger = after.ledger_path();
-        for directory in [after.log_dir.as_str(), path::parent(ledger.as_str())] {
-            if self.log.is_some() && !self.confinement.covers(directory) {
-                return self.console.say(
-                    "sandbox",
-                    format_args!(
-                        "{directory} cannot be written in this run, the configuration in force stays; start it anew"
-                    ),
-                );
+        match self.adopt() {
+            Ok(changes) => self.say_changes(file, &before, changes),
+            Err(refusal) => return self.say_refusal(file, &refusal),
+        }
+        self.allow_descriptors();
+        self.reports.begin(None, clock::wall(), &self.monitor, &mut self.console);
+        self.warm_up();
+    }
+
+    /// Reads the file and goes over to it, as a whole or not at all.
+    fn adopt(&mut self) -> Result<Changes, Refusal> {
+        let console = &mut self.console;
+        self.config_file.load(&mut self.next, &mut |what| console.complain(what)).map_err(Refusal::Mistakes)?;
+        let before = *self.monitor.settings();
+        let next = &self.next.settings;
+        let ledger = next.ledger_path();
+        for directory in [next.log_dir.as_str(), path::parent(ledger.as_str())] {
+            if self.reports.are_logged() && !self.confinement.covers(directory) {
+                return Err(Refusal::OutOfReach(path::within("", directory)));
             }
         }
-        if before.thresholds != self.next.settings.thresholds {
-            // What was counted under the thresholds in force is reported under their headings. At
-            // the clock's zero nothing is due but what is asked for.
-            self.tell(Event::ReportNow);
-            while let Some(action) = self.monitor.poll(Instant::from_nanos(0)) {
-                self.carry_out(action);
+        if before.thresholds != next.thresholds {
+            self.report_first()?;
+        }
+        self.reports.move_ledger(&mut self.monitor, &self.next).map_err(Refusal::Ledger)?;
+        let changes = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()).ok_or(Refusal::NotReported)?;
+        self.connects.change(&self.next.settings);
+        self.reports.change(&before, &self.next);
+        Ok(changes)
+    }
+
+    /// Reports what was counted under the thresholds in force, under their headings.
+    fn report_first(&mut self) -> Result<(), Refusal> {
+        self.tell(Event::ReportNow);
+        while let Some(action) = self.monitor.poll_report() {
+            self.carry_out(action);
+        }
+        if self.reports.are_failing() { Err(Refusal::NotReported) } else { Ok(()) }
+    }
+
+    fn say_refusal(&mut self, file: &str, refusal: &Refusal) {
+        let console = &mut self.console;
+        let stays = "the configuration in force stays";
+        match refusal {
+            Refusal::Mistakes(mistakes) => {
+                console
+                    .say("configuration", format_args!("{file} has {}, {stays}", Count(*mistakes as u64, "mistake")));
             }
-            if self.log_failing {
-                return self.refuse_reload(path);
+            Refusal::OutOfReach(directory) => console
+                .say("sandbox", format_args!("{directory} cannot be written in this run, {stays}; start it anew")),
+            Refusal::NotReported => console
+                .say("configuration", format_args!("{file} cannot be taken in until the log can be written, {stays}")),
+            Refusal::Ledger(trouble) => {
+                console.say("configuration", format_args!("{file} cannot be taken in, the ledger {trouble}; {stays}"));
             }
         }
-        if let Err(trouble) = self.prepare_ledger() {
-            return self.console.say(
-                "configuration",
-                format_args!("{path} cannot be taken in, the ledger {trouble}; the configuration in force stays"),
-            );
-        }
-        let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
-            return self.refuse_reload(path);
-        };
-        let same_directory = before.log_dir == self.next.settings.log_dir;
-        if let Some(log) = &mut self.log {
-            // Trouble with another directory is another trouble.
-            self.log_failing &= same_directory;
-            log.change(self.next.settings.log_dir, form(&self.next));
-            if let Some(file) = &self.ledger_file {
-                log.lies_beside(file.path());
-            }
-        }
+    }
+
+    fn say_changes(&mut self, file: &str, before: &Settings, changes: Changes) {
+        let Changes { kept, changed, added, removed } = changes;
+        let (kept, differences) = (Count(kept as u64, "target"), differences(before, &self.next.settings));
         self.console.say(
             "configuration",
             format_args!(
-                "{path} re-read, {} kept ({} with other options), {} new, {} gone{}",
-                Count(changes.kept as u64, "target"),
-                changes.changed,
-                changes.added,
-                changes.removed,
-                differences(&before, &self.next.settings)
+                "{file} re-read, {kept} kept ({changed} with other options), {added} new, {removed} gone{differences}"
             ),
         );
         for directive in LASTING {
@@ -90,36 +108,6 @@ impl EventLoop {
                 self.console.say(name, format_args!("a change of it takes a new start, this run goes on as it is"));
             }
         }
-        self.allow_descriptors();
-        self.prepare_log();
-        self.keep_failing &= same_directory;
-        if !same_directory || before.keep != self.next.settings.keep {
-            self.swept = None;
-        }
-        self.delete_old(clock::wall());
-        self.warm_up();
-    }
-
-    /// Makes room in the ledger for the next configuration's targets, and brings it where that
-    /// wants it.
-    fn prepare_ledger(&mut self) -> Result<(), Trouble> {
-        let Some(file) = &mut self.ledger_file else { return Ok(()) };
-        let (_, needed) = self.monitor.plan(&self.next);
-        if needed > limits::RECORDS {
-            // There is no room, and the monitor will say so.
-            return Ok(());
-        }
-        file.grow(self.monitor.ledger_mut(), needed)?;
-        file.move_to(self.next.settings.ledger_path(), self.monitor.ledger())
-    }
-
-    /// Counts that the log must have first would stand under wrong headings, or there is no room
-    /// beside them.
-    fn refuse_reload(&mut self, path: &str) {
-        self.console.say(
-            "configuration",
-            format_args!("{path} cannot be taken in until the log can be written, the configuration in force stays"),
-        );
     }
 }
 

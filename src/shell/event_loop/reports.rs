@@ -1,151 +1,278 @@
-//! The loop's reports: to the log, and to the console.
+//! The reports: written to the daily log, kept in the ledger's file, and said on the console.
 
 use core::fmt::Write;
 
-use super::EventLoop;
+use crate::base::limits;
+use crate::base::said::Said;
 use crate::base::text::Count;
 use crate::base::time::{Nanos, WallTime};
+use crate::core::clock_trust::{self, Confidence};
+use crate::core::ledger::Ledger;
+use crate::core::monitor::Monitor;
 use crate::model::keep::Keep;
+use crate::model::log_names;
+use crate::model::settings::{Config, Settings};
+use crate::render::table::Form;
 use crate::shell::console::Console;
 use crate::shell::daily_log::{DailyLog, LogError};
+use crate::shell::ledger_file::LedgerFile;
+use crate::shell::ledger_trouble::Trouble;
+use crate::shell::recovery::{self, Overdue, Unresolved};
 use crate::sys;
 use crate::sys::{Errno, clock, process};
 
-impl EventLoop {
-    /// Prints the table of the whole run, in the log's form.
-    pub fn print_summary(&mut self, patience: Nanos) {
-        let Some(form) = self.log.as_ref().map(DailyLog::form) else { return };
-        let stamp = clock::wall();
-        self.summary.clear();
-        // Writing to a String does not fail, and there is memory for the longest summary.
-        let _ = write!(self.summary, "\nSince {}:\n{}", self.started, form.header());
-        for watch in self.monitor.live() {
-            let columns = watch.counted().columns();
-            let _ = write!(self.summary, "{}", form.row(stamp, watch.target.service.as_str(), &columns));
+/// Where the counts go.
+#[derive(Debug)]
+pub(super) struct Reports {
+    /// `None`: nothing is logged, as for a single check.
+    log: Option<DailyLog>,
+    /// `None`: the counts are kept in this process alone.
+    ledger_file: Option<LedgerFile>,
+    /// A report of the last run of which it is not known whether the log has it.
+    unresolved: Option<Unresolved>,
+    log_trouble: Said,
+    link_trouble: Said,
+    keep_trouble: Said,
+    confidence: Confidence,
+    /// The day, since 1970, on which old logs were last looked for.
+    swept: Option<i64>,
+    started: WallTime,
+    summary: String,
+}
+
+impl Reports {
+    /// The log and the ledger of a run that starts at `started`, brought into agreement, with memory for the longest
+    /// summary; a run without a ledger's file writes no reports. Where counts of the last run must be reported first,
+    /// under their own thresholds, the configuration goes on with those. Also returns the ledger, and the report that
+    /// was overdue.
+    pub fn open(
+        mut ledger_file: Option<LedgerFile>,
+        config: &mut Config,
+        started: WallTime,
+        console: &mut Console,
+    ) -> (Self, Ledger, Option<Overdue>) {
+        let ledger = match &mut ledger_file {
+            Some(file) => file.load(&config.targets, started, console),
+            None => Ledger::absent(),
+        };
+        let mut log = None;
+        let (mut overdue, mut unresolved) = (None, None);
+        if let Some(file) = &ledger_file {
+            let log = log.insert(DailyLog::new(config.settings.log_dir, form(config)));
+            log.lies_beside(file.path());
+            let now = Some(started).filter(|started| clock_trust::is_set(*started, limits::BUILT));
+            (overdue, unresolved) = recovery::recover(&ledger, log, config, now, console);
         }
-        let skipped = self.monitor.skipped();
-        if skipped > 0 {
-            let _ = writeln!(self.summary, "{} skipped for reasons of this box's own", Count(skipped, "tick"));
+        if !ledger.is_reported() && ledger.thresholds() != config.settings.thresholds {
+            // What is counted must not stand in one row with what was sorted by other thresholds.
+            config.settings.thresholds = ledger.thresholds();
+            console.say(
+                "configuration",
+                format_args!("slow and timeout stay as they were until the log can be written, reload it then"),
+            );
+            if let Some(log) = &mut log {
+                log.change(config.settings.log_dir, form(config));
+            }
         }
-        self.console.lines(&self.summary, patience);
+        let reports = Self {
+            log,
+            ledger_file,
+            unresolved,
+            log_trouble: Said::default(),
+            link_trouble: Said::default(),
+            keep_trouble: Said::default(),
+            confidence: Confidence::new(limits::BUILT),
+            swept: None,
+            started,
+            summary: String::with_capacity((limits::TARGETS + 2) * limits::ROW),
+        };
+        (reports, ledger, overdue)
+    }
+
+    /// Goes over to another configuration.
+    pub fn change(&mut self, before: &Settings, next: &Config) {
+        let same_directory = before.log_dir == next.settings.log_dir;
+        if !same_directory {
+            // Trouble with another directory is another trouble.
+            self.log_trouble = Said::default();
+            self.keep_trouble = Said::default();
+        }
+        if !same_directory || before.keep != next.settings.keep {
+            self.swept = None;
+        }
+        if let (Some(log), Some(file)) = (&mut self.log, &self.ledger_file) {
+            log.change(next.settings.log_dir, form(next));
+            log.lies_beside(file.path());
+        }
+    }
+
+    /// Prepares the log for the next report and deletes old logs, at the start and after a reload. Says before what
+    /// became of a report that was overdue at the start.
+    pub fn begin(&mut self, overdue: Option<Overdue>, today: WallTime, monitor: &Monitor, console: &mut Console) {
+        match overdue {
+            Some(Ok(stamp)) => self.say_written(stamp, console),
+            Some(Err((stamp, error))) => self.say_trouble(stamp, error, monitor, console),
+            None => self.prepare(console),
+        }
+        self.delete_old(today, monitor.settings().keep, console);
+    }
+
+    /// Whether reports are logged.
+    pub fn are_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Whether the last report could not be written.
+    pub fn are_failing(&self) -> bool {
+        self.log_trouble.is_on()
+    }
+
+    /// Looks after the ledger's file before a report: it is made anew if it was cut short or removed. Returns whether
+    /// another run has begun with a file of its own, so that this one must end.
+    pub fn check_ledger(&mut self, monitor: &mut Monitor, console: &mut Console) -> bool {
+        let Some(file) = &mut self.ledger_file else { return false };
+        if file.is_lost() {
+            monitor.renew_ledger();
+            monitor.ledger().begin_run(process::own(), self.started);
+            file.make_anew(monitor.ledger(), console);
+        }
+        // A run that ends does not need its file any more.
+        !monitor.is_ending() && file.keep_in_place(monitor.ledger(), console)
+    }
+
+    /// Makes room in the ledger for the next configuration's targets, and moves it where that configuration wants it.
+    pub fn move_ledger(&mut self, monitor: &mut Monitor, next: &Config) -> Result<(), Trouble> {
+        let Some(file) = &mut self.ledger_file else { return Ok(()) };
+        let (_, needed) = monitor.plan(next);
+        if needed > limits::RECORDS {
+            // There is no room; the monitor will refuse.
+            return Ok(());
+        }
+        file.grow(monitor.ledger_mut(), needed)?;
+        file.move_to(next.settings.ledger_path(), monitor.ledger())
     }
 
     /// Appends a report to the log. Returns whether the counts are in it.
-    pub(super) fn report(&mut self, stamp: WallTime) -> bool {
-        if let Some(file) = &mut self.ledger_file {
-            if file.is_lost() {
-                self.monitor.renew_ledger();
-                self.monitor.ledger().begin_run(process::own(), self.started);
-                file.make_anew(self.monitor.ledger(), &mut self.console);
-            }
-            // At its end a run has no use for it any more.
-            if !self.monitor.is_ending() {
-                self.superseded |= file.keep_in_place(self.monitor.ledger(), &mut self.console);
-            }
-        }
+    pub fn write(&mut self, stamp: WallTime, monitor: &mut Monitor, console: &mut Console) -> bool {
         if let Some(unresolved) = &self.unresolved {
-            match unresolved.settle(self.monitor.ledger()) {
-                Ok(_) => self.monitor.recall_reported(),
+            match unresolved.resolve(monitor.ledger()) {
+                Ok(_) => monitor.recall_reported(),
                 Err(errno) => {
-                    self.tell_of_trouble(stamp, LogError::Read(errno));
+                    self.say_trouble(stamp, LogError::Read(errno), monitor, console);
                     return false;
                 }
             }
             self.unresolved = None;
         }
-        // Before the report: it may be what makes room for it.
-        self.delete_old(stamp);
+        // Before the report, because this may make room for it.
+        self.delete_old(stamp, monitor.settings().keep, console);
         let Some(log) = &mut self.log else { return true };
-        let appended = log.append(stamp, &mut self.monitor.rows(), self.monitor.ledger());
-        match appended {
-            Ok(()) => self.tell_of_report(stamp),
+        match log.append(stamp, &mut monitor.rows(), monitor.ledger()) {
+            Ok(()) => self.say_written(stamp, console),
             Err(error) => {
-                self.tell_of_trouble(stamp, error);
+                self.say_trouble(stamp, error, monitor, console);
                 return false;
             }
         }
         true
     }
 
-    /// A report could not be written.
-    pub(super) fn tell_of_trouble(&mut self, stamp: WallTime, error: LogError) {
-        let Some(log) = &self.log else { return };
-        let path = self.unresolved.as_ref().map_or(log.path(stamp), |unresolved| *unresolved.file());
-        if self.monitor.is_ending() {
-            let left = Count(self.monitor.unreported(), "probe");
-            let kept = self.monitor.ledger().is_present();
-            let without = "the run ends without its last report of";
-            let next = if kept { "; the ledger keeps it for the next run" } else { "" };
-            self.console.say("log", format_args!("{path} {error}, {without} {left}{next}"));
-        } else {
-            keep_counts(&mut self.log_failing, &mut self.console, path.as_str(), error);
+    /// Prints the table of the whole run, in the log's form.
+    pub fn print_summary(&mut self, monitor: &Monitor, console: &mut Console, patience: Nanos) {
+        let Some(form) = self.log.as_ref().map(DailyLog::form) else { return };
+        let stamp = clock::wall();
+        self.summary.clear();
+        // Writing to a String does not fail, and there is memory for the longest summary.
+        let _ = write!(self.summary, "\nSince {}:\n{}", self.started, form.header());
+        for entry in monitor.live() {
+            let columns = entry.counted().columns();
+            let _ = write!(self.summary, "{}", form.row(stamp, entry.target.service.as_str(), &columns));
         }
+        let skipped = monitor.skipped();
+        if skipped > 0 {
+            let _ = writeln!(self.summary, "{} skipped for reasons of this box's own", Count(skipped, "tick"));
+        }
+        console.lines(&self.summary, patience);
     }
 
-    /// A report was written.
-    pub(super) fn tell_of_report(&mut self, stamp: WallTime) {
+    /// A report was written: says so, lets the link name its file, and says that trouble is over.
+    fn say_written(&mut self, stamp: WallTime, console: &mut Console) {
         let Some(log) = &self.log else { return };
         let path = log.path(stamp);
-        if core::mem::take(&mut self.log_failing) {
-            self.console.say("log", format_args!("{path} can be written again, this report holds all that was kept"));
+        if self.log_trouble.is_over() {
+            console.say("log", format_args!("{path} can be written again, this report holds all that was kept"));
         }
         match log.link_latest(stamp) {
-            Ok(()) => self.link_failing = false,
-            Err(errno) => {
-                if !core::mem::replace(&mut self.link_failing, true) {
-                    self.console.say(
-                        "log",
-                        format_args!(
-                            "tcp_stats_latest.log in {} cannot be made a link ({}), the log is written without it",
-                            log.directory(),
-                            if errno == Errno::EOPNOTSUPP { "the file system has none" } else { sys::describe(errno) }
-                        ),
-                    );
-                }
+            Ok(()) => drop(self.link_trouble.is_over()),
+            Err(errno) if self.link_trouble.begins() => {
+                let why = if errno == Errno::EOPNOTSUPP { "the file system has none" } else { sys::describe(errno) };
+                console.say(
+                    "log",
+                    format_args!(
+                        "{} in {} cannot be made a link ({why}), the log is written without it",
+                        log_names::LATEST,
+                        log.directory()
+                    ),
+                );
             }
+            Err(_) => {}
         }
-        self.console.line(format_args!("Statistics logged to {path} at {stamp}"));
+        console.line(format_args!("Statistics logged to {path} at {stamp}"));
     }
 
-    /// Deletes the logs that are not kept any more: at the start, with the first report of each day,
-    /// and after a reload.
-    pub(super) fn delete_old(&mut self, today: WallTime) {
-        let keep = self.monitor.settings().keep;
+    /// A report could not be written: says what becomes of the counts, when the trouble begins and at the end of the run.
+    fn say_trouble(&mut self, stamp: WallTime, error: LogError, monitor: &Monitor, console: &mut Console) {
         let Some(log) = &self.log else { return };
-        if keep == Keep::ALL || self.swept == Some(today.day()) {
+        let path = self.unresolved.as_ref().map_or(log.path(stamp), |unresolved| *unresolved.file());
+        if monitor.is_ending() {
+            let left = Count(monitor.unreported(), "probe");
+            let next = if monitor.ledger().is_present() { "; the ledger keeps it for the next run" } else { "" };
+            let without = "the run ends without its last report of";
+            console.say("log", format_args!("{path} {error}, {without} {left}{next}"));
+        } else {
+            say_kept(&mut self.log_trouble, path.as_str(), error, console);
+        }
+    }
+
+    /// Makes the log's directory. A directory in which a report could not be written is said at once.
+    fn prepare(&mut self, console: &mut Console) {
+        let Some(log) = &self.log else { return };
+        if let Err(error) = log.prepare() {
+            say_kept(&mut self.log_trouble, log.directory(), error, console);
+        }
+    }
+
+    /// Deletes the logs that are not kept any more: at the start, with the first report of each day, and after a
+    /// reload.
+    fn delete_old(&mut self, today: WallTime, keep: Keep, console: &mut Console) {
+        let Some(log) = &self.log else { return };
+        if keep == Keep::ALL || self.swept.replace(today.day()) == Some(today.day()) {
             return;
         }
-        self.swept = Some(today.day());
         if !self.confidence.trusts(clock::since_boot(), today) {
             return;
         }
         match log.delete_old(keep, today) {
-            Ok(()) | Err(Errno::ENOENT) => self.keep_failing = false,
-            Err(errno) => {
-                if !core::mem::replace(&mut self.keep_failing, true) {
-                    let (directory, why) = (log.directory(), sys::describe(errno));
-                    self.console
-                        .say("log", format_args!("old files in {directory} cannot be deleted ({why}), they stay"));
-                }
+            Ok(()) | Err(Errno::ENOENT) => drop(self.keep_trouble.is_over()),
+            Err(errno) if self.keep_trouble.begins() => {
+                let (directory, why) = (log.directory(), sys::describe(errno));
+                console.say("log", format_args!("old files in {directory} cannot be deleted ({why}), they stay"));
             }
-        }
-    }
-
-    /// Makes the log's directory, and says at once if a report would not find its way there.
-    pub(super) fn prepare_log(&mut self) {
-        let Some(log) = &self.log else { return };
-        if let Err(error) = log.prepare() {
-            keep_counts(&mut self.log_failing, &mut self.console, log.directory(), error);
+            Err(_) => {}
         }
     }
 }
 
-/// Says, when the log begins to fail, what becomes of the counts.
-fn keep_counts(failing: &mut bool, console: &mut Console, path: &str, error: LogError) {
-    if !core::mem::replace(failing, true) {
+/// Says what becomes of the counts when trouble with the log begins.
+fn say_kept(trouble: &mut Said, path: &str, error: LogError, console: &mut Console) {
+    if trouble.begins() {
         console.say(
             "log",
             format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
         );
     }
+}
+
+fn form(config: &Config) -> Form {
+    Form::new(config.settings.thresholds, config.longest_service())
 }

@@ -8,6 +8,7 @@ use tcpmon::base::limits;
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::core::due;
 use tcpmon::core::ledger::{Damage, Ledger, Memory, Progress, Record, State, Usage, words};
 use tcpmon::core::probe::End;
 use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
@@ -15,7 +16,6 @@ use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::{Address, Target};
 use tcpmon::render::{Seen, json, status};
-use tcpmon::shell::recovery;
 
 use super::{Bytes, config, text_of};
 
@@ -470,14 +470,14 @@ fn is_right(record: &Record<'_>) {
 /// A run can use it, and the next run what it leaves. `room`: the words that it has.
 fn can_be_used(mut ledger: Ledger, room: usize) {
     let thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
-    let due = recovery::settle(&ledger, thresholds, Some(1_760_020_200), |journal| journal.headed);
+    let due = due::left_over(&ledger, thresholds, Some(1_760_020_200), |journal| journal.headed);
     assert_eq!(ledger.journal(), None, "settled");
     assert!(due.is_none() || !ledger.is_reported(), "a report of nothing");
     let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
     ledger.begin_report(&file, 0, b"", WallTime { unix: 0, nanos: 0, offset: 0 }, false);
     ledger.mark_reported();
     assert!(ledger.is_reported());
-    assert_eq!(recovery::settle(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
+    assert_eq!(due::left_over(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
     ledger.begin_run(ProcessId { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
     ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
     let places = ledger.capacity();

@@ -1,0 +1,292 @@
+//! What happened, and whom it blames: the one place where an error, the kernel's word or our own lateness becomes a
+//! reason, a shortage or the time of an answer.
+//!
+//! The shell hands over facts: which call failed with which errno, when it called and when it looked, what the
+//! kernel says of the handshake.
+
+use crate::base::limits;
+use crate::base::time::{Instant, Nanos};
+use crate::model::facts::{Fault, Handshake, LookupFault};
+use crate::model::message::{Addresses, Answer};
+use crate::model::reason::{Reason, Shortage};
+
+/// What an attempt that has ended means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The peer accepted.
+    Connected,
+    /// The attempt failed, which is for the target to answer for.
+    ConnectFailed(Reason),
+    /// It failed by a shortage of our own.
+    FellShort(Shortage),
+}
+
+/// A system call on the way to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// socket(2), or what makes the socket ready: the scope's index, binding to a device or to a source address.
+    Prepare,
+    /// connect(2), or the end of one that was under way (`SO_ERROR`).
+    Connect,
+}
+
+/// An attempt that has ended, as the shell saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// When connect(2) was called.
+    pub started: Instant,
+    /// When its end was seen.
+    pub seen: Instant,
+    /// What failed; `None`: the peer accepted.
+    pub error: Option<(Call, Fault)>,
+    /// What the kernel says of it, where it was asked: see [`Attempt::wants_handshake`].
+    pub handshake: Option<Handshake>,
+}
+
+impl Attempt {
+    /// Whether the kernel is to be asked for the handshake. A fast connect cannot have been faster by so much that
+    /// it matters; a slow one, and one that was reset, may have been accepted earlier than the loop looked.
+    pub fn wants_handshake(&self, slow: Nanos) -> bool {
+        match self.error {
+            None => self.seen.since(self.started) >= slow,
+            Some((_, fault)) => fault == Fault::ECONNRESET,
+        }
+    }
+
+    /// When the handshake ended, if that was so long before the end was seen that a loop on time would have seen it.
+    fn backdated(&self) -> Option<Instant> {
+        let Handshake { resent, round_trip, acknowledged } = self.handshake?;
+        let end = if resent == 0 && round_trip > Nanos::ZERO {
+            self.started + round_trip
+        } else if acknowledged <= self.seen.since(self.started) {
+            self.seen.before(acknowledged)
+        } else {
+            return None;
+        };
+        Some(end).filter(|end| self.seen.since(*end) >= limits::BACKDATE)
+    }
+
+    /// Whether the peer has accepted.
+    pub fn is_accepted(&self) -> bool {
+        self.error.is_none() || self.backdated().is_some()
+    }
+
+    /// What it means for the probe, and since when.
+    pub(super) fn judge(&self) -> (Instant, Verdict) {
+        match (self.backdated(), self.error) {
+            (Some(end), _) => (end, Verdict::Connected),
+            (None, None) => (self.seen, Verdict::Connected),
+            (None, Some((Call::Prepare, fault))) => (self.seen, unprepared(fault)),
+            (None, Some((Call::Connect, fault))) => (self.seen, failed(fault)),
+        }
+    }
+}
+
+/// What a connect that failed means.
+fn failed(fault: Fault) -> Verdict {
+    match shortage(fault) {
+        Some(shortage) => Verdict::FellShort(shortage),
+        None => Verdict::ConnectFailed(reason(fault)),
+    }
+}
+
+/// What it means that no socket could be made ready.
+fn unprepared(fault: Fault) -> Verdict {
+    match fault {
+        // This process lacks the right to use the configured way out, which says nothing about the target.
+        Fault::EPERM | Fault::EACCES => Verdict::FellShort(Shortage::Rights),
+        // The configured device does not exist: that is a failure, which the target is there to show.
+        Fault::ENODEV => failed(fault),
+        _ => Verdict::FellShort(shortage(fault).unwrap_or(Shortage::Socket)),
+    }
+}
+
+/// The shortage of our own that an error stands for, if it stands for one.
+fn shortage(fault: Fault) -> Option<Shortage> {
+    match fault {
+        Fault::EMFILE | Fault::ENFILE => Some(Shortage::Descriptors),
+        Fault::ENOBUFS | Fault::ENOMEM => Some(Shortage::Memory),
+        // Before Linux 3.19 connect(2) gave EAGAIN where no local port was left. EADDRINUSE: no port was left to bind
+        // to (bind(2)). EAFNOSUPPORT: this box has no address of that family at all.
+        Fault::EADDRNOTAVAIL | Fault::EADDRINUSE | Fault::EAGAIN | Fault::EAFNOSUPPORT => Some(Shortage::Ports),
+        // No network gives these: the call itself was wrong.
+        Fault::EALREADY
+        | Fault::EBADF
+        | Fault::EFAULT
+        | Fault::EISCONN
+        | Fault::ENOTCONN
+        | Fault::ENOTSOCK
+        | Fault::EPROTOTYPE => Some(Shortage::Socket),
+        _ => None,
+    }
+}
+
+/// Why a connect failed (connect(2), ip(7), tcp(7)).
+fn reason(fault: Fault) -> Reason {
+    match fault {
+        Fault::ECONNREFUSED => Reason::Refused,
+        Fault::ECONNRESET | Fault::EPIPE => Reason::Reset,
+        Fault::ETIMEDOUT => Reason::TimedOut,
+        Fault::ENETUNREACH | Fault::ENETDOWN => Reason::NetworkUnreachable,
+        Fault::EHOSTUNREACH | Fault::EHOSTDOWN => Reason::HostUnreachable,
+        Fault::EPERM | Fault::EACCES => Reason::Denied,
+        Fault::ENODEV => Reason::NoDevice,
+        Fault(other) => Reason::Other(other),
+    }
+}
+
+/// What getaddrinfo(3) gave means, in a helper.
+pub fn lookup(result: Result<Addresses, LookupFault>) -> Answer {
+    let LookupFault { code, errno, socket } = match result {
+        Ok(addresses) if addresses.as_slice().is_empty() => return Answer::Failed(Reason::NoAddress),
+        Ok(addresses) => return Answer::Found(addresses),
+        Err(fault) => fault,
+    };
+    // Without a socket to ask with, glibc says that there is no such name.
+    if let Some(shortage @ (Shortage::Descriptors | Shortage::Memory)) = socket.and_then(shortage) {
+        return Answer::Short(shortage);
+    }
+    Answer::Failed(match code {
+        LookupFault::NONAME => Reason::NameNotFound,
+        LookupFault::NODATA | LookupFault::ADDRFAMILY => Reason::NoAddress,
+        LookupFault::AGAIN => Reason::ResolverSilent,
+        LookupFault::MEMORY => return Answer::Short(Shortage::Memory),
+        LookupFault::SYSTEM => match shortage(errno) {
+            Some(shortage) if shortage != Shortage::Socket => return Answer::Short(shortage),
+            Some(_) | None => Reason::ResolverFailed,
+        },
+        _ => Reason::ResolverFailed,
+    })
+}
+
+/// What it means that no helper could be forked.
+pub fn fork(fault: Fault) -> Shortage {
+    match fault {
+        Fault::EMFILE | Fault::ENFILE => Shortage::Descriptors,
+        Fault::ENOMEM | Fault::ENOBUFS => Shortage::Memory,
+        _ => Shortage::Processes,
+    }
+}
+
+/// Whether a lookup that was seen to end after `elapsed` was held up by us. On time, it would have been ended at its
+/// limit; if this process was stopped, so may the helper have been.
+pub(super) fn is_late_lookup(elapsed: Nanos, timeout: Nanos) -> bool {
+    elapsed >= timeout.plus(limits::STALL)
+}
+
+/// Whether a connect whose attempt failed after `elapsed`, at its limit or beyond, was held up by us: the addresses
+/// that are left lost their time to us, not to the network.
+pub(super) fn is_late_connect(elapsed: Nanos, timeout: Nanos) -> bool {
+    elapsed.before(timeout) >= limits::BACKDATE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(0) + Nanos::from_millis(millis)
+    }
+
+    fn attempt(seen: u64, error: Option<(Call, Fault)>, handshake: Option<(u32, u64, u64)>) -> Attempt {
+        let handshake = handshake.map(|(resent, round_trip, acknowledged)| Handshake {
+            resent,
+            round_trip: Nanos::from_millis(round_trip),
+            acknowledged: Nanos::from_millis(acknowledged),
+        });
+        Attempt { started: at(0), seen: at(seen), error, handshake }
+    }
+
+    fn judged(attempt: Attempt) -> String {
+        let (at, verdict) = attempt.judge();
+        format!("{verdict:?} at {} ms", at.since(Instant::from_nanos(0)).millis())
+    }
+
+    #[test]
+    fn an_accepted_attempt_is_backdated_only_by_so_much_that_a_loop_on_time_would_have_seen_it() {
+        assert_eq!(judged(attempt(2000, None, None)), "Connected at 2000 ms");
+        assert_eq!(judged(attempt(2000, None, Some((0, 1950, 0)))), "Connected at 1950 ms");
+        assert_eq!(
+            judged(attempt(2000, None, Some((0, 1951, 0)))),
+            "Connected at 2000 ms",
+            "one that is nearly on time"
+        );
+        assert_eq!(judged(attempt(2000, None, Some((1, 30, 900)))), "Connected at 1100 ms", "a resent SYN: by its ack");
+        assert_eq!(judged(attempt(2000, None, Some((0, 0, 900)))), "Connected at 1100 ms", "no round trip: by its ack");
+        assert_eq!(
+            judged(attempt(2000, None, Some((1, 30, 2001)))),
+            "Connected at 2000 ms",
+            "an ack before the connect"
+        );
+    }
+
+    #[test]
+    fn a_reset_after_a_handshake_that_ended_long_ago_was_accepted() {
+        let reset = Some((Call::Connect, Fault::ECONNRESET));
+        assert_eq!(judged(attempt(500, reset, Some((0, 20, 0)))), "Connected at 20 ms");
+        assert_eq!(judged(attempt(40, reset, Some((0, 20, 0)))), "ConnectFailed(Reset) at 40 ms");
+        assert_eq!(judged(attempt(500, reset, None)), "ConnectFailed(Reset) at 500 ms");
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_slow_connects_and_resets_alone() {
+        let slow = Nanos::from_millis(1000);
+        let asked = |seen, error| attempt(seen, error, None).wants_handshake(slow);
+        assert_eq!((asked(999, None), asked(1000, None)), (false, true));
+        assert!(asked(1, Some((Call::Connect, Fault::ECONNRESET))));
+        assert!(!asked(1000, Some((Call::Connect, Fault::ECONNREFUSED))));
+    }
+
+    #[test]
+    fn every_errno_blames_the_target_or_us_by_the_call_that_gave_it() {
+        for (call, fault, expected) in [
+            (Call::Connect, Fault::ECONNREFUSED, "ConnectFailed(Refused)"),
+            (Call::Connect, Fault::EPIPE, "ConnectFailed(Reset)"),
+            (Call::Connect, Fault::ETIMEDOUT, "ConnectFailed(TimedOut)"),
+            (Call::Connect, Fault::ENETDOWN, "ConnectFailed(NetworkUnreachable)"),
+            (Call::Connect, Fault::EHOSTDOWN, "ConnectFailed(HostUnreachable)"),
+            (Call::Connect, Fault::EPERM, "ConnectFailed(Denied)"),
+            (Call::Connect, Fault::ENODEV, "ConnectFailed(NoDevice)"),
+            (Call::Connect, Fault(71), "ConnectFailed(Other(71))"),
+            (Call::Connect, Fault::ENOBUFS, "FellShort(Memory)"),
+            (Call::Connect, Fault::EADDRNOTAVAIL, "FellShort(Ports)"),
+            (Call::Connect, Fault::EAFNOSUPPORT, "FellShort(Ports)"),
+            (Call::Connect, Fault::EBADF, "FellShort(Socket)"),
+            (Call::Prepare, Fault::EMFILE, "FellShort(Descriptors)"),
+            (Call::Prepare, Fault::EACCES, "FellShort(Rights)"),
+            (Call::Prepare, Fault::ENODEV, "ConnectFailed(NoDevice)"),
+            (Call::Prepare, Fault::EADDRNOTAVAIL, "FellShort(Ports)"),
+            (Call::Prepare, Fault::ECONNREFUSED, "FellShort(Socket)"),
+        ] {
+            let (_, verdict) = attempt(1, Some((call, fault)), None).judge();
+            assert_eq!(format!("{verdict:?}"), expected, "{call:?} {fault:?}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_getaddrinfo_blames_the_name_the_resolver_or_us() {
+        let answer = |code, errno, socket| lookup(Err(LookupFault { code, errno, socket }));
+        for (code, errno, socket, expected) in [
+            (LookupFault::NONAME, Fault(0), None, Answer::Failed(Reason::NameNotFound)),
+            (LookupFault::NONAME, Fault(0), Some(Fault::EMFILE), Answer::Short(Shortage::Descriptors)),
+            (LookupFault::NONAME, Fault(0), Some(Fault::EACCES), Answer::Failed(Reason::NameNotFound)),
+            (LookupFault::NODATA, Fault(0), None, Answer::Failed(Reason::NoAddress)),
+            (LookupFault::ADDRFAMILY, Fault(0), None, Answer::Failed(Reason::NoAddress)),
+            (LookupFault::AGAIN, Fault(0), None, Answer::Failed(Reason::ResolverSilent)),
+            (LookupFault::MEMORY, Fault(0), None, Answer::Short(Shortage::Memory)),
+            (LookupFault::SYSTEM, Fault::ENFILE, None, Answer::Short(Shortage::Descriptors)),
+            (LookupFault::SYSTEM, Fault::EBADF, None, Answer::Failed(Reason::ResolverFailed)),
+            (LookupFault::SYSTEM, Fault::ECONNREFUSED, None, Answer::Failed(Reason::ResolverFailed)),
+            (-4, Fault(0), None, Answer::Failed(Reason::ResolverFailed)),
+        ] {
+            assert_eq!(answer(code, errno, socket), expected, "{code} {errno:?} {socket:?}");
+        }
+        assert_eq!(lookup(Ok(Addresses::new())), Answer::Failed(Reason::NoAddress));
+    }
+
+    #[test]
+    fn no_fork_is_a_shortage_of_descriptors_memory_or_processes() {
+        let shortages = [Fault::EMFILE, Fault::ENOMEM, Fault::EAGAIN].map(fork);
+        assert_eq!(shortages, [Shortage::Descriptors, Shortage::Memory, Shortage::Processes]);
+    }
+}
