@@ -1,5 +1,5 @@
-//! The ledger's file: made, locked, mapped, set aside where it is damaged, made anew where it was
-//! taken away. Its lock says whether a monitor runs; there is no other sign of it.
+//! The ledger's file, for the run that owns it: makes, locks and maps it, sets a damaged one aside, and
+//! writes a new one if it was removed. Its lock allows only one monitor at a time.
 
 use core::fmt;
 use core::sync::atomic::AtomicU32;
@@ -17,15 +17,15 @@ use crate::model::target::Target;
 use crate::shell::console::Console;
 use crate::sys::{Errno, by_path, clock, directory, file, map, net, process};
 
-/// How often, and after how long, a lock is tried again that nobody alive seems to have: a process
-/// that was killed a moment ago may not be gone yet.
+/// How often, and after how long, a lock is tried again if no live process seems to hold it: a process
+/// that was just killed may not have released it yet.
 const TRIES: u32 = 40;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
-/// Suffixes of damaged ledgers: the last one is used again and again.
-const ASIDE: usize = 10;
+/// At most this many damaged ledgers are kept. After that each one replaces the last.
+const MOST_DAMAGED: usize = 10;
 
-/// A monitor runs already: this process, if it has said so.
+/// A monitor runs already: this process, if it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running(pub Option<ProcessId>);
 
@@ -34,17 +34,17 @@ pub struct Running(pub Option<ProcessId>);
 pub struct LedgerFile {
     path: Path,
     file: OwnedFd,
-    /// Why there is none: then in place of the file a name is taken that stands for it.
+    /// Why the file cannot be used. Then `file` is a socket whose abstract name serves as the lock.
     missing: Option<Trouble>,
-    /// Another file has its name, and that was said.
-    replaced: bool,
+    /// What is wrong with the file was said, and is not said again before the file is right.
+    said: bool,
     /// See [`LedgerFile::is_lost`].
     lost: bool,
 }
 
 impl LedgerFile {
-    /// Makes the file if it is not there, and locks it; where that cannot be, takes a name that
-    /// stands for it.
+    /// Locks the file; makes it first if it is missing. If it cannot be locked, an abstract socket name
+    /// serves as the lock instead.
     pub fn lock(path: Path) -> Result<Self, Running> {
         let mut attempt = 0;
         let locked = loop {
@@ -55,7 +55,7 @@ impl LedgerFile {
                         return Err(Running(owner));
                     }
                 }
-                // The one that was opened has been set aside since.
+                // Another start set this file aside between our `open` and `lock`.
                 Err(Trouble { errno: Errno::ESTALE, .. }) if attempt == TRIES => {
                     break Err(trouble(Operation::Lock)(Errno::EAGAIN));
                 }
@@ -67,9 +67,9 @@ impl LedgerFile {
         };
         let (file, missing) = match locked {
             Ok(file) => (file, None),
-            Err(trouble) => (claim(&path).map_err(|_| Running(None))?, Some(trouble)),
+            Err(trouble) => (lock_name(&path).map_err(|_| Running(None))?, Some(trouble)),
         };
-        Ok(Self { path, file, missing, replaced: false, lost: false })
+        Ok(Self { path, file, missing, said: false, lost: false })
     }
 
     /// Its path.
@@ -77,8 +77,8 @@ impl LedgerFile {
         &self.path
     }
 
-    /// The ledger in the file, with room for these targets; a new one where there is none that is
-    /// of use. What is wrong with it is said. Where there can be none the run goes on without.
+    /// The ledger in the file, with a record for each of these targets; a new one if the file is new or
+    /// damaged. If there can be none, the result is absent. Says what is wrong.
     pub fn load(&mut self, targets: &[Target], wall: WallTime, console: &mut Console) -> Ledger {
         match self.try_load(targets, wall, console) {
             Ok(ledger) => ledger,
@@ -89,24 +89,25 @@ impl LedgerFile {
         }
     }
 
-    /// Whether what lay in the file was cut off by somebody, and is not in a file since.
+    /// Whether another process truncated the file, and [`LedgerFile::make_anew`] has not succeeded since.
     pub fn is_lost(&mut self) -> bool {
         self.lost |= map::was_lost();
         self.lost
     }
 
-    /// Makes the file anew with what the ledger has, unless another has its name.
+    /// Replaces a truncated file by a new one with the ledger's content, unless another file has its name.
     pub fn make_anew(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
         if has_name(&self.file, &self.path) != Ok(false)
-            && self.replace("was cut short by somebody", "that was counted", ledger, words, console)
+            && self.rebuild_and_say("was cut short by somebody", "that was counted", ledger, words, console)
         {
             self.lost = false;
         }
     }
 
-    /// Makes the file anew after this has happened to it, and says so; that it cannot, only once.
-    fn replace(
+    /// Calls [`LedgerFile::rebuild`] after `what` happened to the file. Says so; a failure only once.
+    /// Returns whether it succeeded.
+    fn rebuild_and_say(
         &mut self,
         what: &str,
         all: &str,
@@ -116,16 +117,16 @@ impl LedgerFile {
     ) -> bool {
         match self.rebuild(ledger, words) {
             Ok(()) => {
-                self.replaced = false;
+                self.said = false;
                 self.say(console, format_args!("{what}, it is made anew with all {all}"));
                 return true;
             }
-            Err(trouble) if !self.replaced => {
+            Err(trouble) if !self.said => {
                 self.say(console, format_args!("{what} and {trouble}, it is tried again"));
             }
             Err(_) => {}
         }
-        self.replaced = true;
+        self.said = true;
         false
     }
 
@@ -138,13 +139,13 @@ impl LedgerFile {
             return Err(trouble);
         }
         let size = file::size(&self.file).map_err(trouble(Operation::Open))?;
-        let there = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64) as usize;
+        let length = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64) as usize;
         let words = map(&self.file)?;
         map::guard(words).map_err(trouble(Operation::Map))?;
-        if size > 0 && !(is_size(size) && Ledger::is_unfinished(&words[..there])) {
+        if size > 0 && !(is_ledger_size(size) && Ledger::is_unfinished(&words[..length])) {
             let opened = match file::is_own(&self.file) {
                 Ok(false) => Err(Damage::Stranger),
-                Ok(true) | Err(_) => Ledger::open(Memory::Mapped(words), there),
+                Ok(true) | Err(_) => Ledger::open(Memory::Mapped(words), length),
             };
             match opened {
                 Ok(mut ledger) => {
@@ -152,20 +153,20 @@ impl LedgerFile {
                     return Ok(ledger);
                 }
                 Err(damage) => {
-                    let aside = self.name_aside();
+                    let aside = self.path_aside();
                     self.set_aside(&aside)?;
                     self.say(console, format_args!("{damage}, it is kept as {aside} and a new one begins"));
                 }
             }
         }
         file::make_private(&self.file);
-        let places = room_for(targets.len());
-        file::allocate(&self.file, bytes(places)).map_err(trouble(Operation::Make))?;
+        let capacity = capacity_for(targets.len());
+        file::allocate(&self.file, bytes(capacity)).map_err(trouble(Operation::Make))?;
         map::replace(words, &self.file).map_err(trouble(Operation::Map))?;
-        Ok(Ledger::create(Memory::Mapped(words), places, wall))
+        Ok(Ledger::create(Memory::Mapped(words), capacity, wall))
     }
 
-    /// Lets the ledger have room for these targets, too, and lie in the file if it does not yet.
+    /// Gives the ledger enough records for these targets, too. A converted ledger is moved to the file.
     fn make_room(
         &mut self,
         ledger: &mut Ledger,
@@ -178,48 +179,48 @@ impl LedgerFile {
         }
         file::make_private(&self.file);
         if !ledger.is_mapped() {
-            // One of another layout: the file stays as it is until the new one takes its place.
+            // Converted from another layout. The old file stays until a complete new one replaces it.
             self.rebuild(ledger, words)?;
             ledger.move_to(Memory::Mapped(words));
         }
-        // What is there may have holes, as a copied file has.
+        // The file may have holes, for instance if it was copied.
         file::allocate(&self.file, bytes(ledger.capacity())).map_err(trouble(Operation::Make))?;
         self.grow(ledger, needed)
     }
 
-    /// Makes room in the ledger for so many records. It is as it was where that cannot be had.
+    /// Gives the ledger a capacity of at least `needed` records. After an error it is unchanged.
     pub fn grow(&self, ledger: &mut Ledger, needed: usize) -> Result<(), Trouble> {
         if needed <= ledger.capacity() || !ledger.is_present() {
             return Ok(());
         }
-        let places = room_for(needed);
-        file::allocate(&self.file, bytes(places)).map_err(trouble(Operation::Lengthen))?;
-        ledger.grow(places);
+        let capacity = capacity_for(needed);
+        file::allocate(&self.file, bytes(capacity)).map_err(trouble(Operation::Lengthen))?;
+        ledger.grow(capacity);
         Ok(())
     }
 
-    /// Looks whether the file still has its name. One that was taken away is made anew; one that
-    /// another file has taken the place of is left. What happened is said. Returns whether another
-    /// run has begun with a file of its own: this one must end.
+    /// Checks that the path still leads to this file. If nothing has the path, writes a new file; another
+    /// file there is left alone. Says what happened. Returns whether another run has locked that other
+    /// file: then this run must end.
     pub fn keep_in_place(&mut self, ledger: &Ledger, console: &mut Console) -> bool {
         let Some(words) = ledger.mapped() else { return false };
         let found = has_name(&self.file, &self.path);
         if found == Err(Errno::ENOENT) {
-            self.replace("was taken away", "its counts", ledger, words, console);
+            self.rebuild_and_say("was taken away", "its counts", ledger, words, console);
             return false;
         }
-        let before = core::mem::replace(&mut self.replaced, found != Ok(true));
+        let said = core::mem::replace(&mut self.said, found != Ok(true));
         match found {
             Ok(true) => {}
-            // One that cannot be opened is somebody's, too, and no next start will look at ours.
-            Ok(false) if matches!(try_other(&self.path), Err(Errno::EWOULDBLOCK | Errno::EACCES)) => {
+            // A file that we may not open counts as another run's: the next start will use it, not ours.
+            Ok(false) if matches!(test_lock(&self.path), Err(Errno::EWOULDBLOCK | Errno::EACCES)) => {
                 self.say(console, format_args!("is another run's now, this run ends with a last report"));
                 return true;
             }
-            Ok(false) if !before => {
+            Ok(false) if !said => {
                 self.say(console, format_args!("is another file now, this run's counts are not kept in it"));
             }
-            Err(errno) if !before => {
+            Err(errno) if !said => {
                 let trouble = trouble(Operation::Open)(errno);
                 self.say(console, format_args!("{trouble}, it is looked for again"));
             }
@@ -228,11 +229,11 @@ impl LedgerFile {
         false
     }
 
-    /// Moves the file to another path, where nothing is yet.
+    /// Moves the file to another path, where nothing may be yet. After an error it has its old path.
     pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
         let moved = trouble(Operation::Move);
-        // What is known of a report's file is where it is seen from the ledger.
+        // The path of the unfinished report's file may be relative to the ledger.
         if ledger.progress().is_some() {
             return Err(moved(Errno::EBUSY));
         }
@@ -242,31 +243,31 @@ impl LedgerFile {
             self.path = path;
             return Ok(());
         }
-        // To another file system, or it was taken away.
+        // The new path is on another file system, or the old file was removed.
         if by_path::exists(path.as_str()) {
             return Err(moved(Errno::EEXIST));
         }
-        let before = core::mem::replace(&mut self.path, path);
-        self.rebuild(ledger, words).inspect_err(|_| self.path = before)?;
+        let old = core::mem::replace(&mut self.path, path);
+        self.rebuild(ledger, words).inspect_err(|_| self.path = old)?;
         if is_ours {
-            // Nothing is in it that is not in the new one. Where it cannot go it is in nobody's way.
-            let _ = by_path::remove(before.as_str());
+            // The new file has all its content. If the old one cannot be removed, it does no harm.
+            let _ = by_path::remove(old.as_str());
         }
         Ok(())
     }
 
-    /// A new file with all that the ledger has, mapped where the old one was, which then takes the
-    /// name.
+    /// Writes a new file with the ledger's content, renames it to the path, and maps it where the old one
+    /// was mapped.
     fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
         directory::make_directories(path::parent(self.path.as_str())).map_err(trouble(Operation::Make))?;
         let scratch = beside(&self.path, "new");
         let file = new_file(&scratch)?;
-        // Nothing is counted before it has the name: the two files hold the same.
+        // Nothing is counted until it is mapped: both files hold the same.
         let made = file::allocate(&file, bytes(ledger.capacity()))
             .and_then(|()| file::write_words(&file, ledger.content()))
             .and_then(|()| by_path::rename(scratch.as_str(), self.path.as_str()));
         if let Err(errno) = made {
-            // A leftover is taken away by the next try.
+            // The next try removes a leftover.
             let _ = by_path::remove(scratch.as_str());
             return Err(trouble(Operation::Make)(errno));
         }
@@ -274,10 +275,10 @@ impl LedgerFile {
         map::replace(words, &self.file).map_err(trouble(Operation::Map))
     }
 
-    /// The name that a damaged file is given.
-    fn name_aside(&self) -> Path {
+    /// The path that a damaged file is given.
+    fn path_aside(&self) -> Path {
         let mut aside = beside(&self.path, "damaged");
-        for n in 1..ASIDE {
+        for n in 1..MOST_DAMAGED {
             if !by_path::exists(aside.as_str()) {
                 break;
             }
@@ -286,9 +287,9 @@ impl LedgerFile {
         aside
     }
 
-    /// Gives the file this name, and goes on with a new one.
+    /// Renames the file to `aside`, and goes on with a new one.
     fn set_aside(&mut self, aside: &Path) -> Result<(), Trouble> {
-        // The new one is locked before it has the name, so that nobody else's start gets in between.
+        // The new file is locked before it has the path: no other start can lock it first.
         let scratch = beside(&self.path, "new");
         let file = new_file(&scratch)?;
         let path = self.path.as_str();
@@ -301,15 +302,15 @@ impl LedgerFile {
     }
 }
 
-/// Opens and locks the file: `EWOULDBLOCK` where somebody has locked it, `ESTALE` where it has lost
-/// its name meanwhile.
+/// Opens and locks the file. `EWOULDBLOCK`: another process has locked it; `ESTALE`: the path no longer
+/// leads to it.
 fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
     let (file, _) = open(path).map_err(trouble(Operation::Open))?;
     file::lock(&file).map_err(trouble(Operation::Lock))?;
     if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(trouble(Operation::Open)(Errno::ESTALE)) }
 }
 
-/// A new file, locked, in the place of one that an earlier try has left.
+/// Makes and locks a file. One that an earlier try has left there is removed.
 fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
     by_path::remove(path.as_str()).map_err(trouble(Operation::Make))?;
     let (file, _) = file::open_private(path.as_str(), true).map_err(trouble(Operation::Make))?;
@@ -317,36 +318,36 @@ fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
     Ok(file)
 }
 
-/// Whether it is this file that has the name; an error where nothing has it.
+/// Whether the path leads to this file; `ENOENT` if nothing has the path.
 fn has_name(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
     let named = file::identity_at(path.as_str())?;
     Ok(file::identity(file) == Ok(named))
 }
 
-/// Takes the name that stands for a file that cannot be locked, so that there is one run all the
-/// same; `EADDRINUSE` where somebody has it.
-fn claim(path: &Path) -> Result<OwnedFd, Errno> {
+/// Binds an abstract socket name, made from the path, that serves as the lock if the file cannot be
+/// locked: there is one run at a time without a ledger, too. `EADDRINUSE`: another process has it.
+fn lock_name(path: &Path) -> Result<OwnedFd, Errno> {
     let path = path.as_str();
-    // A path that is not absolute is told from the same one elsewhere.
+    // The same relative path in another directory is another file.
     let here = if path.starts_with('/') { Text::new() } else { by_path::here() };
     let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
-    // By halves: nothing else is written in hexadecimal that has more than 32 bits.
+    // In two halves: formatting a u64 in hexadecimal would add code that nothing else needs.
     let (high, low) = ((print >> 32) as u32, print as u32);
     net::claim(Text::<64>::format(format_args!("tcpmon-{high:08x}{low:08x}")).as_str())
 }
 
-/// FNV-1a in 64 bits, going on from an earlier sum, which tells two paths apart.
+/// FNV-1a, 64 bits: extends `sum` by these bytes.
 fn fingerprint(sum: u64, path: &str) -> u64 {
     path.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
 }
 
-/// Whether somebody has locked the ledger, or the name that stands for it, without having said who
-/// it is. It is tried, so a start at this very moment would take it for a run.
+/// Whether another process has locked the ledger or its abstract socket name. This tries both locks for
+/// a moment, so a start at the same time may fail.
 pub fn is_locked(path: &Path) -> bool {
-    try_other(path) == Err(Errno::EWOULDBLOCK) || claim(path).is_err()
+    test_lock(path) == Err(Errno::EWOULDBLOCK) || lock_name(path).is_err()
 }
 
-/// What a run without a ledger means.
+/// What follows for the run if there is no ledger.
 const WITHOUT: &str = "this run goes on without it: what is not reported is lost when it ends";
 
 fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
@@ -359,19 +360,19 @@ fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
     }
 }
 
-/// Maps the file, with room to grow.
+/// Maps the file, at the size of the largest ledger.
 fn map(file: &OwnedFd) -> Result<&'static [AtomicU32], Trouble> {
     map::shared(file, ledger::words(limits::RECORDS)).map_err(trouble(Operation::Map))
 }
 
-/// Opens the file at this path and locks it for a moment: `EWOULDBLOCK` where somebody has locked it.
-fn try_other(path: &Path) -> Result<(), Errno> {
+/// Locks the file at this path for a moment. `EWOULDBLOCK`: another process has locked it.
+fn test_lock(path: &Path) -> Result<(), Errno> {
     let (file, _) = file::open_to_read(path.as_str())?;
     file::lock(&file)
 }
 
-/// Whether a ledger has just so many bytes.
-fn is_size(size: u64) -> bool {
+/// Whether a ledger file can have this size, in bytes.
+fn is_ledger_size(size: u64) -> bool {
     (1..=limits::RECORDS / limits::RECORD_BATCH).any(|n| bytes(n * limits::RECORD_BATCH) == size)
 }
 
@@ -379,12 +380,12 @@ fn beside(path: &Path, suffix: &str) -> Path {
     Text::format(format_args!("{path}.{suffix}"))
 }
 
-/// Places for so many targets, with some to spare.
-fn room_for(targets: usize) -> usize {
+/// The capacity of a ledger for this many targets, in records: rounded up to whole batches.
+fn capacity_for(targets: usize) -> usize {
     targets.next_multiple_of(limits::RECORD_BATCH).clamp(limits::RECORD_BATCH, limits::RECORDS)
 }
 
-/// Bytes of a ledger with so many records.
-fn bytes(places: usize) -> u64 {
-    (ledger::words(places) * size_of::<AtomicU32>()) as u64
+/// Bytes of a ledger of `records` records.
+fn bytes(records: usize) -> u64 {
+    (ledger::words(records) * size_of::<AtomicU32>()) as u64
 }

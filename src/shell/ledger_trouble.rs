@@ -1,18 +1,18 @@
-//! What cannot be done with a ledger's file, in words.
+//! Errors of operations on a ledger's file, with their messages.
 
 use core::fmt;
 
 use crate::sys;
 use crate::sys::Errno;
 
-/// What cannot be done with a ledger. Displayed as what happened.
+/// A failed operation on a ledger's file. Displayed without its subject: `cannot be opened (...)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
     pub(super) what: Operation,
     pub(super) errno: Errno,
 }
 
-/// What is done with a ledger's file.
+/// An operation on a ledger's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Open,
@@ -22,7 +22,7 @@ pub(super) enum Operation {
     Lengthen,
     SetAside,
     Move,
-    /// It is used for these targets and for those that are gone.
+    /// Use it for the configured and the removed targets.
     Use,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// An error of this operation.
+/// Turns an errno into an error of this operation.
 pub(super) fn trouble(what: Operation) -> impl Fn(Errno) -> Trouble {
     move |errno| Trouble { what, errno }
 }

@@ -1,4 +1,4 @@
-//! A snapshot of a ledger, for readers: no lock is taken and nothing is written.
+//! A snapshot of a ledger, for readers. It takes no lock and writes nothing.
 
 use core::fmt;
 use core::sync::atomic::AtomicU32;
@@ -11,28 +11,26 @@ use crate::core::ledger::{self, Ledger, Progress};
 use crate::model::process_id::ProcessId;
 use crate::sys::{Errno, clock, file, map, process};
 
-/// How often one that only looks tries again what looks like damage.
-const LOOKS: u32 = 5;
-
+/// How often, and after how long, a ledger that looks damaged is read again: it may be changing.
+const TRIES: u32 = 5;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
-/// The ledger as it is now, for who only looks: a copy.
+/// A copy of the ledger at this path.
 pub fn look(path: &Path) -> Result<Ledger, Look> {
-    let mut looks = 0;
+    let mut tries = 0;
     loop {
-        let seen = look_once(path);
-        // What is being written may look like damage for a moment.
-        if looks == LOOKS || !matches!(seen, Err(Look::Damage(_))) {
-            return seen;
+        let read = read_once(path);
+        if tries == TRIES || !matches!(read, Err(Look::Damage(_))) {
+            return read;
         }
-        looks += 1;
+        tries += 1;
         clock::rest(PAUSE);
     }
 }
 
-fn look_once(path: &Path) -> Result<Ledger, Look> {
+fn read_once(path: &Path) -> Result<Ledger, Look> {
     let ledger = Ledger::copy(&view(path)?).map_err(Look::Damage)?;
-    // What the log has is not left to report, whether or not the run could still take note of it.
+    // The log has this report, even if the run was killed before it marked it as reported.
     if ledger.progress() == Some(Progress::Written) {
         ledger.mark_reported();
     }
@@ -51,14 +49,14 @@ fn view(path: &Path) -> Result<map::View, Look> {
     map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Operation::Map)(errno)))
 }
 
-/// Why there is nothing to be seen. Displayed as what is the matter.
+/// Why there is no snapshot. Displayed without its subject: `is cut short`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// No monitor has run here.
+    /// There is no file, or it is empty: no monitor has run with it.
     Nothing,
     /// It cannot be read.
     Trouble(Trouble),
-    /// It is of no use.
+    /// It is damaged.
     Damage(ledger::Damage),
 }
 
@@ -72,21 +70,21 @@ impl fmt::Display for Look {
     }
 }
 
-/// The process that says it runs with the ledger at this path.
+/// The process of the last run with the ledger at this path, as the ledger says. It may have ended.
 pub fn owner(path: &Path) -> Option<ProcessId> {
-    let Ok(ledger) = look_once(path) else { return None };
+    let Ok(ledger) = read_once(path) else { return None };
     let owner = ledger.owner();
     (owner.pid != 0).then_some(owner)
 }
 
-/// The file of a report that the run before may not have ended, as far as the ledger here knows one.
+/// The file of the last run's unfinished report, if the ledger knows one outside its own directory.
 pub fn journalled(path: &Path) -> Option<Path> {
-    let Ok(ledger) = look_once(path) else { return None };
+    let Ok(ledger) = read_once(path) else { return None };
     let file = ledger.journal()?.file;
     words::contains(file.as_str(), b'/').then_some(file)
 }
 
-/// Whether a monitor runs with it: nobody but one locks it for longer than a moment.
+/// Whether a monitor runs with it: the last run has not ended, and its process is alive.
 pub fn is_running(ledger: &Ledger) -> bool {
     ledger.is_running() && process::is_alive(ledger.owner())
 }
