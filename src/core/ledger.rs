@@ -1,9 +1,23 @@
-//! The ledger: all counters in one small piece of memory, which is a mapped file where that can be
-//! had, so that a killed process loses nothing.
+//! The ledger: all counters in one small block of memory. If possible this is a mapped file, so that a
+//! killed process loses nothing. This module does no I/O: [`crate::shell::ledger_file`] makes the file.
 //!
-//! A finished probe is one atomic store of its counter. Stores keep the order they are written in:
-//! whatever instruction a kill lands on, what came before is there and what comes after is not.
-//! Nothing here touches a file; [`crate::shell::ledger_file`] does.
+//! A finished probe is one atomic store of its counter. Stores reach memory in program order:
+//! wherever a kill lands, the stores before that instruction are in the file and the others are not.
+//!
+//! # Why a run counts twice
+//!
+//! [`crate::core::monitor::TargetEntry`] holds a target's counts, too. They are read from the record at
+//! the start. After that the run counts in the entry and stores the new total in the record; reports
+//! are made from the entries. There are two reasons:
+//!
+//! - A run may have no ledger ([`Ledger::absent`]), for instance when the disk is full. It still reports.
+//! - Another process may truncate the mapped file. The run then finds zeroes in its place
+//!   ([`crate::sys::map::guard`]). Before the next report the ledger is written again from the entries:
+//!   [`Ledger::renew`], then [`Record::reinstall`] for each target. This does not restore how the last tick
+//!   ended, the skipped ticks and the distributions of times: they begin again.
+//!
+//! During a run an entry is read from its record in one more case: the last run's log could not be read
+//! at the start and can be read now, so the ledger has just learned what is reported.
 
 mod codes;
 mod journal;
@@ -14,7 +28,7 @@ use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-pub use journal::{Journal, Progress, check, check_of_nothing, check_on};
+pub use journal::{Journal, Progress, checksum, checksum_of_nothing, extend_checksum};
 pub use layout::words;
 use layout::{Field, Shape, preface};
 pub use record::{Last, Record, State, Usage};
@@ -26,17 +40,17 @@ use crate::model::outcome::{Columns, Thresholds};
 use crate::model::process_id::ProcessId;
 use crate::model::target::Target;
 
-/// Where a ledger lies.
+/// The memory of a ledger.
 #[derive(Debug)]
 pub enum Memory {
-    /// In a mapped file, or beyond its end: only the words of the ledger are touched.
+    /// A mapped file. The mapping may be longer than the file: only the ledger's words are touched.
     Mapped(&'static [AtomicU32]),
-    /// In this process alone.
+    /// Memory of this process only.
     Own(Box<[AtomicU32]>),
 }
 
 impl Memory {
-    /// Memory of this process for a ledger with so many records.
+    /// Memory of this process, all zeroes, for a ledger of `records` records.
     pub fn own(records: usize) -> Self {
         Memory::Own((0..words(records)).map(|_| AtomicU32::new(0)).collect())
     }
@@ -53,24 +67,24 @@ impl Deref for Memory {
     }
 }
 
-/// Why a file is not used as a ledger. Displayed as what it is.
+/// Why a file is not used as a ledger. Displayed without its subject: `is cut short`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// It does not begin as one.
+    /// It does not begin with the ledger's first word.
     Foreign,
     /// It belongs to another user.
     Stranger,
     /// It was written on a machine with another byte order.
     ByteOrder,
-    /// Its description is of a version that is not known.
+    /// Its description has an unknown version.
     Version(u32),
-    /// It is shorter than it says.
+    /// It is shorter than its description says.
     Short,
-    /// Its description is not what was written, or contradicts itself.
+    /// Its description has a wrong checksum or contradicts itself.
     Layout,
-    /// Something in its head cannot be.
+    /// Its head holds an impossible value.
     Head,
-    /// This record cannot be.
+    /// The record of this number holds an impossible value.
     Record(usize),
 }
 
@@ -89,7 +103,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// A ledger, or none: then nothing is kept and nothing is there to be read.
+/// A ledger, or none. Without one, writes do nothing and reads give zeroes.
 #[derive(Debug)]
 pub struct Ledger {
     memory: Memory,
@@ -102,22 +116,22 @@ impl Ledger {
         Self { memory: Memory::Own(Box::default()), capacity: 0 }
     }
 
-    /// A new ledger with so many records in memory that is all zeroes. Its first word comes last:
-    /// what was begun and not finished has none.
+    /// A new ledger of `capacity` records in memory that is all zeroes. Its first word is written last:
+    /// an unfinished ledger has none.
     pub fn create(memory: Memory, capacity: usize, began: WallTime) -> Self {
         let ledger = Self { memory, capacity };
         ledger.renew(began);
         ledger
     }
 
-    /// Begins anew where all its memory has become zeroes.
+    /// Writes the description again after all the memory has become zeroes.
     pub fn renew(&self, began: WallTime) {
         self.describe();
         self.set(layout::BEGAN, 0, seconds(began));
         self.store(preface::MAGIC, layout::MAGIC);
     }
 
-    /// Writes what stands before the head, but for the first word.
+    /// Writes the description without its first word.
     fn describe(&self) {
         for at in preface::VERSION..layout::HEAD_AT {
             self.store(at, layout::DESCRIPTION[at]);
@@ -125,30 +139,30 @@ impl Ledger {
         self.store(preface::SIZE, words(self.capacity) as u32);
     }
 
-    /// The ledger that lies in this memory, of which so many words are there. One of another layout
-    /// is copied to memory of this process, in this program's own: see [`Ledger::is_mapped`].
-    pub fn open(memory: Memory, there: usize) -> Result<Self, Damage> {
-        let words = &memory[..there.min(memory.len())];
+    /// The ledger in this memory, of which the first `length` words may be read. A ledger of another
+    /// layout is converted to this program's layout, in memory of this process: see [`Ledger::is_mapped`].
+    pub fn open(memory: Memory, length: usize) -> Result<Self, Damage> {
+        let words = &memory[..length.min(memory.len())];
         let shape = Shape::read(words)?;
         if !shape.is_ours() {
-            return Self::take_over(words, &shape);
+            return Self::convert(words, &shape);
         }
         let ledger = Self { memory, capacity: shape.records };
         ledger.check()?;
         Ok(ledger)
     }
 
-    /// A copy of the ledger that lies here, in this program's layout: whatever it has, in fields of
-    /// the same name. What is new begins with zeroes.
+    /// A copy of the ledger in these words, in this program's layout. Fields are matched by name; a field
+    /// that the ledger lacks becomes zeroes.
     pub fn copy(words: &[AtomicU32]) -> Result<Self, Damage> {
-        Self::take_over(words, &Shape::read(words)?)
+        Self::convert(words, &Shape::read(words)?)
     }
 
-    fn take_over(words: &[AtomicU32], shape: &Shape) -> Result<Self, Damage> {
+    fn convert(words: &[AtomicU32], shape: &Shape) -> Result<Self, Damage> {
         let copy = Self { memory: Memory::own(shape.records), capacity: shape.records };
         copy.describe();
         copy.store(preface::MAGIC, layout::MAGIC);
-        let take = |to: usize, from: usize, count: usize| {
+        let copy_words = |to: usize, from: usize, count: usize| {
             for i in 0..count {
                 copy.store(to + i, layout::word(words, from + i));
             }
@@ -156,9 +170,9 @@ impl Ledger {
         let heads = layout::HEAD_FIELDS.len();
         for entry in layout::entries(&layout::DESCRIPTION).take(heads) {
             let (from, count) = shape.find(entry, true);
-            take(layout::HEAD_AT + entry[2] as usize, from, count);
+            copy_words(layout::HEAD_AT + entry[2] as usize, from, count);
         }
-        // One record after the other: a run may be writing to them.
+        // Record by record: a run may be writing to them, so the fields of one are read close together.
         for number in 0..shape.records {
             for entry in layout::entries(&layout::DESCRIPTION).skip(heads) {
                 let at = entry[2] as usize;
@@ -166,15 +180,14 @@ impl Ledger {
                 if count < entry[3] as usize && record::NEEDED.contains(&at) {
                     return Err(Damage::Layout);
                 }
-                take(layout::record(number) + at, from + number * shape.record(), count);
+                copy_words(layout::record(number) + at, from + number * shape.record(), count);
             }
         }
         copy.check()?;
         Ok(copy)
     }
 
-    /// Whether these are the words of a ledger whose making was cut short: nothing was ever counted
-    /// in it.
+    /// Whether these words are a ledger whose creation was interrupted. Nothing was ever counted in it.
     pub fn is_unfinished(words: &[AtomicU32]) -> bool {
         let began = layout::HEAD_AT + layout::BEGAN.at;
         let is_zero = |(at, word): (usize, &AtomicU32)| {
@@ -183,12 +196,12 @@ impl Ledger {
         words.iter().enumerate().all(is_zero)
     }
 
-    /// Whether it lies in a mapped file.
+    /// Whether the ledger is in a mapped file.
     pub fn is_mapped(&self) -> bool {
         self.mapped().is_some()
     }
 
-    /// The words of the mapped file that it lies in.
+    /// The whole mapping, which may be longer than the file; `None` if the ledger is not in a file.
     pub fn mapped(&self) -> Option<&'static [AtomicU32]> {
         match self.memory {
             Memory::Mapped(words) => Some(words),
@@ -196,30 +209,30 @@ impl Ledger {
         }
     }
 
-    /// Goes over to other memory, which holds the same.
+    /// Uses other memory from here on, which holds the same words.
     pub fn move_to(&mut self, memory: Memory) {
         self.memory = memory;
     }
 
-    /// All its words, for a copy.
+    /// All words of the ledger; none if there is no ledger.
     pub fn content(&self) -> &[AtomicU32] {
         &self.memory[..if self.is_present() { words(self.capacity) } else { 0 }]
     }
 
-    /// Whether there is one.
+    /// Whether there is a ledger.
     pub fn is_present(&self) -> bool {
         !self.memory.is_empty()
     }
 
-    /// How many records it has; 0 where there is none.
+    /// How many records it has; 0 if there is no ledger.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Makes use of memory for so many records, which is there now.
+    /// Increases the capacity to `records`. The caller has made the memory available.
     pub fn grow(&mut self, records: usize) {
         if self.is_present() && records > self.capacity {
-            // A file that was longer than its ledger may have anything there.
+            // A file may have been longer than its ledger: these words can hold anything.
             for number in self.capacity..records {
                 self.store(layout::record(number) + layout::USAGE.at, Usage::Free as u32);
             }
@@ -228,7 +241,7 @@ impl Ledger {
         }
     }
 
-    /// The record of this number; one beyond the end takes nothing and says nothing.
+    /// The record of this number. Beyond the capacity, writes to it do nothing and reads give zeroes.
     pub fn record(&self, number: usize) -> Record<'_> {
         Record::new(self, number)
     }
@@ -239,8 +252,8 @@ impl Ledger {
         all.filter(|(_, record)| record.usage() != Usage::Free)
     }
 
-    /// The records in the order of a report: the configured targets in theirs, then those that
-    /// are gone.
+    /// The records in the order of a report: configured targets in configuration order, then removed
+    /// targets.
     pub fn in_order(&self) -> Vec<Record<'_>> {
         let mut ordered: Vec<Record<'_>> = Vec::new();
         for (_, record) in self.records() {
@@ -250,7 +263,7 @@ impl Ledger {
         ordered
     }
 
-    /// The rows of a report of all that the log does not have yet.
+    /// The rows of a report of everything that the log does not have yet.
     pub fn rows(&self) -> Vec<(Text<{ limits::SERVICE }>, Columns)> {
         self.rows_of(layout::COUNTED)
     }
@@ -275,8 +288,8 @@ impl Ledger {
         rows
     }
 
-    /// How many records are in use once these are the targets: those of the same service, host and
-    /// port go on in theirs.
+    /// How many records will be in use with these targets: a target whose service, host and port are
+    /// known continues in its record.
     pub fn records_for(&self, targets: &[Target]) -> usize {
         let mut found = vec![false; targets.len()];
         let mut records = targets.len();
@@ -292,13 +305,14 @@ impl Ledger {
         records
     }
 
-    /// Whether the log has everything.
+    /// Whether the log has everything that was counted.
     pub fn is_reported(&self) -> bool {
         self.records().all(|(_, record)| record.is_reported())
     }
 
-    /// Takes note that a run of this process starts.
+    /// Notes that a run of this process starts.
     pub fn begin_run(&self, owner: ProcessId, started: WallTime) {
+        // A kill must not leave the new pid with the old start time.
         self.set(layout::BORN, 0, 0);
         self.set(layout::PID, 0, owner.pid);
         self.set(layout::BORN, 0, owner.born);
@@ -306,15 +320,15 @@ impl Ledger {
         self.set(layout::RUNNING, 0, 1);
     }
 
-    /// Takes note that the run has come to its end.
+    /// Notes that the run has ended.
     pub fn end_run(&self) {
         self.set(layout::RUNNING, 0, 0);
     }
 
-    // What is short and called from many places is not inlined, here and in the parts of this: it
-    // takes less room so.
+    // Short functions that are called from many paths are not inlined, here and in the submodules: the
+    // binary is smaller.
 
-    /// Whether the last run has not come to its end: it goes on, or was killed.
+    /// Whether the last run has not ended: it still runs, or it was killed.
     #[inline(never)]
     pub fn is_running(&self) -> bool {
         self.get(layout::RUNNING, 0) != 0
@@ -338,7 +352,7 @@ impl Ledger {
         self.get(layout::STARTED, 0).into()
     }
 
-    /// Takes in that the wall clock reads `wall` at `now`.
+    /// Notes that the wall clock reads `wall` at `now`, and that the run is alive.
     pub fn set_clocks(&self, now: Instant, wall: WallTime) {
         self.set(layout::CLOCKS, 0, now.secs() as u32);
         self.set(layout::CLOCKS, 1, seconds(wall));
@@ -346,7 +360,7 @@ impl Ledger {
         self.set_alive(now);
     }
 
-    /// The run is alive at `now`.
+    /// Notes that the run is alive at `now`.
     pub fn set_alive(&self, now: Instant) {
         self.set(layout::ALIVE, 0, now.secs() as u32);
     }
@@ -354,7 +368,7 @@ impl Ledger {
     /// When the run was last alive, by the wall clock in seconds since 1970.
     pub fn alive(&self) -> i64 {
         let since = self.get(layout::ALIVE, 0).wrapping_sub(self.get(layout::CLOCKS, 0));
-        // One that was killed between the two stores was alive a little before the reading.
+        // Negative if the run was killed after it stored `CLOCKS` and before it stored `ALIVE`.
         i64::from(self.get(layout::CLOCKS, 1)) + i64::from(since as i32)
     }
 
@@ -364,7 +378,7 @@ impl Ledger {
         self.get(layout::DUE, 0).into()
     }
 
-    /// The next report is due at this boundary.
+    /// Sets the boundary of the next report.
     #[inline(never)]
     pub fn set_due(&self, boundary: WallTime) {
         self.set(layout::DUE, 0, seconds(boundary));
@@ -376,13 +390,13 @@ impl Ledger {
         Thresholds { slow: threshold(layout::SLOW), timeout: threshold(layout::TIMEOUT) }
     }
 
-    /// Counts are sorted by these from here on.
+    /// Counts are sorted by these thresholds from here on.
     pub fn set_thresholds(&self, thresholds: Thresholds) {
         self.set(layout::SLOW, 0, thresholds.slow.millis() as u32);
         self.set(layout::TIMEOUT, 0, thresholds.timeout.millis() as u32);
     }
 
-    /// Characters of the longest service that is configured.
+    /// Length of the longest configured service, in characters.
     pub fn longest_service(&self) -> usize {
         let (mut longest, mut room) = (0, [0; limits::SERVICE]);
         for (_, record) in self.records() {
@@ -393,7 +407,7 @@ impl Ledger {
         longest
     }
 
-    /// Makes sure that everything is what this program could have written.
+    /// Checks that this program could have written every value.
     fn check(&self) -> Result<(), Damage> {
         let reporting = self.get(layout::PROGRESS, 0) != 0;
         let offset = self.get(layout::CLOCKS, 2) as i32;
@@ -404,7 +418,7 @@ impl Ledger {
             return Err(Damage::Head);
         }
         for number in 0..self.capacity {
-            if !self.record(number).is_right(reporting) {
+            if !self.record(number).is_valid(reporting) {
                 return Err(Damage::Record(number));
             }
         }

@@ -1,5 +1,5 @@
-//! The daily log: which file a report belongs to, when it needs a header, one write a report, and
-//! the link to the latest file.
+//! The daily log: chooses a report's file, decides whether it needs a header, appends it in one write,
+//! and maintains the link to the latest file.
 
 use core::fmt::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,14 +17,15 @@ use crate::render::table::Form;
 use crate::sys;
 use crate::sys::{Errno, by_path, descriptor, directory, file};
 
-/// Why a report is not in the log. Displayed as what happened.
+/// Why a report is not in the log. Displayed without its subject: `cannot be opened (...)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogError {
     /// The file or its directory could not be opened or made.
     Open(Errno),
-    /// The file did not take the whole report; it was cut back to what it was.
+    /// The report could not be written as a whole. A part of it is cut off, at the latest before the next
+    /// report.
     Write(Errno),
-    /// It is not known whether the last run's report is in the file.
+    /// The file could not be read to find out whether it has the last run's report.
     Read(Errno),
 }
 
@@ -44,30 +45,38 @@ impl fmt::Display for LogError {
     }
 }
 
-/// Where reports go.
+/// The log that reports are appended to.
 #[derive(Debug)]
 pub struct DailyLog {
-    /// Where a path that is not absolute begins.
-    here: Text<{ limits::DIRECTORY }>,
-    /// The ledger's directory.
-    beside: Path,
+    /// The working directory, where a relative path begins.
+    working_directory: Text<{ limits::DIRECTORY }>,
+    /// The ledger's directory; empty without a ledger.
+    ledger_directory: Path,
     directory: Text<{ limits::DIRECTORY }>,
     form: Form,
-    /// The name of the file that is known to have this form's header.
+    /// The name of the file whose last header is known to be this form's.
     headed: Name,
-    /// Part of a report that could not be cut off: its file, where it begins and where it ends.
+    /// A part of a report that could not be cut off: its file, and its begin and end there in bytes.
     torn: Option<(Path, u64, u64)>,
     report: String,
 }
 
 impl DailyLog {
-    /// A log in this directory. Memory for the longest report is reserved here.
+    /// A log in this directory. Reserves memory for the longest report.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
         let report = String::with_capacity((limits::RECORDS + 1) * limits::ROW);
-        Self { here: by_path::here(), beside: Path::new(), directory, form, headed: Name::new(), torn: None, report }
+        Self {
+            working_directory: by_path::here(),
+            ledger_directory: Path::new(),
+            directory,
+            form,
+            headed: Name::new(),
+            torn: None,
+            report,
+        }
     }
 
-    /// Makes the directory if it is missing, and tells whether files can be made there.
+    /// Makes the directory if it is missing. An error if no file can be made there.
     pub fn prepare(&self) -> Result<(), LogError> {
         let directory = self.directory.as_str();
         directory::make_directories(directory)
@@ -75,7 +84,7 @@ impl DailyLog {
             .map_err(LogError::Open)
     }
 
-    /// Goes over to another directory and form.
+    /// Uses this directory and form from here on.
     pub fn change(&mut self, directory: Text<{ limits::DIRECTORY }>, form: Form) {
         if self.directory != directory || self.form != form {
             self.headed.clear();
@@ -94,12 +103,13 @@ impl DailyLog {
         &self.form
     }
 
-    /// The file that a report of this moment belongs to.
+    /// The path of the file for a report with this stamp.
     pub fn path(&self, stamp: WallTime) -> Path {
-        self.beside(log_names::of(stamp).as_str())
+        self.path_of(log_names::of(stamp).as_str())
     }
 
-    /// Appends one report: all rows, or none. The ledger takes note before the write and after it.
+    /// Appends one report: all rows, or none. The ledger journals it before the write and after it; the
+    /// caller then marks it as reported.
     pub fn append(
         &mut self,
         stamp: WallTime,
@@ -107,22 +117,22 @@ impl DailyLog {
         ledger: &Ledger,
     ) -> Result<(), LogError> {
         let name = log_names::of(stamp);
-        let path = self.beside(name.as_str());
-        self.cut_torn(&path)?;
+        let path = self.path_of(name.as_str());
+        self.cut_off_torn(&path)?;
         let (log, size) = self.open(&path).map_err(LogError::Open)?;
         let headed = size == 0 || (self.headed != name && !self.has_header(&log));
         self.report.clear();
         // Writing to a String does not fail.
         let _ = self.form.write(&mut self.report, headed, stamp, rows);
-        ledger.begin_report(&self.lasting(&path), size, self.report.as_bytes(), stamp, headed);
-        // Room is made sure of first: a reader must not see the half that fits.
+        ledger.begin_report(&self.path_to_store(&path), size, self.report.as_bytes(), stamp, headed);
+        // Blocks are reserved first: on a full disk no reader must see a part of the report.
         let reserved = file::reserve(&log, size, self.report.len());
         match reserved.and_then(|()| descriptor::write(log.as_fd(), self.report.as_bytes())) {
             Ok(length) if length == self.report.len() => {}
             Ok(length) => {
-                // A short write means that there is no room for the rest. A reader may have seen
-                // this part for a moment, but it is not reported twice.
-                self.take_back(&log, path, length, ledger);
+                // A short write: the disk is full. A reader may see this part for a moment, but no count
+                // is reported twice.
+                self.undo_short_write(&log, path, length, ledger);
                 return Err(LogError::Write(Errno::ENOSPC));
             }
             Err(errno) => {
@@ -135,11 +145,11 @@ impl DailyLog {
         Ok(())
     }
 
-    /// Cuts off a part of a report that could not be cut off before, if it is still its file's end.
-    /// That of another day does not hold up this one's report.
-    fn cut_torn(&mut self, path: &Path) -> Result<(), LogError> {
+    /// Tries again to cut off the part of an earlier report, if it is still its file's end. Fails only if it
+    /// is in the file at `path`: another day's file does not delay this report.
+    fn cut_off_torn(&mut self, path: &Path) -> Result<(), LogError> {
         let Some((file, begin, end)) = &self.torn else { return Ok(()) };
-        match file::open_log_again(file.as_str()).and_then(|log| cut(&log, *begin, *end)) {
+        match file::open_log_again(file.as_str()).and_then(|log| cut_off(&log, *begin, *end)) {
             Err(errno) if *file == *path && errno != Errno::ENOENT => Err(LogError::Write(errno)),
             Ok(()) | Err(_) => {
                 self.torn = None;
@@ -148,65 +158,66 @@ impl DailyLog {
         }
     }
 
-    /// Cuts off the bytes that a short write has left; where that fails it is tried again before the
-    /// next report, and by the next run. What others have written stays.
-    fn take_back(&mut self, log: &OwnedFd, path: Path, length: usize, ledger: &Ledger) {
+    /// Cuts off the `length` bytes of a short write. If that fails, it is tried again before the next report
+    /// and by the next run. What other programs have written after them stays.
+    fn undo_short_write(&mut self, log: &OwnedFd, path: Path, length: usize, ledger: &Ledger) {
         let Ok(end) = file::position(log) else { return };
         let begin = end.saturating_sub(length as u64);
         ledger.tear_report(begin, length);
-        if cut(log, begin, end).is_ok() {
+        if cut_off(log, begin, end).is_ok() {
             ledger.end_report();
         } else {
             self.torn = Some((path, begin, end));
         }
     }
 
-    /// Lets `tcp_stats_latest.log` name the file of this moment. `EEXIST` where something that is
-    /// no link has that name, `EOPNOTSUPP` on a file system without links, such as vfat.
+    /// Makes `tcp_stats_latest.log` a symbolic link to the file for this stamp. `EEXIST`: something else
+    /// has that name; `EOPNOTSUPP`: the file system has no symbolic links, such as vfat.
     pub fn link_latest(&self, stamp: WallTime) -> Result<(), Errno> {
         let name = log_names::of(stamp);
-        let link = self.beside(log_names::LATEST);
+        let link = self.path_of(log_names::LATEST);
         match by_path::is_link_to(link.as_str(), name.as_str()) {
             Ok(true) => return Ok(()),
             Ok(false) | Err(Errno::ENOENT) => {}
             Err(Errno::EINVAL) => return Err(Errno::EEXIST),
             Err(errno) => return Err(errno),
         }
-        let made = by_path::replace_link(link.as_str(), name.as_str(), self.beside(log_names::LATEST_NEW).as_str());
-        // symlink(2) says EPERM, some file systems in user space ENOSYS.
+        let made = by_path::replace_link(link.as_str(), name.as_str(), self.path_of(log_names::LATEST_NEW).as_str());
+        // symlink(2) gives EPERM, some FUSE file systems ENOSYS.
         made.map_err(|errno| if matches!(errno, Errno::EPERM | Errno::ENOSYS) { Errno::EOPNOTSUPP } else { errno })
     }
 
-    /// Deletes the logs of days that are not kept any more, where it is this day.
+    /// Deletes the logs of the days that `keep` no longer covers on the day `today`.
     pub fn delete_old(&self, keep: Keep, today: WallTime) -> Result<(), Errno> {
         directory::delete(self.directory.as_str(), &mut |name| keep.is_old(name, today))
     }
 
-    /// A path as the ledger keeps it: it must mean the same to a run that starts elsewhere. What is
-    /// beside the ledger goes with it.
-    fn lasting(&self, path: &Path) -> Path {
-        if path::parent(path.as_str()) == self.beside.as_str() {
+    /// The path of a log as the ledger stores it. A run in another working directory must find the same
+    /// file: the path is made absolute, or a bare name if the file is in the ledger's directory, so that
+    /// both can be moved together.
+    fn path_to_store(&self, path: &Path) -> Path {
+        if path::parent(path.as_str()) == self.ledger_directory.as_str() {
             return path::within("", path::name(path.as_str()));
         }
-        let is_lasting = path.as_str().starts_with('/') || self.here.is_empty();
-        if is_lasting || self.here.as_str().len() + 1 + path.as_str().len() > limits::PATH {
+        let is_final = path.as_str().starts_with('/') || self.working_directory.is_empty();
+        if is_final || self.working_directory.as_str().len() + 1 + path.as_str().len() > limits::PATH {
             return *path;
         }
-        path::within(self.here.as_str(), path.as_str())
+        path::within(self.working_directory.as_str(), path.as_str())
     }
 
-    /// The path that was kept like this.
-    pub fn found(&self, lasting: &Path) -> Path {
-        if words::contains(lasting.as_str(), b'/') {
-            *lasting
+    /// The path of a log that the ledger stores like this.
+    pub fn resolve_path(&self, stored: &Path) -> Path {
+        if words::contains(stored.as_str(), b'/') {
+            *stored
         } else {
-            path::within(self.beside.as_str(), lasting.as_str())
+            path::within(self.ledger_directory.as_str(), stored.as_str())
         }
     }
 
-    /// The ledger is in this directory.
+    /// Sets the path of the ledger, which stores a log in its own directory by its name only.
     pub fn lies_beside(&mut self, ledger: &Path) {
-        self.beside = path::within("", path::parent(ledger.as_str()));
+        self.ledger_directory = path::within("", path::parent(ledger.as_str()));
     }
 
     fn open(&self, path: &Path) -> Result<(OwnedFd, u64), Errno> {
@@ -219,8 +230,8 @@ impl DailyLog {
         }
     }
 
-    /// Whether the last header in the file is this form's: runs with other thresholds may have
-    /// written to it before. A header is the only line that begins with a letter.
+    /// Whether the last header in the file is this form's: a run with other thresholds may have written
+    /// to the file. A header is the only line that begins with a letter.
     fn has_header(&mut self, log: &OwnedFd) -> bool {
         let mut piece = [0; 4096];
         let (mut offset, mut begins, mut last) = (0, true, None);
@@ -233,7 +244,7 @@ impl DailyLog {
             }
             offset += length as u64;
         }
-        // It stands there until the report takes its place.
+        // The report's buffer is free until the report is formatted.
         self.report.clear();
         let _ = write!(self.report, "{}", self.form.header());
         let header = self.report.as_bytes();
@@ -241,13 +252,13 @@ impl DailyLog {
         found.is_some_and(|length| piece[..length] == *header)
     }
 
-    fn beside(&self, name: &str) -> Path {
+    fn path_of(&self, name: &str) -> Path {
         path::within(self.directory.as_str(), name)
     }
 }
 
-/// Cuts off what of a file is behind `begin`, if `end` is where it ends.
-fn cut(log: &OwnedFd, begin: u64, end: u64) -> Result<(), Errno> {
+/// Truncates a file to `begin` bytes if it has `end` bytes now.
+fn cut_off(log: &OwnedFd, begin: u64, end: u64) -> Result<(), Errno> {
     if file::size(log)? == end { file::truncate(log, begin) } else { Ok(()) }
 }
 
@@ -259,28 +270,29 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    /// A directory of its own, removed at the end.
-    struct Place(PathBuf);
+    /// A temporary directory, removed when it is dropped.
+    struct TempDir(PathBuf);
 
-    impl Place {
+    impl TempDir {
         fn new(name: &str) -> Self {
-            let place = Self(std::env::temp_dir().join(format!("tcpmon-log-{name}-{}", std::process::id())));
-            let _ = fs::remove_dir_all(&place.0);
-            place
+            let dir = Self(std::env::temp_dir().join(format!("tcpmon-log-{name}-{}", std::process::id())));
+            let _ = fs::remove_dir_all(&dir.0);
+            dir
         }
 
         fn log(&self, timeout: u64) -> DailyLog {
             DailyLog::new(Text::format(format_args!("{}", self.0.display())), form(timeout))
         }
 
-        /// The file's lines, each cut to what tells a header from a row and one stamp from another.
+        /// The first 19 characters of each line, without trailing spaces: a row's stamp, or `Timestamp` for a
+        /// header.
         fn lines(&self, day: &str) -> Vec<String> {
             let content = fs::read_to_string(self.0.join(format!("tcp_stats_{day}.log"))).unwrap();
             content.lines().map(|line| line[..19].trim().to_string()).collect()
         }
     }
 
-    impl Drop for Place {
+    impl Drop for TempDir {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -290,7 +302,7 @@ mod tests {
         Form::new(Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(timeout) }, 3)
     }
 
-    /// So many seconds after 2025-10-09 23:55:00.
+    /// `seconds` after 2025-10-09 23:55:00 UTC.
     fn stamp(seconds: i64) -> WallTime {
         WallTime { unix: 1_760_054_100 + seconds, nanos: 0, offset: 0 }
     }
@@ -301,72 +313,72 @@ mod tests {
 
     #[test]
     fn a_new_file_begins_with_the_header_and_midnight_begins_a_new_file() {
-        let place = Place::new("midnight");
-        let mut log = place.log(5);
+        let dir = TempDir::new("midnight");
+        let mut log = dir.log(5);
         for seconds in [-300, 0, 300, 600] {
             assert_eq!(append(&mut log, seconds), Ok(()));
         }
-        assert_eq!(place.lines("20251009"), ["Timestamp", "2025-10-09 23:50:00", "2025-10-09 23:55:00"]);
-        assert_eq!(place.lines("20251010"), ["Timestamp", "2025-10-10 00:00:00", "2025-10-10 00:05:00"]);
+        assert_eq!(dir.lines("20251009"), ["Timestamp", "2025-10-09 23:50:00", "2025-10-09 23:55:00"]);
+        assert_eq!(dir.lines("20251010"), ["Timestamp", "2025-10-10 00:00:00", "2025-10-10 00:05:00"]);
     }
 
     #[test]
     fn a_second_run_goes_on_below_the_header_and_one_with_other_thresholds_brings_its_own() {
-        let place = Place::new("restart");
-        append(&mut place.log(5), -300).unwrap();
-        append(&mut place.log(5), -200).unwrap();
-        append(&mut place.log(3), -100).unwrap();
-        append(&mut place.log(3), -90).unwrap();
-        append(&mut place.log(5), -80).unwrap();
-        append(&mut place.log(3), -70).unwrap();
-        let headers: Vec<_> = place.lines("20251009").iter().map(|line| line == "Timestamp").collect();
+        let dir = TempDir::new("restart");
+        append(&mut dir.log(5), -300).unwrap();
+        append(&mut dir.log(5), -200).unwrap();
+        append(&mut dir.log(3), -100).unwrap();
+        append(&mut dir.log(3), -90).unwrap();
+        append(&mut dir.log(5), -80).unwrap();
+        append(&mut dir.log(3), -70).unwrap();
+        let headers: Vec<_> = dir.lines("20251009").iter().map(|line| line == "Timestamp").collect();
         assert_eq!(headers, [true, false, false, true, false, false, true, false, true, false]);
     }
 
     #[test]
     fn the_last_header_is_found_wherever_it_lies_in_a_long_file() {
-        let place = Place::new("long");
+        let dir = TempDir::new("long");
         for run in 0..40 {
-            append(&mut place.log(3), run * 10 - 400).unwrap();
-            append(&mut place.log(5), run * 10 - 395).unwrap();
-            append(&mut place.log(5), run * 10 - 394).unwrap();
+            append(&mut dir.log(3), run * 10 - 400).unwrap();
+            append(&mut dir.log(5), run * 10 - 395).unwrap();
+            append(&mut dir.log(5), run * 10 - 394).unwrap();
         }
-        let headers = place.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
+        let headers = dir.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
         assert_eq!(headers, 80, "one for each change of the thresholds");
     }
 
     #[test]
     fn a_reload_with_other_thresholds_brings_a_new_header_once() {
-        let place = Place::new("reload");
-        let mut log = place.log(5);
+        let dir = TempDir::new("reload");
+        let mut log = dir.log(5);
         append(&mut log, -300).unwrap();
         log.change(log.directory, form(3));
         append(&mut log, -200).unwrap();
         append(&mut log, -100).unwrap();
         log.change(log.directory, form(5));
         append(&mut log, 0).unwrap();
-        let headers = place.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
+        let headers = dir.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
         assert_eq!(headers, 3);
     }
 
     #[test]
     fn a_file_that_was_removed_is_begun_anew_and_its_directory_too() {
-        let place = Place::new("removed");
-        let mut log = place.log(5);
+        let dir = TempDir::new("removed");
+        let mut log = dir.log(5);
         append(&mut log, -300).unwrap();
-        fs::remove_dir_all(&place.0).unwrap();
+        fs::remove_dir_all(&dir.0).unwrap();
         append(&mut log, -200).unwrap();
-        assert_eq!(place.lines("20251009"), ["Timestamp", "2025-10-09 23:51:40"]);
+        assert_eq!(dir.lines("20251009"), ["Timestamp", "2025-10-09 23:51:40"]);
     }
 
     #[test]
     fn a_planted_link_is_not_followed() {
-        let place = Place::new("planted");
-        let mut log = place.log(5);
-        fs::create_dir(&place.0).unwrap();
-        let victim = place.0.join("victim");
+        let dir = TempDir::new("planted");
+        let mut log = dir.log(5);
+        fs::create_dir(&dir.0).unwrap();
+        let victim = dir.0.join("victim");
         fs::write(&victim, "untouched").unwrap();
-        std::os::unix::fs::symlink(&victim, place.0.join("tcp_stats_20251009.log")).unwrap();
+        std::os::unix::fs::symlink(&victim, dir.0.join("tcp_stats_20251009.log")).unwrap();
         let error = append(&mut log, 0).unwrap_err();
         assert_eq!(error.to_string(), "cannot be opened (it is a symbolic link, and none is followed)");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
@@ -374,9 +386,9 @@ mod tests {
 
     #[test]
     fn the_latest_link_follows_the_day_and_leaves_a_foreign_file_alone() {
-        let place = Place::new("latest");
-        let mut log = place.log(5);
-        let link = place.0.join("tcp_stats_latest.log");
+        let dir = TempDir::new("latest");
+        let mut log = dir.log(5);
+        let link = dir.0.join("tcp_stats_latest.log");
         for (seconds, file) in [(0, "tcp_stats_20251009.log"), (300, "tcp_stats_20251010.log")] {
             append(&mut log, seconds).unwrap();
             assert_eq!(log.link_latest(stamp(seconds)), Ok(()));

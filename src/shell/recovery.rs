@@ -1,6 +1,6 @@
-//! What a run finds that its predecessor left behind: a report that was being written when it was
-//! killed, and one whose moment passed while nobody was there. After this the log and the ledger
-//! agree.
+//! What a run does at its start with the reports that the last run did not finish: one that was being
+//! written when that run was killed, and one that became due while no run was there. Afterwards the log
+//! and the ledger agree.
 
 use std::os::fd::OwnedFd;
 
@@ -14,22 +14,22 @@ use crate::shell::console::Console;
 use crate::shell::daily_log::{DailyLog, LogError};
 use crate::sys::{Errno, clock, file};
 
-/// Where a report is in its file.
+/// What a search for a report in its file found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     /// Nothing of it is there.
     Nowhere,
     /// All of it is there.
     Whole,
-    /// A part of it is the file's end, from here on.
+    /// The file ends with a part of it, which begins at this offset.
     Torn(u64),
 }
 
-/// A report that was due at the start: when it was written, or why it could not be.
+/// The result of a report that was due at the start: its stamp, and the error if it is not in the log.
 pub type Overdue = Result<WallTime, (WallTime, LogError)>;
 
-/// A report of the last run whose file cannot be read for now. Until it can, nothing may be
-/// reported: its counts may be in the log.
+/// The last run's unfinished report, whose file cannot be read. Until it can, nothing may be reported: the
+/// counts may be in the log already.
 #[derive(Debug)]
 pub struct Unresolved {
     file: Path,
@@ -37,15 +37,16 @@ pub struct Unresolved {
 }
 
 impl Unresolved {
-    /// The file.
+    /// Its file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Looks for it once more. Returns whether it is in the log; the ledger knows then.
+    /// Searches the file again, and marks the report in the ledger as finished. Returns whether the whole
+    /// report is in the log.
     pub fn resolve(&self, ledger: &Ledger) -> Result<bool, Errno> {
         let Some(journal) = ledger.journal() else { return Ok(false) };
-        let complete = in_file(&journal, &self.file, &self.report)?;
+        let complete = search_file(&journal, &self.file, &self.report)?;
         if complete {
             ledger.mark_reported();
         } else {
@@ -55,11 +56,10 @@ impl Unresolved {
     }
 }
 
-/// Brings log and ledger into agreement, and writes the report whose moment has passed by `now`, or
-/// that must be written before counts are sorted by other thresholds; `None` is a clock that is wrong,
-/// see [`due::left_over`]. How the last run ended is said
-/// where it did not come to its end. Afterwards the log has the form of this configuration. What
-/// was not written stays in the ledger.
+/// Brings log and ledger into agreement. Then writes the report that is due by `now`, or that must be
+/// written before counts are sorted by other thresholds. `now` is `None` if the clock is wrong, see
+/// [`due::left_over`]. Says so if the last run did not end cleanly. Afterwards the log has its form again. What
+/// could not be written stays in the ledger.
 pub fn recover(
     ledger: &Ledger,
     log: &mut DailyLog,
@@ -79,8 +79,8 @@ pub fn recover(
     }
     let mut complete = false;
     if let Some(journal) = ledger.journal() {
-        let last = Unresolved { file: log.found(&journal.file), report: report_of(ledger, &journal) };
-        match in_file(&journal, &last.file, &last.report) {
+        let last = Unresolved { file: log.resolve_path(&journal.file), report: pending_report(ledger, &journal) };
+        match search_file(&journal, &last.file, &last.report) {
             Ok(found) => complete = found,
             Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
         }
@@ -100,40 +100,41 @@ pub fn recover(
     (Some(written.map(|()| stamp).map_err(|error| (stamp, error))), None)
 }
 
-/// The report that was being written, as it was.
-fn report_of(ledger: &Ledger, journal: &Journal) -> String {
+/// The text of the unfinished report; empty if it cannot be formatted again.
+fn pending_report(ledger: &Ledger, journal: &Journal) -> String {
     let mut report = String::new();
     let rows = ledger.pending_rows();
     let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
     // Writing to a String does not fail.
     let _ = Form::of(ledger).write(&mut report, journal.headed, journal.stamp, &mut rows);
-    // A run that could not settle it may have gone over to other targets: then it is known by its
-    // checksum alone.
-    if ledger::check(report.as_bytes()) != journal.check {
+    // A run that could not read the file may have reloaded other targets. Then only the checksum is left
+    // to recognise the report.
+    if ledger::checksum(report.as_bytes()) != journal.checksum {
         report.clear();
     }
     report
 }
 
-/// Whether the log has the whole report. A part of it is cut off.
-fn in_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> {
+/// Opens the report's file and searches it, see [`search_log`].
+fn search_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> {
     if journal.progress == Progress::Written {
         return Ok(true);
     }
     match file::open_log_again(file.as_str()) {
-        Ok(log) => in_log(&log, journal, report),
+        Ok(log) => search_log(&log, journal, report),
         Err(Errno::ENOENT) => Ok(false),
         Err(errno) => Err(errno),
     }
 }
 
-fn in_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
+/// Whether the log has the whole report. If the file ends with a part of the report, cuts it off.
+fn search_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
     let found = if journal.progress == Progress::Torn {
         let end = journal.offset + u64::from(journal.length);
         if file::size(log)? == end { Found::Torn(journal.offset) } else { Found::Nowhere }
     } else {
-        find(log, journal.offset, |place| {
-            if report.is_empty() { by_checksum(log, place, journal) } else { by_content(log, place, report.as_bytes()) }
+        find(log, journal.offset, |at| {
+            if report.is_empty() { match_checksum(log, at, journal) } else { match_text(log, at, report.as_bytes()) }
         })?
     };
     if let Found::Torn(at) = found {
@@ -142,9 +143,9 @@ fn in_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno>
     Ok(found == Found::Whole)
 }
 
-/// Looks at each line of the file from this offset on, until a report is there: others may have
-/// written before it.
-fn find(log: &OwnedFd, offset: u64, look: impl Fn(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
+/// Calls `compare` with the offset of each line from `offset` on, until it finds the report: other
+/// programs may have written lines before it.
+fn find(log: &OwnedFd, offset: u64, compare: impl Fn(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
     let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
     loop {
         let length = read(log, &mut piece, at)?;
@@ -153,7 +154,7 @@ fn find(log: &OwnedFd, offset: u64, look: impl Fn(u64) -> Result<Found, Errno>) 
         }
         for byte in &piece[..length] {
             if begins {
-                let found = look(at)?;
+                let found = compare(at)?;
                 if found != Found::Nowhere {
                     return Ok(found);
                 }
@@ -164,23 +165,23 @@ fn find(log: &OwnedFd, offset: u64, look: impl Fn(u64) -> Result<Found, Errno>) 
     }
 }
 
-/// Whether a report is at this place that is only known by its length and its checksum.
-fn by_checksum(log: &OwnedFd, at: u64, journal: &Journal) -> Result<Found, Errno> {
-    let (mut piece, mut check, mut done) = ([0; 4096], ledger::check_of_nothing(), 0);
+/// Whether the bytes at this offset have the report's length and checksum.
+fn match_checksum(log: &OwnedFd, at: u64, journal: &Journal) -> Result<Found, Errno> {
+    let (mut piece, mut sum, mut done) = ([0; 4096], ledger::checksum_of_nothing(), 0);
     while done < journal.length as usize {
         let most = piece.len().min(journal.length as usize - done);
         let length = read(log, &mut piece[..most], at + done as u64)?;
         if length == 0 {
             return Ok(Found::Nowhere);
         }
-        check = ledger::check_on(check, &piece[..length]);
+        sum = ledger::extend_checksum(sum, &piece[..length]);
         done += length;
     }
-    Ok(if check == journal.check { Found::Whole } else { Found::Nowhere })
+    Ok(if sum == journal.checksum { Found::Whole } else { Found::Nowhere })
 }
 
-/// How much of this report is at this place.
-fn by_content(log: &OwnedFd, at: u64, report: &[u8]) -> Result<Found, Errno> {
+/// How much of the report's text is at this offset.
+fn match_text(log: &OwnedFd, at: u64, report: &[u8]) -> Result<Found, Errno> {
     let (mut piece, mut done) = ([0; 512], 0);
     while done < report.len() {
         let length = read(log, &mut piece, at + done as u64)?;
@@ -215,16 +216,16 @@ mod tests {
     use crate::model::target::Target;
     use std::fs;
 
-    /// Boundary at 2025-10-09 14:35:00 UTC, in whatever zone this runs.
+    /// A boundary: 2025-10-09 14:35:00 UTC, whatever the time zone.
     const DUE: i64 = 1_760_020_500;
 
     fn wall(unix: i64) -> WallTime {
         clock::local(unix)
     }
 
-    /// A log and a ledger as a run leaves them that was killed while it wrote a report.
+    /// A log and a ledger as left by a run that was killed while it wrote a report.
     struct Remains {
-        place: tempfile::TempDir,
+        dir: tempfile::TempDir,
         config: Config,
         ledger: Ledger,
         report: String,
@@ -232,9 +233,9 @@ mod tests {
 
     impl Remains {
         fn new(before: &str, headed: bool) -> Self {
-            let place = tempfile::tempdir().expect("a place for temporary files");
+            let dir = tempfile::tempdir().expect("a temporary directory");
             let mut config = Config::new();
-            config.settings.log_dir = Text::format(format_args!("{}", place.path().display()));
+            config.settings.log_dir = Text::format(format_args!("{}", dir.path().display()));
             let ledger = Ledger::create(Memory::own(3), 3, wall(DUE - 1000));
             ledger.set_thresholds(config.settings.thresholds);
             for (i, service) in ["web", "a-service-with-a-long-name", "db"].into_iter().enumerate() {
@@ -249,7 +250,7 @@ mod tests {
             let rows = ledger.rows();
             let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
             Form::of(&ledger).write(&mut report, headed, wall(DUE), &mut rows).expect("a String takes everything");
-            let remains = Self { place, config, ledger, report };
+            let remains = Self { dir, config, ledger, report };
             fs::write(remains.file(), before).expect("our own directory");
             let file = Text::copy(&remains.file()).expect("a short path");
             remains.ledger.begin_report(&file, before.len() as u64, remains.report.as_bytes(), wall(DUE), headed);
@@ -258,7 +259,7 @@ mod tests {
 
         fn file(&self) -> String {
             let date = wall(DUE).to_string()[..10].replace('-', "");
-            format!("{}/tcp_stats_{date}.log", self.place.path().display())
+            format!("{}/tcp_stats_{date}.log", self.dir.path().display())
         }
 
         fn recover(&self, now: i64) -> Option<Overdue> {
@@ -276,7 +277,7 @@ mod tests {
         }
     }
 
-    /// Contents of a log that the last report found there, and whether it begins with a header.
+    /// Contents of a log before the last report, and whether that report then begins with a header.
     fn befores() -> [(String, bool); 3] {
         let remains = Remains::new("", true);
         let earlier = remains.report.replace(&wall(DUE).to_string(), &wall(DUE - 300).to_string());
@@ -287,16 +288,16 @@ mod tests {
     fn a_report_killed_at_any_byte_stands_in_the_log_once() {
         for (before, headed) in befores() {
             let length = Remains::new(&before, headed).report.len();
-            let steps = if before.is_empty() { 1 } else { 13 };
-            for written in (0..length).step_by(steps).chain([length - 1, length]) {
+            let stride = if before.is_empty() { 1 } else { 13 };
+            for written in (0..length).step_by(stride).chain([length - 1, length]) {
                 for others in ["", "# somebody else\n"] {
                     let remains = Remains::new(&before, headed);
                     let expected = format!("{before}{others}{}", remains.report);
                     let part = format!("{before}{others}{}", &remains.report[..written]);
                     fs::write(remains.file(), part).expect("our own file");
                     let again = remains.recover(DUE - 1);
-                    assert_eq!(again.is_some(), written < length, "only what is not there is written");
-                    // A file that others have begun has no header for us.
+                    assert_eq!(again.is_some(), written < length, "only a missing report is written");
+                    // A line of others at the file's start does not count as a header.
                     let content = remains.content();
                     let content = content.replace(others, "");
                     assert_eq!(
@@ -304,7 +305,7 @@ mod tests {
                         expected.replace(others, "").replace("# a note\n", "")
                     );
                     assert!(remains.ledger.is_reported() && remains.ledger.journal().is_none());
-                    assert_eq!(remains.recover(DUE + 1000), None, "nothing is left to do");
+                    assert_eq!(remains.recover(DUE + 1000), None, "a second recovery does nothing");
                 }
             }
         }
@@ -343,7 +344,7 @@ mod tests {
             fs::write(remains.file(), &others).expect("our own file");
             remains.ledger.tear_report(before.len() as u64, length / 2);
             remains.recover(DUE - 1);
-            assert_eq!(remains.content(), others, "what somebody else wrote stays");
+            assert_eq!(remains.content(), others, "what others wrote stays");
         }
     }
 
@@ -394,9 +395,9 @@ mod tests {
             fs::create_dir(remains.file()).expect("its name is free");
             let (due, unresolved) = remains.recover_or_not(DUE + 1000);
             assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
-            let unresolved = unresolved.expect("nobody knows");
+            let unresolved = unresolved.expect("the file cannot be read");
             assert!(unresolved.resolve(&remains.ledger).is_err());
-            // It counts on meanwhile, and another run finds the same.
+            // Counting goes on meanwhile, and another run finds the same.
             remains.ledger.record(0).count(Outcome::FastFast, 20);
             assert!(remains.recover_or_not(DUE + 1000).1.is_some());
             fs::remove_dir(remains.file()).expect("our own directory");
@@ -410,13 +411,13 @@ mod tests {
     }
 
     #[test]
-    fn a_report_of_targets_that_are_not_configured_any_more_is_known_by_its_checksum() {
+    fn a_report_of_targets_that_are_no_longer_configured_is_recognised_by_its_checksum() {
         for whole in [true, false] {
             let remains = Remains::new("", true);
             let part =
                 if whole { remains.report.clone() } else { remains.report.replace("192", "193").replace('7', "6") };
             fs::write(remains.file(), format!("# a note\n{part}")).expect("our own file");
-            // Another run went over to another order.
+            // Another run had another order of targets.
             remains.ledger.record(0).set_order(9);
             remains.ledger.record(1).count(Outcome::FastFast, 50);
             let due = remains.recover(DUE - 1);
@@ -429,8 +430,8 @@ mod tests {
     #[test]
     fn a_report_is_found_whole_in_part_or_not_at_all() {
         let report = b"a 1\nb 2\n";
-        let place = tempfile::tempdir().expect("a place for temporary files");
-        let path = place.path().join("tcp_stats_20251009.log");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("tcp_stats_20251009.log");
         let long = [b"x 7\n".repeat(5000), report.to_vec()].concat();
         for (end, found) in [
             (&b""[..], Found::Nowhere),
@@ -448,7 +449,7 @@ mod tests {
         ] {
             fs::write(&path, [b"...", end].concat()).expect("our own directory");
             let log = file::open_log_again(&path.to_string_lossy()).expect("it is there");
-            let seen = find(&log, 3, |place| by_content(&log, place, report));
+            let seen = find(&log, 3, |at| match_text(&log, at, report));
             assert_eq!(seen, Ok(found), "{:?}", std::str::from_utf8(end));
         }
     }

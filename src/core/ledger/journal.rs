@@ -1,45 +1,44 @@
-//! The report that is being written: where it goes, and how far it has come.
+//! The report that is being written: its file, its position there and its progress.
 
-use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, fnv_on};
+use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, extend_fnv};
 use super::{Ledger, is_log, seconds};
 use crate::base::limits;
 use crate::base::path::Path;
 use crate::base::time::WallTime;
 
-/// How far a report has come.
+/// The progress of a report that is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Progress {
-    /// It may be in the file as a whole, in part or not at all.
+    /// The file may have all of it, a part or nothing.
     Writing = 1,
-    /// The file has all of it, and the counters do not know yet.
+    /// The file has all of it. The records do not say so yet.
     Written = 2,
-    /// The file has a part of it that could not be cut off. The counters go on: they do not count
-    /// it as reported.
+    /// The file ends with a part of it, which could not be cut off. Its counts stay unreported.
     Torn = 3,
 }
 
-/// A report, and where it belongs.
+/// An unfinished report, as the ledger's head describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Journal {
-    /// How far it has come.
+    /// Its progress.
     pub progress: Progress,
     /// Its file.
     pub file: Path,
-    /// The file's length before.
+    /// Where it begins in the file, in bytes: the file's length before the write.
     pub offset: u64,
-    /// Bytes of the report; of a torn one, those that are there.
+    /// Bytes of the report; if it is torn, of the part in the file.
     pub length: u32,
     /// Its stamp.
     pub stamp: WallTime,
-    /// It begins with a header.
+    /// Whether it begins with a header.
     pub headed: bool,
     /// Checksum of its bytes.
-    pub check: u32,
+    pub checksum: u32,
 }
 
 impl Ledger {
-    /// How far the report has come that has not come to its end, if there is one.
+    /// The progress of the unfinished report, if there is one.
     pub fn progress(&self) -> Option<Progress> {
         match self.get(PROGRESS, 0) {
             1 => Some(Progress::Writing),
@@ -49,7 +48,7 @@ impl Ledger {
         }
     }
 
-    /// The report that has not come to its end, if there is one.
+    /// The unfinished report, if there is one.
     pub fn journal(&self) -> Option<Journal> {
         let progress = self.progress()?;
         let mut room = [0; limits::PATH];
@@ -63,11 +62,11 @@ impl Ledger {
             length: self.get(LENGTH, 0),
             stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
             headed: self.get(HEADED, 0) != 0,
-            check: self.get(CHECK, 0),
+            checksum: self.get(CHECK, 0),
         })
     }
 
-    /// A report of all that is counted is about to be written.
+    /// Notes that a report of everything counted is about to be written to `file` at `offset` bytes.
     pub fn begin_report(&self, file: &Path, offset: u64, report: &[u8], stamp: WallTime, headed: bool) {
         let Some(head) = self.head() else { return };
         self.end_report();
@@ -81,35 +80,36 @@ impl Ledger {
         self.set(STAMP, 0, seconds(stamp));
         self.set(STAMP, 1, stamp.offset as u32);
         self.set(HEADED, 0, headed.into());
-        self.set(CHECK, 0, check(report));
+        self.set(CHECK, 0, checksum(report));
         self.set_progress(Progress::Writing);
     }
 
-    /// The log has the report: the counters know of it, however often this is begun anew.
+    /// Marks the pending counts as reported: the log has the report. After a kill this can be repeated.
     pub fn mark_reported(&self) {
         self.set_progress(Progress::Written);
         for (_, record) in self.records() {
-            record.mark_pending();
+            record.mark_pending_reported();
         }
         self.end_report();
     }
 
-    /// Only so many bytes of the report are in its file, from this offset on.
+    /// Notes that only `length` bytes of the report are in its file, from `offset` on, and are still to be
+    /// cut off.
     pub fn tear_report(&self, offset: u64, length: usize) {
-        // Until then it is one that is being written: a kill leaves no part without its note.
+        // The progress changes last. A kill before that leaves `Writing`, and recovery searches the file.
         self.set(LENGTH, 0, length as u32);
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
         self.set_progress(Progress::Torn);
     }
 
-    /// The report has come so far.
+    /// Sets the progress of the report.
     #[inline(never)]
     pub fn set_progress(&self, progress: Progress) {
         self.set(PROGRESS, 0, progress as u32);
     }
 
-    /// The report has come to its end: the counters know of it, or nothing of it is in the file.
+    /// Notes that no report is unfinished: it is marked as reported, or nothing of it is in the file.
     #[inline(never)]
     pub fn end_report(&self) {
         self.set(PROGRESS, 0, 0);
@@ -117,16 +117,16 @@ impl Ledger {
 }
 
 /// The checksum of a report.
-pub fn check(report: &[u8]) -> u32 {
-    check_on(check_of_nothing(), report)
+pub fn checksum(report: &[u8]) -> u32 {
+    extend_checksum(checksum_of_nothing(), report)
 }
 
-/// The checksum of nothing yet.
-pub fn check_of_nothing() -> u32 {
+/// The checksum of no bytes.
+pub fn checksum_of_nothing() -> u32 {
     FNV
 }
 
-/// The checksum of what had this one, and then of these bytes.
-pub fn check_on(check: u32, bytes: &[u8]) -> u32 {
-    fnv_on(check, bytes)
+/// The checksum of earlier bytes, which is `sum`, followed by these bytes.
+pub fn extend_checksum(sum: u32, bytes: &[u8]) -> u32 {
+    extend_fnv(sum, bytes)
 }

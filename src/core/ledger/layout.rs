@@ -1,10 +1,9 @@
-//! Where everything lies in a ledger: named fields of 32-bit words, in the machine's byte order.
+//! The layout of a ledger: named fields of 32-bit words, in the machine's byte order.
 //!
-//! The file describes itself. It begins with a preface, a table of its fields and a checksum of
-//! both; then come the head (what there is once) and the records (what there is for each target).
-//! So a program whose fields are others finds what it knows by name, and a new field is one more
-//! line in the tables below. A field's name stands for its meaning and unit: whoever changes those
-//! changes the name.
+//! The file describes itself. It begins with a preface (which has a checksum) and a table of its fields;
+//! then come one head and a record for each target. So another version of the program finds the fields
+//! that it knows by name, and a new field is one more line in the tables below. A name stands for one
+//! meaning and unit: a field that changes either gets a new name.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,7 +13,7 @@ use crate::base::limits;
 
 /// The first word: "tcpm" as a little-endian machine writes it.
 pub(super) const MAGIC: u32 = 0x6d70_6374;
-/// How the preface and the table of fields are to be read.
+/// The version of the preface and of the table of fields.
 pub(super) const VERSION: u32 = 1;
 
 /// The words of the preface.
@@ -23,7 +22,7 @@ pub(super) mod preface {
     pub const VERSION: usize = 1;
     /// Words of the whole ledger.
     pub const SIZE: usize = 2;
-    /// Of all other words of the preface, and of the table of fields.
+    /// Of the preface without this word and [`SIZE`], and of the table of fields.
     pub const CHECKSUM: usize = 3;
     /// How many fields the head and each record have.
     pub const HEAD_FIELDS: usize = 4;
@@ -31,11 +30,11 @@ pub(super) mod preface {
     /// Words of the head and of each record.
     pub const HEAD: usize = 6;
     pub const RECORD: usize = 7;
-    /// Where the table of fields begins; each entry is a name of 8 bytes, a place and a length.
+    /// Where the table of fields begins. An entry is a name of 8 bytes, the first word and the number of words.
     pub const FIELDS: usize = 8;
 }
 
-/// Most fields of the head and of a record together: no program needs as many.
+/// Most fields of the head and of a record together, far more than any version has.
 const MOST_FIELDS: usize = 256;
 
 /// Words of an entry in the table of fields.
@@ -47,11 +46,11 @@ pub(super) struct Field {
     name: [u8; 8],
     /// The first word, counted from the beginning of the head or record.
     pub at: usize,
-    /// How many.
+    /// The number of words.
     pub words: usize,
 }
 
-/// Lays fields of these lengths one behind the other.
+/// Fields of these names and lengths, one after the other.
 const fn lay<const N: usize>(parts: [(&str, usize); N]) -> [Field; N] {
     let mut fields = [Field { name: [0; 8], at: 0, words: 0 }; N];
     let (mut i, mut at) = (0, 0);
@@ -75,7 +74,7 @@ const fn total(fields: &[Field]) -> usize {
     last.at + last.words
 }
 
-/// Makes a table of fields, its length in words, and a constant for each field.
+/// Declares a table of fields, its length in words, and a constant for each field.
 macro_rules! fields {
     ($table:ident, $words:ident: $($(#[doc = $doc:literal])+ $name:ident = $text:literal, $length:expr;)+) => {
         pub(super) const $table: [Field; [$($text),+].len()] = lay([$(($text, $length)),+]);
@@ -91,7 +90,7 @@ macro_rules! fields {
     (@each $table:ident, $i:expr;) => {};
 }
 
-/// How many words a text of at most so many bytes takes: its length, then its bytes.
+/// Words of a text of at most `bytes` bytes: its length, then its bytes.
 const fn text_of(bytes: usize) -> usize {
     1 + bytes.div_ceil(4)
 }
@@ -101,9 +100,9 @@ fields! { HEAD_FIELDS, HEAD:
     PID = "pid", 1;
     /// When that process was started, in clock ticks since boot (proc(5), `starttime`).
     BORN = "born", 1;
-    /// 1 while a run has not come to its end.
+    /// 1 until the run has ended cleanly.
     RUNNING = "running", 1;
-    /// When the ledger was made. This and all moments below: seconds since 1970, UTC.
+    /// When the ledger was made. This and all wall-clock times below: seconds since 1970, UTC.
     BEGAN = "began", 1;
     /// When the last run started.
     STARTED = "started", 1;
@@ -118,17 +117,17 @@ fields! { HEAD_FIELDS, HEAD:
     SLOW = "slow", 1;
     /// See [`SLOW`].
     TIMEOUT = "timeout", 1;
-    /// How far a report has come: see [`super::journal::Progress`].
+    /// Progress of the unfinished report; 0 for none: see [`super::journal::Progress`].
     PROGRESS = "phase", 1;
-    /// The report's file.
+    /// That report's file.
     FILE = "file", text_of(limits::PATH);
-    /// The file's length before the report; low, high.
+    /// The file's length before the report, in bytes: low word, high word.
     OFFSET = "offset", 2;
-    /// Bytes of the report; of a torn one, those that are there.
+    /// Bytes of the report; if it is torn, of the part in the file.
     LENGTH = "length", 1;
-    /// The report's time stamp and the time zone's offset.
+    /// The report's time stamp, and the time zone's offset in seconds.
     STAMP = "stamp", 2;
-    /// 1: it begins with a header.
+    /// 1 if it begins with a header.
     HEADED = "headed", 1;
     /// Checksum of its bytes.
     CHECK = "check", 1;
@@ -137,7 +136,7 @@ fields! { HEAD_FIELDS, HEAD:
 fields! { RECORD_FIELDS, RECORD:
     /// What the record is in use for: see [`super::record::Usage`].
     USAGE = "state", 1;
-    /// Place in the configuration, from 1.
+    /// Position in the configuration, from 1.
     ORDER = "order", 1;
     /// The target's port.
     PORT = "port", 1;
@@ -147,36 +146,36 @@ fields! { RECORD_FIELDS, RECORD:
     HOST = "host", text_of(limits::HOST);
     /// The scope of a link-local host.
     SCOPE = "zone", text_of(limits::DEVICE);
-    /// Checksum of the four fields above.
+    /// Checksum of `PORT`, `SERVICE`, `HOST` and `SCOPE`.
     SEAL = "seal", 1;
-    /// How many of the probes below the log has. They are read in this order, so that no reader
-    /// finds more reported than counted.
+    /// How many of the counted probes the log has. A copy reads the fields in this order, so that no
+    /// reader finds more reported than counted.
     REPORTED = "reported", 7;
-    /// How many it will have once the report that is being written is there.
+    /// How many the log will have once it has the unfinished report.
     PENDING = "pending", 7;
     /// Probes ended, in the order of `Outcome::ALL`; they wrap.
     COUNTED = "counted", 7;
-    /// Ticks that were no probe, for reasons of our own; it wraps.
+    /// Skipped ticks; it wraps.
     SKIPPED = "skipped", 1;
     /// Odd while one of the fields from here to [`LOOKUPS`] is being written.
     GUARD = "guard", 1;
     /// Whether the target answers: see [`super::record::State`].
     STATE = "health", 1;
-    /// Since when.
+    /// Since when it does, or does not.
     SINCE = "since", 1;
     /// When the last tick ended.
     ENDED = "ended", 1;
-    /// How: a kind and its detail, see [`super::record`].
+    /// How it ended: a kind and its detail, see [`super::codes`].
     ENDING = "ending", 2;
-    /// The address that accepted: 16 bytes, then the interface of a link-local one.
+    /// The address that accepted: 16 bytes, then the scope (interface index) of a link-local address.
     ADDRESS = "address", 5;
-    /// How long its lookup and its connect took, in microseconds, rounded down; all ones for none.
+    /// How long its lookup and its connect took, in microseconds, rounded down; all bits set for none.
     TIMES = "times", 2;
-    /// Times of lookups that gave an address, and the longest in microseconds.
+    /// Distribution of the times of lookups that gave an address; then the longest, in microseconds.
     LOOKUPS = "lookups", histogram::BUCKETS;
     /// See [`LOOKUPS`].
     LOOKUP_MAX = "lookmax", 1;
-    /// Times of connects that were accepted, and the longest in microseconds.
+    /// Distribution of the times of accepted connects; then the longest, in microseconds.
     CONNECTS = "connects", histogram::BUCKETS;
     /// See [`CONNECTS`].
     CONNECT_MAX = "connmax", 1;
@@ -187,12 +186,12 @@ pub(super) const HEAD_AT: usize = preface::FIELDS + ENTRY * (HEAD_FIELDS.len() +
 /// Where the records begin.
 pub(super) const RECORDS_AT: usize = HEAD_AT + HEAD;
 
-/// Words of a ledger with so many records.
+/// Words of a ledger of `records` records.
 pub const fn words(records: usize) -> usize {
     RECORDS_AT + records * RECORD
 }
 
-/// The first word of the record at this place.
+/// The first word of the record of this number.
 pub(super) const fn record(number: usize) -> usize {
     RECORDS_AT + number * RECORD
 }
@@ -203,7 +202,7 @@ pub(super) fn word(ledger: &[AtomicU32], at: usize) -> u32 {
     ledger.get(at).map_or(0, |word| word.load(Ordering::Acquire))
 }
 
-/// Writes a word of a ledger; nothing beyond its end.
+/// Writes a word of a ledger; does nothing beyond its end.
 #[inline(never)]
 pub(super) fn set_word(ledger: &[AtomicU32], at: usize, value: u32) {
     if let Some(word) = ledger.get(at) {
@@ -211,7 +210,7 @@ pub(super) fn set_word(ledger: &[AtomicU32], at: usize, value: u32) {
     }
 }
 
-/// The text in this field of these words, if it has no more bytes than there is room for.
+/// The text in this field, read into `room`; `None` if it is longer than that or is not UTF-8.
 pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) -> Option<&'a str> {
     let bytes = room.get_mut(..word(words, field.at) as usize)?;
     for (i, byte) in bytes.iter_mut().enumerate() {
@@ -220,7 +219,7 @@ pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) ->
     core::str::from_utf8(bytes).ok()
 }
 
-/// Writes the text of this field.
+/// Writes a text to this field, which must be long enough.
 pub(super) fn set_text(words: &[AtomicU32], field: Field, text: &str) {
     set_word(words, field.at, text.len() as u32);
     for (i, piece) in text.as_bytes().chunks(4).enumerate() {
@@ -229,11 +228,11 @@ pub(super) fn set_text(words: &[AtomicU32], field: Field, text: &str) {
     }
 }
 
-/// The checksum of nothing yet: FNV-1a, of 32 bits.
+/// The checksum of no bytes (FNV-1a, 32 bits).
 pub(super) const FNV: u32 = 0x811c_9dc5;
 
-/// The checksum of what had this one, and then of these bytes.
-pub(super) const fn fnv_on(mut sum: u32, bytes: &[u8]) -> u32 {
+/// The checksum of earlier bytes, which is `sum`, followed by these bytes.
+pub(super) const fn extend_fnv(mut sum: u32, bytes: &[u8]) -> u32 {
     let mut i = 0;
     while i < bytes.len() {
         sum = (sum ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
@@ -242,25 +241,25 @@ pub(super) const fn fnv_on(mut sum: u32, bytes: &[u8]) -> u32 {
     sum
 }
 
-/// The checksum of words, by their bytes.
+/// The checksum of words, as little-endian bytes.
 pub(super) fn checksum(words: impl Iterator<Item = u32>) -> u32 {
-    words.fold(FNV, |sum, word| fnv_on(sum, &word.to_le_bytes()))
+    words.fold(FNV, |sum, word| extend_fnv(sum, &word.to_le_bytes()))
 }
 
-/// The checksum of a description: of all but its size and the checksum.
+/// The checksum of a description without its size and its checksum.
 const fn seal(words: &[u32]) -> u32 {
     let (mut sum, mut i) = (FNV, 0);
     while i < words.len() {
         if i != preface::SIZE && i != preface::CHECKSUM {
-            sum = fnv_on(sum, &words[i].to_le_bytes());
+            sum = extend_fnv(sum, &words[i].to_le_bytes());
         }
         i += 1;
     }
     sum
 }
 
-/// The preface and the table of fields of a ledger of this program, from its first word to the
-/// head. Only the size is left out.
+/// This program's preface and table of fields: the first words of a ledger, up to the head. The size
+/// is 0 here.
 pub(super) static DESCRIPTION: [u32; HEAD_AT] = describe();
 
 const fn describe() -> [u32; HEAD_AT] {
@@ -287,12 +286,12 @@ const fn describe() -> [u32; HEAD_AT] {
     words
 }
 
-/// The entries in the table of fields of a description; those of the head come first.
+/// The entries of a description's table of fields. Those of the head come first.
 pub(super) fn entries(description: &[u32]) -> impl Iterator<Item = &[u32]> {
     description[preface::FIELDS..].chunks_exact(ENTRY)
 }
 
-/// The layout of a ledger that may be another program's: as far as its description says.
+/// The layout of a ledger that another version of the program may have written.
 #[derive(Debug)]
 pub(super) struct Shape {
     description: Vec<u32>,
@@ -301,8 +300,8 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Reads the description of a ledger, and makes sure that it is whole and that everything it
-    /// names lies within.
+    /// Reads a ledger's description. Checks that it is undamaged and that all fields and records are inside
+    /// the ledger.
     pub fn read(ledger: &[AtomicU32]) -> Result<Self, Damage> {
         let word = |at: usize| word(ledger, at);
         match word(preface::MAGIC) {
@@ -327,7 +326,7 @@ impl Shape {
         if seal(&shape.description) != shape.description[preface::CHECKSUM] || !shape.is_within() {
             return Err(Damage::Layout);
         }
-        // A multiplication of two words of a header that is right; still never to be trusted.
+        // The checksum does not cover the size, and a right checksum does not prevent wrong numbers.
         let size = shape.number(preface::SIZE);
         let records = size.checked_sub(head_at).and_then(|rest| rest.checked_sub(shape.number(preface::HEAD)));
         let Some(records) = records else { return Err(Damage::Layout) };
@@ -342,20 +341,20 @@ impl Shape {
         Ok(shape)
     }
 
-    /// Whether this program's own layout is just this one.
+    /// Whether it is this program's layout.
     pub fn is_ours(&self) -> bool {
-        // What comes before was looked at when it was read.
+        // `read` has checked the words before.
         self.description[preface::CHECKSUM..] == DESCRIPTION[preface::CHECKSUM..]
     }
 
-    /// Words of a record.
+    /// Words of one record.
     pub fn record(&self) -> usize {
         self.number(preface::RECORD)
     }
 
-    /// Where the field lies that has this entry in our own table: in the head or, where it is none
-    /// of the head's, in the first record. And how many words of it there are; none where there is
-    /// no field of that name.
+    /// Finds the field with the name of `entry`, an entry of our own table, in the head if `of_head`, else
+    /// in the first record. Gives its first word in the ledger, and how many words both layouts have; 0
+    /// words if there is no such field.
     pub fn find(&self, entry: &[u32], of_head: bool) -> (usize, usize) {
         let heads = self.number(preface::HEAD_FIELDS);
         for (i, found) in entries(&self.description).enumerate() {

@@ -1,4 +1,4 @@
-//! What the ledger has of one target.
+//! A record of the ledger: everything it holds about one target.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,17 +17,17 @@ use crate::model::outcome::{Counts, Outcome, Tally};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
 
-/// Where the fields are without which a ledger of another layout is of no use.
+/// The first words of the fields that a ledger of another layout must have to be converted.
 pub(super) const NEEDED: [usize; 9] =
     [USAGE.at, ORDER.at, PORT.at, SERVICE.at, HOST.at, SCOPE.at, SEAL.at, COUNTED.at, REPORTED.at];
 
-/// Probes that can be counted and not reported: more than in 200 years at the usual interval.
+/// A record with this many unreported probes is damaged: that is 136 years at the default interval.
 const PLAUSIBLE: u64 = 1 << 31;
 
-/// How often a reader tries to see the last end whole.
-const LOOKS: usize = 100;
+/// How often a reader tries again while the guarded fields are being written.
+const TRIES: usize = 100;
 
-/// What a record is in use for.
+/// What a record is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Usage {
@@ -35,7 +35,7 @@ pub enum Usage {
     Free = 0,
     /// A configured target.
     Live = 1,
-    /// A target that is gone and has something left to report.
+    /// A removed target that has counts left to report.
     Retired = 2,
 }
 
@@ -45,9 +45,9 @@ pub enum Usage {
 pub enum State {
     /// No probe has ended.
     Unknown = 0,
-    /// The latest probe of those that have ended connected.
+    /// The latest ended probe connected.
     Up = 1,
-    /// It failed.
+    /// The latest ended probe failed.
     Down = 2,
 }
 
@@ -58,28 +58,28 @@ pub struct Last {
     pub at: i64,
     /// How.
     pub ending: Ending,
-    /// Time of its lookup, to the microsecond.
+    /// Time of its lookup, rounded down to the microsecond.
     pub lookup: Option<Nanos>,
-    /// Time of its connect, to the microsecond.
+    /// Time of its connect, rounded down to the microsecond.
     pub connect: Option<Nanos>,
 }
 
-/// A place of the ledger.
+/// A record of the ledger. Beyond the ledger's capacity, writes do nothing and reads give zeroes.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// None where the ledger has no such place.
+    /// `None` if the ledger has no record of this number.
     words: Option<&'a [AtomicU32; layout::RECORD]>,
 }
 
 impl<'a> Record<'a> {
     #[inline(never)]
     pub(super) fn new(ledger: &'a Ledger, number: usize) -> Self {
-        let there = number < ledger.capacity;
-        let words = ledger.memory.get(layout::record(number)..).filter(|_| there);
+        let exists = number < ledger.capacity;
+        let words = ledger.memory.get(layout::record(number)..).filter(|_| exists);
         Self { words: words.and_then(<[AtomicU32]>::first_chunk) }
     }
 
-    /// Puts a new target here that has counted nothing.
+    /// Uses this record for a new target that has counted nothing.
     pub fn install(&self, target: &Target) {
         let Some(words) = self.words else { return };
         self.set_usage(Usage::Free);
@@ -94,7 +94,7 @@ impl<'a> Record<'a> {
         self.set_usage(Usage::Live);
     }
 
-    /// Puts a target here that has counted so much, some of it in the log.
+    /// Uses this record for a target with these counted and reported probes.
     pub fn reinstall(&self, target: &Target, tally: &Tally) {
         self.install(target);
         for outcome in &Outcome::ALL {
@@ -103,7 +103,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What it is in use for.
+    /// What it is used for.
     pub fn usage(&self) -> Usage {
         match self.get(USAGE, 0) {
             1 => Usage::Live,
@@ -112,12 +112,12 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// It is in use for this from here on.
+    /// Sets what it is used for.
     pub fn set_usage(&self, usage: Usage) {
         self.set(USAGE, 0, usage as u32);
     }
 
-    /// The target's place in the configuration, from 1.
+    /// The target's position in the configuration, from 1.
     pub fn order(&self) -> u32 {
         self.get(ORDER, 0)
     }
@@ -127,7 +127,7 @@ impl<'a> Record<'a> {
         self.set(ORDER, 0, order as u32);
     }
 
-    /// Its target, with the options that the configuration adds left out.
+    /// Its target, without the options of its line in the configuration; `None` if the fields are invalid.
     pub fn target(&self) -> Option<Target> {
         let (mut room, mut host) = ([0; limits::HOST], Text::<{ limits::HOST + 1 + limits::DEVICE }>::new());
         host.push(self.text(HOST, &mut room)?);
@@ -149,7 +149,7 @@ impl<'a> Record<'a> {
         self.tally_of(COUNTED)
     }
 
-    /// These counters, and what the log has of them.
+    /// The counters of this field, and the reported ones.
     pub(super) fn tally_of(&self, counted: Field) -> Tally {
         let reported = self.counts(REPORTED);
         Tally::new(self.counts(counted), reported)
@@ -160,20 +160,20 @@ impl<'a> Record<'a> {
         (0..COUNTED.words).all(|i| self.get(COUNTED, i) == self.get(REPORTED, i))
     }
 
-    /// Where it stands in a report: the targets that are gone come last.
+    /// Its rank in a report: removed targets come last.
     pub(super) fn rank(&self) -> u32 {
         if self.usage() == Usage::Retired { u32::MAX } else { self.order() }
     }
 
-    /// A report is about to be written that has all that is counted.
+    /// Notes that a report of everything counted is about to be written.
     pub(super) fn set_pending(&self) {
         for i in 0..COUNTED.words {
             self.set(PENDING, i, self.get(COUNTED, i));
         }
     }
 
-    /// The log has what was pending.
-    pub(super) fn mark_pending(&self) {
+    /// Marks the pending counts as reported.
+    pub(super) fn mark_pending_reported(&self) {
         for i in 0..PENDING.words {
             self.set(REPORTED, i, self.get(PENDING, i));
         }
@@ -183,33 +183,32 @@ impl<'a> Record<'a> {
         Counts::new(core::array::from_fn(|i| self.get(field, i)))
     }
 
-    /// Counts a probe: of this outcome there are now so many. The one store by which it is
-    /// counted.
+    /// Counts a probe: sets the total of its outcome. This is the one store that counts it.
     pub fn count(&self, outcome: Outcome, total: u32) {
         self.set(COUNTED, outcome as usize, total);
     }
 
-    /// The log has all that this tally has counted.
+    /// Notes that the log has everything that this tally has counted.
     pub fn mark_reported(&self, tally: &Tally) {
         for outcome in &Outcome::ALL {
             self.set(REPORTED, *outcome as usize, tally.counted().of(*outcome));
         }
     }
 
-    /// Ticks that were no probe.
+    /// Skipped ticks; the number wraps at 2^32.
     pub fn skipped(&self) -> u32 {
         self.get(SKIPPED, 0)
     }
 
-    /// So many more of those.
+    /// Adds skipped ticks.
     pub fn skip(&self, ticks: u64) {
         self.set(SKIPPED, 0, self.skipped().wrapping_add(ticks as u32));
     }
 
-    /// Keeps how a tick ended, at this second since 1970, and its times.
+    /// Stores how a tick ended at `at`, in seconds since 1970, and adds its times to the distributions.
     pub fn end(&self, at: u32, end: &End) {
         if let Some(connect) = end.connect {
-            // A literal has no lookup: its 0 ns say nothing about a resolver.
+            // An IP literal needs no lookup: its 0 ns say nothing about a resolver.
             if let Some(lookup) = end.lookup.filter(|lookup| *lookup > Nanos::ZERO) {
                 self.add(LOOKUPS, LOOKUP_MAX, lookup);
             }
@@ -236,7 +235,7 @@ impl<'a> Record<'a> {
         (state, guarded.of(SINCE, 0).into())
     }
 
-    /// Its state is this since the second `since`.
+    /// Sets its state, which began at `since`, in seconds since 1970.
     pub fn set_state(&self, state: State, since: u32) {
         self.write(STATE, &[state as u32, since]);
     }
@@ -252,18 +251,19 @@ impl<'a> Record<'a> {
         Some(Last { at: guarded.of(ENDED, 0).into(), ending, lookup: time(0), connect: time(1) })
     }
 
-    /// Times of the lookups that gave an address, without those of literals.
+    /// Times of the lookups that gave an address, without IP literals.
     pub fn lookups(&self) -> Option<Summary> {
         self.summary(LOOKUPS, LOOKUP_MAX)
     }
 
-    /// Times of the connects that were accepted.
+    /// Times of the accepted connects.
     pub fn connects(&self) -> Option<Summary> {
         self.summary(CONNECTS, CONNECT_MAX)
     }
 
-    /// Whether it is free or everything in it can be, while a report is being written or none is.
-    pub(super) fn is_right(&self, reporting: bool) -> bool {
+    /// Whether it is free or holds only possible values. `reporting`: the ledger has an unfinished report,
+    /// so the pending counts are checked, too.
+    pub(super) fn is_valid(&self, reporting: bool) -> bool {
         match self.get(USAGE, 0) {
             0 => true,
             1 | 2 => {
@@ -276,7 +276,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Whether so many probes can lie between these counters.
+    /// Whether the number of probes between these counters is possible.
     fn is_plausible(&self, earlier: Field, later: Field) -> bool {
         self.counts(later).since(&self.counts(earlier)).columns().total < PLAUSIBLE
     }
@@ -293,14 +293,14 @@ impl<'a> Record<'a> {
 
     fn summary(&self, buckets: Field, max: Field) -> Option<Summary> {
         let max = nanos(self.get(max, 0));
-        // The longest, rounded down to the microsecond, is not to cut off the bucket it is in.
+        // The stored maximum is rounded down, and must not cut off its own bucket.
         let longest = max.plus(Nanos::new(999));
         let (record, first) = (*self, buckets.at);
         let summary = Summary::of((0..histogram::BUCKETS).map(move |i| record.load(first + i)), longest)?;
         Some(Summary { max, ..summary })
     }
 
-    /// Writes what a reader must see as one, from this field on.
+    /// Writes these words, from this field on, so that a reader sees all of them or none.
     fn write(&self, first: Field, words: &[u32]) {
         let guard = self.get(GUARD, 0) | 1;
         self.set(GUARD, 0, guard);
@@ -310,11 +310,11 @@ impl<'a> Record<'a> {
         self.set(GUARD, 0, guard.wrapping_add(1));
     }
 
-    /// Reads what must be seen as one. A run that was killed while it wrote left it half done:
-    /// after some looks that is what is seen.
+    /// Reads the guarded fields as one. A run that was killed in [`Record::write`] left them half written:
+    /// after [`TRIES`] tries that is the result.
     fn read(&self) -> Guarded {
         let mut words = [0; GUARDED];
-        for _ in 0..LOOKS {
+        for _ in 0..TRIES {
             let guard = self.get(GUARD, 0);
             for (i, word) in words.iter_mut().enumerate() {
                 *word = self.get(STATE, i);

@@ -1,4 +1,4 @@
-//! The ledger's layout: what is written is read again, and what cannot be is refused.
+//! The ledger's layout: what was written is read back, and impossible values are refused.
 
 use super::layout::{Field, HEAD_AT, HEAD_FIELDS, RECORD, RECORD_FIELDS, RECORDS_AT, checksum};
 use super::*;
@@ -14,14 +14,14 @@ fn target(service: &str, host: &str) -> Target {
     Target::new(service, host, 443).expect("a target")
 }
 
-/// A ledger with two targets that have counted something.
+/// A ledger with two targets that have counts.
 fn sample() -> Ledger {
     let ledger = Ledger::create(Memory::own(4), 4, BEGAN);
     ledger.set_thresholds(Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) });
-    for (place, (service, host)) in [("web", "www.example.com"), ("kassa-ä", "fe80::1%eth0")].into_iter().enumerate() {
-        let record = ledger.record(place * 2);
+    for (i, (service, host)) in [("web", "www.example.com"), ("kassa-ä", "fe80::1%eth0")].into_iter().enumerate() {
+        let record = ledger.record(i * 2);
         record.install(&target(service, host));
-        record.set_order(2 - place);
+        record.set_order(2 - i);
         record.count(Outcome::FastFast, 7);
         record.count(Outcome::LookupFailed, 2);
         record.mark_reported(&Tally::new(Counts::new([1, 5, 0, 0, 0, 0, 0]), Counts::default()));
@@ -29,7 +29,7 @@ fn sample() -> Ledger {
     ledger
 }
 
-/// Its words, to be changed.
+/// Its words, as a test may change them.
 fn content(ledger: &Ledger) -> Vec<u32> {
     ledger.content().iter().map(|word| word.load(Ordering::Relaxed)).collect()
 }
@@ -39,11 +39,11 @@ fn memory(words: Vec<u32>) -> Memory {
 }
 
 fn open(words: Vec<u32>) -> Result<Ledger, Damage> {
-    let there = words.len();
-    Ledger::open(memory(words), there)
+    let length = words.len();
+    Ledger::open(memory(words), length)
 }
 
-/// Makes the checksum of a changed description right again.
+/// Corrects the checksum of a changed description.
 fn sealed(mut words: Vec<u32>) -> Vec<u32> {
     let fields = words[preface::HEAD_FIELDS] + words[preface::RECORD_FIELDS];
     let description = preface::FIELDS + 4 * fields as usize;
@@ -70,14 +70,14 @@ fn what_is_kept_is_found_again() {
     ledger.begin_report(&file, 0, b"", BEGAN, false);
     web.count(Outcome::FastFast, 8);
     ledger.mark_reported();
-    assert_eq!(web.tally().unreported().columns().total, 1, "what was counted since");
+    assert_eq!(web.tally().unreported().columns().total, 1, "only what was counted since the report");
     web.mark_reported(&web.tally());
     assert!(ledger.is_reported());
     assert_eq!(web.tally().counted().columns().total, 10);
 }
 
 #[test]
-fn a_file_that_is_no_ledger_of_ours_is_told_by_what_it_is() {
+fn a_file_that_is_no_ledger_of_ours_is_refused_with_the_reason() {
     let good = content(&sample());
     let with = |at: usize, value: u32| {
         let mut words = good.clone();
@@ -106,7 +106,7 @@ fn a_file_that_is_no_ledger_of_ours_is_told_by_what_it_is() {
         assert_eq!(with(at, good[at] ^ 0x100), Some(Damage::Record(2)), "{field:?}");
     }
     let at = RECORDS_AT + layout::COUNTED.at;
-    assert_eq!(with(at, good[at] | (1 << 31)), Some(Damage::Record(0)), "more than can be unreported");
+    assert_eq!(with(at, good[at] | (1 << 31)), Some(Damage::Record(0)), "too many unreported probes");
     assert!(open(good).is_ok());
 }
 
@@ -126,8 +126,8 @@ fn a_layout_that_contradicts_itself_is_damaged_even_with_its_checksum() {
     }
 }
 
-/// The ledger as a program would have written it that has these fields of a record only, and one
-/// of its own before them.
+/// The ledger as another version of the program would have written it: its records have only the fields that
+/// `keep` accepts, and before them one field that we do not know.
 fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32> {
     let ours = content(ledger);
     let kept: Vec<&Field> = RECORD_FIELDS.iter().filter(|field| keep(field)).collect();
@@ -149,10 +149,10 @@ fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32
         at += field.words;
     }
     words.extend(head);
-    for place in 0..ledger.capacity() {
+    for number in 0..ledger.capacity() {
         words.extend([9; 3]);
         for field in &kept {
-            let from = RECORDS_AT + place * RECORD + field.at;
+            let from = RECORDS_AT + number * RECORD + field.at;
             words.extend(&ours[from..from + field.words]);
         }
     }
@@ -160,17 +160,17 @@ fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32
 }
 
 #[test]
-fn a_ledger_of_another_layout_is_taken_over_with_its_counts() {
+fn a_ledger_of_another_layout_is_converted_with_its_counts() {
     let ledger = sample();
     ledger.record(0).end(5, &connected(Nanos::from_millis(3)));
     let older = by_another_program(&ledger, |field| *field != layout::CONNECTS && *field != layout::GUARD);
-    let taken = open(older).expect("the layout before");
-    assert!(!taken.is_mapped());
-    let (was, is) = (ledger.record(0), taken.record(0));
+    let converted = open(older).expect("an older layout");
+    assert!(!converted.is_mapped());
+    let (was, is) = (ledger.record(0), converted.record(0));
     assert_eq!((is.target(), is.tally(), is.order()), (was.target(), was.tally(), was.order()));
     assert_eq!(is.last(), was.last());
-    assert_eq!((is.connects(), is.lookups()), (None, was.lookups()), "what it did not have begins anew");
-    assert_eq!(taken.thresholds(), ledger.thresholds());
+    assert_eq!((is.connects(), is.lookups()), (None, was.lookups()), "what it lacked begins again");
+    assert_eq!(converted.thresholds(), ledger.thresholds());
     let newer = by_another_program(&ledger, |_| true);
     assert_eq!(open(newer).expect("a later layout").record(2).tally(), ledger.record(2).tally());
     for needed in record::NEEDED {
@@ -228,7 +228,7 @@ fn only_what_did_not_fail_is_in_the_distribution_and_a_literal_has_no_lookups() 
 }
 
 #[test]
-fn a_report_is_journalled_with_its_place() {
+fn a_report_is_journalled_with_its_file_and_offset() {
     let ledger = sample();
     assert_eq!(ledger.journal(), None);
     let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
@@ -236,10 +236,10 @@ fn a_report_is_journalled_with_its_place() {
     ledger.begin_report(&file, (1 << 32) + 5, b"a report", stamp, true);
     let journal = open(content(&ledger)).expect("a ledger").journal();
     let offset = (1 << 32) + 5;
-    let check = check(b"a report");
+    let checksum = super::checksum(b"a report");
     assert_eq!(
         journal,
-        Some(Journal { progress: Progress::Writing, file, offset, length: 8, stamp, headed: true, check })
+        Some(Journal { progress: Progress::Writing, file, offset, length: 8, stamp, headed: true, checksum })
     );
     ledger.set_progress(Progress::Written);
     assert_eq!(ledger.journal().map(|journal| journal.progress), Some(Progress::Written));
@@ -248,7 +248,7 @@ fn a_report_is_journalled_with_its_place() {
 }
 
 #[test]
-fn when_it_was_last_alive_is_told_by_the_wall_clock() {
+fn when_it_was_last_alive_is_a_time_of_the_wall_clock() {
     let ledger = sample();
     ledger.set_clocks(Instant::from_nanos(50_000_000_000), BEGAN);
     ledger.set_alive(Instant::from_nanos(53_999_999_999));
@@ -256,27 +256,27 @@ fn when_it_was_last_alive_is_told_by_the_wall_clock() {
 }
 
 #[test]
-fn places_are_needed_for_targets_and_for_those_that_are_gone() {
+fn records_are_needed_for_targets_and_for_removed_ones() {
     let ledger = sample();
     let (web, other) = (target("web", "www.example.com"), target("web", "other.example.com"));
-    for (targets, places) in [(&[][..], 2), (&[web], 2), (&[other], 3), (&[web, web], 3), (&[web, other, other], 4)] {
-        assert_eq!(ledger.records_for(targets), places, "{}", targets.len());
+    for (targets, records) in [(&[][..], 2), (&[web], 2), (&[other], 3), (&[web, web], 3), (&[web, other, other], 4)] {
+        assert_eq!(ledger.records_for(targets), records, "{}", targets.len());
     }
 }
 
 #[test]
 fn what_lies_behind_a_ledger_is_no_record_of_it_when_it_grows() {
     let mut words = content(&sample());
-    let there = words.len();
+    let length = words.len();
     words.extend_from_within(RECORDS_AT..RECORDS_AT + RECORD);
-    let mut ledger = Ledger::open(memory(words), there).expect("a ledger");
+    let mut ledger = Ledger::open(memory(words), length).expect("a ledger");
     ledger.grow(5);
     assert_eq!((ledger.capacity(), ledger.record(4).usage()), (5, Usage::Free));
     assert_eq!(open(content(&ledger)).expect("a ledger").records().count(), 2);
 }
 
 #[test]
-fn a_ledger_whose_making_was_cut_short_is_known_and_one_with_counts_is_not() {
+fn a_ledger_whose_creation_was_interrupted_is_told_from_one_with_counts() {
     let mut words = content(&Ledger::create(Memory::own(2), 2, BEGAN));
     assert!(!Ledger::is_unfinished(&memory(words.clone())));
     words[0] = 0;
@@ -296,7 +296,7 @@ fn without_a_ledger_nothing_is_kept_and_nothing_is_touched() {
     assert_eq!((ledger.record(3).target(), ledger.content().len()), (None, 0));
     let small = Ledger::create(Memory::own(1), 1, BEGAN);
     small.record(1).install(&target("web", "h"));
-    assert_eq!(small.record(1).usage(), Usage::Free, "a place beyond the end");
+    assert_eq!(small.record(1).usage(), Usage::Free, "a record beyond the end");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use tcpmon::render::{Seen, json, status};
 use super::{Bytes, config, text_of};
 
 /// Records of the ledgers made here.
-const PLACES: usize = 2;
+const CAPACITY: usize = 2;
 
 /// Word positions in the preface, see `layout`.
 const SIZE: usize = 2;
@@ -101,8 +101,8 @@ fn another_layout(bytes: &mut Bytes<'_>) {
         (found.journal(), found.thresholds(), found.due()),
         (ledger.journal(), ledger.thresholds(), ledger.due())
     );
-    for place in 0..ledger.capacity() {
-        let (was, is) = (ledger.record(place), found.record(place));
+    for number in 0..ledger.capacity() {
+        let (was, is) = (ledger.record(number), found.record(number));
         assert_eq!(
             (is.usage(), is.order(), is.target(), is.tally()),
             (was.usage(), was.order(), was.target(), was.tally())
@@ -113,7 +113,7 @@ fn another_layout(bytes: &mut Bytes<'_>) {
 
 /// A ledger as a run may leave it, whenever it ends.
 fn written(bytes: &mut Bytes<'_>) -> Ledger {
-    let ledger = Ledger::create(Memory::own(PLACES), PLACES, wall(bytes));
+    let ledger = Ledger::create(Memory::own(CAPACITY), CAPACITY, wall(bytes));
     let millis = |bytes: &mut Bytes<'_>| Nanos::from_millis(u16::from_le_bytes(bytes.array()).into());
     ledger.set_thresholds(Thresholds { slow: millis(bytes), timeout: millis(bytes) });
     // At most 15 operations; the rest of the input is for the caller.
@@ -125,7 +125,7 @@ fn written(bytes: &mut Bytes<'_>) -> Ledger {
 
 /// One operation of a run on its ledger.
 fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
-    let record = ledger.record(usize::from(bytes.byte()) % (PLACES + 1));
+    let record = ledger.record(usize::from(bytes.byte()) % (CAPACITY + 1));
     match bytes.byte() % 14 {
         0 => {
             let port = u16::from_le_bytes(bytes.array());
@@ -182,7 +182,7 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
         }
         _ => ledger.end_report(),
     }
-    // Before the first report there is no file: the program sets no phase then.
+    // Before the first report there is no file: the program sets no progress then.
     if ledger.journal().is_none() {
         ledger.end_report();
     }
@@ -262,8 +262,8 @@ fn laid_anew(ours: &[u32], heads: &[Field], kept: &[Field], own: usize) -> Vec<u
     // A record of no words would be refused.
     words[RECORD] = at.max(1) as u32;
     words.extend(&ours[head_at..head_at + head]);
-    for place in 0..PLACES {
-        let from = head_at + head + place * record;
+    for number in 0..CAPACITY {
+        let from = head_at + head + number * record;
         let start = words.len();
         words.extend((0..own).map(|_| 9));
         for field in kept {
@@ -317,7 +317,7 @@ fn change(words: &mut Vec<u32>, bytes: &mut Bytes<'_>) {
         }
         // A word of a record, by its field; with the right seal, or not.
         3 | 4 if !records.is_empty() => {
-            let from = records_at.saturating_add(usize::from(bytes.byte()) % PLACES * record);
+            let from = records_at.saturating_add(usize::from(bytes.byte()) % CAPACITY * record);
             let field = records[usize::from(bytes.byte()) % records.len()];
             let at = from.saturating_add(field.at).saturating_add(usize::from(bytes.byte()) % field.words.max(1));
             put(words, at, u32::from_le_bytes(bytes.array()));
@@ -327,7 +327,7 @@ fn change(words: &mut Vec<u32>, bytes: &mut Bytes<'_>) {
         }
         // A text of a record, with the right seal.
         5 if !records.is_empty() => {
-            let from = records_at.saturating_add(usize::from(bytes.byte()) % PLACES * record);
+            let from = records_at.saturating_add(usize::from(bytes.byte()) % CAPACITY * record);
             let text = records.iter().filter(|field| ["service", "host", "zone"].iter().any(|name| field.is(name)));
             let text: Vec<Field> = text.copied().collect();
             let Some(field) = text.get(usize::from(bytes.byte() % 3)) else { return };
@@ -411,19 +411,23 @@ fn is_refused_or_used(given: &[u32]) {
 /// All values read from it are possible ones.
 fn can_be_read(ledger: &Ledger) {
     assert!(ledger.capacity() <= limits::RECORDS);
-    for (place, record) in ledger.records() {
-        assert!(place < ledger.capacity());
+    for (number, record) in ledger.records() {
+        assert!(number < ledger.capacity());
         is_right(&record);
     }
-    for place in [ledger.capacity(), ledger.capacity() + 1, limits::RECORDS + 1] {
-        let beyond = ledger.record(place);
-        assert_eq!((beyond.usage(), beyond.target(), beyond.tally()), (Usage::Free, None, Tally::default()), "{place}");
+    for number in [ledger.capacity(), ledger.capacity() + 1, limits::RECORDS + 1] {
+        let beyond = ledger.record(number);
+        assert_eq!(
+            (beyond.usage(), beyond.target(), beyond.tally()),
+            (Usage::Free, None, Tally::default()),
+            "{number}"
+        );
     }
     let (due, used) = (ledger.rows().len(), ledger.records().count());
     assert!(due <= used && ledger.in_order().len() == used);
     assert!(ledger.is_reported() || due > 0, "something is to be reported and has no row");
     let targets: Vec<Target> = ledger.records().filter_map(|(_, record)| record.target()).collect();
-    assert_eq!(ledger.records_for(&targets), used, "the same targets need their places");
+    assert_eq!(ledger.records_for(&targets), used, "the same targets need no more records");
     if let Some(journal) = ledger.journal() {
         assert!(!journal.file.is_empty() && !journal.file.as_str().contains('\0'));
         assert_eq!(journal.stamp.to_string().matches(':').count(), 2);
@@ -480,14 +484,14 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
     assert_eq!(due::left_over(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
     ledger.begin_run(ProcessId { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
     ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
-    let places = ledger.capacity();
-    if words(places + 1) <= room && places < limits::RECORDS {
-        ledger.grow(places + 1);
-        assert_eq!((ledger.capacity(), ledger.record(places).usage()), (places + 1, Usage::Free));
+    let capacity = ledger.capacity();
+    if words(capacity + 1) <= room && capacity < limits::RECORDS {
+        ledger.grow(capacity + 1);
+        assert_eq!((ledger.capacity(), ledger.record(capacity).usage()), (capacity + 1, Usage::Free));
     }
     let target = Target::new("web", "www.example.com", 443).expect("a target");
-    for place in 0..ledger.capacity() {
-        let record = ledger.record(place);
+    for number in 0..ledger.capacity() {
+        let record = ledger.record(number);
         if record.usage() == Usage::Free {
             record.install(&target);
             assert_eq!((record.target(), record.tally()), (Some(target), Tally::default()));
