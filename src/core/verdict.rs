@@ -102,6 +102,7 @@ fn unprepared(fault: Fault) -> Verdict {
 }
 
 /// The shortage of our own that an error stands for, if it stands for one.
+#[inline(never)] // Called from many paths.
 fn shortage(fault: Fault) -> Option<Shortage> {
     match fault {
         Fault::EMFILE | Fault::ENFILE => Some(Shortage::Descriptors),

@@ -60,6 +60,7 @@ impl PollSet {
     }
 
     /// Adds the descriptor of an owner that has none.
+    #[inline(never)] // Called from many paths, as is the removal.
     pub fn insert(&mut self, owner: Owner, fd: BorrowedFd<'_>) {
         let interest = if matches!(owner, Owner::Attempt(_)) { Interest::Write } else { Interest::Read };
         self.entries.push(entry(fd.as_raw_fd(), interest));
@@ -69,6 +70,7 @@ impl PollSet {
 
     /// Removes the descriptor of an owner, if it has one, before it is closed. The last entry moves to its
     /// position.
+    #[inline(never)]
     pub fn remove(&mut self, owner: Owner) {
         let Some(at) = usize::from(core::mem::take(self.position(owner))).checked_sub(1) else { return };
         self.entries.swap_remove(at);

@@ -83,6 +83,7 @@ impl Connects {
     }
 
     /// Collects the facts of an attempt that has ended, and closes its socket.
+    #[inline(never)] // Called from two paths.
     fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, result: Result<(), Errno>) -> Attempt {
         let error = result.err().map(|errno| (Call::Connect, errno.into()));
         let mut attempt = Attempt { started, seen, error, handshake: None };
