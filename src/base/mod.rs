@@ -1,5 +1,5 @@
-//! What everything else is made of: text and paths in fixed buffers, time, bounds, and the small tables that
-//! the loop runs on. Imports nothing.
+//! The parts that everything else is made of: text and paths in fixed buffers, time, bounds, and the tables of
+//! the loop. Imports nothing.
 
 pub mod histogram;
 pub mod limits;

@@ -1,4 +1,4 @@
-//! Paths of files of ours, built without the heap.
+//! Paths of our files, built without the heap.
 
 use crate::base::limits;
 use crate::base::text::Text;
@@ -19,7 +19,7 @@ pub fn within(directory: &str, name: &str) -> Path {
     path
 }
 
-/// The directory that a path leads to, as far as it is written there.
+/// The directory part of a path: `.` if it has none. The file system is not asked.
 pub fn parent(path: &str) -> &str {
     match last_slash(path) {
         Some(0) => "/",
@@ -28,18 +28,18 @@ pub fn parent(path: &str) -> &str {
     }
 }
 
-/// The directory above one that [`trim`] gave, as far as that is written there.
+/// The directory above one that [`trim`] returned; `None` if the path names none.
 pub fn above(directory: &str) -> Option<&str> {
     let above = trim(parent(directory));
     (above != directory).then_some(above)
 }
 
-/// The name at the end of a path.
+/// The last name of a path.
 pub fn name(path: &str) -> &str {
     &path[last_slash(path).map_or(0, |at| at + 1)..]
 }
 
-/// The path without slashes at its end, which lead nowhere.
+/// The path without slashes at its end; `/` stays.
 pub fn trim(mut path: &str) -> &str {
     while let Some(shorter) = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()) {
         path = shorter;
@@ -47,7 +47,7 @@ pub fn trim(mut path: &str) -> &str {
     path
 }
 
-/// Where the name ends that begins here in a path.
+/// The end of the name that begins at `begin`.
 pub fn name_end(path: &str, begin: usize) -> usize {
     (begin..path.len()).find(|at| path.as_bytes()[*at] == b'/').unwrap_or(path.len())
 }

@@ -1,7 +1,7 @@
-//! A first-in-first-out line of small numbers with a fixed number of slots.
+//! A first-in-first-out queue of small numbers with a fixed number of slots.
 
-/// Numbers waiting their turn. The slots are reserved at the start; the caller bounds how many
-/// wait by letting each number stand in the line once.
+/// A queue of numbers. Its slots are reserved at the start. The caller queues each number at most once, which
+/// bounds how many there are.
 #[derive(Debug)]
 pub struct Ring {
     slots: Box<[u16]>,
@@ -10,7 +10,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// An empty line with `slots` slots.
+    /// An empty queue with `slots` slots.
     pub fn new(slots: usize) -> Self {
         Self { slots: vec![0; slots].into(), first: 0, length: 0 }
     }
@@ -27,7 +27,7 @@ impl Ring {
         true
     }
 
-    /// Takes the first.
+    /// Removes and returns the first number.
     pub fn pop(&mut self) -> Option<u16> {
         if self.length == 0 {
             return None;
@@ -44,11 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_came_first_goes_first_around_the_end() {
+    fn the_first_in_is_the_first_out_around_the_end_of_the_slots() {
         let mut ring = Ring::new(3);
         for round in 0..5 {
             assert!(ring.push(round) && ring.push(round + 10) && ring.push(round + 20));
-            assert!(!ring.push(99), "a full line takes nobody");
+            assert!(!ring.push(99), "a full queue accepts none");
             assert_eq!(
                 [ring.pop(), ring.pop(), ring.pop(), ring.pop()],
                 [Some(round), Some(round + 10), Some(round + 20), None]

@@ -1,16 +1,15 @@
-//! Text in a fixed buffer: what is built at run time is built here, never on the heap.
+//! Text in a fixed buffer, so that text at run time needs no heap.
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 /// At most `N` bytes of UTF-8.
 ///
-/// Writing to it never fails: what does not fit is cut at a character's edge.
+/// Writing to it never fails: text that does not fit is cut at a character boundary.
 #[derive(Clone, Copy)]
 pub struct Text<const N: usize>(Buffer<[u8; N]>);
 
-/// A [`Text`] of any size. What can be done with one is done here, so that it is in the binary
-/// once and not for every size.
+/// A [`Text`] of any size. Its methods are here, so that the binary has them once and not for every size.
 pub struct Buffer<B: ?Sized = [u8]> {
     length: u16,
     cut: bool,
@@ -23,13 +22,13 @@ impl<const N: usize> Text<N> {
         Self(Buffer { length: 0, cut: false, bytes: [0; N] })
     }
 
-    /// A copy of `text`, or `None` where it is longer than `N` bytes.
+    /// A copy of `text`; `None` if it is longer than `N` bytes.
     pub fn copy(text: &str) -> Option<Self> {
         let mut copied = Self::new();
         copied.set(text).then_some(copied)
     }
 
-    /// A text formatted from its parts, cut where it is longer than `N` bytes.
+    /// A text formatted from these parts, cut after at most `N` bytes.
     pub fn format(parts: fmt::Arguments<'_>) -> Self {
         let mut text = Self::new();
         text.append(parts);
@@ -38,7 +37,7 @@ impl<const N: usize> Text<N> {
 }
 
 impl Buffer {
-    /// Takes `text` in place of what is there, if it fits. Returns whether it does.
+    /// Replaces the content by `text`, if that fits. Returns whether it does.
     #[inline(never)]
     pub fn set(&mut self, text: &str) -> bool {
         let fits = text.len() <= self.bytes.len();
@@ -49,31 +48,30 @@ impl Buffer {
         fits
     }
 
-    /// Appends as much of `text` as fits; nothing, once something was cut.
+    /// Appends as much of `text` as fits; nothing after a cut.
     #[inline(never)]
     pub fn push(&mut self, text: &str) {
         let start = usize::from(self.length);
-        let mut taken = if self.cut { 0 } else { text.len().min(self.bytes.len() - start) };
-        while !text.is_char_boundary(taken) {
-            taken -= 1;
+        let mut fitting = if self.cut { 0 } else { text.len().min(self.bytes.len() - start) };
+        while !text.is_char_boundary(fitting) {
+            fitting -= 1;
         }
-        self.cut |= taken < text.len();
-        self.bytes[start..start + taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.length = (start + taken) as u16;
+        self.cut |= fitting < text.len();
+        self.bytes[start..start + fitting].copy_from_slice(&text.as_bytes()[..fitting]);
+        self.length = (start + fitting) as u16;
     }
 
-    /// Appends what is formatted from these parts, as far as it fits.
+    /// Formats these parts and appends as much as fits.
     #[inline(never)]
     pub fn append(&mut self, parts: fmt::Arguments<'_>) {
-        // `write_str` below never fails, and no Display of ours does.
+        // `write_str` below never fails, nor does a Display of ours.
         let _ = fmt::Write::write_fmt(self, parts);
     }
 
     /// The text.
     #[inline(never)]
     pub fn as_str(&self) -> &str {
-        // Only whole characters ever come in, so this cannot fail; an empty text would be the
-        // harmless answer if it did.
+        // This cannot fail, because only whole characters are stored.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
@@ -82,18 +80,18 @@ impl Buffer {
         &self.bytes[..usize::from(self.length)]
     }
 
-    /// How many characters it has: bytes that do not go on with one.
+    /// How many characters it has: all bytes but those that continue a character.
     #[inline(never)]
     pub fn characters(&self) -> usize {
         self.as_bytes().iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count()
     }
 
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Forgets the content.
+    /// Removes the content.
     pub fn clear(&mut self) {
         self.length = 0;
         self.cut = false;
@@ -174,7 +172,7 @@ impl<const N: usize> PartialEq for Text<N> {
 
 impl<const N: usize> Eq for Text<N> {}
 
-/// A number of things, in words: `1 tick`, `2 ticks`.
+/// A number of things. Displayed in words: `1 tick`, `2 ticks`.
 pub struct Count<'a>(pub u64, pub &'a str);
 
 impl fmt::Display for Count<'_> {
@@ -194,19 +192,19 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_at_a_whole_character() {
+    fn text_that_does_not_fit_is_cut_at_a_character_boundary() {
         let text = Text::<4>::format(format_args!("{}{}", "ab", "äö"));
         assert_eq!((text.as_str(), text.cut, text.characters()), ("abä", true, 3));
     }
 
     #[test]
-    fn nothing_follows_what_was_cut() {
+    fn nothing_is_appended_after_a_cut() {
         let text = Text::<4>::format(format_args!("{}{}", "abcä", "d"));
         assert_eq!((text.as_str(), text.cut), ("abc", true));
     }
 
     #[test]
-    fn a_cleared_text_is_new() {
+    fn a_cleared_text_is_as_new() {
         let mut text = Text::<2>::format(format_args!("abc"));
         text.clear();
         assert_eq!((text.as_str(), text.cut, text.is_empty()), ("", false, true));

@@ -1,5 +1,5 @@
-//! Moments and lengths of time: [`Instant`] and [`Nanos`] for everything that is measured or
-//! waited for, [`WallTime`] only for what a person will read.
+//! Moments and lengths of time: [`Instant`] and [`Nanos`] for everything that is measured or waited for,
+//! [`WallTime`] only for what a person reads.
 //!
 //! Nothing here reads a clock; that is `sys::clock`'s work alone.
 
@@ -14,7 +14,7 @@ const SECS_PER_DAY: i64 = 86_400;
 const DAYS_IN_4_YEARS: u32 = 1461;
 const DAYS_IN_400_YEARS: u32 = 146_097;
 
-/// Dates are counted from so many years before the year 0, so that nothing is negative.
+/// Dates are counted from this many years before the year 0, so that no number is negative.
 const YEARS_BEFORE_0: i64 = 400 * 3670;
 
 /// From that year's first of March to 1970-01-01.
@@ -31,7 +31,7 @@ const UNITS: [(u64, &str); 4] =
 pub struct Instant(u64);
 
 impl Instant {
-    /// Later than everything: the deadline of who waits for nothing.
+    /// Later than everything: the deadline of something that waits for nothing.
     pub const NEVER: Instant = Instant(u64::MAX);
 
     /// The moment `nanos` nanoseconds after the clock's zero.
@@ -39,8 +39,8 @@ impl Instant {
         Self(nanos)
     }
 
-    /// The time from `earlier` to here; zero where `earlier` is the later one.
-    // Apart, as is the sum: where registers have 32 bits it is much code, and it is done everywhere.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
+    // Not inlined, nor is the sum: on 32-bit CPUs it is much code, and it is called everywhere.
     #[inline(never)]
     pub const fn since(self, earlier: Instant) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
@@ -101,7 +101,7 @@ impl Nanos {
         self.0 / 1_000_000
     }
 
-    /// This length less another, or nothing.
+    /// This length minus another, at least zero.
     #[inline(never)]
     pub const fn before(self, less: Nanos) -> Nanos {
         Nanos(self.0.saturating_sub(less.0))
@@ -113,12 +113,12 @@ impl Nanos {
         self.0 / NANOS_PER_SEC
     }
 
-    /// What is left over the whole seconds, in nanoseconds.
+    /// The part below a whole second, in nanoseconds.
     pub const fn subsec_nanos(self) -> u32 {
         (self.0 % NANOS_PER_SEC) as u32
     }
 
-    /// This length and another.
+    /// This length plus another.
     #[inline(never)]
     pub const fn plus(self, more: Nanos) -> Nanos {
         Nanos(self.0.saturating_add(more.0))
@@ -129,7 +129,7 @@ impl Nanos {
         Nanos(self.0.saturating_mul(n))
     }
 
-    /// How many whole `part`s fit in; `part` is not zero.
+    /// How many whole `part`s fit into this length; `part` is not zero.
     pub const fn whole(self, part: Nanos) -> u64 {
         self.0 / part.0
     }
@@ -139,9 +139,9 @@ impl Nanos {
         self.plus(part.before(Nanos(1))).whole(part)
     }
 
-    /// The `i`-th of `n` equal steps through this length.
+    /// `i` of `n` equal parts of this length.
     pub const fn fraction(self, i: u64, n: u64) -> Nanos {
-        // An hour a thousand times takes 52 of 64 bits.
+        // A thousand hours need 52 of 64 bits.
         Nanos(self.0 * i / n)
     }
 
@@ -202,7 +202,7 @@ impl fmt::Display for Millis {
     }
 }
 
-/// A reading of the wall clock with the local zone's offset at that moment. Displayed as
+/// A reading of the wall clock with the offset of local time at that moment. Displayed as
 /// `2025-10-09 14:30:00`, in local time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallTime {
@@ -210,7 +210,7 @@ pub struct WallTime {
     pub unix: i64,
     /// Nanoseconds into that second.
     pub nanos: u32,
-    /// Seconds that local time is east of UTC.
+    /// The offset of local time in seconds, positive east of UTC.
     pub offset: i32,
 }
 
@@ -244,7 +244,7 @@ impl WallTime {
         (self.unix + i64::from(self.offset) - i64::from(self.second_of_day())) / SECS_PER_DAY
     }
 
-    /// The same for a date of the Gregorian calendar; `None` where there is no such date. Follows
+    /// Days from 1970-01-01 to a date of the Gregorian calendar; `None` if the date does not exist. Follows
     /// Howard Hinnant's `days_from_civil`.
     pub fn day_of(year: i64, month: u8, day: u8) -> Option<i64> {
         let from_march = u32::from((month + 9) % 12);
@@ -256,9 +256,16 @@ impl WallTime {
         ((back.year, back.month, back.day) == (year, month, day)).then_some(days)
     }
 
-    /// The same zone's reading at another second.
+    /// Another second with the same offset.
     pub fn at(self, unix: i64) -> WallTime {
         WallTime { unix, nanos: 0, ..self }
+    }
+
+    /// Seconds since 1970 in 32 bits, as the ledger stores them: a moment before 1970 is 0, one after
+    /// February 2106 is the last.
+    #[inline(never)]
+    pub fn unix_u32(self) -> u32 {
+        self.unix.clamp(0, u32::MAX.into()) as u32
     }
 
     /// Local date and time. The date follows Neri and Schneider, "Euclidean affine functions and
@@ -266,12 +273,11 @@ impl WallTime {
     #[inline(never)]
     pub fn civil(self) -> Civil {
         let second_of_day = self.second_of_day();
-        // In quarters of days, of which every year has as many; a year begins with March, so that its
-        // leap day comes last.
+        // In quarters of a day: 1461 for every year. A year begins in March, so that its leap day is the last.
         let quarters = 4 * (self.day() + DAYS_BEFORE_1970) as u32 + 3;
         let quarters_of_century = quarters % DAYS_IN_400_YEARS / 4 * 4 + 3;
         let year = 100 * (quarters / DAYS_IN_400_YEARS) + quarters_of_century / DAYS_IN_4_YEARS;
-        // From March to the end of July, and again to the end of December, there are 153 days in 5 months.
+        // March to July and August to December have 153 days in 5 months.
         let fifths = quarters_of_century % DAYS_IN_4_YEARS / 4 * 5 + 461;
         let month = fifths / 153;
         Civil {
@@ -329,7 +335,15 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_none_has_no_day() {
+    fn a_moment_outside_32_bits_becomes_the_first_or_the_last() {
+        let unix_u32 = |unix| WallTime { unix, nanos: 0, offset: 7200 }.unix_u32();
+        assert_eq!([unix_u32(i64::MIN), unix_u32(-1), unix_u32(0), unix_u32(1)], [0, 0, 0, 1]);
+        let last = i64::from(u32::MAX);
+        assert_eq!([unix_u32(last - 1), unix_u32(last), unix_u32(last + 1)], [u32::MAX - 1, u32::MAX, u32::MAX]);
+    }
+
+    #[test]
+    fn a_date_that_does_not_exist_has_no_day() {
         for (year, month, day) in
             [(2025, 2, 29), (2100, 2, 29), (2025, 4, 31), (2025, 0, 1), (2025, 13, 1), (2025, 1, 0), (2025, 99, 99)]
         {

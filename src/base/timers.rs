@@ -1,15 +1,15 @@
-//! Deadlines of many things at once: set, cleared and found first in logarithmic time, so that a
-//! tick costs the same with a thousand targets as with ten.
+//! The deadlines of many things. One is set or cleared in logarithmic time and the first is known at once, so
+//! a thousand targets hardly cost more than ten.
 
 use crate::base::time::Instant;
 
-/// At most one deadline for each of a fixed number of ids: a binary heap that knows where each
-/// id stands. Equal deadlines come in the order of their ids.
+/// At most one deadline for each of a fixed number of ids: a binary heap that knows the position of each id.
+/// Equal deadlines come in the order of their ids.
 #[derive(Debug)]
 pub struct Timers {
     heap: Vec<(Instant, u16)>,
-    /// Where id `i` stands in the heap, plus one; 0 where it has no deadline. Zeroes, so that
-    /// memory for ids that never had one is never touched.
+    /// For each id its position in the heap plus one; 0 if it has no deadline. Because of the zero, memory of
+    /// ids that never had a deadline is never touched.
     positions: Box<[u16]>,
 }
 
@@ -19,8 +19,7 @@ impl Timers {
         Self { heap: Vec::with_capacity(ids), positions: vec![0; ids].into() }
     }
 
-    /// Gives `id` the deadline `at` in place of one it may have, or none where that is
-    /// [`Instant::NEVER`].
+    /// Sets the deadline of `id` and replaces an earlier one; [`Instant::NEVER`] clears it.
     pub fn set(&mut self, id: u16, at: Instant) {
         let number = &mut self.positions[usize::from(id)];
         if *number == 0 {
@@ -44,17 +43,17 @@ impl Timers {
         self.sift(position);
     }
 
-    /// The earliest deadline; [`Instant::NEVER`] where there is none.
+    /// The earliest deadline; [`Instant::NEVER`] if there is none.
     pub fn next(&self) -> Instant {
         self.heap.first().map_or(Instant::NEVER, |(at, _)| *at)
     }
 
-    /// Whose deadline is the earliest, if it has come.
+    /// The id with the earliest deadline, if `now` has reached it.
     pub fn due(&self, now: Instant) -> Option<u16> {
         self.heap.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
-    /// Moves the entry at `position` up or down to where it belongs.
+    /// Moves the entry at `position` up or down to its position in the order.
     fn sift(&mut self, mut position: usize) {
         while position > 0 && self.is_before(position, (position - 1) / 2) {
             position = self.swap(position, (position - 1) / 2);
@@ -69,12 +68,12 @@ impl Timers {
         }
     }
 
-    /// Whether the entry at `a`, if there is one, falls due before that at `b`.
+    /// Whether there is an entry at `a` that is due before that at `b`.
     fn is_before(&self, a: usize, b: usize) -> bool {
         self.heap.get(a).is_some_and(|entry| *entry < self.heap[b])
     }
 
-    /// Swaps two entries. Returns where the first stands then.
+    /// Swaps two entries. Returns the new position of the first.
     fn swap(&mut self, a: usize, b: usize) -> usize {
         self.heap.swap(a, b);
         self.note(a);
@@ -82,7 +81,7 @@ impl Timers {
         b
     }
 
-    /// Notes where the entry at `position` stands.
+    /// Notes the position of the entry at `position`.
     fn note(&mut self, position: usize) {
         let (_, id) = self.heap[position];
         self.positions[usize::from(id)] = position as u16 + 1;
@@ -100,7 +99,7 @@ mod tests {
         let mut timers = Timers::new(64);
         let mut model: BTreeSet<(Instant, u16)> = BTreeSet::new();
         let mut random = 1_u64;
-        // Miri, which looks for undefined behaviour, is some thousand times slower.
+        // Miri, which looks for undefined behaviour, is a thousand times slower.
         for _ in 0..if cfg!(miri) { 200 } else { 20_000 } {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (id, at) = ((random >> 58) as u16, Instant::from_nanos(1 + ((random >> 40) & 0xff)));

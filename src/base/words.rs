@@ -1,10 +1,10 @@
-//! Taking a text apart: into words, around a separator, at the end of a number.
+//! Splits a text: into words, at a separator, after a number.
 //!
-//! The searchers of the standard library know patterns of every kind, and each that is used once
-//! takes more code than all of this.
+//! The standard library's functions search for patterns of every kind. One of them, used once, is more code
+//! than this whole file.
 
-/// Takes the first word, which is what stands before a blank, off the front of `text`. It is empty
-/// where there is none.
+/// Removes the first word, up to a blank, from the front of `text` and returns it; the empty text if there is
+/// none.
 #[inline(never)]
 pub fn next_word<'a>(text: &mut &'a str) -> &'a str {
     let all = *text;
@@ -34,13 +34,13 @@ pub fn trim(text: &str) -> &str {
     &text[start..end]
 }
 
-/// What stands before and behind the first `separator`, a byte of ASCII.
+/// The parts before and after the first `separator`, an ASCII byte.
 #[inline(never)]
 pub fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
     around(text, text.bytes().position(|byte| byte == separator)?)
 }
 
-/// What stands before and behind the last `separator`, a byte of ASCII.
+/// The parts before and after the last `separator`, an ASCII byte.
 #[inline(never)]
 pub fn rsplit_once(text: &str, separator: u8) -> Option<(&str, &str)> {
     around(text, text.bytes().rposition(|byte| byte == separator)?)
@@ -50,20 +50,20 @@ fn around(text: &str, at: usize) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-/// Whether this byte of ASCII is somewhere in the text.
+/// Whether the text has this ASCII byte.
 #[inline(never)]
 pub fn contains(text: &str, wanted: u8) -> bool {
     text.bytes().any(|byte| byte == wanted)
 }
 
-/// Whether a text has neither control characters nor this byte of ASCII.
+/// Whether a text has neither control characters nor this ASCII byte.
 #[inline(never)]
 pub fn is_clean(text: &str, unwanted: u8) -> bool {
     !text.chars().any(|c| c.is_control() || c == char::from(unwanted))
 }
 
-/// The number at the front of a text, in decimal digits and without a sign, and what follows it.
-/// `None` where there is no digit, and for a number that does not fit.
+/// The number at the front of a text, in decimal digits without a sign, and the rest of the text. `None` if
+/// there is no digit or the number does not fit.
 #[inline(never)]
 pub fn leading_number(text: &str) -> Option<(u64, &str)> {
     let (mut number, mut length) = (0_u64, 0);
@@ -74,7 +74,7 @@ pub fn leading_number(text: &str) -> Option<(u64, &str)> {
     (length > 0).then(|| (number, &text[length..]))
 }
 
-/// A text that is a number up to `most`, in decimal digits and without a sign.
+/// Reads a text that is a number up to `most`, in decimal digits without a sign.
 #[inline(never)]
 pub fn number(text: &str, most: u32) -> Option<u32> {
     match leading_number(text)? {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_taken_one_after_the_other_whatever_the_blanks() {
+    fn words_come_one_after_the_other_whatever_the_blanks() {
         for text in ["", " ", "a", " a ", "a b", "\t a\u{a0}\u{3000}bä\u{2028} c \r", "ä", "\u{85}x\u{b}y"] {
             let (mut rest, mut words) = (text, Vec::new());
             while let word @ [_, ..] = next_word(&mut rest).as_bytes() {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_parted_at_the_first_or_the_last_separator() {
+    fn a_text_is_split_at_the_first_or_the_last_separator() {
         for text in ["", "a", "/", "a/b", "/a/b/", "ä//ö"] {
             assert_eq!(split_once(text, b'/'), text.split_once('/'), "{text}");
             assert_eq!(rsplit_once(text, b'/'), text.rsplit_once('/'), "{text}");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_made_of_digits_alone_and_fits() {
+    fn a_number_has_only_digits_and_fits() {
         for (text, found) in [
             ("0", Some((0, ""))),
             ("018x", Some((18, "x"))),

@@ -142,7 +142,7 @@ impl Due {
     pub fn unix(&self, now: Instant) -> u32 {
         let (at, wall) = self.clocks;
         let since = now.since(at).plus(Nanos::new(wall.nanos.into())).secs();
-        (wall.unix + since as i64).clamp(0, u32::MAX.into()) as u32
+        wall.at(wall.unix + since as i64).unix_u32()
     }
 }
 

@@ -127,7 +127,7 @@ impl Ledger {
     /// Writes the description again after all the memory has become zeroes.
     pub fn renew(&self, began: WallTime) {
         self.describe();
-        self.set(layout::BEGAN, 0, seconds(began));
+        self.set(layout::BEGAN, 0, began.unix_u32());
         self.store(preface::MAGIC, layout::MAGIC);
     }
 
@@ -316,7 +316,7 @@ impl Ledger {
         self.set(layout::BORN, 0, 0);
         self.set(layout::PID, 0, owner.pid);
         self.set(layout::BORN, 0, owner.born);
-        self.set(layout::STARTED, 0, seconds(started));
+        self.set(layout::STARTED, 0, started.unix_u32());
         self.set(layout::RUNNING, 0, 1);
     }
 
@@ -355,7 +355,7 @@ impl Ledger {
     /// Notes that the wall clock reads `wall` at `now`, and that the run is alive.
     pub fn set_clocks(&self, now: Instant, wall: WallTime) {
         self.set(layout::CLOCKS, 0, now.secs() as u32);
-        self.set(layout::CLOCKS, 1, seconds(wall));
+        self.set(layout::CLOCKS, 1, wall.unix_u32());
         self.set(layout::CLOCKS, 2, wall.offset as u32);
         self.set_alive(now);
     }
@@ -381,7 +381,7 @@ impl Ledger {
     /// Sets the boundary of the next report.
     #[inline(never)]
     pub fn set_due(&self, boundary: WallTime) {
-        self.set(layout::DUE, 0, seconds(boundary));
+        self.set(layout::DUE, 0, boundary.unix_u32());
     }
 
     /// The thresholds that the counts were sorted by.
@@ -442,20 +442,6 @@ impl Ledger {
     fn store(&self, at: usize, value: u32) {
         layout::set_word(&self.memory, at, value);
     }
-}
-
-/// A moment of the wall clock as the ledger has it: from 1970 to 2106.
-#[inline(never)]
-fn seconds(wall: WallTime) -> u32 {
-    wall.unix.clamp(0, u32::MAX.into()) as u32
-}
-
-/// Whether this is the path of a log of ours.
-fn is_log(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
-    !path.as_bytes().contains(&0)
-        && date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]

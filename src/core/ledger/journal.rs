@@ -1,10 +1,11 @@
 //! The report that is being written: its file, its position there and its progress.
 
+use super::Ledger;
 use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, extend_fnv};
-use super::{Ledger, is_log, seconds};
 use crate::base::limits;
 use crate::base::path::Path;
 use crate::base::time::WallTime;
+use crate::model::log_names;
 
 /// The progress of a report that is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl Ledger {
     pub fn journal(&self) -> Option<Journal> {
         let progress = self.progress()?;
         let mut room = [0; limits::PATH];
-        let path = layout::text(self.head()?, FILE, &mut room).filter(|path| is_log(path))?;
+        let path =
+            layout::text(self.head()?, FILE, &mut room).filter(|path| log_names::is_log_path_of_any_year(path))?;
         let mut file = Path::new();
         file.push(path);
         Some(Journal {
@@ -77,7 +79,7 @@ impl Ledger {
         self.set(OFFSET, 0, offset as u32);
         self.set(OFFSET, 1, (offset >> 32) as u32);
         self.set(LENGTH, 0, report.len() as u32);
-        self.set(STAMP, 0, seconds(stamp));
+        self.set(STAMP, 0, stamp.unix_u32());
         self.set(STAMP, 1, stamp.offset as u32);
         self.set(HEADED, 0, headed.into());
         self.set(CHECK, 0, checksum(report));

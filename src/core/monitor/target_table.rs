@@ -267,7 +267,7 @@ impl TargetTable {
             record.reinstall(&entry.target, &entry.tally);
             record.set_usage(entry.usage);
             record.set_order(entry.order as usize);
-            record.set_state(entry.state, began.unix.clamp(0, u32::MAX.into()) as u32);
+            record.set_state(entry.state, began.unix_u32());
         }
     }
 
