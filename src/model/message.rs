@@ -1,8 +1,8 @@
-//! What the loop and a helper say to each other: one [`Request`] and one [`Reply`], each a single
-//! packet of a `SOCK_SEQPACKET` pair.
+//! The messages between the loop and a helper: a [`Request`] and its [`Reply`], each a single packet of a
+//! `SOCK_SEQPACKET` pair.
 //!
-//! Both ends are the same binary, so the bytes are in the machine's own order; decoding is total
-//! all the same: what is not a message is `None`.
+//! Both ends are the same binary, so numbers have the machine's own byte order. Decoding is total all the
+//! same: bytes that are no message give `None`.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,10 +21,13 @@ pub const REPLY: usize = 4 + 8 + 1 + ADDRESS * limits::ADDRESSES;
 /// Bytes of one address: family, 16 bytes of address, scope.
 const ADDRESS: usize = 1 + 16 + 4;
 
+/// The kind of a reply is 0 for addresses, 1 and the index of the reason, or this and the index of the shortage.
+const SHORT: u8 = 128;
+
 /// A name to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Comes back with the reply.
+    /// The reply has the same.
     pub token: u32,
     /// Which addresses are wanted.
     pub family: Family,
@@ -69,15 +72,15 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// None yet.
+    /// No addresses.
     pub const fn new() -> Self {
         Self { list: [Address::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED)); limits::ADDRESSES], count: 0 }
     }
 
-    /// Adds one. Returns whether there was room.
+    /// Adds an address. Returns whether there was room.
     pub fn push(&mut self, address: Address) -> bool {
-        let Some(place) = self.list.get_mut(self.count) else { return false };
-        *place = address;
+        let Some(entry) = self.list.get_mut(self.count) else { return false };
+        *entry = address;
         self.count += 1;
         true
     }
@@ -89,7 +92,7 @@ impl Addresses {
 }
 
 impl Addresses {
-    /// Reads those of a packet, at least one.
+    /// Reads the addresses of a packet, at least one.
     fn decode(&mut self, bytes: &[u8]) -> Option<()> {
         if bytes.is_empty() || bytes.len() % ADDRESS != 0 {
             return None;
@@ -117,14 +120,14 @@ impl Default for Addresses {
     }
 }
 
-/// What getaddrinfo gave.
+/// The result of getaddrinfo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Addresses, at least one.
     Found(Addresses),
     /// The lookup failed.
     Failed(Reason),
-    /// The helper could not make it, for a reason of our own.
+    /// The helper could not do it, by a shortage of our own.
     Short(Shortage),
 }
 
@@ -135,7 +138,7 @@ pub struct Reply {
     pub token: u32,
     /// How long getaddrinfo took.
     pub elapsed: Nanos,
-    /// What it gave.
+    /// Its result.
     pub answer: Answer,
 }
 
@@ -146,44 +149,22 @@ impl Reply {
         packet[4..12].copy_from_slice(&self.elapsed.get().to_ne_bytes());
         packet[12] = match &self.answer {
             Answer::Found(_) => 0,
-            Answer::Failed(Reason::NameNotFound) => 1,
-            Answer::Failed(Reason::NoAddress) => 2,
-            Answer::Failed(Reason::ResolverSilent) => 3,
-            Answer::Short(Shortage::Descriptors) => 5,
-            // getaddrinfo gives none of the others.
-            Answer::Failed(
-                Reason::ResolverFailed
-                | Reason::TimedOut
-                | Reason::Refused
-                | Reason::Reset
-                | Reason::NetworkUnreachable
-                | Reason::HostUnreachable
-                | Reason::Denied
-                | Reason::NoDevice
-                | Reason::Other(_),
-            ) => 4,
-            Answer::Short(
-                Shortage::Memory
-                | Shortage::Ports
-                | Shortage::Processes
-                | Shortage::Rights
-                | Shortage::Socket
-                | Shortage::Helpers
-                | Shortage::Probes
-                | Shortage::Late,
-            ) => 6,
+            // A lookup has no reason that is an errno.
+            Answer::Failed(Reason::Other(_)) => 1 + Reason::ResolverFailed.index() as u8,
+            Answer::Failed(reason) => 1 + reason.index() as u8,
+            Answer::Short(shortage) => SHORT + shortage.index() as u8,
         };
         let Answer::Found(addresses) = &self.answer else { return 13 };
         let mut end = 13;
         for Address { ip, scope } in addresses.as_slice() {
-            let place = &mut packet[end..end + ADDRESS];
+            let bytes = &mut packet[end..end + ADDRESS];
             let (family, bits) = match ip {
                 IpAddr::V4(ip) => (4, u128::from(u32::from(*ip))),
                 IpAddr::V6(ip) => (6, u128::from(*ip)),
             };
-            place[0] = family;
-            place[1..17].copy_from_slice(&bits.to_ne_bytes());
-            place[17..].copy_from_slice(&scope.to_ne_bytes());
+            bytes[0] = family;
+            bytes[1..17].copy_from_slice(&bits.to_ne_bytes());
+            bytes[17..].copy_from_slice(&scope.to_ne_bytes());
             end += ADDRESS;
         }
         end
@@ -192,21 +173,16 @@ impl Reply {
     /// Reads a packet.
     pub fn decode(packet: &[u8]) -> Option<Reply> {
         let ([t0, t1, t2, t3, elapsed @ .., kind], rest) = packet.split_first_chunk::<13>()?;
-        let answer = match kind {
+        let answer = match *kind {
             0 => {
                 let mut addresses = Addresses::new();
                 addresses.decode(rest)?;
                 Answer::Found(addresses)
             }
-            // Nothing follows a failure.
+            // A failure has no addresses.
             _ if !rest.is_empty() => return None,
-            1 => Answer::Failed(Reason::NameNotFound),
-            2 => Answer::Failed(Reason::NoAddress),
-            3 => Answer::Failed(Reason::ResolverSilent),
-            4 => Answer::Failed(Reason::ResolverFailed),
-            5 => Answer::Short(Shortage::Descriptors),
-            6 => Answer::Short(Shortage::Memory),
-            _ => return None,
+            1..SHORT => Answer::Failed(*Reason::NAMED.get(usize::from(*kind) - 1)?),
+            SHORT.. => Answer::Short(*Shortage::ALL.get(usize::from(*kind - SHORT))?),
         };
         let token = u32::from_ne_bytes([*t0, *t1, *t2, *t3]);
         Some(Reply { token, elapsed: Nanos::new(u64::from_ne_bytes(*elapsed)), answer })
@@ -222,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_comes_through_whole() {
+    fn a_request_is_decoded_as_it_was_encoded() {
         for family in [Family::Any, Family::Inet, Family::Inet6] {
             let host = Text::format(format_args!("{}", "h".repeat(limits::HOST)));
             let request = Request { token: 7, family, host };
@@ -233,16 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn every_reply_comes_through_whole() {
+    fn every_reply_is_decoded_as_it_was_encoded() {
         let mut addresses = Addresses::new();
-        let mut answers = vec![
-            Answer::Failed(Reason::NameNotFound),
-            Answer::Failed(Reason::NoAddress),
-            Answer::Failed(Reason::ResolverSilent),
-            Answer::Failed(Reason::ResolverFailed),
-            Answer::Short(Shortage::Descriptors),
-            Answer::Short(Shortage::Memory),
-        ];
+        let mut answers = Reason::NAMED.map(Answer::Failed).to_vec();
+        answers.extend(Shortage::ALL.map(Answer::Short));
         for i in 0..limits::ADDRESSES as u8 {
             let ip = if i % 2 == 0 { IpAddr::from([10, 0, 0, i]) } else { IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]) };
             assert!(addresses.push(Address { ip, scope: u32::from(i) }));
@@ -268,14 +238,18 @@ mod tests {
         assert_eq!(Request::decode(&[b'h'; REQUEST + 1]), None, "too long");
         let mut packet = [0; 13 + ADDRESS * (limits::ADDRESSES + 1)];
         assert_eq!(Reply::decode(&packet), None, "address family 0");
-        for place in packet[13..].chunks_exact_mut(ADDRESS) {
-            place[0] = 4;
+        for address in packet[13..].chunks_exact_mut(ADDRESS) {
+            address[0] = 4;
         }
         assert_eq!(Reply::decode(&packet), None, "too many addresses");
         assert!(Reply::decode(&packet[..REPLY]).is_some());
-        packet[12] = 7;
-        assert_eq!(Reply::decode(&packet), None, "kind");
         packet[12] = 1;
         assert_eq!(Reply::decode(&packet), None, "a failure with addresses");
+        let is_message = |kind: &u8| {
+            packet[12] = *kind;
+            Reply::decode(&packet[..13]).is_some()
+        };
+        let kinds: Vec<u8> = (0..=255).filter(is_message).collect();
+        assert_eq!(kinds, (1..=11).chain(128..=136).collect::<Vec<u8>>(), "kinds without addresses");
     }
 }

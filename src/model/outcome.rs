@@ -1,11 +1,11 @@
 //! What is counted: the seven outcomes of a probe, a target's counters, and the columns made of them.
 //!
-//! One finished probe adds one to one of seven counters. The log's columns are sums of those
-//! seven, which is why every row adds up.
+//! One finished probe adds one to one of seven counters. The log's columns are sums of these seven, so
+//! every row adds up.
 
 use crate::base::time::Nanos;
 
-/// How fast a phase was that did not fail.
+/// How fast a phase was, if it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speed {
     /// Below `slow`.
@@ -14,7 +14,7 @@ pub enum Speed {
     Slow,
 }
 
-/// The two limits that sort a phase's time.
+/// The two limits that the time of a phase is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// At or above it a phase is slow.
@@ -24,7 +24,7 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The bucket for a phase that took `elapsed`; `None` is a failure.
+    /// The speed of a phase that lasted `elapsed`; `None` is a failure.
     pub fn speed(&self, elapsed: Nanos) -> Option<Speed> {
         if elapsed < self.slow {
             Some(Speed::Fast)
@@ -38,7 +38,6 @@ impl Thresholds {
 
 /// The one way in which a probe ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Outcome {
     /// The lookup failed; there was no connect.
     LookupFailed,
@@ -56,18 +55,12 @@ pub enum Outcome {
     SlowFailed,
 }
 
-impl Outcome {
+listed! {
     /// Every outcome, in the order of the counters.
-    pub const ALL: [Outcome; 7] = [
-        Outcome::LookupFailed,
-        Outcome::FastFast,
-        Outcome::FastSlow,
-        Outcome::FastFailed,
-        Outcome::SlowFast,
-        Outcome::SlowSlow,
-        Outcome::SlowFailed,
-    ];
+    Outcome::ALL = [LookupFailed, FastFast, FastSlow, FastFailed, SlowFast, SlowSlow, SlowFailed];
+}
 
+impl Outcome {
     /// The outcome of a probe that reached its connect; `None` is a failed connect.
     pub fn of(lookup: Speed, connect: Option<Speed>) -> Outcome {
         match (lookup, connect) {
@@ -81,44 +74,47 @@ impl Outcome {
     }
 }
 
-/// Seven counters, one for each [`Outcome`]. They wrap at 2^32: a difference of two readings is
-/// right as long as less than that lies between them.
+/// How many outcomes there are.
+const OUTCOMES: usize = Outcome::ALL.len();
+
+/// One counter for each [`Outcome`]. They wrap at 2^32: a difference of two readings is right if less than
+/// that was counted between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts([u32; 7]);
+pub struct Counts([u32; OUTCOMES]);
 
 impl Counts {
-    /// Counters that read so much, in the order of [`Outcome::ALL`].
-    pub const fn new(counts: [u32; 7]) -> Self {
+    /// Counters with these values, in the order of [`Outcome::ALL`].
+    pub const fn new(counts: [u32; OUTCOMES]) -> Self {
         Self(counts)
     }
 
-    /// One more of `outcome`.
+    /// Adds one to the counter of `outcome`.
     pub fn add(&mut self, outcome: Outcome) {
-        let counter = &mut self.0[outcome as usize];
+        let counter = &mut self.0[outcome.index()];
         *counter = counter.wrapping_add(1);
     }
 
-    /// How many of `outcome`.
+    /// The counter of `outcome`.
     pub fn of(&self, outcome: Outcome) -> u32 {
-        self.0[outcome as usize]
+        self.0[outcome.index()]
     }
 
-    /// What was counted since these counters read `earlier`.
+    /// What was counted since these counters had the values of `earlier`.
     pub fn since(&self, earlier: &Counts) -> Counts {
         Counts(core::array::from_fn(|i| self.0[i].wrapping_sub(earlier.0[i])))
     }
 
     /// Whether nothing was counted.
     pub fn is_zero(&self) -> bool {
-        self.0 == [0; 7]
+        self.0 == [0; OUTCOMES]
     }
 
-    /// How many of these outcomes together.
+    /// The sum of these outcomes.
     fn sum(&self, outcomes: &[Outcome]) -> u64 {
         outcomes.iter().map(|outcome| u64::from(self.of(*outcome))).sum()
     }
 
-    /// How many of all outcomes together.
+    /// The sum of all outcomes.
     pub fn total(&self) -> u64 {
         self.sum(&Outcome::ALL)
     }
@@ -166,7 +162,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// All that was counted, and how much of it the log has.
+    /// From these counters and those that the log has.
     pub const fn new(counted: Counts, reported: Counts) -> Self {
         Self { counted, reported }
     }
@@ -181,12 +177,12 @@ impl Tally {
         &self.counted
     }
 
-    /// What of it the log has.
+    /// How much of it the log has.
     pub fn reported(&self) -> &Counts {
         &self.reported
     }
 
-    /// What the next report has to say.
+    /// What the next report will say.
     pub fn unreported(&self) -> Counts {
         self.counted.since(&self.reported)
     }
@@ -196,7 +192,7 @@ impl Tally {
         self.counted == self.reported
     }
 
-    /// The log has everything now.
+    /// Notes that the log has everything.
     pub fn mark_reported(&mut self) {
         self.reported = self.counted;
     }
@@ -252,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_right_across_the_wrap() {
-        let mut counts = Counts([u32::MAX; 7]);
+        let mut counts = Counts([u32::MAX; OUTCOMES]);
         let earlier = counts;
         counts.add(Outcome::FastFast);
         counts.add(Outcome::FastFast);

@@ -1,17 +1,17 @@
-//! Why a lookup or a connect failed, why a tick was skipped, and how a tick ended, in words.
+//! Why a lookup or a connect failed, why a tick was skipped, and how a tick ended; each with its words.
 
 use core::fmt;
 
 use crate::model::target::Address;
 
-/// Why a lookup or a connect failed. Displayed as a person says it.
+/// Why a lookup or a connect failed. Displayed in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// `EAI_NONAME`: there is no such name.
     NameNotFound,
     /// `EAI_NODATA`, `EAI_ADDRFAMILY`: the name has no address of the family asked for.
     NoAddress,
-    /// `EAI_FAIL` and what has no reason of its own: the resolver says it cannot.
+    /// `EAI_FAIL` and every error without a reason of its own: the resolver reports a failure.
     ResolverFailed,
     /// `EAI_AGAIN`: no usable answer from any resolver.
     ResolverSilent,
@@ -33,23 +33,25 @@ pub enum Reason {
     Other(i32),
 }
 
-impl Reason {
-    /// Every reason but an errno without a name of its own.
-    pub const NAMED: [Reason; 11] = [
-        Reason::NameNotFound,
-        Reason::NoAddress,
-        Reason::ResolverFailed,
-        Reason::ResolverSilent,
-        Reason::TimedOut,
-        Reason::Refused,
-        Reason::Reset,
-        Reason::NetworkUnreachable,
-        Reason::HostUnreachable,
-        Reason::Denied,
-        Reason::NoDevice,
-    ];
+listed! {
+    /// Every reason except an errno without a name. The ledger writes the index: a new one comes last.
+    Reason::NAMED = [
+        NameNotFound,
+        NoAddress,
+        ResolverFailed,
+        ResolverSilent,
+        TimedOut,
+        Refused,
+        Reset,
+        NetworkUnreachable,
+        HostUnreachable,
+        Denied,
+        NoDevice,
+    ] else Other;
+}
 
-    /// Whether it says only that there is no way there, which another address's reason outdoes.
+impl Reason {
+    /// Whether it only says that there is no route: the reason of another address says more.
     pub fn is_unreachable(self) -> bool {
         matches!(self, Reason::NetworkUnreachable | Reason::HostUnreachable)
     }
@@ -74,8 +76,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Trouble of our own, which never blames the target: the tick is skipped. Displayed as the
-/// cause of a skipped tick.
+/// Trouble of our own, which never blames the target: the tick is skipped. Displayed as the cause of the skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortage {
     /// `EMFILE`, `ENFILE`.
@@ -88,29 +89,19 @@ pub enum Shortage {
     Processes,
     /// `EPERM`, `EACCES`: this user may not use the target's device.
     Rights,
-    /// What else keeps a socket from being made, bound or asked to connect.
-    Socket,
     /// Every helper is busy, and a lookup of the target already waits for one.
     Helpers,
-    /// The table of probes has no place, or the target has all of its own in use.
+    /// The table of probes is full, or the target has all of its own in flight.
     Probes,
-    /// The process was stopped, or the machine too busy, and the moment has passed.
+    /// The process was stopped, or the machine too busy, and the tick has passed.
     Late,
+    /// Any other errno of socket, bind or connect that is our own.
+    Socket,
 }
 
-impl Shortage {
-    /// Every shortage.
-    pub const ALL: [Shortage; 9] = [
-        Shortage::Descriptors,
-        Shortage::Memory,
-        Shortage::Ports,
-        Shortage::Processes,
-        Shortage::Rights,
-        Shortage::Helpers,
-        Shortage::Probes,
-        Shortage::Late,
-        Shortage::Socket,
-    ];
+listed! {
+    /// Every shortage. The ledger writes the index: a new one comes last.
+    Shortage::ALL = [Descriptors, Memory, Ports, Processes, Rights, Helpers, Probes, Late, Socket];
 }
 
 impl fmt::Display for Shortage {
@@ -129,9 +120,9 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// How a tick ended, in words for a person.
+/// How a tick ended. Displayed in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// The word for the kind lets what follows it be copied by words.
+// A kind of 32 bits aligns what follows it, so that it is copied by words.
 #[repr(u32)]
 pub enum Ending {
     /// The connect was accepted at this address.
@@ -140,7 +131,7 @@ pub enum Ending {
     LookupFailed(Reason),
     /// The connect failed.
     ConnectFailed(Reason),
-    /// There was no probe, or it could not be finished, for a reason of our own.
+    /// There was no probe, or it could not be finished, by a shortage of our own.
     Skipped(Shortage),
 }
 

@@ -1,4 +1,4 @@
-//! How the end of a tick is written in a record: as codes, which never change their meaning.
+//! How the end of a tick is written in a record: as codes. A code never changes its meaning.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,13 +7,13 @@ use crate::base::time::Nanos;
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
-/// Words that are written and read as one: see [`GUARD`].
+/// How many words are written and read as one: see [`super::layout::GUARD`].
 pub(super) const GUARDED: usize = LOOKUPS.at - STATE.at;
 
-/// No time was taken.
+/// No time was measured.
 pub(super) const NO_TIME: u32 = u32::MAX;
 
-/// What was written as one: see [`GUARD`].
+/// Words that are written and read as one: see [`super::layout::GUARD`].
 pub(super) struct Guarded(pub(super) [u32; GUARDED]);
 
 impl Guarded {
@@ -38,7 +38,7 @@ pub(super) fn micros(time: Nanos) -> u32 {
     (time.get() / 1000).min(u64::from(NO_TIME - 1)) as u32
 }
 
-/// Marks an address of the other family, and one that is none.
+/// The detail of an IPv6 address. That of an IPv4 address is 0.
 const IPV6: u32 = 6;
 
 fn unpack(guarded: &Guarded) -> Address {
@@ -52,7 +52,7 @@ fn unpack(guarded: &Guarded) -> Address {
     Address { ip, scope: word(4) }
 }
 
-/// Bit of a detail that is an errno.
+/// The bit that marks a reason as an errno.
 const ERRNO: u32 = 1 << 31;
 
 pub(super) fn encode(ending: Ending, last: &mut Guarded) {
@@ -70,7 +70,7 @@ pub(super) fn encode(ending: Ending, last: &mut Guarded) {
         }
         Ending::LookupFailed(reason) => (2, reason_code(reason)),
         Ending::ConnectFailed(reason) => (3, reason_code(reason)),
-        Ending::Skipped(shortage) => (4, shortage_code(shortage)),
+        Ending::Skipped(shortage) => (4, shortage.index() as u32 + 1),
     };
     last.set(ENDING, 0, kind);
     last.set(ENDING, 1, detail);
@@ -82,7 +82,7 @@ pub(super) fn decode(guarded: &Guarded) -> Option<Ending> {
         1 => Some(Ending::Connected(unpack(guarded))),
         2 => decode_reason(detail).map(Ending::LookupFailed),
         3 => decode_reason(detail).map(Ending::ConnectFailed),
-        4 => Shortage::ALL.iter().find(|shortage| shortage_code(**shortage) == detail).copied().map(Ending::Skipped),
+        4 => Shortage::ALL.get((detail as usize).checked_sub(1)?).copied().map(Ending::Skipped),
         _ => None,
     }
 }
@@ -91,36 +91,65 @@ fn decode_reason(detail: u32) -> Option<Reason> {
     if detail & ERRNO != 0 {
         return Some(Reason::Other((detail & !ERRNO) as i32));
     }
-    Reason::NAMED.iter().find(|reason| reason_code(**reason) == detail).copied()
+    Reason::NAMED.get((detail as usize).checked_sub(1)?).copied()
 }
 
+/// The index and one, or an errno.
 fn reason_code(reason: Reason) -> u32 {
-    match reason {
-        Reason::NameNotFound => 1,
-        Reason::NoAddress => 2,
-        Reason::ResolverFailed => 3,
-        Reason::ResolverSilent => 4,
-        Reason::TimedOut => 5,
-        Reason::Refused => 6,
-        Reason::Reset => 7,
-        Reason::NetworkUnreachable => 8,
-        Reason::HostUnreachable => 9,
-        Reason::Denied => 10,
-        Reason::NoDevice => 11,
-        Reason::Other(errno) => ERRNO | errno as u32,
-    }
+    if let Reason::Other(errno) = reason { ERRNO | errno as u32 } else { reason.index() as u32 + 1 }
 }
 
-fn shortage_code(shortage: Shortage) -> u32 {
-    match shortage {
-        Shortage::Descriptors => 1,
-        Shortage::Memory => 2,
-        Shortage::Ports => 3,
-        Shortage::Processes => 4,
-        Shortage::Rights => 5,
-        Shortage::Helpers => 6,
-        Shortage::Probes => 7,
-        Shortage::Late => 8,
-        Shortage::Socket => 9,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_never_changes_its_meaning() {
+        let coded = |ending| {
+            let mut last = Guarded([0; GUARDED]);
+            encode(ending, &mut last);
+            assert_eq!(decode(&last), Some(ending));
+            (last.of(ENDING, 0), last.of(ENDING, 1))
+        };
+        for (code, reason) in [
+            (1, Reason::NameNotFound),
+            (2, Reason::NoAddress),
+            (3, Reason::ResolverFailed),
+            (4, Reason::ResolverSilent),
+            (5, Reason::TimedOut),
+            (6, Reason::Refused),
+            (7, Reason::Reset),
+            (8, Reason::NetworkUnreachable),
+            (9, Reason::HostUnreachable),
+            (10, Reason::Denied),
+            (11, Reason::NoDevice),
+            (0x8000_0005, Reason::Other(5)),
+        ] {
+            assert_eq!(coded(Ending::LookupFailed(reason)), (2, code));
+            assert_eq!(coded(Ending::ConnectFailed(reason)), (3, code));
+        }
+        for (code, shortage) in [
+            (1, Shortage::Descriptors),
+            (2, Shortage::Memory),
+            (3, Shortage::Ports),
+            (4, Shortage::Processes),
+            (5, Shortage::Rights),
+            (6, Shortage::Helpers),
+            (7, Shortage::Probes),
+            (8, Shortage::Late),
+            (9, Shortage::Socket),
+        ] {
+            assert_eq!(coded(Ending::Skipped(shortage)), (4, code));
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_no_ending() {
+        for (kind, detail) in [(0, 1), (2, 0), (2, 12), (3, 0), (3, 12), (4, 0), (4, 10), (4, u32::MAX), (5, 1)] {
+            let mut last = Guarded([0; GUARDED]);
+            last.set(ENDING, 0, kind);
+            last.set(ENDING, 1, detail);
+            assert_eq!(decode(&last), None, "{kind} {detail}");
+        }
     }
 }
