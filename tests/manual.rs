@@ -1,4 +1,4 @@
-//! The man page, held against the usage text and the configuration's words.
+//! The man page, compared with the usage text and the table of directives.
 
 #![allow(clippy::unwrap_used, reason = "a test says where it failed")]
 
@@ -8,14 +8,14 @@ use tcpmon::model::directive::Directive;
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
 
-/// Arguments of the page's `.It MACRO` lines, a list entry each.
+/// Arguments of the page's `.It MACRO` lines, one list entry each.
 fn entries(macro_name: &str) -> Vec<&'static str> {
     let entries =
         PAGE.lines().filter_map(|line| line.strip_prefix(".It ")?.strip_prefix(macro_name)?.strip_prefix(' '));
     entries.collect()
 }
 
-/// First words of the lines of the usage text between two that begin so.
+/// First words of the lines of the usage text between the lines that start with `begin` and `end`.
 fn words_between(begin: &str, end: &str) -> Vec<&'static str> {
     let lines = USAGE.lines().skip_while(move |line| !line.starts_with(begin)).skip(1);
     let lines = lines.take_while(move |line| !line.starts_with(end));
@@ -30,7 +30,7 @@ fn the_manual_has_every_command_of_the_usage_text_and_no_other() {
     let mut commands = words_between("commands:", "options:");
     commands.retain(|word| word.chars().all(char::is_alphabetic));
     assert!(commands.len() >= 7, "{commands:?}");
-    // The words of two options, for those who expect them.
+    // Two options are also commands.
     commands.extend(["help", "version"]);
     assert_eq!(entries("Cm"), commands);
 }
@@ -77,8 +77,7 @@ fn the_manual_has_every_signal_and_every_exit_status() {
 }
 
 #[test]
-fn no_number_of_the_manual_is_not_that_of_the_sample() {
-    // The defaults are told twice: what the sample shows stands in the page.
+fn the_manual_has_the_defaults_of_the_sample() {
     for line in tcpmon::model::reader::SAMPLE.lines() {
         let mut words = line.split_whitespace();
         let (Some(name @ ("interval" | "timeout" | "slow" | "report")), Some(value)) = (words.next(), words.next())

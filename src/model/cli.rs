@@ -1,4 +1,4 @@
-//! The command line: arguments to [`Cli`]. What its settings and targets mean is `config`'s work.
+//! The command line: arguments to [`Cli`]. Its settings and targets are checked by [`super::reader`].
 
 use core::fmt;
 
@@ -12,10 +12,10 @@ usage: tcpmon [COMMAND] [OPTIONS] [SERVICE=HOST:PORT ...]
 Times name lookups and TCP connects to every target, every 2 seconds, and appends a table to a daily log.
 
 commands:
-  run       watch the targets until told to end (what is done without a command)
-  start     the same in the background, for cron and at boot; nothing is done if it runs already
-  stop      end what runs in the background, and wait for its last report
-  status    show how the targets do and what was counted; also of a run that was killed
+  run       watch the targets until a signal ends the run (the default command)
+  start     the same in the background, for cron and at boot; does nothing if it runs already
+  stop      end the run in the background, and wait for its last report
+  status    show the state of each target and all counts, also after the run was killed
   once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
   check     read the configuration and report every mistake; exit status 0 or 2
   sample    print a configuration to start from
@@ -23,15 +23,15 @@ commands:
 options:
   -c, --config FILE     read FILE (else, without targets here: ./tcpmon.conf, else /etc/tcpmon.conf,
                         else a few public resolvers are watched)
-  -n, --rounds ROUNDS   end after so many ticks of each target
-      --for DURATION    end after so long
+  -n, --rounds ROUNDS   end after this number of ticks of each target
+      --for DURATION    end after this time
   -q, --quiet           nothing on standard output
-  -v, --verbose         say also what this kernel does not have
-  -w, --watch           for status: show it again and again
-  -j, --json            for status: for programs, a line of JSON
+  -v, --verbose         also report what this kernel lacks
+  -w, --watch           for status: show it again every second
+  -j, --json            for status: one line of JSON, for programs
   -h, --help            this text
   -V, --version         the version
-and, with the same words as in a configuration, whose settings they replace:
+settings, with the words of a configuration file, which they replace:
       --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
       --log-dir DIRECTORY   --keep DAYS          --ledger FILE      --helpers COUNT
       --spread on|off       --close fin|rst      --user NAME        --sandbox on|off
@@ -40,17 +40,17 @@ An IPv6 address is written in brackets: db=[2001:db8::5]:5432
 signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report now   QUIT: summary
 ";
 
-/// What is to be done.
+/// The command of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
-    /// TargetEntry.
+    /// Watch the targets.
     #[default]
     Run,
-    /// TargetEntry in the background.
+    /// Watch them in the background.
     Start,
-    /// End what runs.
+    /// End the run in the background.
     Stop,
-    /// Show what the ledger has.
+    /// Show the ledger's content.
     Status,
     /// Probe each target one time.
     Once,
@@ -64,10 +64,10 @@ pub enum Command {
     Version,
 }
 
-/// The command line, in parts. Its texts live as long as the process: a reload needs them again.
+/// The command line in parts. Its texts live as long as the process, because a reload reads them again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cli {
-    /// What is to be done.
+    /// The command.
     pub command: Command,
     /// `-c`
     pub file: Option<&'static str>,
@@ -83,13 +83,12 @@ pub struct Cli {
     pub rounds: Option<u32>,
     /// `--for`
     pub duration: Option<Nanos>,
-    /// Settings in the order they were given.
+    /// Settings in their order.
     pub settings: Vec<(Directive, &'static str)>,
-    /// Targets in the order they were given.
+    /// Targets in their order.
     pub targets: Vec<&'static str>,
 }
 
-/// The words that stand for a command.
 const COMMANDS: [(&str, Command); 9] = [
     ("run", Command::Run),
     ("start", Command::Start),
@@ -102,7 +101,7 @@ const COMMANDS: [(&str, Command); 9] = [
     ("version", Command::Version),
 ];
 
-/// An option without a value: its letter, its word, and what it does.
+/// An option without a value: its letter, its word and its effect.
 type Flag = (&'static str, &'static str, fn(&mut Cli));
 
 const FLAGS: [Flag; 6] = [
@@ -114,7 +113,7 @@ const FLAGS: [Flag; 6] = [
     ("-j", "--json", |cli| cli.json = true),
 ];
 
-/// An option that has a value.
+/// An option with a value.
 #[derive(Clone, Copy)]
 enum Valued {
     File,
@@ -123,28 +122,36 @@ enum Valued {
     Setting(Directive),
 }
 
-/// The option of this name.
+impl Valued {
+    /// What its value is, for a message.
+    fn noun(self) -> &'static str {
+        match self {
+            Valued::File => "a file name",
+            Valued::Rounds => "a number of rounds",
+            Valued::Duration => "a duration",
+            Valued::Setting(directive) => directive.kind().noun(),
+        }
+    }
+}
+
 fn valued(option: &str) -> Option<Valued> {
     match option {
         "-c" | "--config" => Some(Valued::File),
         "-n" | "--rounds" => Some(Valued::Rounds),
         "--for" => Some(Valued::Duration),
-        _ => {
-            let name = option.strip_prefix("--")?;
-            Directive::ALL.into_iter().find(|directive| directive.option() == name).map(Valued::Setting)
-        }
+        _ => Directive::of_option(option).map(Valued::Setting),
     }
 }
 
 impl Cli {
-    /// Reads the arguments behind the program's name. `tell` gets every mistake, a line without its
-    /// newline; then the result is the command as far as it is known.
+    /// Reads the arguments after the program's name. `tell` gets every mistake, a line without its newline.
+    /// After a mistake the result is the command, as far as it was read.
     pub fn parse(
         arguments: impl IntoIterator<Item = &'static str>,
         tell: &mut dyn FnMut(fmt::Arguments<'_>),
     ) -> Result<Cli, Command> {
         let mut cli = Cli::default();
-        let mut is_right = true;
+        let mut is_valid = true;
         let mut arguments = arguments.into_iter().peekable();
         let first = arguments.peek().copied().unwrap_or_default();
         if let Some((_, command)) = COMMANDS.iter().find(|(word, _)| *word == first) {
@@ -153,17 +160,17 @@ impl Cli {
         }
         while let Some(argument) = arguments.next() {
             if argument.starts_with('-') {
-                is_right &= cli.take(argument, &mut arguments, tell);
+                is_valid &= cli.read_option(argument, &mut arguments, tell);
             } else {
                 cli.targets.push(argument);
             }
         }
-        if is_right { Ok(cli) } else { Err(cli.command) }
+        if is_valid { Ok(cli) } else { Err(cli.command) }
     }
 
-    /// Takes in an option and its value. Returns whether that is right.
-    #[inline(never)] // It would be taken apart to get what is constant out of the loop.
-    fn take(
+    /// Reads an option and its value. Returns whether they are valid.
+    #[inline(never)] // LLVM would hoist its constants into the caller's loop.
+    fn read_option(
         &mut self,
         argument: &'static str,
         rest: &mut dyn Iterator<Item = &'static str>,
@@ -171,7 +178,7 @@ impl Cli {
     ) -> bool {
         let (option, joined) = match argument.split_once('=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
-            // A value may stand right behind its letter: -n5, -cFILE.
+            // A value may follow its letter directly: -n5, -cFILE.
             _ => match argument.split_at_checked(2) {
                 Some((option @ ("-n" | "-c"), value)) if !value.is_empty() => (option, Some(value)),
                 _ => (argument, None),
@@ -187,7 +194,7 @@ impl Cli {
         };
         let value = joined.or_else(|| rest.next()).unwrap_or_default();
         if value.is_empty() {
-            tell(format_args!("command line: {option} has no value, write one behind it"));
+            tell(format_args!("command line: {option} needs {}", valued.noun()));
             return false;
         }
         match valued {
@@ -251,6 +258,31 @@ mod tests {
     }
 
     #[test]
+    fn an_option_without_its_value_says_what_it_needs() {
+        let options = "-c --config -n --rounds --for --interval --report --log-dir --keep --ledger --spread --close \
+                       --helpers --user --sandbox=";
+        let needs: Vec<_> = options.split(' ').map(|option| parse(option).map_err(|(_, mistakes)| mistakes)).collect();
+        let expected = [
+            "-c needs a file name",
+            "--config needs a file name",
+            "-n needs a number of rounds",
+            "--rounds needs a number of rounds",
+            "--for needs a duration",
+            "--interval needs a duration",
+            "--report needs a duration",
+            "--log-dir needs a directory",
+            "--keep needs a number of days or all",
+            "--ledger needs a file name",
+            "--spread needs on or off",
+            "--close needs fin or rst",
+            "--helpers needs a number",
+            "--user needs a user name",
+            "--sandbox needs on or off",
+        ];
+        assert_eq!(needs, expected.map(|what| Err(vec![format!("command line: {what}")])));
+    }
+
+    #[test]
     fn every_mistake_is_told() {
         assert_eq!(
             parse("once --intervall 1s -n 0 --for x -c"),
@@ -260,7 +292,7 @@ mod tests {
                     "command line: unknown option \"--intervall\", tcpmon --help lists those there are".into(),
                     "command line: -n \"0\" is no number of rounds, use 1 to 4294967295".into(),
                     "command line: --for \"x\" is no duration, write one like 30s, 5m or 1h".into(),
-                    "command line: -c has no value, write one behind it".into(),
+                    "command line: -c needs a file name".into(),
                 ]
             ))
         );
@@ -268,8 +300,9 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_command_option_and_setting() {
+        let settings: Vec<Directive> = USAGE.split_whitespace().filter_map(Directive::of_option).collect();
         for directive in Directive::ALL {
-            assert!(USAGE.contains(&format!("--{} ", directive.option())), "{directive:?}");
+            assert!(settings.contains(&directive), "{directive:?}");
         }
         for word in [
             "run",

@@ -1,106 +1,103 @@
-//! The words of a configuration, `target` apart.
+//! The table of directives: every word of a configuration except `target`, and the kind of its value.
 
 use crate::base::limits;
 use crate::base::time::Nanos;
 
-/// A setting of the file that is also an option of the command line.
+/// The kind of a directive's value. Bounds are the least and the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// `interval`
-    Interval,
-    /// `timeout`
-    Timeout,
-    /// `slow`
-    Slow,
-    /// `report`
-    Report,
-    /// `log_dir`
-    LogDir,
-    /// `keep`
+pub enum Kind {
+    /// A duration.
+    Duration(&'static (Nanos, Nanos)),
+    /// A duration in whole seconds.
+    Seconds(&'static (Nanos, Nanos)),
+    /// The path of a directory.
+    Directory,
+    /// The path of a file, or the name of one in the log's directory.
+    File,
+    /// How long old logs are kept.
     Keep,
-    /// `ledger`
-    Ledger,
-    /// `spread`
-    Spread,
-    /// `close`
+    /// `on` or `off`.
+    Switch,
+    /// How a connection is closed.
     Close,
-    /// `helpers`
-    Helpers,
-    /// `user`
+    /// A number from 1 to this.
+    Count(u8),
+    /// The name of a user.
     User,
-    /// `sandbox`
-    Sandbox,
+}
+
+/// Makes the enum and its tables from one list: variant, word, kind.
+macro_rules! directives {
+    ($($variant:ident $name:literal $kind:expr;)+) => {
+        /// A setting of the file that is also an option of the command line.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Directive {
+            $(#[doc = concat!("`", $name, "`")] $variant,)+
+        }
+
+        impl Directive {
+            /// Every directive except `target`, in the order of the usage text.
+            pub const ALL: [Directive; [$($name),+].len()] = [$(Directive::$variant),+];
+
+            /// The first words that a line can have, for a message.
+            pub const WORDS: &'static str = concat!($($name, " ",)+ "target");
+
+            const TABLE: [(&'static str, Kind); Self::ALL.len()] = [$(($name, $kind)),+];
+        }
+    };
+}
+
+directives! {
+    Interval "interval" Kind::Duration(&limits::INTERVAL);
+    Timeout "timeout" Kind::Duration(&limits::TIMEOUT);
+    Slow "slow" Kind::Duration(&limits::SLOW);
+    Report "report" Kind::Seconds(&limits::REPORT);
+    LogDir "log_dir" Kind::Directory;
+    Keep "keep" Kind::Keep;
+    Ledger "ledger" Kind::File;
+    Spread "spread" Kind::Switch;
+    Close "close" Kind::Close;
+    Helpers "helpers" Kind::Count(limits::HELPERS as u8);
+    User "user" Kind::User;
+    Sandbox "sandbox" Kind::Switch;
 }
 
 impl Directive {
-    /// Every directive but `target`, in the order of the usage text.
-    pub const ALL: [Directive; 12] = [
-        Directive::Interval,
-        Directive::Timeout,
-        Directive::Slow,
-        Directive::Report,
-        Directive::LogDir,
-        Directive::Keep,
-        Directive::Ledger,
-        Directive::Spread,
-        Directive::Close,
-        Directive::Helpers,
-        Directive::User,
-        Directive::Sandbox,
-    ];
-
     /// Its word in a file.
     pub fn name(self) -> &'static str {
-        match self {
-            Directive::Interval => "interval",
-            Directive::Timeout => "timeout",
-            Directive::Slow => "slow",
-            Directive::Report => "report",
-            Directive::LogDir => "log_dir",
-            Directive::Keep => "keep",
-            Directive::Ledger => "ledger",
-            Directive::Spread => "spread",
-            Directive::Close => "close",
-            Directive::Helpers => "helpers",
-            Directive::User => "user",
-            Directive::Sandbox => "sandbox",
-        }
+        Self::TABLE[self as usize].0
     }
 
-    /// Its word on the command line, behind two dashes.
-    pub fn option(self) -> &'static str {
-        match self {
-            Directive::LogDir => "log-dir",
-            Directive::Interval
-            | Directive::Timeout
-            | Directive::Slow
-            | Directive::Report
-            | Directive::Keep
-            | Directive::Ledger
-            | Directive::Spread
-            | Directive::Close
-            | Directive::Helpers
-            | Directive::User
-            | Directive::Sandbox => self.name(),
-        }
+    /// The kind of its value.
+    pub fn kind(self) -> Kind {
+        Self::TABLE[self as usize].1
     }
 
-    /// Its shortest and longest value, where that is a duration.
-    #[inline(never)]
-    pub fn bounds(self) -> Option<&'static (Nanos, Nanos)> {
+    /// The directive with this word.
+    pub fn of_name(name: &str) -> Option<Directive> {
+        Self::ALL.into_iter().find(|directive| directive.name() == name)
+    }
+
+    /// The directive of an option of the command line: two dashes and its word, with `-` for `_`.
+    pub fn of_option(option: &str) -> Option<Directive> {
+        let word = option.strip_prefix("--")?.bytes();
+        let dashed = |byte| if byte == b'_' { b'-' } else { byte };
+        Self::ALL.into_iter().find(|directive| directive.name().bytes().map(dashed).eq(word.clone()))
+    }
+}
+
+impl Kind {
+    /// The value that an option of this kind needs, for a message.
+    pub fn noun(self) -> &'static str {
         match self {
-            Directive::Interval => Some(&limits::INTERVAL),
-            Directive::Timeout => Some(&limits::TIMEOUT),
-            Directive::Slow => Some(&limits::SLOW),
-            Directive::Report => Some(&limits::REPORT),
-            Directive::LogDir
-            | Directive::Keep
-            | Directive::Ledger
-            | Directive::Spread
-            | Directive::Close
-            | Directive::Helpers
-            | Directive::User
-            | Directive::Sandbox => None,
+            Kind::Duration(_) | Kind::Seconds(_) => "a duration",
+            Kind::Directory => "a directory",
+            Kind::File => "a file name",
+            Kind::Keep => "a number of days or all",
+            Kind::Switch => "on or off",
+            Kind::Close => "fin or rst",
+            Kind::Count(_) => "a number",
+            Kind::User => "a user name",
         }
     }
 }

@@ -1,58 +1,58 @@
-//! The configuration reader: text to [`Config`]. Every mistake is found in one run and told to the caller,
-//! one line each: where, what is wrong, and what would be right.
+//! The configuration reader: text to [`Config`]. It finds every mistake in one run and tells the caller of
+//! each in one line: where, what is wrong, and what is right.
 //!
-//! A configuration is built in the place the caller gives, so that re-reading one needs no heap.
+//! The caller lends the [`Config`] that is filled, so that a reload needs no heap.
 
 use core::fmt;
 use core::net::IpAddr;
 
 use super::directive::Directive;
 use super::outcome::Thresholds;
-use super::settings::{Config, NOBODY, Settings, Wrong, set_duration};
-use super::target::{self, Family, Target};
+use super::settings::{Config, NO_USER, Settings, Wrong, set_duration};
+use super::target::{self, Address, Family, Target};
+use crate::base::text::Count;
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
 
-/// The sample configuration: what `tcpmon sample` prints, and the source of the targets that are
-/// watched when there are none.
+/// The sample configuration: `tcpmon sample` prints it, and its targets are watched where none are configured.
 pub const SAMPLE: &str = include_str!("../tcpmon.conf");
 
-/// Where a piece of configuration stands.
+/// The location of a piece of configuration.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Location<'a> {
     /// The file, or [`COMMAND_LINE`].
     name: &'a str,
-    /// Counted from 1; 0 where it is no line of a file, or the file as a whole.
+    /// From 1; 0 for the command line, and for a file as a whole.
     line: u32,
 }
 
-/// `--interval` or a target on the command line.
-const COMMAND_LINE: Place<'_> = Place { name: "command line", line: 0 };
+const COMMAND_LINE: Location<'_> = Location { name: "command line", line: 0 };
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
         if self.line == 0 { Ok(()) } else { write!(f, ":{}", self.line) }
     }
 }
 
-/// Builds a configuration from the command line and a file, in this order: a setting of the
-/// command line wins over the file's.
+/// Builds a configuration from the command line and then a file: a setting of the command line wins over
+/// that of the file.
 pub struct Reader<'a> {
     config: &'a mut Config,
     tell: &'a mut dyn FnMut(fmt::Arguments<'_>),
     mistakes: usize,
-    set: [Option<Place<'a>>; Directive::ALL.len()],
-    /// Settings whose value was wrong: what is in force for them says nothing.
+    /// Where each setting was set.
+    set: [Option<Location<'a>>; Directive::ALL.len()],
+    /// Settings whose value was invalid: their value in force is then no ground for another mistake.
     wrong: [bool; Directive::ALL.len()],
-    /// Whether only targets are taken from what is read.
+    /// Whether settings are skipped.
     targets_only: bool,
-    /// Where what is being read stands; afterwards the whole of what was read last.
-    place: Place<'a>,
+    /// The line that is being read; between files the last file as a whole.
+    location: Location<'a>,
 }
 
 impl<'a> Reader<'a> {
-    /// Starts anew in `config`. `tell` gets every mistake, a line without its newline.
+    /// Clears `config` and starts. `tell` gets every mistake, a line without its newline.
     pub fn new(config: &'a mut Config, tell: &'a mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         config.settings = Settings::default();
         config.targets.clear();
@@ -63,14 +63,14 @@ impl<'a> Reader<'a> {
             set: [None; Directive::ALL.len()],
             wrong: [false; Directive::ALL.len()],
             targets_only: false,
-            place: COMMAND_LINE,
+            location: COMMAND_LINE,
         }
     }
 
-    /// A setting. Those of the command line come before a file is read.
+    /// Reads a setting. Those of the command line come before a file.
     pub fn option(&mut self, directive: Directive, value: &str) {
         let at = directive as usize;
-        // One that is set already stays, but its mistakes are told all the same.
+        // A setting that is already set stays, but a second value is checked all the same.
         let mut unused = Settings::default();
         let settings = if self.set[at].is_none() { &mut self.config.settings } else { &mut unused };
         if !settings.set(directive, value) {
@@ -78,17 +78,17 @@ impl<'a> Reader<'a> {
             return self.tell(format_args!("{} \"{value}\" {}", directive.name(), Wrong(directive, value)));
         }
         match self.set[at] {
-            None => self.set[at] = Some(self.place),
+            None => self.set[at] = Some(self.location),
             // The command line wins.
-            Some(earlier) if earlier.line == 0 && self.place.line > 0 => {}
+            Some(earlier) if earlier.line == 0 && self.location.line > 0 => {}
             Some(earlier) => {
                 self.tell(format_args!("{} is set a second time, keep one: it was set by {earlier}", directive.name()))
             }
         }
     }
 
-    /// A target of the command line, before a file is read: `SERVICE=HOST:PORT`, or `HOST:PORT`
-    /// where the host is the label too; options of the target may follow after blanks.
+    /// Reads a target of the command line, before a file: `SERVICE=HOST:PORT`, or `HOST:PORT` where the
+    /// host is also the label. Options of the target may follow after blanks.
     pub fn argument(&mut self, argument: &str) {
         let (service, mut rest) = match words::split_once(argument, b'=') {
             Some((service, rest)) => (Some(service), rest),
@@ -104,33 +104,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole file. `name` is how messages call it.
+    /// Reads a whole file. `name` stands for it in messages.
     pub fn file(&mut self, name: &'a str, content: &[u8]) {
         let content = match content {
             [0xef, 0xbb, 0xbf, content @ ..] => content,
             content => content,
         };
-        self.place = Place { name, line: 0 };
+        self.location = Location { name, line: 0 };
         for line in content.split(|byte| *byte == b'\n') {
-            self.place.line += 1;
+            self.location.line += 1;
             match core::str::from_utf8(line) {
                 Ok(line) => self.line(line),
                 Err(_) => self.tell(format_args!("this line is not UTF-8, save the file as UTF-8")),
             }
         }
-        self.place.line = 0;
+        self.location.line = 0;
     }
 
-    /// A mistake that was found elsewhere, such as a file that cannot be read.
+    /// Counts and tells a mistake that the caller has found, such as a file that cannot be read.
     pub fn mistake(&mut self, what: fmt::Arguments<'_>) {
         self.mistakes += 1;
         (self.tell)(what);
     }
 
-    /// Looks for the user that is to be taken. Gives what was found.
+    /// Looks up the user of the settings with `find`. `None` if there is none to change to, or it is unknown,
+    /// which is a mistake.
     pub fn user<T>(&mut self, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let name = self.config.settings.user;
-        if name.as_str() == NOBODY || self.wrong[Directive::User as usize] {
+        if name.as_str() == NO_USER || self.wrong[Directive::User as usize] {
             return None;
         }
         let found = find(name.as_str());
@@ -143,13 +144,13 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// The targets of the sample, where there are none.
+    /// Adds the targets of the sample.
     pub fn default_targets(&mut self) {
         self.targets_only = true;
         self.file("sample", SAMPLE.as_bytes());
     }
 
-    /// Checks what only the whole shows. Returns how many mistakes there were.
+    /// Checks what only the whole configuration shows. Returns how many mistakes there were.
     pub fn finish(mut self) -> usize {
         let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = self.config.settings;
         if slow >= timeout {
@@ -163,11 +164,12 @@ impl<'a> Reader<'a> {
         }
         let needed = self.config.in_flight();
         if needed > limits::IN_FLIGHT as u64 {
-            let targets = self.config.targets.len();
+            let targets = Count(self.config.targets.len() as u64, "target");
+            let need = if targets.0 == 1 { "needs" } else { "need" };
             self.tell_of(
                 &[Directive::Interval, Directive::Timeout],
                 format_args!(
-                    "{targets} targets at interval {interval} and timeout {timeout} need {needed} probes in flight, \
+                    "{targets} at interval {interval} and timeout {timeout} {need} {needed} probes in flight, \
                      {} fit: use a longer interval, a shorter timeout or fewer targets",
                     limits::IN_FLIGHT
                 ),
@@ -188,11 +190,11 @@ impl<'a> Reader<'a> {
                 self.target(service, host, port, rest);
             }
         } else if !word.is_empty() && !self.targets_only {
-            match Directive::ALL.iter().find(|directive| directive.name() == word) {
-                Some(directive) => self.option(*directive, words::trim(rest)),
-                None => self.tell(format_args!(
-                    "unknown directive \"{word}\", known are: interval timeout slow report log_dir keep ledger spread close helpers user sandbox target"
-                )),
+            match Directive::of_name(word) {
+                Some(directive) => self.option(directive, words::trim(rest)),
+                None => {
+                    self.tell(format_args!("unknown directive \"{word}\", known are: {}", Directive::WORDS));
+                }
             }
         }
     }
@@ -200,10 +202,10 @@ impl<'a> Reader<'a> {
     fn target(&mut self, service: &str, host: &str, port: &str, mut options: &str) {
         let before = self.mistakes;
         let mut target = Target::default();
-        // A port that is no number is as wrong as port 0.
+        // What is no port number has the message of port 0.
         let port = words::number(port, u16::MAX.into()).unwrap_or(0) as u16;
-        for part in [target.set_service(service), target.set_host(host), target.set_port(port)] {
-            if let Err(error) = part {
+        for result in [target.set_service(service), target.set_host(host), target.set_port(port)] {
+            if let Err(error) = result {
                 self.tell(format_args!("target \"{service}\" at \"{host}\": {error}"));
             }
         }
@@ -215,6 +217,14 @@ impl<'a> Reader<'a> {
         }
         if self.mistakes > before {
             return;
+        }
+        if let Some(Address { ip, .. }) = target.literal {
+            if target.family != Family::Any && target.family != family_of(ip) {
+                let (is, says) = if ip.is_ipv4() { ("IPv4", "inet6") } else { ("IPv6", "inet") };
+                let host = &target.host;
+                return self
+                    .tell(format_args!("target \"{service}\": {host} is an {is} address, but the target says {says}"));
+            }
         }
         if let Some(error) = contradiction(&target) {
             return self.tell(format_args!("target \"{service}\": {error}"));
@@ -269,41 +279,42 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A mistake where what is being read stands.
+    /// Tells a mistake at the line that is being read.
     fn tell(&mut self, what: fmt::Arguments<'_>) {
-        let place = self.place;
-        self.mistake(format_args!("{place}: {what}"));
+        let location = self.location;
+        self.mistake(format_args!("{location}: {what}"));
     }
 
-    /// A mistake that shows in these settings together, where the first of them is set; none where
-    /// one of them is wrong by itself.
+    /// Tells a mistake of these settings together, at the first of them that is set. Nothing is told if the
+    /// value of one of them was invalid.
     fn tell_of(&mut self, directives: &[Directive], what: fmt::Arguments<'_>) {
         if directives.iter().any(|directive| self.wrong[*directive as usize]) {
             return;
         }
-        let place = directives.iter().find_map(|directive| self.set[*directive as usize]).unwrap_or(self.place);
-        self.mistake(format_args!("{place}: {what}"));
+        let set = directives.iter().find_map(|directive| self.set[*directive as usize]);
+        let location = set.unwrap_or(self.location);
+        self.mistake(format_args!("{location}: {what}"));
     }
 }
 
-/// What a target asks for that cannot be had together.
+fn family_of(ip: IpAddr) -> Family {
+    if ip.is_ipv4() { Family::Inet } else { Family::Inet6 }
+}
+
+/// Why the source of a target does not go with its host.
 fn contradiction(target: &Target) -> Option<&'static str> {
-    let ip_family = |ip: IpAddr| if ip.is_ipv4() { Family::Inet } else { Family::Inet6 };
-    let host = target.literal.map_or(target.family, |address| ip_family(address.ip));
-    if target.family != Family::Any && host != target.family {
-        return Some("its address is of the other family than it asks for, leave inet or inet6 out");
-    }
+    let host = target.literal.map_or(target.family, |address| family_of(address.ip));
     if matches!(target.source, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local()) {
         return Some("a link-local source needs a device, use device NAME instead");
     }
-    match target.source.map(ip_family) {
+    match target.source.map(family_of) {
         Some(_) if host == Family::Any => Some("with a source a name needs a family, add inet or inet6"),
         Some(source) if source != host => Some("source and host are of different families, use two of the same"),
         Some(_) | None => None,
     }
 }
 
-/// A comment runs from a `#` at the start or after a blank to the end.
+/// The line without its comment, which begins with a `#` at the start or after a blank.
 fn without_comment(line: &str) -> &str {
     let mut after_blank = true;
     for (at, c) in line.char_indices() {

@@ -1,8 +1,8 @@
-//! The settings: what a configuration says about all targets, and which values are right.
+//! The settings: what a configuration says about all targets, and which values are valid.
 
 use core::fmt;
 
-use super::directive::Directive;
+use super::directive::{Directive, Kind};
 use super::keep::Keep;
 use super::outcome::Thresholds;
 use super::target::Target;
@@ -11,7 +11,7 @@ use crate::base::text::Text;
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
 
-/// How a connection that was accepted is closed.
+/// How an accepted connection is closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Close {
     /// The normal way.
@@ -26,7 +26,7 @@ pub enum Close {
 pub struct Settings {
     /// How often each target is probed.
     pub interval: Nanos,
-    /// The limits that sort a phase's time.
+    /// The limits that the time of a phase is sorted by.
     pub thresholds: Thresholds,
     /// How often rows are appended to the daily log.
     pub report: Nanos,
@@ -34,22 +34,22 @@ pub struct Settings {
     pub log_dir: Text<{ limits::DIRECTORY }>,
     /// How long old logs are kept.
     pub keep: Keep,
-    /// The ledger's file; one without a slash is in the log's directory.
+    /// The ledger's file; a name without a slash is in the log's directory.
     pub ledger: Text<{ limits::DIRECTORY }>,
     /// Whether the targets' ticks are spread over the interval.
     pub spread: bool,
     /// How connections are closed.
     pub close: Close,
-    /// Most helpers at a time.
+    /// The most helpers at a time.
     pub helpers: u8,
-    /// The user that a run which root has started becomes; [`NOBODY`] where it stays root.
+    /// The user that a run becomes after root has started it; [`NO_USER`] if it stays root.
     pub user: Text<{ limits::USER }>,
-    /// Whether a run closes to itself what it does not need.
+    /// Whether a run gives up the files and system calls that it does not need.
     pub sandbox: bool,
 }
 
-/// In place of a user.
-pub const NOBODY: &str = "-";
+/// The value of `user` for a run that changes no user.
+pub const NO_USER: &str = "-";
 
 impl Default for Settings {
     fn default() -> Self {
@@ -68,24 +68,24 @@ impl Default for Settings {
         };
         settings.log_dir.push(".");
         settings.ledger.push("tcpmon.ledger");
-        settings.user.push(NOBODY);
+        settings.user.push(NO_USER);
         settings
     }
 }
 
 impl Settings {
-    /// A target's interval: its own, or the one for all.
+    /// A target's interval: its own, or that of the settings.
     pub fn interval_of(&self, target: &Target) -> Nanos {
         target.interval.unwrap_or(self.interval)
     }
 
-    /// The ledger's file.
+    /// The path of the ledger's file.
     pub fn ledger_path(&self) -> Path {
         let ledger = self.ledger.as_str();
         path::within(if words::contains(ledger, b'/') { "" } else { self.log_dir.as_str() }, ledger)
     }
 
-    /// A setting as a configuration has it.
+    /// A setting as a configuration writes it; the ledger as a whole path.
     pub fn value(&self, directive: Directive) -> Path {
         let switch = |on: bool| -> &dyn fmt::Display { if on { &"on" } else { &"off" } };
         let ledger;
@@ -110,7 +110,7 @@ impl Settings {
         Text::format(format_args!("{value}"))
     }
 
-    /// Takes a setting as a configuration has it. Changes nothing and returns false where it is wrong.
+    /// Sets a setting to a value as a configuration writes it. Returns false and changes nothing if the value is invalid.
     pub(super) fn set(&mut self, directive: Directive, value: &str) -> bool {
         match directive {
             Directive::Interval => set_duration(&mut self.interval, directive, value),
@@ -120,7 +120,7 @@ impl Settings {
             Directive::LogDir => is_path(value) && self.log_dir.set(value),
             Directive::Keep => Keep::parse(value).map(|keep| self.keep = keep).is_some(),
             Directive::Ledger => {
-                // Beside it there is room for its name with a suffix.
+                // A name with a suffix, as of a damaged ledger, still fits.
                 let fits = words::contains(value, b'/') || value.len() <= limits::LEDGER_NAME;
                 fits && !value.ends_with('/') && is_path(value) && self.ledger.set(value)
             }
@@ -133,10 +133,7 @@ impl Settings {
                 };
                 true
             }
-            Directive::Helpers => {
-                let count = value.parse().ok().filter(|count| (1..=limits::HELPERS).contains(&usize::from(*count)));
-                count.map(|count| self.helpers = count).is_some()
-            }
+            Directive::Helpers => set_count(&mut self.helpers, directive, value),
             Directive::User => {
                 let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
                 !value.is_empty() && value.bytes().all(fits) && self.user.set(value)
@@ -145,19 +142,19 @@ impl Settings {
         }
     }
 
-    /// How many probes of a target can be in flight: a new one every interval, each for at most
-    /// two phases.
+    /// How many probes of a target can be in flight: a new one starts every interval, and each lasts at
+    /// most two phases.
     pub fn in_flight(&self, target: &Target) -> u64 {
         self.thresholds.timeout.plus(self.thresholds.timeout).cover(self.interval_of(target))
     }
 }
 
-/// Targets and settings, complete.
+/// A whole configuration: settings and targets.
 #[derive(Debug)]
 pub struct Config {
     /// What holds for all targets.
     pub settings: Settings,
-    /// The targets in their order; never more than [`limits::TARGETS`].
+    /// The targets in the order of a report; never more than [`limits::TARGETS`].
     pub targets: Vec<Target>,
 }
 
@@ -167,7 +164,7 @@ impl Config {
         Self { settings: Settings::default(), targets: Vec::with_capacity(limits::TARGETS) }
     }
 
-    /// Characters of the longest service.
+    /// The length of the longest service in characters.
     pub fn longest_service(&self) -> usize {
         self.targets.iter().map(|target| target.service.characters()).max().unwrap_or(0)
     }
@@ -184,54 +181,62 @@ impl Default for Config {
     }
 }
 
-/// What is wrong with a value, and what would be right.
+/// Displayed as what is wrong with a value of a directive, and what is right.
 pub(super) struct Wrong<'a>(pub Directive, pub &'a str);
 
 impl fmt::Display for Wrong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Directive::Interval | Directive::Timeout | Directive::Slow | Directive::Report => {
-                let Some((least, most)) = self.0.bounds() else { return Ok(()) };
-                match Nanos::parse(self.1) {
-                    None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
-                    Some(value) if value < *least || value > *most => {
-                        write!(f, "is out of range, use {least} to {most}")
-                    }
-                    Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
+        match self.0.kind() {
+            Kind::Duration((least, most)) | Kind::Seconds((least, most)) => match Nanos::parse(self.1) {
+                None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
+                Some(value) if value < *least || value > *most => {
+                    write!(f, "is out of range, use {least} to {most}")
                 }
-            }
-            Directive::LogDir => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
-            Directive::Keep => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
-            Directive::Ledger => write!(
+                Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
+            },
+            Kind::Directory => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
+            Kind::Keep => match words::number(self.1, limits::KEEP.into()) {
+                Some(days) if days > 0 => write!(f, "has no unit, write {days}d"),
+                Some(_) | None => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
+            },
+            Kind::File => write!(
                 f,
                 "is no file, write a path of 1 to {} bytes, or a name of 1 to {} for one in log_dir",
                 limits::DIRECTORY,
                 limits::LEDGER_NAME
             ),
-            Directive::Spread | Directive::Sandbox => f.write_str("is neither \"on\" nor \"off\", write one of them"),
-            Directive::Close => f.write_str("is neither \"rst\" nor \"fin\", write one of them"),
-            Directive::Helpers => write!(f, "is out of range, use 1 to {}", limits::HELPERS),
-            Directive::User => {
-                write!(f, "is no user, write a name of 1 to {} bytes, or {NOBODY} for whoever starts it", limits::USER)
+            Kind::Switch => f.write_str("is neither \"on\" nor \"off\", write one of them"),
+            Kind::Close => f.write_str("is neither \"rst\" nor \"fin\", write one of them"),
+            Kind::Count(most) => write!(f, "is out of range, use 1 to {most}"),
+            Kind::User => {
+                write!(f, "is no user, write a name of 1 to {} bytes, or {NO_USER} to change no user", limits::USER)
             }
         }
     }
 }
 
-pub(super) fn set_duration(place: &mut Nanos, directive: Directive, value: &str) -> bool {
-    let (Some(value), Some((least, most))) = (Nanos::parse(value), directive.bounds()) else { return false };
-    let is_report = directive == Directive::Report;
-    let fits = value >= *least && value <= *most && !(is_report && value.subsec_nanos() != 0);
+pub(super) fn set_duration(setting: &mut Nanos, directive: Directive, value: &str) -> bool {
+    let kind = directive.kind();
+    let (Kind::Duration((least, most)) | Kind::Seconds((least, most))) = kind else { return false };
+    let Some(value) = Nanos::parse(value) else { return false };
+    let is_whole = value.subsec_nanos() == 0 || matches!(kind, Kind::Duration(_));
+    let fits = value >= *least && value <= *most && is_whole;
     if fits {
-        *place = value;
+        *setting = value;
     }
     fits
 }
 
-fn set_switch(place: &mut bool, value: &str) -> bool {
+fn set_count(setting: &mut u8, directive: Directive, value: &str) -> bool {
+    let Kind::Count(most) = directive.kind() else { return false };
+    let count = value.parse().ok().filter(|count| (1..=most).contains(count));
+    count.map(|count| *setting = count).is_some()
+}
+
+fn set_switch(setting: &mut bool, value: &str) -> bool {
     match value {
-        "on" => *place = true,
-        "off" => *place = false,
+        "on" => *setting = true,
+        "off" => *setting = false,
         _ => return false,
     }
     true

@@ -1,11 +1,11 @@
-//! Tests of the configuration's text.
+//! Tests of the configuration reader.
 
 use super::*;
 use crate::base::text::Text;
 use crate::model::keep::Keep;
 use crate::model::settings::Close;
 
-/// Reads a file; gives the configuration and every mistake.
+/// Reads a file. Returns the configuration and every mistake.
 fn read(content: &str) -> (Config, Vec<String>) {
     let mut config = Config::new();
     let mut mistakes = Vec::new();
@@ -22,11 +22,11 @@ fn mistakes(content: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_is_right_and_shows_the_defaults_but_for_where_an_installed_one_logs() {
+fn the_sample_is_valid_and_shows_the_defaults_except_log_dir_and_keep() {
     let (config, mistakes) = read(SAMPLE);
     assert_eq!(mistakes, Vec::<String>::new());
     let log_dir = Text::format(format_args!("/var/log/tcpmon"));
-    let keep = Keep::parse("14d").expect("it is one");
+    let keep = Keep::parse("14d").expect("it is valid");
     assert_eq!(config.settings, Settings { log_dir, keep, ..Settings::default() });
     assert_eq!(config.targets.len(), 3);
     for directive in Directive::ALL {
@@ -35,7 +35,7 @@ fn the_sample_is_right_and_shows_the_defaults_but_for_where_an_installed_one_log
 }
 
 #[test]
-fn every_directive_and_every_option_is_taken() {
+fn every_directive_and_every_option_is_read() {
     let (config, mistakes) = read(
         "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nkeep 14d\nledger l\nspread on\n\
          close rst\nhelpers 7\nuser nobody\nsandbox off\ntarget a#b one.example 443\n#target x\n\
@@ -59,13 +59,14 @@ fn every_directive_and_every_option_is_taken() {
 }
 
 #[test]
-fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
+fn every_mistake_is_told_with_its_line_and_what_is_right() {
     let told = mistakes(
         "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0\nreport 1500ms\nspread maybe\nhelpers 65\nlog_dir\n\
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
-         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\nkeep 14\nuser a b\nsandbox 1\n",
+         target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\nkeep 14\nuser a b\nsandbox 1\n\
+         target m [2001:db8::5] 1 inet\nkeep 0\nkeep 3651\nkeep 2w\n",
     );
     assert_eq!(
         told,
@@ -85,7 +86,7 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
             "f:14: target \"e\" asks for inet and inet6, keep one",
             "f:14: target \"e\": unknown option \"colour\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
             "f:14: target \"e\": unknown option \"red\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
-            "f:15: target \"f\": its address is of the other family than it asks for, leave inet or inet6 out",
+            "f:15: target \"f\": 10.0.0.1 is an IPv4 address, but the target says inet6",
             "f:16: target \"g\": with a source a name needs a family, add inet or inet6",
             "f:17: target \"h\": source and host are of different families, use two of the same",
             "f:18: target \"i\": device \"\" is no network device, write a name of 1 to 15 bytes like eth0",
@@ -97,15 +98,19 @@ fn every_mistake_is_told_with_its_line_and_what_would_be_right() {
             "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
             "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
             "f:22: target \"l\": device \"eth\u{7}0\" is no network device, write a name of 1 to 15 bytes like eth0",
-            "f:23: keep \"14\" is no number of days, write 1d to 3650d, or all",
-            "f:24: user \"a b\" is no user, write a name of 1 to 32 bytes, or - for whoever starts it",
+            "f:23: keep \"14\" has no unit, write 14d",
+            "f:24: user \"a b\" is no user, write a name of 1 to 32 bytes, or - to change no user",
             "f:25: sandbox \"1\" is neither \"on\" nor \"off\", write one of them",
+            "f:26: target \"m\": 2001:db8::5 is an IPv6 address, but the target says inet",
+            "f:27: keep \"0\" is no number of days, write 1d to 3650d, or all",
+            "f:28: keep \"3651\" is no number of days, write 1d to 3650d, or all",
+            "f:29: keep \"2w\" is no number of days, write 1d to 3650d, or all",
         ]
     );
 }
 
 #[test]
-fn what_only_the_whole_shows_is_told_too() {
+fn what_only_the_whole_configuration_shows_is_told() {
     assert_eq!(
         mistakes("slow 5s\ntarget a h 1\n"),
         ["f:1: slow 5s is not below timeout 5s, a slow phase would have failed"]
@@ -113,14 +118,14 @@ fn what_only_the_whole_shows_is_told_too() {
     assert_eq!(
         mistakes("timeout 10x\nslow 6s\ntarget a h 1\n").len(),
         1,
-        "what is in force for a wrong one says nothing"
+        "the value in force for an invalid one is no second mistake"
     );
     assert_eq!(mistakes("interval 2s\n"), ["f: no target, add a line such as: target web www.example.com 443"]);
     assert_eq!(mistakes(""), ["f: no target, add a line such as: target web www.example.com 443"]);
 }
 
 #[test]
-fn bytes_that_are_no_text_are_told_and_the_rest_is_read() {
+fn a_line_that_is_not_utf8_is_told_and_the_others_are_read() {
     let mut config = Config::new();
     let mut told = Vec::new();
     let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
@@ -132,7 +137,7 @@ fn bytes_that_are_no_text_are_told_and_the_rest_is_read() {
 }
 
 #[test]
-fn the_last_target_that_fits_is_taken_and_one_more_is_told() {
+fn the_last_target_that_fits_is_accepted_and_one_more_is_told() {
     let line = |i: usize| format!("target s{i} 10.0.0.1 {}\n", i + 1);
     let file = |count: usize| (0..count).map(line).collect::<Vec<_>>().concat();
     assert_eq!(read(&file(limits::TARGETS)).0.targets.len(), limits::TARGETS);
@@ -150,6 +155,12 @@ fn more_probes_in_flight_than_fit_are_refused_with_the_setting_to_change() {
     );
     let nine = format!("interval 10ms\ntimeout 4096ms\n{}", "target a h 1\n".repeat(9));
     assert_eq!(mistakes(&nine), Vec::<String>::new());
+    assert_eq!(
+        mistakes("timeout 41s\ntarget a h 1 interval 10ms\n"),
+        [
+            "f:1: 1 target at interval 2s and timeout 41s needs 8200 probes in flight, 8192 fit: use a longer interval, a shorter timeout or fewer targets"
+        ]
+    );
     let own = format!("interval 1s\ntimeout 4096ms\n{}", "target a h 1 interval 10ms\n".repeat(10));
     assert_eq!(mistakes(&own).len(), 1, "a target's own interval counts");
 }
@@ -183,7 +194,7 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
 }
 
 #[test]
-fn a_user_that_nobody_knows_is_told_where_it_was_set() {
+fn an_unknown_user_is_told_with_the_location_of_the_setting() {
     let told = |option: Option<&str>, content: &str| {
         let (mut config, mut told) = (Config::new(), Vec::new());
         let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
@@ -195,8 +206,9 @@ fn a_user_that_nobody_knows_is_told_where_it_was_set() {
         let found = reader.user(|name| (name == "known").then_some(7));
         (found, told)
     };
-    let unknown =
-        |place: &str| (None, vec![format!("{place}: user \"x\" is not in /etc/passwd, write a name that is there")]);
+    let unknown = |location: &str| {
+        (None, vec![format!("{location}: user \"x\" is not in /etc/passwd, write a name that is there")])
+    };
     assert_eq!(told(None, "\nuser x\n"), unknown("f:2"));
     assert_eq!(told(Some("x"), "user known\n"), unknown("command line"));
     assert_eq!(told(Some("known"), "user x\n"), (Some(7), vec![]));

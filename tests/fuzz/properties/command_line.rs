@@ -81,7 +81,7 @@ fn says_the_same_in_full(cli: &Cli) {
     full.extend(cli.duration.map(|duration| format!("--for={duration}")));
     full.extend(cli.file.map(|file| format!("--config={file}")));
     for (directive, value) in &cli.settings {
-        full.extend([format!("--{}", directive.option()), value.to_string()]);
+        full.extend([format!("--{}", directive.name().replace('_', "-")), value.to_string()]);
     }
     let full: Vec<&str> = full.iter().map(String::as_str).collect();
     assert_eq!(parse(&full).as_ref(), Ok(cli), "written out in full: {full:?}");

@@ -66,9 +66,8 @@ impl From<&[u8]> for Given {
         let mut pieces = input.split(|byte| *byte == 0);
         given.file = pieces.next_back().unwrap_or_default().to_vec();
         for word in pieces.map(text_of) {
-            let option = word.strip_prefix("--").and_then(|option| option.split_once('='));
-            let named = |name: &str| Directive::ALL.into_iter().find(|directive| directive.option() == name);
-            match option.and_then(|(name, value)| Some((named(name)?, value))) {
+            let option = word.split_once('=');
+            match option.and_then(|(option, value)| Some((Directive::of_option(option)?, value))) {
                 Some((directive, value)) => given.options.push((directive, value.to_string())),
                 None => given.arguments.push(word.to_string()),
             }
