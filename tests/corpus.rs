@@ -1,5 +1,5 @@
-//! What the fuzzer has found on its way, as a test: every file of `tests/fuzz/corpus` goes through
-//! the property of its target. `make fuzz` looks for more.
+//! The inputs that the fuzzer has found, as a test: every file of `tests/fuzz/corpus` keeps the property of its
+//! target. `make fuzz` looks for more.
 
 #[path = "fuzz/properties/mod.rs"]
 mod properties;
@@ -7,10 +7,10 @@ mod properties;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The corpus stays small enough to be looked through.
+/// A larger corpus could not be reviewed.
 const MOST_BYTES: usize = 200_000;
 
-/// Every entry of a folder of the corpus, in order.
+/// Every entry of a folder of the corpus, sorted.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(folder).expect("the corpus is there");
     let mut paths: Vec<_> = listed.map(|entry| entry.expect("an entry has a name").path()).collect();
@@ -29,7 +29,7 @@ fn every_file_of_the_corpus_keeps_its_property() {
         for path in entries(&corpus().join(target)) {
             let input = fs::read(&path).expect("a file of the corpus can be read");
             bytes += input.len();
-            // Shown when it fails.
+            // Printed if the property does not hold.
             println!("{}", path.display());
             holds(&input);
         }

@@ -6,15 +6,15 @@ use crate::base::time::WallTime;
 use crate::base::{limits, words};
 use crate::model::log_names;
 
-/// Days that a log is kept. Displayed as in a configuration: `14d`, `all`.
+/// How many days a log is kept. Displayed as in a configuration: `14d`, `all`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep(u16);
 
 impl Keep {
-    /// For ever.
+    /// All logs are kept for ever.
     pub const ALL: Keep = Keep(0);
 
-    /// Reads `14d` or `all`. `None` for anything else, and for no day at all or too many.
+    /// Reads `all`, or `1d` up to [`limits::KEEP`] days. `None` for anything else.
     pub fn parse(text: &str) -> Option<Keep> {
         if text == "all" {
             return Some(Keep::ALL);
@@ -23,7 +23,7 @@ impl Keep {
         (days > 0).then_some(Keep(days as u16))
     }
 
-    /// Whether a file of this name is a log of a day that is more than these days before `today`.
+    /// Whether this is the name of a log whose day is more than these days before `today`.
     pub fn is_old(self, name: &str, today: WallTime) -> bool {
         self != Keep::ALL && log_names::day_of(name).is_some_and(|day| day < today.day() - i64::from(self.0))
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Keep {
 mod tests {
     use super::*;
 
-    /// 2026-11-23 14:30:00 in a zone two hours east.
+    /// 2026-11-23 14:30:00, two hours east of UTC.
     const NOW: WallTime = WallTime { unix: 1_795_437_000, nanos: 0, offset: 7200 };
 
     #[test]
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn only_logs_of_days_before_the_last_that_is_kept_are_old() {
+    fn only_logs_of_days_before_the_first_that_is_kept_are_old() {
         let keep = Keep(14);
         for old in
             ["tcp_stats_20261108.log", "tcp_stats_20251123.log", "tcp_stats_00010101.log", "tcp_stats_20240229.log"]
@@ -81,7 +81,7 @@ mod tests {
         ] {
             assert!(!keep.is_old(kept, NOW), "{kept}");
         }
-        // By local time it is another day already.
+        // Midnight in local time.
         let late = WallTime { unix: 1_795_478_400 - 7200, ..NOW };
         assert!(
             keep.is_old("tcp_stats_20261109.log", late)

@@ -1,8 +1,8 @@
-//! A user of this box, as passwd(5) has it.
+//! A user of this box, read from passwd(5).
 
 use crate::base::words;
 
-/// The numbers by which the kernel knows a user.
+/// The numbers that the kernel knows a user by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
     /// The user.
@@ -11,10 +11,10 @@ pub struct User {
     pub gid: u32,
 }
 
-/// Where the users stand. Those whom only a directory service knows are not found.
+/// The file with the users of this box. Users of a directory service are not in it.
 pub const PASSWD: &str = "/etc/passwd";
 
-/// The user of this name in the content of [`PASSWD`].
+/// Finds the user with this name in the content of [`PASSWD`].
 pub fn find(passwd: &[u8], name: &str) -> Option<User> {
     let number = |field: Option<&[u8]>| words::number(core::str::from_utf8(field?).ok()?, u32::MAX);
     passwd.split(|byte| *byte == b'\n').find_map(|line| {

@@ -1,4 +1,4 @@
-//! What is watched: a [`Target`] is a service's label, a host, a port, and how to get there.
+//! What is watched: a [`Target`] is a service's label, a host, a port, and the way to them.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::base::words;
 /// Which of a name's addresses are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
-    /// Whatever getaddrinfo gives (`AF_UNSPEC`).
+    /// All that getaddrinfo returns (`AF_UNSPEC`).
     #[default]
     Any,
     /// IPv4 only.
@@ -36,7 +36,7 @@ impl Address {
     }
 }
 
-// What the standard library has for these takes 2 KB.
+// The standard library's own Display of addresses takes 2 KB.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ip {
@@ -54,7 +54,7 @@ fn write_four(before: &str, [a, b, c, d]: [u8; 4], f: &mut fmt::Formatter<'_>) -
     write!(f, "{before}{a}.{b}.{c}.{d}")
 }
 
-/// What stands before an IPv4 address in an IPv6 one (RFC 4291, section 2.5.5.2).
+/// The start of an IPv6 address that holds an IPv4 address (RFC 4291, section 2.5.5.2).
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +63,7 @@ fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         return write_four("::ffff:", [*a, *b, *c, *d], f);
     }
     let group = |i: usize| (u32::from(octets[2 * i]) << 8) | u32::from(octets[2 * i + 1]);
-    // The longest run of two zeros or more, the first of several, is left out (RFC 5952, section 4.2).
+    // The longest run of two or more zeros is left out; of equal runs the first (RFC 5952, section 4.2).
     let (mut run, mut length, mut end) = (0, 1, 0);
     for i in 0..8 {
         run = if group(i) == 0 { run + 1 } else { 0 };
@@ -83,7 +83,7 @@ fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(if end == 8 { separator } else { "" })
 }
 
-/// The IP address that a text is.
+/// Reads a text that is an IP address.
 #[inline(never)]
 pub fn literal(text: &str) -> Option<IpAddr> {
     text.parse().ok()
@@ -94,13 +94,13 @@ pub fn literal(text: &str) -> Option<IpAddr> {
 pub struct Target {
     /// Its label in the log. Labels may repeat.
     pub service: Text<{ limits::SERVICE }>,
-    /// A host name or an IP literal, as it was written but without brackets and scope.
+    /// A host name or an IP literal, as configured but without brackets and scope.
     pub host: Text<{ limits::HOST }>,
-    /// The device that a link-local literal names (`fe80::1%eth0`); empty for none.
+    /// The device of a link-local literal (`fe80::1%eth0`); empty for none.
     pub scope: Text<{ limits::DEVICE }>,
     /// The TCP port, not zero.
     pub port: u16,
-    /// The address where the host is a literal: then no lookup is made.
+    /// The address, if the host is a literal: then no lookup is made.
     pub literal: Option<Address>,
     /// The family that lookups ask for.
     pub family: Family,
@@ -108,7 +108,7 @@ pub struct Target {
     pub source: Option<IpAddr>,
     /// The network device to connect through (`SO_BINDTODEVICE`); empty for any.
     pub device: Text<{ limits::DEVICE }>,
-    /// An interval of its own.
+    /// Its own interval, if it has one.
     pub interval: Option<Nanos>,
 }
 
@@ -130,7 +130,7 @@ impl Default for Target {
 }
 
 impl Target {
-    /// A target with nothing special about it. The error says what is wrong and what would be right.
+    /// A target without options.
     pub fn new(service: &str, host: &str, port: u16) -> Result<Self, TargetError> {
         let mut target = Self::default();
         target.set_service(service)?;
@@ -139,28 +139,28 @@ impl Target {
         Ok(target)
     }
 
-    /// Takes its label.
+    /// Sets its label.
     pub fn set_service(&mut self, service: &str) -> Result<(), TargetError> {
         let is_label = !service.is_empty() && words::trim(service) == service && words::is_clean(service, b'|');
         if is_label && self.service.set(service) { Ok(()) } else { Err(TargetError::Service) }
     }
 
-    /// Takes its host. It may be an IP literal, in brackets or not, with a scope or not.
+    /// Sets its host: a name or an IP literal, with or without brackets and scope.
     pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
         let bracketed = host.strip_prefix('[');
         let bare = bracketed.map_or(Some(host), |rest| rest.strip_suffix(']')).ok_or(TargetError::Host)?;
         let with_scope = words::split_once(bare, b'%');
         let (bare, scope) = with_scope.unwrap_or((bare, ""));
         let ip = literal(bare);
-        if bare.is_empty() || !bare.chars().all(is_of_a_host) {
+        if bare.is_empty() || !bare.chars().all(is_host_character) {
             return Err(TargetError::Host);
         }
         let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         if ip.is_none() && (looks_numeric || words::contains(bare, b':') || bracketed.is_some()) {
             return Err(TargetError::Literal);
         }
-        let linked = matches!(ip, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
-        if linked == scope.is_empty() || linked != with_scope.is_some() {
+        let is_link_local = matches!(ip, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
+        if is_link_local == scope.is_empty() || is_link_local != with_scope.is_some() {
             return Err(TargetError::Scope);
         }
         if !self.host.set(bare) {
@@ -173,18 +173,18 @@ impl Target {
         Ok(())
     }
 
-    /// Takes its port.
+    /// Sets its port.
     pub fn set_port(&mut self, port: u16) -> Result<(), TargetError> {
         self.port = port;
         if port == 0 { Err(TargetError::Port) } else { Ok(()) }
     }
 
-    /// Whether `other` is the same service at the same host and port: its counts go on.
+    /// Whether `other` is the same service at the same host and port: then its counts go on.
     pub fn is_same_as(&self, other: &Target) -> bool {
         self.port == other.port && self.service == other.service && self.host == other.host && self.scope == other.scope
     }
 
-    /// The host and port as a person writes them: `host:443`, `[2001:db8::5]:443`.
+    /// The host and port as they are written: `host:443`, `[2001:db8::5]:443`.
     pub fn endpoint(&self) -> Endpoint<'_> {
         Endpoint(self)
     }
@@ -203,16 +203,16 @@ impl fmt::Display for Endpoint<'_> {
     }
 }
 
-/// Why something is no target. Displayed as what is wrong, and what would be right.
+/// Why a target is invalid. Displayed as what is wrong, and what is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
-    /// The label is empty, too long or holds what would break the table.
+    /// The label is empty or too long, or has characters that would break the table.
     Service,
-    /// The host is empty, too long or holds what no host name has.
+    /// The host is empty or too long, or has characters that no host name has.
     Host,
     /// The host looks like an IP literal but is none.
     Literal,
-    /// A link-local literal without its device, or a device where there is nothing to choose.
+    /// A link-local literal without its device, or another host with one.
     Scope,
     /// Port 0.
     Port,
@@ -231,15 +231,15 @@ impl fmt::Display for TargetError {
             ),
             TargetError::Literal => f.write_str("this is no IP address, write one like 10.0.0.5 or 2001:db8::5"),
             TargetError::Scope => {
-                f.write_str("a link-local address, and no other host, names its device, write one like fe80::1%eth0")
+                f.write_str("a link-local address names its device, like fe80::1%eth0, and no other host does")
             }
             TargetError::Port => f.write_str("a port is a number from 1 to 65535"),
         }
     }
 }
 
-/// What a host is made of. Beyond ASCII the resolver decides: what is a letter there takes large tables.
-fn is_of_a_host(c: char) -> bool {
+/// Whether a host may have this character. Outside ASCII the resolver decides: a check for letters needs large tables.
+fn is_host_character(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(c, '-' | '_' | '.' | ':')
         || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn an_address_is_written_as_by_the_standard_library() {
-        // Every pattern of zeros, and of what an IPv4 address within an IPv6 one has.
+        // Every pattern of zeros, 0xffff and another number, so also IPv4 addresses within IPv6 ones.
         for pattern in 0..3_u16.pow(8) {
             let groups: [u16; 8] =
                 core::array::from_fn(|i| [0, 0xffff, 0x1a0][usize::from(pattern / 3_u16.pow(i as u32) % 3)]);

@@ -1,53 +1,53 @@
-//! The time zone as /etc/TZ has it: a rule in the form of POSIX (XBD 8.3, `TZ`), or the name of a
-//! file with rules. The C libraries make different things of one that is wrong, so it is read here.
+//! The time zone in /etc/TZ: a rule in the form of POSIX (XBD 8.3, `TZ`), or the name of a file with rules.
+//! The C libraries differ in what they make of an invalid rule, so it is checked here.
 
 use crate::base::limits;
 use crate::base::text::Text;
 
-/// A zone as the variable `TZ` has it.
+/// A value of the variable `TZ`.
 pub type TimeZone = Text<{ limits::TIME_ZONE }>;
 
-/// The first line of such a file, without blanks around it; `None` where nothing is there.
+/// The first line of the file, without blanks around it; `None` if it is empty.
 pub fn first_line(content: &[u8]) -> Option<&str> {
     let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = core::str::from_utf8(line).unwrap_or("?").trim();
     (!line.is_empty()).then_some(line)
 }
 
-/// What `TZ` is to be for this rule: the rule, with the days that glibc takes where it names a
-/// summer time and not when it is; musl takes none. `None` where it is no rule.
+/// The value of `TZ` for this rule; `None` if the rule is invalid. If it names a summer time without its dates,
+/// glibc's dates are added: musl has no default for them.
 pub fn of_rule(rule: &str) -> Option<TimeZone> {
     let mut rest = Rest(rule.as_bytes());
     if !(rest.name() && rest.offset(24)) {
         return None;
     }
-    let mut zone = Text::copy(rule)?;
+    let mut value = Text::copy(rule)?;
     if rest.0.is_empty() {
-        return Some(zone);
+        return Some(value);
     }
     if !(rest.name() && (rest.0.is_empty() || rest.0[0] == b',' || rest.offset(24))) {
         return None;
     }
     if rest.0.is_empty() {
-        zone.push(",M3.2.0,M11.1.0");
+        value.push(",M3.2.0,M11.1.0");
     } else if !(rest.date() && rest.date() && rest.0.is_empty()) {
         return None;
     }
-    Some(zone)
+    Some(value)
 }
 
-/// What of a rule has not been read yet. Each step tells whether that was there.
+/// The rest of a rule that is not read yet. Each method reads one part and returns whether it was there.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
-    /// This character.
+    /// One certain character.
     fn sign(&mut self, sign: u8) -> bool {
         let is_there = self.0.first() == Some(&sign);
         self.0 = &self.0[usize::from(is_there)..];
         is_there
     }
 
-    /// A name: three letters or more, or anything of letters, digits and signs in `<>`.
+    /// A name: three or more letters, or letters, digits and signs in `<>`.
     fn name(&mut self) -> bool {
         let is_quoted = self.sign(b'<');
         let fits = |byte: &u8| {
@@ -58,7 +58,7 @@ impl Rest<'_> {
         length >= 3 && (!is_quoted || self.sign(b'>'))
     }
 
-    /// A time of up to so many hours: `[+-]hh[:mm[:ss]]`.
+    /// A time of at most this many hours: `[+-]hh[:mm[:ss]]`.
     fn offset(&mut self, hours: u32) -> bool {
         let _ = self.sign(b'+') || self.sign(b'-');
         self.number(0, hours) && (!self.sign(b':') || (self.number(0, 59) && (!self.sign(b':') || self.number(0, 59))))
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_told_from_what_is_none() {
+    fn only_rules_are_accepted() {
         for rule in [
             "UTC0",
             "GMT0",
@@ -108,7 +108,7 @@ mod tests {
         ] {
             assert_eq!(of_rule(rule), Text::copy(rule), "{rule}");
         }
-        for none in [
+        for invalid in [
             "",
             "UTC",
             "CE-1",
@@ -128,15 +128,15 @@ mod tests {
             "Europe/Berlin",
             "UTC0\0",
         ] {
-            assert_eq!(of_rule(none), None, "{none}");
+            assert_eq!(of_rule(invalid), None, "{invalid}");
         }
     }
 
     #[test]
-    fn a_summer_time_without_days_has_those_of_glibc() {
-        let zone = |rule| of_rule(rule).map(|zone| zone.to_string());
-        assert_eq!(zone("EST5EDT").as_deref(), Some("EST5EDT,M3.2.0,M11.1.0"));
-        assert_eq!(zone("EST5EDT4").as_deref(), Some("EST5EDT4,M3.2.0,M11.1.0"));
+    fn a_summer_time_without_dates_has_those_of_glibc() {
+        let value = |rule| of_rule(rule).map(|value| value.to_string());
+        assert_eq!(value("EST5EDT").as_deref(), Some("EST5EDT,M3.2.0,M11.1.0"));
+        assert_eq!(value("EST5EDT4").as_deref(), Some("EST5EDT4,M3.2.0,M11.1.0"));
     }
 
     #[test]
