@@ -1,5 +1,5 @@
-//! The simulator's own books: what each target must have counted, what the log must have, and
-//! when each target's ticks are.
+//! The book: the independent count that the monitor's counters are compared with. It has a page for
+//! each target: its counts, what the log must have of them, and when its ticks are.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,8 +17,8 @@ pub type Counts = [u64; 7];
 
 /// Whether a page is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nobody's.
+pub enum PageUsage {
+    /// It belongs to no target.
     Free,
     /// Configured, at this position.
     Live(u16),
@@ -26,16 +26,16 @@ pub enum Standing {
     Retired,
 }
 
-/// What is known of a target; as long as it is configured it has one page.
+/// What the book knows of one target. A page belongs to the ledger record of the same number.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The target as configured.
     pub target: Target,
     /// Whether and where it is configured.
-    pub standing: Standing,
+    pub usage: PageUsage,
     /// Probes that ended.
     pub counted: Counts,
-    /// Of these, those that the log has.
+    /// Those of them that the log has.
     pub reported: Counts,
     /// Ticks without an outcome.
     pub skipped: u64,
@@ -43,47 +43,49 @@ pub struct Page {
     next_tick: Instant,
     /// Ticks that have passed, skipped ones too.
     ticks: u32,
-    /// Probes whose first action has been seen and that have not ended.
+    /// Probes whose first action was seen and that have not ended.
     lives: i32,
-    /// Probes that have started less those whose first action has been seen.
+    /// Probes that have started and whose first action was not seen yet.
     unseen: i32,
-    /// The limits of the one that is unseen.
+    /// The limits of the unseen probe.
     unseen_limits: Thresholds,
-    /// Probes that wait for a helper again, having lost theirs.
+    /// Probes whose helper died and that wait for another.
     again: i32,
-    /// The last wake that found something to do here, and how things stood before it.
+    /// The last wake-up that changed this page.
     wake: u32,
+    /// `lives` and `unseen` before that wake-up.
     before: (i32, i32),
-    /// Whether a probe waited again at some time in that wake.
+    /// Whether a probe waited for another helper at some time in that wake-up.
     waited_again: bool,
-    /// Probes first seen in that wake.
+    /// Probes whose first action was seen in that wake-up.
     seen: i32,
 }
 
-/// All pages, and the totals over them.
+/// All pages, and their totals.
 #[derive(Debug)]
 pub struct Book {
     /// The settings in force.
     pub settings: Settings,
-    /// A page for each place of the monitor's table.
+    /// The pages, by record number.
     pub pages: Vec<Page>,
-    /// The configured pages in order.
+    /// The record numbers of the configured targets, in order.
     pub order: Vec<u16>,
-    /// By port: all that was counted, and the sum of the rows that were written.
+    /// By port: all that was counted, and the sum of the rows written.
     pub ledger: Vec<(Columns, Columns)>,
-    /// Ticks without an outcome, of all targets that ever were.
+    /// Ticks without an outcome, of all targets, removed ones too.
     pub skipped: u64,
-    /// Probes of all targets that ever were, by their outcome.
+    /// Probes of all targets by outcome, removed ones too.
     pub counted: Counts,
-    /// Whether the pacemaker has ticked in this wake.
+    /// Whether the pacemaker has ticked in this wake-up.
     pub round: bool,
-    /// Ticks in this wake.
+    /// Ticks in this wake-up.
     pub ticked: u32,
-    /// The most probes that can have been in flight at a time.
+    /// The most probes that can have been in flight at the same time.
     pub peak: i64,
     ticks: BinaryHeap<Reverse<(Instant, u16)>>,
     span: Span,
     end: Option<Instant>,
+    /// The record of the target with the shortest interval, whose ticks are the rounds.
     pacemaker: u16,
     lives: i64,
     unseen: i64,
@@ -94,7 +96,7 @@ pub struct Book {
 }
 
 impl Book {
-    /// Empty books of a run that starts now.
+    /// An empty book of a run that starts now.
     pub fn new(settings: Settings, span: Span, now: Instant) -> Self {
         Self {
             settings,
@@ -119,67 +121,67 @@ impl Book {
         }
     }
 
-    /// Goes over to a configuration whose targets have these places in the monitor's table.
-    pub fn adopt(&mut self, config: &Config, places: &[u16], monitor: &Monitor, now: Instant) {
+    /// Changes to a configuration whose targets have these record numbers.
+    pub fn adopt(&mut self, config: &Config, records: &[u16], monitor: &Monitor, now: Instant) {
         let spread_changed = self.settings.spread != config.settings.spread;
         self.settings = config.settings;
         for page in &mut self.pages {
-            if let Standing::Live(_) = page.standing {
-                page.standing = Standing::Retired;
+            if let PageUsage::Live(_) = page.usage {
+                page.usage = PageUsage::Retired;
             }
         }
-        let was_live: Vec<u16> = std::mem::replace(&mut self.order, places.to_vec());
-        let highest = places.iter().max().map_or(0, |place| usize::from(*place) + 1);
-        let blank = Page::new(config.targets[0], Standing::Free);
+        let was_live: Vec<u16> = std::mem::replace(&mut self.order, records.to_vec());
+        let highest = records.iter().max().map_or(0, |record| usize::from(*record) + 1);
+        let blank = Page::new(config.targets[0], PageUsage::Free);
         self.pages.resize(self.pages.len().max(highest), blank);
         let count = config.targets.len() as u64;
-        let watches: Vec<&TargetEntry> = monitor.live().collect();
-        for (i, (target, place)) in config.targets.iter().zip(places).enumerate() {
-            let page = &mut self.pages[usize::from(*place)];
-            assert!(!matches!(page.standing, Standing::Live(_)), "two targets in place {place}");
+        let entries: Vec<&TargetEntry> = monitor.live().collect();
+        for (i, (target, record)) in config.targets.iter().zip(records).enumerate() {
+            let page = &mut self.pages[usize::from(*record)];
+            assert!(!matches!(page.usage, PageUsage::Live(_)), "two targets in record {record}");
             let interval = target.interval.unwrap_or(self.settings.interval);
             let ahead = if self.settings.spread { interval.fraction(i as u64, count) } else { Nanos::ZERO };
-            // A place that nothing holds on to may have been given away, or have been kept.
-            let is_blank = watches[i].last.is_none() && watches[i].skipped == 0;
-            let is_taken_over = page.standing == Standing::Retired && page.target.is_same_as(target);
-            let was_live = was_live.contains(place);
+            // The monitor may have reused the record of a removed target, or kept it for this target.
+            let is_blank = entries[i].last.is_none() && entries[i].skipped == 0;
+            let is_taken_over = page.usage == PageUsage::Retired && page.target.is_same_as(target);
+            let was_live = was_live.contains(record);
             if !is_taken_over || (!was_live && page.is_idle() && is_blank) {
                 assert!(
-                    page.standing == Standing::Free || page.is_idle(),
-                    "{} takes the place of {}, which has something left",
+                    page.usage == PageUsage::Free || page.is_idle(),
+                    "{} gets the record of {}, which has unreported counts",
                     target.service,
                     page.target.service
                 );
-                *page = Page::new(*target, Standing::Free);
+                *page = Page::new(*target, PageUsage::Free);
             }
             let stays = was_live && page.interval == interval && !spread_changed;
             if !stays {
                 page.next_tick = now + ahead;
             }
-            (page.target, page.interval, page.standing) = (*target, interval, Standing::Live(i as u16));
+            (page.target, page.interval, page.usage) = (*target, interval, PageUsage::Live(i as u16));
             let port = usize::from(target.port);
             if self.ledger.len() <= port {
                 self.ledger.resize(port + 1, Default::default());
             }
         }
-        let shortest = self.order.iter().map(|place| self.pages[usize::from(*place)].interval).min();
-        let paces = |place: &&u16| Some(self.pages[usize::from(**place)].interval) == shortest;
+        let shortest = self.order.iter().map(|record| self.pages[usize::from(*record)].interval).min();
+        let paces = |record: &&u16| Some(self.pages[usize::from(**record)].interval) == shortest;
         self.pacemaker = self.order.iter().find(paces).copied().unwrap_or_default();
         self.ticks.clear();
-        for place in 0..self.pages.len() {
-            self.schedule(place as u16);
+        for record in 0..self.pages.len() {
+            self.schedule(record as u16);
         }
     }
 
-    /// Goes on in a new run with these pages, of which these are configured, in order: what was in
-    /// flight is gone.
+    /// Continues in a new run with these pages and this order of configured targets. Probes that
+    /// were in flight are lost.
     pub fn carry(&mut self, pages: Vec<Page>, order: Vec<u16>, now: Instant) {
         let Self { settings, ledger, skipped, counted, .. } =
             std::mem::replace(self, Self { pages, order, ..Self::new(self.settings, Span::default(), now) });
         (self.settings, self.ledger, self.skipped, self.counted) = (settings, ledger, skipped, counted);
     }
 
-    /// The monitor has been woken.
+    /// A wake-up begins.
     pub fn begin_wake(&mut self) {
         self.wake += 1;
         self.touched.clear();
@@ -197,15 +199,15 @@ impl Book {
         self.unseen + self.again
     }
 
-    /// The next tick of all, or never.
+    /// The next tick of any target, or never.
     pub fn next_tick(&self) -> Instant {
         self.ticks.peek().map_or(Instant::NEVER, |Reverse((at, _))| *at)
     }
 
-    /// The first action of a probe of this target has been seen. Gives its limits.
-    pub fn meet(&mut self, place: u16) -> Thresholds {
-        let page = self.touch(place);
-        // The one that waited from before comes before one that has started in this wake.
+    /// The first action of a probe of this target was seen. Returns the probe's limits.
+    pub fn see_probe(&mut self, record: u16) -> Thresholds {
+        let page = self.page_mut(record);
+        // A probe that waited since an earlier wake-up comes before one that started in this one.
         let waited = page.before.1 == 1 && page.seen == 0;
         let limits = page.unseen_limits;
         page.seen += 1;
@@ -216,17 +218,17 @@ impl Book {
         if waited { limits } else { self.settings.thresholds }
     }
 
-    /// A probe of this target has lost its helper and waits again, or does no longer.
-    pub fn wait_again(&mut self, place: u16, by: i32) {
-        let page = self.touch(place);
+    /// A probe of this target has lost its helper and waits for another (`by` is 1), or has got it (-1).
+    pub fn wait_again(&mut self, record: u16, by: i32) {
+        let page = self.page_mut(record);
         page.again += by;
         page.waited_again = true;
         self.again += i64::from(by);
     }
 
     /// A probe of this target has ended.
-    pub fn end(&mut self, place: u16, end: &End) {
-        let page = self.touch(place);
+    pub fn end_probe(&mut self, record: u16, end: &End) {
+        let page = self.page_mut(record);
         page.lives -= 1;
         match end.outcome {
             Some(outcome) => {
@@ -245,13 +247,13 @@ impl Book {
         self.lives -= 1;
     }
 
-    /// Lets the ticks up to `now` pass: each must have been a probe, or have had a reason not to.
-    pub fn settle(&mut self, now: Instant, monitor: &Monitor) {
+    /// Checks all ticks up to `now`: each must have started a probe, or have a reason to be skipped.
+    pub fn pass_ticks(&mut self, now: Instant, monitor: &Monitor) {
         while self.next_tick() <= now {
-            let Some(Reverse((at, place))) = self.ticks.pop() else { break };
+            let Some(Reverse((at, record))) = self.ticks.pop() else { break };
             let crowded = self.before + self.pages.len() as i64 > limits::PROBES as i64;
             let limits = self.settings.thresholds;
-            let page = self.touch(place);
+            let page = self.page_mut(record);
             let missed = now.since(at).whole(page.interval);
             page.next_tick = at + page.interval.times(missed + 1);
             page.ticks += missed as u32 + 1;
@@ -259,10 +261,10 @@ impl Book {
             let (lives_before, unseen_before) = page.before;
             let bound = limits.timeout.times(2).cover(page.interval) as i32 + 1;
             let full = lives_before + unseen_before >= bound || crowded;
-            // Where the order within the wake decides, the monitor is asked, but it must have had
-            // a reason: a lookup that waited, or no place.
+            // Where the order within the wake-up decides, the monitor's counter is read. A skip still
+            // needs a reason: a lookup that waited, or a full table.
             let may_skip = full || unseen_before > 0 || page.waited_again;
-            let started = !may_skip || page.watch(monitor).is_some_and(|watch| watch.skipped == page.skipped);
+            let started = !may_skip || page.entry(monitor).is_some_and(|entry| entry.skipped == page.skipped);
             let waits_twice = started && unseen_before == 1 && page.seen == 0;
             assert!(!waits_twice, "a second lookup of {} waits for a helper", page.target.service);
             let skipped = missed + u64::from(!started);
@@ -276,24 +278,24 @@ impl Book {
             self.unseen += i64::from(started);
             self.skipped += skipped;
             self.ticked += 1;
-            self.round |= place == self.pacemaker;
-            self.schedule(place);
+            self.round |= record == self.pacemaker;
+            self.schedule(record);
         }
         self.peak = self.peak.max(self.before + i64::from(self.ticked));
-        for place in self.touched.drain(..) {
-            let page = &self.pages[usize::from(place)];
+        for record in self.touched.drain(..) {
+            let page = &self.pages[usize::from(record)];
             let most = i32::from(page.target.literal.is_none());
             assert!((0..=most).contains(&page.unseen), "{}: {} unseen", page.target.service, page.unseen);
         }
     }
 
-    /// Whether a run with an end of its own has come to it.
+    /// Whether a run that ends by itself has reached its end.
     pub fn is_complete(&self, now: Instant) -> bool {
         let over = self.span.rounds.is_some() || self.end.is_some_and(|end| now >= end);
         over && self.in_flight() == 0 && self.ticks.is_empty()
     }
 
-    /// The end of the run, where that is all there is to wait for.
+    /// The end of the run, if no tick comes before it; else never.
     pub fn end_of_run(&self) -> Instant {
         if self.ticks.is_empty() { self.end.unwrap_or(Instant::NEVER) } else { Instant::NEVER }
     }
@@ -302,15 +304,15 @@ impl Book {
     pub fn audit(&self, monitor: &Monitor) {
         assert_eq!(monitor.live().count(), self.order.len());
         let mut skipped = 0;
-        for (place, watch) in self.order.iter().zip(monitor.live()) {
-            let page = &self.pages[usize::from(*place)];
-            let counted = Outcome::ALL.map(|outcome| u64::from(watch.tally.counted().of(outcome)));
+        for (record, entry) in self.order.iter().zip(monitor.live()) {
+            let page = &self.pages[usize::from(*record)];
+            let counted = Outcome::ALL.map(|outcome| u64::from(entry.tally.counted().of(outcome)));
             assert_eq!(counted, page.counted, "what {} counted", page.target.service);
-            assert_eq!(watch.skipped, page.skipped, "what {} skipped", page.target.service);
+            assert_eq!(entry.skipped, page.skipped, "what {} skipped", page.target.service);
             assert_eq!(
-                watch.tally.unreported().columns(),
+                entry.tally.unreported().columns(),
                 columns(&page.unreported()),
-                "what {} has left",
+                "what {} has unreported",
                 page.target.service
             );
             skipped += page.skipped;
@@ -318,12 +320,12 @@ impl Book {
         assert_eq!(monitor.skipped(), skipped);
     }
 
-    /// Compares the rows of a report. If it is written they are added up.
+    /// Compares the rows of a report. If it is written they are added to the sums.
     pub fn report(&mut self, rows: &[(String, Columns)], written: bool) {
         let mut rows = rows.iter().map(|(service, row)| (service.as_str(), *row));
-        for place in &self.order {
-            let page = &mut self.pages[usize::from(*place)];
-            let (service, row) = rows.next().unwrap_or(("nobody", Columns::default()));
+        for record in &self.order {
+            let page = &mut self.pages[usize::from(*record)];
+            let (service, row) = rows.next().unwrap_or(("no row", Columns::default()));
             assert_eq!(service, page.target.service.as_str(), "a row for each target in order");
             assert_eq!(row, columns(&page.unreported()), "the row of {service}");
             assert_eq!(row.conn_fast + row.conn_slow + row.conn_failed + row.dns_fail, row.total, "{service}: {row:?}");
@@ -336,7 +338,7 @@ impl Book {
         let total = |columns: &Columns| columns.total;
         let mut gone: Vec<(&str, Columns)> = rows.collect();
         let mut expected = Vec::new();
-        for page in self.pages.iter_mut().filter(|page| page.standing == Standing::Retired) {
+        for page in self.pages.iter_mut().filter(|page| page.usage == PageUsage::Retired) {
             let row = columns(&page.unreported());
             if row.total > 0 {
                 expected.push((page.target.service, row));
@@ -349,11 +351,11 @@ impl Book {
         gone.sort_by_key(|(service, columns)| (service.to_string(), total(columns)));
         expected.sort_by_key(|(service, columns)| (service.as_str().to_string(), total(columns)));
         let expected: Vec<(&str, Columns)> = expected.iter().map(|(service, row)| (service.as_str(), *row)).collect();
-        assert_eq!(gone, expected, "rows of targets that are gone");
+        assert_eq!(gone, expected, "rows of removed targets");
     }
 
-    /// Checks that for each target the rows written and what is left make what was counted.
-    pub fn balance(&self) {
+    /// Checks for each target that the rows written and the unreported rest add up to what was counted.
+    pub fn check_balance(&self) {
         let mut left = vec![Columns::default(); self.ledger.len()];
         for page in &self.pages {
             add(&mut left[usize::from(page.target.port)], columns(&page.unreported()));
@@ -361,43 +363,43 @@ impl Book {
         for (port, ((counted, logged), left)) in self.ledger.iter().zip(left).enumerate() {
             let mut sum = *logged;
             add(&mut sum, left);
-            assert_eq!(sum, *counted, "log and rest of the target with port {port}");
+            assert_eq!(sum, *counted, "log and unreported rest of the target with port {port}");
         }
     }
 
-    fn touch(&mut self, place: u16) -> &mut Page {
-        let page = &mut self.pages[usize::from(place)];
+    fn page_mut(&mut self, record: u16) -> &mut Page {
+        let page = &mut self.pages[usize::from(record)];
         if page.wake != self.wake {
             page.wake = self.wake;
             page.before = (page.lives, page.unseen);
             page.waited_again = page.again > 0;
             page.seen = 0;
-            self.touched.push(place);
+            self.touched.push(record);
         }
         page
     }
 
-    fn schedule(&mut self, place: u16) {
-        let page = &self.pages[usize::from(place)];
+    fn schedule(&mut self, record: u16) {
+        let page = &self.pages[usize::from(record)];
         let over = self.span.rounds.is_some_and(|rounds| page.ticks >= rounds)
             || self.end.is_some_and(|end| page.next_tick >= end);
-        if matches!(page.standing, Standing::Live(_)) && !over {
-            self.ticks.push(Reverse((page.next_tick, place)));
+        if matches!(page.usage, PageUsage::Live(_)) && !over {
+            self.ticks.push(Reverse((page.next_tick, record)));
         }
     }
 }
 
 impl Page {
-    /// What a new run takes over of it: its counts, and nothing else.
-    pub fn carried(&self, standing: Standing) -> Self {
-        Self { counted: self.counted, reported: self.reported, ..Self::new(self.target, standing) }
+    /// The page for a new run: only the counts stay.
+    pub fn carried(&self, usage: PageUsage) -> Self {
+        Self { counted: self.counted, reported: self.reported, ..Self::new(self.target, usage) }
     }
 
-    /// A page on which nothing has been written.
-    pub fn new(target: Target, standing: Standing) -> Self {
+    /// An empty page.
+    pub fn new(target: Target, usage: PageUsage) -> Self {
         Self {
             target,
-            standing,
+            usage,
             counted: [0; 7],
             reported: [0; 7],
             skipped: 0,
@@ -415,22 +417,22 @@ impl Page {
         }
     }
 
-    /// What the log does not have.
+    /// The counts that the log does not have.
     pub fn unreported(&self) -> Counts {
         std::array::from_fn(|i| self.counted[i] - self.reported[i])
     }
 
-    /// The monitor's counters of it, while it is configured.
-    pub fn watch<'m>(&self, monitor: &'m Monitor) -> Option<&'m TargetEntry> {
-        match self.standing {
-            Standing::Live(position) => monitor.live().nth(usize::from(position)),
-            Standing::Free | Standing::Retired => None,
+    /// The monitor's entry of this target, while it is configured.
+    pub fn entry<'m>(&self, monitor: &'m Monitor) -> Option<&'m TargetEntry> {
+        match self.usage {
+            PageUsage::Live(position) => monitor.live().nth(usize::from(position)),
+            PageUsage::Free | PageUsage::Retired => None,
         }
     }
 
-    /// Whether nothing holds on to it any more.
+    /// Whether its record may be reused: a removed target, all of it ended and reported.
     pub fn is_idle(&self) -> bool {
-        self.standing == Standing::Retired && self.lives + self.unseen == 0 && self.counted == self.reported
+        self.usage == PageUsage::Retired && self.lives + self.unseen == 0 && self.counted == self.reported
     }
 }
 

@@ -1,5 +1,5 @@
-//! The simulator's own idea of when a report is due, worked out from the civil day and not from
-//! the distance to the next boundary.
+//! The calendar: the simulator's own calculation of when a report is due. It starts from local
+//! midnight, the monitor from the distance to the next boundary.
 
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 
@@ -15,26 +15,26 @@ pub struct Calendar {
     seen_at: Instant,
     /// The last boundary that was due.
     last: Option<i64>,
-    /// When the next boundary passes if nobody sets the clock.
+    /// When the next boundary passes if the clock is not set.
     next: Instant,
     /// That boundary, in seconds since 1970.
     due: i64,
 }
 
 impl Calendar {
-    /// A calendar that has just been looked at.
+    /// A calendar whose clock has just been read.
     pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
         let mut calendar =
             Self { every: every.secs() as i64, seen: wall, seen_at: now, last: None, next: Instant::NEVER, due: 0 };
-        calendar.look(now, wall);
+        calendar.note_reading(now, wall);
         calendar
     }
 
-    /// Goes over to another interval.
+    /// Changes to another interval.
     pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
         if self.every != every.secs() as i64 {
             self.every = every.secs() as i64;
-            self.look(now, wall);
+            self.note_reading(now, wall);
         }
     }
 
@@ -48,8 +48,8 @@ impl Calendar {
         self.due
     }
 
-    /// Whether there is a reason to read the clock at `now`, other than being asked: a boundary,
-    /// or a full hour on the way to one that is further than that.
+    /// Whether the monitor has a reason of its own to read the clock at `now`: a boundary, or a full
+    /// hour if the boundary is more than an hour away.
     pub fn may_read(&self, now: Instant) -> bool {
         let far = self.next.since(self.seen_at) > Nanos::from_secs(HOUR as u64);
         let passed = Nanos::new(now.since(self.seen_at).get() + u64::from(self.seen.nanos)).secs() as i64;
@@ -57,18 +57,18 @@ impl Calendar {
         now >= self.next || (far && (local + passed).div_euclid(HOUR) > local.div_euclid(HOUR))
     }
 
-    /// The clock reads `wall`: the boundary that is due by that, if one is.
+    /// The clock was read. Returns the boundary that is due, if one is.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
         let boundary = self.at_or_before(wall);
         let due = boundary > self.seen.unix && !self.has_been(boundary);
         if due {
             self.last = Some(boundary);
         }
-        self.look(now, wall);
+        self.note_reading(now, wall);
         due.then_some(WallTime { unix: boundary, nanos: 0, offset: wall.offset })
     }
 
-    /// A boundary that a clock set back by less than an interval brings again.
+    /// Whether this boundary was due before: a clock set back by less than an interval reaches it again.
     fn has_been(&self, boundary: i64) -> bool {
         self.last.is_some_and(|last| (last - self.every + 1..=last).contains(&boundary))
     }
@@ -85,7 +85,7 @@ impl Calendar {
         boundary.min(midnight + DAY)
     }
 
-    fn look(&mut self, now: Instant, wall: WallTime) {
+    fn note_reading(&mut self, now: Instant, wall: WallTime) {
         (self.seen, self.seen_at) = (wall, now);
         let mut boundary = self.after(wall);
         while self.has_been(boundary) {

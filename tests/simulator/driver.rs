@@ -1,5 +1,5 @@
-//! Drives the monitor through virtual time as its page says, and checks after every step what it
-//! promises.
+//! The driver: calls the monitor as its documentation says, through virtual time. The other files
+//! add to it: `actions` carries out the monitor's actions, `promises` checks it after every wake-up.
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
@@ -9,97 +9,97 @@ use tcpmon::core::probe::ProbeId;
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::Target;
 
-use crate::book::{Book, Page, Standing};
+use crate::book::{Book, Page, PageUsage};
 use crate::calendar::Calendar;
-use crate::fuse::Step;
-use crate::life::{Life, Phase};
-use crate::patience::Patience;
+use crate::clock_wait::ClockWait;
+use crate::kill_plan::KillPoint;
+use crate::ledger_words;
+use crate::life::{Life, ProbeStage};
 use crate::queue::Queue;
 use crate::random::Random;
-use crate::remains;
-use crate::restart::Estate;
+use crate::restart::Storage;
 use crate::trace;
 use crate::wall_clock::WallClock;
 use crate::world::World;
 
-/// How the driver goes about it, within what the monitor allows. `0` in a "one in" is never.
+/// Variations of the driver's behaviour that the monitor must allow. `0` in a "one in" is never.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manners {
-    /// How long it takes to carry out an action.
-    pub hands: Nanos,
-    /// One in so many waits is interrupted for nothing.
-    pub early: u64,
-    /// One in so many answers comes a second time.
-    pub repeats: u64,
-    /// One in so many requests that were dropped is answered later.
-    pub late: u64,
-    /// Between one in so many events the monitor is polled.
-    pub interleaves: u64,
-    /// One in so many wakes is followed by a comparison of all counters.
+pub struct DriverOptions {
+    /// The time that carrying out one action takes.
+    pub action_time: Nanos,
+    /// One in so many waits is interrupted by a poll that finds nothing to do.
+    pub early_polls: u64,
+    /// One in so many answers is given twice.
+    pub repeated_answers: u64,
+    /// One in so many dropped requests is answered later all the same.
+    pub late_answers: u64,
+    /// After one in so many events the monitor is polled before the next event.
+    pub polls_between: u64,
+    /// After one in so many wake-ups all counters are compared.
     pub audits: u64,
-    /// The counts are kept in a ledger, so that the process may be killed.
-    pub keeps: bool,
-    /// A clock that reads less is wrong, in seconds since 1970.
+    /// Whether there is a ledger, so that the process may be killed.
+    pub has_ledger: bool,
+    /// The moment of the build, in seconds since 1970. A clock that reads less is wrong.
     pub built: i64,
 }
 
-/// The monitor, the world around it, and the books.
+/// The monitor, the world around it, and what is expected of it.
 pub struct Driver<W> {
-    /// What is tested.
+    /// The monitor under test.
     pub monitor: Monitor,
-    /// What happens to lookups and connects.
+    /// Decides what happens to lookups and connects.
     pub world: W,
-    /// What must have been counted.
+    /// The independent count.
     pub book: Book,
     /// Whether the monitor has said that the run has ended.
     pub finished: bool,
-    /// What outlives the process, where the counts are kept.
-    pub estate: Option<Estate>,
-    pub(crate) manners: Manners,
+    /// What survives a kill; only with a ledger.
+    pub storage: Option<Storage>,
+    pub(crate) options: DriverOptions,
     pub(crate) queue: Queue,
     pub(crate) calendar: Calendar,
-    pub(crate) patience: Patience,
+    pub(crate) clock_wait: ClockWait,
     pub(crate) random: Random,
     pub(crate) lives: Vec<Option<Life>>,
-    /// Lookups that helpers hold.
+    /// Lookups that a helper works on.
     pub(crate) lookups: usize,
-    /// Probes that must connect before the wake is over.
+    /// Probes that must connect before the wake-up ends.
     pub(crate) to_connect: usize,
     pub(crate) ids: Ids,
-    /// Ids that answer nothing any more.
+    /// Ids of requests that have ended, to be answered once more.
     pub(crate) stale: Vec<ProbeId>,
-    /// Deadlines that have passed in this wake.
+    /// Deadlines that have passed in this wake-up, with the probe's slot.
     pub(crate) overdue: Vec<(Instant, u16)>,
     pub(crate) requests: u32,
-    /// The present.
+    /// The simulated time.
     pub(crate) now: Instant,
-    /// What the monitor is told when it is polled: the present when the wake began.
+    /// The time that `poll` is called with: when the wake-up began.
     pub(crate) turn: Instant,
     pub(crate) clock: WallClock,
-    /// Whether the present has jumped, so that events have piled up.
+    /// Whether the process was stopped, so that several events wait for it.
     pub(crate) jumped: bool,
-    /// Whether a lookup that is asked for now must begin at once.
-    pub(crate) hurries: bool,
-    /// The monitor was told to read the clock or to report.
+    /// Whether helpers begin lookups without a delay for now.
+    pub(crate) lookups_begin_at_once: bool,
+    /// The monitor was told to read the clock, or to report.
     pub(crate) clock_wanted: bool,
     pub(crate) report_wanted: bool,
     pub(crate) report_due: Option<WallTime>,
-    /// It was told to end.
+    /// The monitor was told to end.
     pub(crate) stopping: bool,
-    /// It reads the clock for the last report of a run that ends by itself.
+    /// The monitor reads the clock for the last report of a run that ends by itself.
     pub(crate) completing: bool,
     pub(crate) actions: usize,
     pub(crate) rounds: u32,
     pub(crate) said: u64,
     pub(crate) say_from: Instant,
-    /// The address of the monitor's first place: places are told from it.
+    /// The memory address of the first entry of the monitor's table, to find an entry's number.
     pub(crate) base: usize,
 }
 
-/// The ids of all actions so far, to see that none comes twice.
+/// The ids of all actions so far, to see that none is used twice.
 pub type Ids = std::collections::HashSet<ProbeId, std::hash::BuildHasherDefault<IdHasher>>;
 
-/// Ids are small numbers: multiplying them spreads them well enough.
+/// A fast hash: ids are small numbers, which one multiplication spreads well enough.
 #[derive(Default)]
 pub struct IdHasher(u64);
 
@@ -124,33 +124,33 @@ impl std::hash::Hasher for IdHasher {
 }
 
 impl<W: World> Driver<W> {
-    /// A monitor of this configuration that starts at `now`.
+    /// A monitor with this configuration that starts at `now`.
     pub fn new(
         config: &Config,
         span: Span,
         world: W,
         random: Random,
-        manners: Manners,
+        options: DriverOptions,
         now: Instant,
         clock: WallClock,
     ) -> Self {
         let wall = clock.at(now);
-        let ledger = if manners.keeps { remains::create(&config.targets, wall) } else { Ledger::absent() };
+        let ledger = if options.has_ledger { ledger_words::create(&config.targets, wall) } else { Ledger::absent() };
         let calendar = Calendar::new(config.settings.report, now, wall);
-        let patience = Patience::new(manners.built, now, wall);
-        let due = if patience.waits() { 0 } else { calendar.due() };
-        let estate = manners.keeps.then(|| Estate::new(&ledger, config, due, wall));
-        let monitor = Monitor::new(config, span, ledger, manners.built, now, wall);
-        let base = monitor.live().next().map_or(0, |watch| std::ptr::from_ref(&watch.target) as usize);
+        let clock_wait = ClockWait::new(options.built, now, wall);
+        let due = if clock_wait.waits() { 0 } else { calendar.due() };
+        let storage = options.has_ledger.then(|| Storage::new(&ledger, config, due, wall));
+        let monitor = Monitor::new(config, span, ledger, options.built, now, wall);
+        let base = monitor.live().next().map_or(0, |entry| std::ptr::from_ref(&entry.target) as usize);
         let mut driver = Self {
             book: Book::new(config.settings, span, now),
             calendar,
-            patience,
+            clock_wait,
             monitor,
             world,
             finished: false,
-            estate,
-            manners,
+            storage,
+            options,
             queue: Queue::default(),
             random,
             lives: Vec::new(),
@@ -164,7 +164,7 @@ impl<W: World> Driver<W> {
             turn: now,
             clock,
             jumped: false,
-            hurries: false,
+            lookups_begin_at_once: false,
             clock_wanted: false,
             report_wanted: false,
             report_due: None,
@@ -176,22 +176,22 @@ impl<W: World> Driver<W> {
             say_from: now,
             base,
         };
-        driver.book.adopt(config, &driver.places(), &driver.monitor, now);
+        driver.book.adopt(config, &driver.records(), &driver.monitor, now);
         driver.wake();
         driver
     }
 
-    /// The present.
+    /// The simulated time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// What the wall clock reads.
+    /// The time of the simulated wall clock.
     pub fn wall(&self) -> WallTime {
         self.clock.at(self.now)
     }
 
-    /// Lets time pass until `until`; the process sleeps and wakes as it is asked to.
+    /// Runs until `until`: the process sleeps until its next deadline or event, and wakes up.
     pub fn run_until(&mut self, until: Instant) {
         while !self.finished {
             self.check_deadlines_ahead();
@@ -200,7 +200,7 @@ impl<W: World> Driver<W> {
             if wake > until {
                 break;
             }
-            if self.random.one_in(self.manners.early) {
+            if self.random.one_in(self.options.early_polls) {
                 self.wake_early(wake);
             }
             let for_itself = deadline < self.queue.next();
@@ -213,7 +213,7 @@ impl<W: World> Driver<W> {
         }
     }
 
-    /// The process is stopped for so long. What happens meanwhile piles up; the next wake finds it.
+    /// Stops the process for so long, as SIGSTOP does. The next wake-up finds all events of that time.
     pub fn sleep(&mut self, length: Nanos) {
         trace::note(self.now, || format!("stopped for {}s", length.as_seconds()));
         for life in self.lives.iter_mut().flatten() {
@@ -223,23 +223,23 @@ impl<W: World> Driver<W> {
         self.jumped = true;
     }
 
-    /// Takes in what has happened, and lets the monitor do what it wants.
+    /// Delivers what has happened, and carries out the monitor's actions.
     pub fn wake(&mut self) {
         self.wake_with(|_| {});
     }
 
-    /// A report is wanted now.
+    /// Asks for a report now.
     pub fn report_now(&mut self) {
         self.wake_with(|driver| {
             driver.want_report();
         });
     }
 
-    /// The run is to end.
+    /// Tells the run to end.
     pub fn stop(&mut self) {
         self.wake_with(|driver| {
             trace::note(driver.now, || "stop".into());
-            driver.step(Step::Event);
+            driver.reach(KillPoint::Event);
             driver.monitor.handle(driver.now, Event::Stop);
             driver.stopping |= !driver.finished;
             driver.clock_wanted = true;
@@ -247,8 +247,8 @@ impl<W: World> Driver<W> {
         assert!(self.finished, "the run did not end when it was told to");
     }
 
-    /// The wall clock is set by so many nanoseconds, and the zone's offset to this; the monitor is
-    /// told, or finds out.
+    /// Moves the wall clock by `by` nanoseconds and sets its offset from UTC to `offset` seconds. With
+    /// `told` the monitor is told at once.
     pub fn set_clock(&mut self, by: i128, offset: i32, told: bool) {
         trace::note(self.now, || format!("clock set by {by} ns, offset {offset}, told: {told}"));
         self.clock.set(by, offset);
@@ -257,15 +257,15 @@ impl<W: World> Driver<W> {
         }
     }
 
-    /// Another configuration, as a reload brings it. Whether there is room for it.
+    /// Reloads with another configuration. `None` where the table has no room for it.
     pub fn adopt(&mut self, config: &Config) -> Option<Changes> {
         let mut changes = None;
-        self.wake_with(|driver| changes = driver.take_over(config));
+        self.wake_with(|driver| changes = driver.reload(config));
         changes
     }
 
-    /// The same, between two polls of one wake. Ticks must not be due: they would not be where the
-    /// books look for them.
+    /// The same, between two polls of one wake-up. No tick may be due then: the book could not tell
+    /// whether it came before or after the reload.
     pub fn adopt_between_polls(&mut self, config: &Config) -> Option<Changes> {
         if self.book.next_tick() <= self.now {
             return self.adopt(config);
@@ -273,56 +273,56 @@ impl<W: World> Driver<W> {
         self.begin();
         self.deliver();
         self.poll_once();
-        let changes = self.take_over(config);
+        let changes = self.reload(config);
         self.drain();
-        self.settle();
+        self.check_wake();
         changes
     }
 
-    /// What happens at once when the thresholds change: what was counted under the old ones is
-    /// reported at a moment when nothing else is due.
+    /// Writes the report that a change of thresholds needs: what was counted under the old ones is
+    /// reported before the reload. It is polled for at instant 0, where nothing else is due.
     fn report_first(&mut self) {
         self.want_report();
         let turn = std::mem::replace(&mut self.turn, Instant::from_nanos(0));
-        self.hurries = true;
+        self.lookups_begin_at_once = true;
         while self.poll_once() {}
-        self.hurries = false;
+        self.lookups_begin_at_once = false;
         self.turn = turn;
     }
 
-    fn take_over(&mut self, config: &Config) -> Option<Changes> {
+    fn reload(&mut self, config: &Config) -> Option<Changes> {
         trace::note(self.now, || format!("reload: {} targets, {:?}", config.targets.len(), config.settings));
         if config.settings.thresholds != self.book.settings.thresholds && !self.stopping {
             self.report_first();
         }
-        let is_live = |page: &&Page| matches!(page.standing, Standing::Live(_));
+        let is_live = |page: &&Page| matches!(page.usage, PageUsage::Live(_));
         let mut staying: Vec<Target> = self.book.pages.iter().filter(is_live).map(|page| page.target).collect();
         let before = staying.len();
         let kept = config.targets.iter().filter(|target| {
-            let place = staying.iter().position(|known| known.is_same_as(target));
-            place.map(|place| staying.swap_remove(place)).is_some()
+            let index = staying.iter().position(|known| known.is_same_as(target));
+            index.map(|index| staying.swap_remove(index)).is_some()
         });
         let kept = kept.count();
         let expected = Changes { kept, changed: 0, added: config.targets.len() - kept, removed: before - kept };
         let (deadline, in_flight) = (self.monitor.next_deadline(), self.monitor.in_flight());
         self.make_room(config);
-        let heirs = self.book.heirs();
+        let candidates = self.book.candidates();
         let wall = self.wall();
-        self.step(Step::Reload);
+        self.reach(KillPoint::Reload);
         let changes = self.monitor.adopt(config, self.now, wall);
         match changes {
             Some(changes) => {
                 assert!(changes.changed <= kept, "{changes:?}");
                 assert_eq!(Changes { changed: 0, ..changes }, expected);
                 self.calendar.change(config.settings.report, self.now, wall);
-                self.patience.note(self.now);
-                self.book.adopt(config, &self.places(), &self.monitor, self.now);
-                self.book.check_heirs(&heirs, true);
+                self.clock_wait.note(self.now);
+                self.book.adopt(config, &self.records(), &self.monitor, self.now);
+                self.book.check_continued(&candidates, true);
                 self.owe(|owed| owed.thresholds = config.settings.thresholds);
                 self.owe_next();
             }
             None => {
-                let held = self.book.pages.iter().filter(|page| page.standing != Standing::Free).count();
+                let held = self.book.pages.iter().filter(|page| page.usage != PageUsage::Free).count();
                 assert!(held + expected.added > limits::RECORDS, "there is room for {expected:?}");
                 assert_eq!((deadline, in_flight), (self.monitor.next_deadline(), self.monitor.in_flight()));
             }
@@ -332,21 +332,21 @@ impl<W: World> Driver<W> {
 
     pub(crate) fn want_report(&mut self) {
         trace::note(self.now, || "report now".into());
-        self.step(Step::Event);
+        self.reach(KillPoint::Event);
         self.monitor.handle(self.now, Event::ReportNow);
         (self.clock_wanted, self.report_wanted) = (true, true);
     }
 
-    /// The monitor hears what the wall clock reads.
+    /// Tells the monitor the time of the wall clock.
     pub(crate) fn tell_clock(&mut self) {
         let wall = self.wall();
-        self.step(Step::Event);
+        self.reach(KillPoint::Event);
         self.monitor.handle(self.now, Event::Clock(wall));
         let boundary = self.calendar.read(self.now, wall);
-        let boundary = self.patience.read(self.now, wall, boundary);
+        let boundary = self.clock_wait.read(self.now, wall, boundary);
         let (wanted, last) = (std::mem::take(&mut self.report_wanted), self.stopping || self.completing);
-        if last && self.patience.waits() && self.estate.is_some() {
-            // The next run will know better.
+        if last && self.clock_wait.waits() && self.storage.is_some() {
+            // The last report is left to the next run, whose clock may be right.
             self.report_due = None;
         } else if wanted || last {
             self.report_due = Some(wall);
@@ -358,7 +358,7 @@ impl<W: World> Driver<W> {
 
     fn wake_with(&mut self, act: impl FnOnce(&mut Self)) {
         self.begin();
-        // Answers and signals come in any order.
+        // Answers and signals may come in either order.
         if self.random.one_in(2) {
             act(self);
             self.deliver();
@@ -367,7 +367,7 @@ impl<W: World> Driver<W> {
             act(self);
         }
         self.drain();
-        self.settle();
+        self.check_wake();
     }
 
     fn begin(&mut self) {
@@ -377,7 +377,7 @@ impl<W: World> Driver<W> {
         self.overdue.clear();
     }
 
-    /// Takes in everything that has happened by now.
+    /// Delivers everything that has happened by now.
     pub(crate) fn deliver(&mut self) {
         while std::mem::take(&mut self.jumped) {
             let mut batch = Vec::new();
@@ -386,12 +386,12 @@ impl<W: World> Driver<W> {
             }
             self.random.shuffle(&mut batch);
             for (at, due) in batch.drain(..) {
-                self.take_in(at, due);
+                self.handle_due(at, due);
             }
         }
         while let Some((at, due)) = self.queue.pop(self.now) {
-            self.take_in(at, due);
-            if self.random.one_in(self.manners.interleaves) {
+            self.handle_due(at, due);
+            if self.random.one_in(self.options.polls_between) {
                 self.poll_once();
             }
         }
@@ -401,9 +401,9 @@ impl<W: World> Driver<W> {
         while self.poll_once() {}
     }
 
-    /// One call of `poll`. Whether there was something to do.
+    /// Calls `poll` once. Returns whether there was an action.
     fn poll_once(&mut self) -> bool {
-        self.step(Step::Poll);
+        self.reach(KillPoint::Poll);
         let Some(action) = self.monitor.poll(self.turn) else { return false };
         self.actions += 1;
         let probes = self.lives.len() + self.book.pages.len();
@@ -412,8 +412,8 @@ impl<W: World> Driver<W> {
             "a drain does not end: {action:?}"
         );
         self.carry_out(action);
-        if self.manners.hands > Nanos::ZERO {
-            self.now = self.now + self.manners.hands;
+        if self.options.action_time > Nanos::ZERO {
+            self.now = self.now + self.options.action_time;
             if self.actions % limits::BATCH == 0 {
                 self.deliver();
             }
@@ -421,26 +421,26 @@ impl<W: World> Driver<W> {
         true
     }
 
-    /// The places of the configured targets in the monitor's table: where their watches lie in
-    /// memory tells them apart even where two are equal.
-    pub(crate) fn places(&self) -> Vec<u16> {
-        self.monitor.live().map(|watch| self.place_at(&watch.target)).collect()
+    /// The record numbers of the configured targets, in order. They are worked out from the memory
+    /// addresses of the entries, which also tells two equal targets apart.
+    pub(crate) fn records(&self) -> Vec<u16> {
+        self.monitor.live().map(|entry| self.record_at(&entry.target)).collect()
     }
 
-    fn place_at(&self, target: &Target) -> u16 {
+    fn record_at(&self, target: &Target) -> u16 {
         let distance = std::ptr::from_ref(target) as usize - self.base;
-        assert!(distance % size_of::<TargetEntry>() == 0, "the table of watches has moved");
+        assert!(distance % size_of::<TargetEntry>() == 0, "the target table has moved");
         (distance / size_of::<TargetEntry>()) as u16
     }
 
-    /// The place of an action's target.
-    pub(crate) fn place(&self, watch: TargetId) -> u16 {
-        self.place_at(self.monitor.target(watch))
+    /// The record number of an action's target.
+    pub(crate) fn record(&self, target: TargetId) -> u16 {
+        self.record_at(self.monitor.target(target))
     }
 
-    /// Whether the deadline `at` is that of the probe in this slot.
+    /// Whether `at` is still the deadline of the probe in this slot.
     pub(crate) fn is_deadline_of(&self, slot: u16, at: Instant) -> bool {
         let life = self.lives.get(usize::from(slot)).and_then(Option::as_ref);
-        life.is_some_and(|life| life.deadline == Some(at) && life.phase != Phase::AsksAgain)
+        life.is_some_and(|life| life.deadline == Some(at) && life.stage != ProbeStage::MustLookUp)
     }
 }

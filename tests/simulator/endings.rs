@@ -1,8 +1,8 @@
-//! Scripted worlds that come to their end.
+//! Scripted simulations of how a run ends.
 
 use tcpmon::core::monitor::Span;
 
-use crate::stage::{Stage, seconds};
+use crate::simulation::{Simulation, seconds};
 use crate::world::{ConnectFate, LookupEnd};
 
 const HANGS: &[ConnectFate] = &[ConnectFate::Hangs];
@@ -17,29 +17,29 @@ fn lasting(length: f64) -> Span {
 
 #[test]
 fn stop_abandons_what_is_in_flight_and_reports() {
-    let mut stage = Stage::open("target web 192.0.2.1 1\ntarget db 192.0.2.2 2", |world| world.connects(1, HANGS));
-    stage.pass(11.0);
-    stage.heard();
-    stage.driver.stop();
-    assert_eq!(stage.heard(), ["11s report 14:30:11, web: 4 failed, db: 6 fast", "11s finish"]);
-    assert_eq!(stage.driver.monitor.in_flight(), 2, "those of 8 s and 10 s");
+    let mut sim = Simulation::start("target web 192.0.2.1 1\ntarget db 192.0.2.2 2", |world| world.connects(1, HANGS));
+    sim.run_until(11.0);
+    sim.new_lines();
+    sim.driver.stop();
+    assert_eq!(sim.new_lines(), ["11s report 14:30:11, web: 4 failed, db: 6 fast", "11s finish"]);
+    assert_eq!(sim.driver.monitor.in_flight(), 2, "the probes of 8 s and 10 s");
 }
 
 #[test]
-fn a_last_report_that_cannot_be_written_keeps_nobody_waiting() {
-    let mut stage = Stage::open("target web 192.0.2.1 1", |world| world.disk_full = true);
-    stage.pass(1.0);
-    stage.heard();
-    stage.driver.stop();
-    assert_eq!(stage.heard(), ["1s report 14:30:01 cannot be written, web: 1 fast", "1s finish"]);
+fn a_last_report_that_cannot_be_written_does_not_delay_the_end() {
+    let mut sim = Simulation::start("target web 192.0.2.1 1", |world| world.disk_full = true);
+    sim.run_until(1.0);
+    sim.new_lines();
+    sim.driver.stop();
+    assert_eq!(sim.new_lines(), ["1s report 14:30:01 cannot be written, web: 1 fast", "1s finish"]);
 }
 
 #[test]
 fn rounds_end_the_run_after_every_probe_has_ended() {
-    let mut stage = Stage::open_for("target web 192.0.2.1 1\ntarget db 192.0.2.2 2", rounds(2), |world| {
+    let mut sim = Simulation::start_for("target web 192.0.2.1 1\ntarget db 192.0.2.2 2", rounds(2), |world| {
         world.connects(1, HANGS);
     });
-    stage.hear(
+    sim.assert_lines(
         100.0,
         &[
             "0s connect web",
@@ -56,26 +56,26 @@ fn rounds_end_the_run_after_every_probe_has_ended() {
 
 #[test]
 fn one_round_that_fails_at_once_ends_at_once() {
-    let mut stage = Stage::open_for("target web host.example 1", rounds(1), |world| {
+    let mut sim = Simulation::start_for("target web host.example 1", rounds(1), |world| {
         world.lookups(1, &[LookupEnd::Answers { elapsed: seconds(0.0), transit: seconds(0.0), addresses: 0 }]);
     });
-    stage.hear(0.0, &["0s lookup web", "0s report 14:30:00, web: 1 without address", "0s finish"]);
+    sim.assert_lines(0.0, &["0s lookup web", "0s report 14:30:00, web: 1 without address", "0s finish"]);
 }
 
 #[test]
 fn a_stopped_process_has_fewer_probes_in_its_rounds_and_ends_all_the_same() {
-    let mut stage = Stage::open_for("target web 192.0.2.1 1", rounds(10), |_| {});
-    stage.pass(3.0);
-    stage.sleep(60.0);
-    stage.pass(64.0);
-    assert!(stage.driver.finished);
-    assert_eq!(stage.counted("web"), "3 fast");
+    let mut sim = Simulation::start_for("target web 192.0.2.1 1", rounds(10), |_| {});
+    sim.run_until(3.0);
+    sim.sleep(60.0);
+    sim.run_until(64.0);
+    assert!(sim.driver.finished);
+    assert_eq!(sim.counted("web"), "3 fast");
 }
 
 #[test]
 fn a_duration_ends_the_run_after_the_last_probe() {
-    let mut stage = Stage::open_for("target web 192.0.2.1 1", lasting(4.0), |world| world.connects(1, HANGS));
-    stage.hear(
+    let mut sim = Simulation::start_for("target web 192.0.2.1 1", lasting(4.0), |world| world.connects(1, HANGS));
+    sim.assert_lines(
         100.0,
         &[
             "0s connect web",
@@ -89,14 +89,14 @@ fn a_duration_ends_the_run_after_the_last_probe() {
 }
 
 #[test]
-fn a_duration_is_waited_for_when_the_probes_are_over_before() {
-    let mut stage = Stage::open_for("interval 1m\ntarget web 192.0.2.1 1", lasting(30.0), |_| {});
-    stage.hear(100.0, &["0s connect web", "30s report 14:30:30, web: 1 fast", "30s finish"]);
+fn a_run_whose_probes_end_early_lasts_its_whole_duration() {
+    let mut sim = Simulation::start_for("interval 1m\ntarget web 192.0.2.1 1", lasting(30.0), |_| {});
+    sim.assert_lines(100.0, &["0s connect web", "30s report 14:30:30, web: 1 fast", "30s finish"]);
 }
 
 #[test]
 fn a_duration_that_ends_on_a_boundary_reports_once_for_the_log_and_once_for_the_end() {
-    let mut stage = Stage::open_for("interval 1m\ntarget web 192.0.2.1 1", lasting(300.0), |_| {});
-    let reports: Vec<String> = stage.until(400.0).into_iter().filter(|line| line.contains("report")).collect();
+    let mut sim = Simulation::start_for("interval 1m\ntarget web 192.0.2.1 1", lasting(300.0), |_| {});
+    let reports: Vec<String> = sim.lines_until(400.0).into_iter().filter(|line| line.contains("report")).collect();
     assert_eq!(reports, ["300s report 14:35:00, web: 5 fast", "300s report 14:35:00, web: nothing"]);
 }

@@ -1,8 +1,8 @@
-//! What must become of one probe, followed from outside: the world's answers go in, what the
-//! monitor has to do about them comes out.
+//! A life: the simulator's own model of one probe. The world's answers go in, what the monitor must
+//! do next comes out.
 //!
-//! It knows nothing of the monitor's own probe but the rules: thresholds, one limit a phase,
-//! addresses in order, trouble of our own blames nobody.
+//! It shares no code with the monitor's probe, only the rules: thresholds, one limit for each phase,
+//! addresses in order, and a shortage of our own never blames a target.
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
@@ -16,75 +16,80 @@ use crate::world::{ConnectFate, LookupEnd};
 
 /// What the monitor has to do next about a probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Then {
-    /// Ask a helper again.
-    AskAgain,
+pub enum Next {
+    /// Ask a helper once more.
+    LookUp,
     /// Connect to the current address.
     Connect,
-    /// Count it.
+    /// Count its end.
     End(End),
-    /// The probe was late with addresses left: it has failed if it was late by less than the
-    /// clock of a loop can tell, and is skipped otherwise.
+    /// The limit is over and addresses are left. The probe has failed if it was late by so little that
+    /// the loop cannot see it; otherwise it is skipped.
     EndLate { skipped: End, failed: End },
 }
 
-/// Where a probe is.
+/// What a probe does or must do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Phase {
-    /// A helper has been asked.
+pub enum ProbeStage {
+    /// A helper was asked.
     LookingUp,
-    /// Its helper died: another must be asked.
-    AsksAgain,
+    /// A helper must be asked, the first one or another after one died.
+    MustLookUp,
     /// A connect must be made.
-    Connects,
+    MustConnect,
     /// A connect is under way.
     Connecting,
 }
 
-/// A probe whose first action has been seen.
+/// A probe whose first action was seen.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// The id of what is outstanding.
+    /// The id of the request that is under way.
     pub id: ProbeId,
-    /// Which of the slot's requests that is.
+    /// That request.
     pub request: Request,
-    /// The place of its target.
-    pub watch: u16,
+    /// The record number of its target.
+    pub record: u16,
     /// The limits it started with.
     pub limits: Thresholds,
-    /// Where it is.
-    pub phase: Phase,
+    /// What it does or must do.
+    pub stage: ProbeStage,
     /// When it must be given up.
     pub deadline: Option<Instant>,
-    /// When it will end and how, as far as the world has decided it.
+    /// When and how it will end, if the world has already decided it.
     pub forecast: Option<(Instant, Outcome)>,
-    /// Whether the process was stopped meanwhile, so that the forecast does not hold.
+    /// Whether the process was stopped meanwhile, which makes the forecast wrong.
     pub disturbed: bool,
-    /// What the world does with the lookup.
+    /// How its lookup ends.
     pub lookup_end: LookupEnd,
-    /// What the world does with the connect.
+    /// What happens to its connect.
     pub connect_fate: ConnectFate,
     /// The address being tried.
     pub current: u8,
+    /// When its helper was asked, or began.
     asked: Instant,
+    /// How many helpers were asked.
     asks: u8,
+    /// The time of the lookup.
     lookup: Nanos,
     addresses: u8,
+    /// When its first connect began.
     started: Option<Instant>,
     reason: Option<Reason>,
-    /// Whether there was no local port for an IPv4 address, of which every box has some.
+    /// Whether there was no free local port for an IPv4 address. Every box has IPv4, so this is a
+    /// shortage of our own.
     short: bool,
 }
 
 impl Life {
-    /// A probe of a literal is one whose lookup took no time and gave one address.
-    pub fn new(id: ProbeId, watch: u16, limits: Thresholds, literal: bool) -> Self {
+    /// A probe of a literal has a lookup of no time with one address.
+    pub fn new(id: ProbeId, record: u16, limits: Thresholds, literal: bool) -> Self {
         Self {
             id,
             request: Request { slot: id.slot, number: 0 },
-            watch,
+            record,
             limits,
-            phase: if literal { Phase::Connects } else { Phase::AsksAgain },
+            stage: if literal { ProbeStage::MustConnect } else { ProbeStage::MustLookUp },
             deadline: None,
             forecast: None,
             disturbed: false,
@@ -101,19 +106,19 @@ impl Life {
         }
     }
 
-    /// Whether a helper had it before.
+    /// Whether a helper was asked before.
     pub fn is_asked_again(&self) -> bool {
         self.asks > 0
     }
 
     /// A helper has been asked; the limit runs from here.
     pub fn ask(&mut self, now: Instant) {
-        self.phase = Phase::LookingUp;
+        self.stage = ProbeStage::LookingUp;
         self.asks += 1;
         self.begin_lookup(now);
     }
 
-    /// The helper has taken it; the limit runs from here.
+    /// The helper has begun; the limit runs from here.
     pub fn begin_lookup(&mut self, now: Instant) {
         self.asked = now;
         let deadline = now + self.limits.timeout;
@@ -131,8 +136,8 @@ impl Life {
         };
     }
 
-    /// The answer has come.
-    pub fn answered(&mut self, elapsed: Nanos, addresses: u8) -> Then {
+    /// The lookup was answered.
+    pub fn answered(&mut self, elapsed: Nanos, addresses: u8) -> Next {
         if elapsed >= self.limits.timeout {
             return self.lookup_failed(elapsed, Reason::TimedOut);
         }
@@ -141,16 +146,16 @@ impl Life {
         }
         self.lookup = elapsed;
         self.addresses = addresses.min(limits::ADDRESSES as u8);
-        self.connects()
+        self.must_connect()
     }
 
     /// The lookup has failed.
-    pub fn lookup_failed(&self, elapsed: Nanos, reason: Reason) -> Then {
+    pub fn lookup_failed(&self, elapsed: Nanos, reason: Reason) -> Next {
         if elapsed.get() >= self.limits.timeout.get() + limits::STALL.get() {
             return skipped(Shortage::Late);
         }
         let reason = if elapsed >= self.limits.timeout { Reason::TimedOut } else { reason };
-        Then::End(End {
+        Next::End(End {
             outcome: Some(Outcome::LookupFailed),
             ending: Ending::LookupFailed(reason),
             lookup: Some(elapsed),
@@ -159,23 +164,23 @@ impl Life {
     }
 
     /// The helper has died.
-    pub fn lost(&mut self) -> Then {
+    pub fn lost(&mut self) -> Next {
         if self.asks == limits::LOOKUP_ASKS {
             return skipped(Shortage::Processes);
         }
-        self.phase = Phase::AsksAgain;
+        self.stage = ProbeStage::MustLookUp;
         (self.deadline, self.forecast) = (None, None);
-        Then::AskAgain
+        Next::LookUp
     }
 
-    /// How long it has been connecting.
+    /// The time since its first connect began.
     pub fn elapsed(&self, now: Instant) -> Nanos {
         self.started.map_or(Nanos::ZERO, |started| now.since(started))
     }
 
-    /// A connect has begun, or cannot be.
+    /// A connect has begun, or could not be made.
     pub fn connect(&mut self, now: Instant) {
-        self.phase = Phase::Connecting;
+        self.stage = ProbeStage::Connecting;
         let begins = !matches!(self.connect_fate, ConnectFate::FallsShort { begun: false, .. });
         if begins && self.started.is_none() {
             self.started = Some(now);
@@ -190,7 +195,7 @@ impl Life {
                 let elapsed = (now + after).since(started);
                 Some((now + after, self.outcome(Some(elapsed))))
             }
-            // Whether this is anybody's fault depends on the reason, and at the limit on who is first.
+            // Failure or skip: that depends on the reason, and at the limit on which event comes first.
             ConnectFate::Fails { .. } if self.short && self.is_last() => None,
             ConnectFate::Fails { after, .. } if in_time(after) => {
                 self.is_last().then(|| (now + after, self.outcome(None)))
@@ -201,7 +206,7 @@ impl Life {
     }
 
     /// The connect was accepted.
-    pub fn connected(&self, at: Instant, address: Address) -> Then {
+    pub fn connected(&self, at: Instant, address: Address) -> Next {
         let elapsed = self.elapsed(at);
         if elapsed < self.limits.timeout {
             self.end(Some(elapsed), elapsed, Ending::Connected(address))
@@ -211,7 +216,7 @@ impl Life {
     }
 
     /// The connect has failed.
-    pub fn connect_failed(&mut self, now: Instant, reason: Reason) -> Then {
+    pub fn connect_failed(&mut self, now: Instant, reason: Reason) -> Next {
         self.reason = match self.reason {
             Some(first) if !is_unreachable(first) || is_unreachable(reason) => Some(first),
             Some(_) | None => Some(reason),
@@ -225,26 +230,26 @@ impl Life {
         }
         if elapsed < self.limits.timeout {
             self.current += 1;
-            return self.connects();
+            return self.must_connect();
         }
-        // Addresses are left, and the time is over: either because this one took all of it, or
-        // because we came too late to try the others.
+        // Addresses are left and the time is over: this address used all of it, or our process was too
+        // late to try the others.
         let failed = self.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut));
         match (skipped(Shortage::Late), failed) {
-            (Then::End(skipped), Then::End(failed)) if elapsed > self.limits.timeout => {
-                Then::EndLate { skipped, failed }
+            (Next::End(skipped), Next::End(failed)) if elapsed > self.limits.timeout => {
+                Next::EndLate { skipped, failed }
             }
             (_, failed) => failed,
         }
     }
 
-    /// What was asked for could not be made; for a connect, at this address.
-    pub fn fell_short(&mut self, now: Instant, shortage: Shortage, address: Option<Address>) -> Then {
+    /// The request could not be made for a shortage of our own; for a connect, with its address.
+    pub fn fell_short(&mut self, now: Instant, shortage: Shortage, address: Option<Address>) -> Next {
         if let (Some(address), Shortage::Ports) = (address, shortage) {
             self.short |= address.ip.is_ipv4();
             if !self.is_last() && self.elapsed(now) < self.limits.timeout {
                 self.current += 1;
-                return self.connects();
+                return self.must_connect();
             }
             if let Some(reason) = self.blame() {
                 return self.end(None, self.elapsed(now), Ending::ConnectFailed(reason));
@@ -253,18 +258,18 @@ impl Life {
         skipped(shortage)
     }
 
-    /// It was given up.
-    pub fn given_up(&self, now: Instant) -> Then {
-        match self.phase {
-            Phase::LookingUp => self.lookup_failed(now.since(self.asked), Reason::TimedOut),
-            Phase::AsksAgain | Phase::Connects | Phase::Connecting => {
+    /// The monitor has given it up.
+    pub fn given_up(&self, now: Instant) -> Next {
+        match self.stage {
+            ProbeStage::LookingUp => self.lookup_failed(now.since(self.asked), Reason::TimedOut),
+            ProbeStage::MustLookUp | ProbeStage::MustConnect | ProbeStage::Connecting => {
                 self.end(None, self.elapsed(now), Ending::ConnectFailed(Reason::TimedOut))
             }
         }
     }
 
-    /// What the network is blamed for. That there is no way to the other addresses says nothing
-    /// where it was our own fault that the first could not be tried.
+    /// The reason that blames the network, if there is one. If an IPv4 address could not be tried for
+    /// lack of a port, unreachable other addresses are no reason.
     fn blame(&self) -> Option<Reason> {
         self.reason.filter(|reason| !self.short || !is_unreachable(*reason))
     }
@@ -273,14 +278,14 @@ impl Life {
         self.current + 1 == self.addresses
     }
 
-    fn connects(&mut self) -> Then {
-        self.phase = Phase::Connects;
+    fn must_connect(&mut self) -> Next {
+        self.stage = ProbeStage::MustConnect;
         (self.deadline, self.forecast) = (None, None);
-        Then::Connect
+        Next::Connect
     }
 
-    fn end(&self, connected: Option<Nanos>, elapsed: Nanos, ending: Ending) -> Then {
-        Then::End(End {
+    fn end(&self, connected: Option<Nanos>, elapsed: Nanos, ending: Ending) -> Next {
+        Next::End(End {
             outcome: Some(self.outcome(connected)),
             ending,
             lookup: Some(self.lookup),
@@ -288,7 +293,7 @@ impl Life {
         })
     }
 
-    /// The outcome with a connect that was accepted after so long, or failed.
+    /// The outcome with a connect that was accepted after this time, or with a failed one.
     fn outcome(&self, connected: Option<Nanos>) -> Outcome {
         let is_slow = |length: Nanos| length >= self.limits.slow;
         match (is_slow(self.lookup), connected.map(is_slow)) {
@@ -306,6 +311,6 @@ fn is_unreachable(reason: Reason) -> bool {
     matches!(reason, Reason::NetworkUnreachable | Reason::HostUnreachable)
 }
 
-fn skipped(shortage: Shortage) -> Then {
-    Then::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
+fn skipped(shortage: Shortage) -> Next {
+    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
 }

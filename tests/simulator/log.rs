@@ -1,5 +1,5 @@
-//! The daily log as a killed process leaves it, and how a report gets there: step by step, each
-//! noted in the ledger as the program notes it.
+//! The simulated daily log, also as a killed process leaves it. A report is appended in the same
+//! operations as in the program, each journalled in the ledger.
 
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
@@ -8,10 +8,10 @@ use tcpmon::core::ledger::{Journal, Ledger, Progress};
 use tcpmon::model::outcome::Columns;
 use tcpmon::render::table::Form;
 
-use crate::fuse::{Fuse, Owed, Step};
+use crate::kill_plan::{KillPlan, KillPoint, Owed};
 use crate::random::Random;
 
-/// Rows with their service.
+/// Rows, each with its service.
 pub type Rows = Vec<(String, Columns)>;
 
 /// A report in the log.
@@ -19,65 +19,66 @@ pub type Rows = Vec<(String, Columns)>;
 pub struct Report {
     /// Its stamp, to the second.
     pub stamp: WallTime,
-    /// How it is written.
+    /// The form of its table.
     pub form: Form,
     /// Its rows.
     pub rows: Rows,
 }
 
-/// The log, and what else matters to a new run.
+/// The log, and what the next run must do for it.
 #[derive(Debug)]
 pub struct Log {
-    /// The reports that are there as a whole.
+    /// The complete reports.
     pub reports: Vec<Report>,
-    /// The first rows of one that is there in part, at the end.
+    /// A partly written report at the end: its first rows.
     part: Option<Report>,
     /// When the process is killed.
-    pub fuse: Fuse,
-    /// What is owed: one of these. They are more than one after a kill in the midst of a step.
+    pub kill_plan: KillPlan,
+    /// What the next run must do: one of these. After a kill during an operation there are several, as
+    /// it is not known how far that operation came.
     pub owed: Vec<Owed>,
 }
 
 impl Log {
-    /// An empty log of a run that owes this.
+    /// An empty log.
     pub fn new(owed: Owed) -> Self {
-        Self { reports: Vec::new(), part: None, fuse: Fuse::new(), owed: vec![owed] }
+        Self { reports: Vec::new(), part: None, kill_plan: KillPlan::new(), owed: vec![owed] }
     }
 
-    /// The process is about to do this.
-    pub fn step(&mut self, step: Step, ledger: &Ledger) {
-        self.fuse.step(step, ledger, &self.owed);
+    /// The process reaches this kill point.
+    pub fn reach(&mut self, point: KillPoint, ledger: &Ledger) {
+        self.kill_plan.reach(point, ledger, &self.owed);
     }
 
-    /// Something else is owed now.
+    /// Changes what the next run must do.
     pub fn owe(&mut self, change: impl Fn(&mut Owed)) {
         self.owed.iter_mut().for_each(change);
     }
 
-    /// Appends a report, or fails to where the disk does not take it. `landed` is called when the
-    /// log has it.
+    /// Appends a report; fails if the log is not `writable`. `on_written` is called once the log has
+    /// the report. Returns whether it was written.
     pub fn append(
         &mut self,
         ledger: &Ledger,
         report: Report,
-        takes: bool,
+        writable: bool,
         random: &mut Random,
-        landed: impl FnOnce(),
+        on_written: impl FnOnce(),
     ) -> bool {
         let stamp = report.stamp;
-        self.step(Step::Begin, ledger);
-        if !takes && self.part.is_some() {
+        self.reach(KillPoint::BeginReport, ledger);
+        if !writable && self.part.is_some() {
             return false;
         }
         self.part = None;
         ledger.begin_report(&file(), self.reports.len() as u64, &vec![0; report.rows.len()], stamp, false);
         self.owe(|owed| owed.writing = Some(stamp.unix));
-        self.step(Step::Write, ledger);
+        self.reach(KillPoint::Write, ledger);
         let mut part = report.clone();
         part.rows.truncate(random.below(report.rows.len() as u64) as usize);
         self.part = Some(part);
-        if !takes {
-            self.step(Step::TakeBack, ledger);
+        if !writable {
+            self.reach(KillPoint::CutOff, ledger);
             if random.one_in(2) {
                 ledger.tear_report(self.reports.len() as u64, 1);
             } else {
@@ -87,40 +88,40 @@ impl Log {
             self.owe(|owed| owed.writing = None);
             return false;
         }
-        self.step(Step::Rest, ledger);
+        self.reach(KillPoint::WriteRest, ledger);
         self.part = None;
         self.reports.push(report);
-        landed();
+        on_written();
         self.owe(|owed| owed.writing = None);
-        self.step(Step::Note, ledger);
+        self.reach(KillPoint::Written, ledger);
         ledger.set_progress(Progress::Written);
         true
     }
 
-    /// Whether the whole report is here; a part of it is cut off. It must be what the journal says, or
-    /// it would not be known again.
+    /// Whether the log has the whole report of the journal; a part of it is cut off. Checks that the
+    /// report is the same as the journal says.
     pub fn has(&mut self, journal: &Journal, ledger: &Ledger) -> bool {
         assert_eq!(journal.file, file());
         let whole = self.reports.get(journal.offset as usize);
         if journal.progress == Progress::Written {
             let found = whole.map(|report| (report.stamp, report.rows.len() as u32));
-            assert_eq!(found, Some((journal.stamp, journal.length)), "a report that was noted as written");
+            assert_eq!(found, Some((journal.stamp, journal.length)), "a report that was journalled as written");
             return true;
         }
         let pending = ledger.pending_rows().into_iter().map(|(service, row)| (service.to_string(), row));
-        let told = Report { stamp: journal.stamp, form: Form::of(&ledger), rows: pending.collect() };
+        let expected = Report { stamp: journal.stamp, form: Form::of(ledger), rows: pending.collect() };
         if let (Progress::Writing, Some(whole)) = (journal.progress, whole) {
-            assert_eq!(*whole, told, "a report in the log, and what the journal says");
+            assert_eq!(*whole, expected, "a report in the log differs from the journal");
             return true;
         }
         if let (Some(part), Progress::Writing) = (self.part.take(), journal.progress) {
-            assert_eq!((part.stamp, part.form), (told.stamp, told.form), "a part of a report");
-            assert_eq!(part.rows, told.rows[..part.rows.len()], "a part of a report");
+            assert_eq!((part.stamp, part.form), (expected.stamp, expected.form), "a part of a report");
+            assert_eq!(part.rows, expected.rows[..part.rows.len()], "a part of a report");
         }
         false
     }
 
-    /// What the rows of this service add up to.
+    /// The sum of this service's rows.
     pub fn total(&self, service: &str) -> Columns {
         let mut sum = Columns::default();
         let rows = self.reports.iter().flat_map(|report| &report.rows);
@@ -129,7 +130,7 @@ impl Log {
     }
 }
 
-/// The rows that the ledger has for the log.
+/// The ledger's unreported rows.
 pub fn rows(ledger: &Ledger) -> Rows {
     ledger.rows().into_iter().map(|(service, columns)| (service.to_string(), columns)).collect()
 }

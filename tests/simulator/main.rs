@@ -1,38 +1,38 @@
-//! The simulator: drives the monitor through virtual time, in scripted worlds and in random ones,
-//! and asserts its promises at every step. Processes are killed between any two steps and in the
-//! midst of one, and started again with what their ledger has kept.
+//! The simulator: drives the monitor through virtual time, in scripted and in random worlds, and
+//! checks the monitor's promises after every wake-up. The simulated process is killed at any kill
+//! point, between two operations or during one, and started again with its ledger.
 //!
-//! A random world is made of one number, its seed, and is the same each time:
-//! `TCPMON_SEED=N cargo test --test simulator` lives through one of them alone and shows its last
-//! steps where it fails; `TCPMON_SEEDS=COUNT` makes it as many as wanted.
+//! A random world depends on one number only, its seed, so a failure can be repeated:
+//! `TCPMON_SEED=N cargo test --test simulator` runs one seed alone and shows the last lines of its
+//! trace if it fails; `TCPMON_SEEDS=COUNT` sets the number of seeds.
 
+mod actions;
 mod book;
 mod bounds;
 mod calendar;
 mod clock;
+mod clock_wait;
 mod clockless;
+mod continuation;
 mod driver;
 mod endings;
-mod fuse;
-mod hands;
+mod kill_chain;
+mod kill_plan;
 mod killed;
-mod kills;
+mod ledger_words;
 mod life;
 mod log;
-mod onlooker;
 mod outages;
-mod patience;
 mod promises;
 mod queue;
 mod random;
+mod random_world;
 mod reloads;
-mod remains;
 mod restart;
 mod scenario;
 mod seeds;
-mod stage;
-mod succession;
+mod simulation;
+mod store_order;
 mod trace;
 mod wall_clock;
-mod weather;
 mod world;

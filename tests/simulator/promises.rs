@@ -1,4 +1,4 @@
-//! What the monitor promises, checked after every wake.
+//! The monitor's promises, checked after every wake-up.
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
@@ -9,7 +9,7 @@ use crate::queue::Due;
 use crate::world::World;
 
 impl<W: World> Driver<W> {
-    /// Wakes up some time before there is anything to do, often at the last moment.
+    /// Polls before anything is due, often 1 ns before, and checks that this changes nothing.
     pub(crate) fn wake_early(&mut self, wake: Instant) {
         let rest = wake.since(self.now).get();
         if rest > 1 {
@@ -25,13 +25,13 @@ impl<W: World> Driver<W> {
         }
     }
 
-    /// A probe's deadline must not be slept through.
+    /// Checks that the next wake-up is not after the deadline of any probe.
     pub(crate) fn check_deadlines_ahead(&mut self) {
         while let Some((at, Due::Deadline(slot))) = self.queue.peek() {
             if self.is_deadline_of(slot, at) {
                 assert!(
                     self.monitor.next_deadline() <= at,
-                    "the deadline of the probe in slot {slot} at {at:?} is slept through"
+                    "the deadline of the probe in slot {slot} at {at:?} is missed"
                 );
                 return;
             }
@@ -39,14 +39,14 @@ impl<W: World> Driver<W> {
         }
     }
 
-    /// After every wake.
-    pub(crate) fn settle(&mut self) {
+    /// Checks everything after a wake-up.
+    pub(crate) fn check_wake(&mut self) {
         let now = self.turn;
         if self.finished {
-            self.settle_end();
+            self.check_end();
             return;
         }
-        self.book.settle(now, &self.monitor);
+        self.book.pass_ticks(now, &self.monitor);
         let deadline = self.monitor.next_deadline();
         assert!(deadline > now, "the next deadline {deadline:?} is not after {now:?}");
         assert_eq!(self.monitor.in_flight() as i64, self.book.in_flight(), "probes in flight");
@@ -56,29 +56,36 @@ impl<W: World> Driver<W> {
             self.lives.len(),
             self.book.peak
         );
-        assert_eq!(self.to_connect, 0, "probes were left without their connect");
+        assert_eq!(self.to_connect, 0, "probes wait for their connect after the wake-up");
         let busy = self.lookups >= usize::from(self.book.settings.helpers);
         assert!(busy || self.book.waiting() == 0, "a lookup waits though a helper is free");
-        assert!(deadline <= self.book.next_tick(), "a tick is slept through");
-        assert!(deadline <= self.calendar.next(), "a report is slept through");
-        assert!(deadline <= self.book.end_of_run() || self.book.in_flight() > 0, "the end is slept through");
-        assert!(deadline <= self.patience.next(), "the end of a wait is slept through");
-        assert!(!self.patience.unsaid || now >= self.patience.end(), "a wait was not said");
+        assert!(deadline <= self.book.next_tick(), "a tick is missed");
+        assert!(deadline <= self.calendar.next(), "a report is missed");
+        assert!(deadline <= self.book.end_of_run() || self.book.in_flight() > 0, "the end is missed");
+        assert!(deadline <= self.clock_wait.next(), "the end of a wait is missed");
+        assert!(!self.clock_wait.unsaid || now >= self.clock_wait.end(), "the monitor did not say that reports wait");
         assert!(self.calendar.next() > now, "a boundary has passed and the clock was not read");
-        assert_eq!((self.report_due, self.report_wanted, self.clock_wanted), (None, false, false), "a report is owed");
+        assert_eq!(
+            (self.report_due, self.report_wanted, self.clock_wanted),
+            (None, false, false),
+            "a report is missing"
+        );
         assert_eq!(self.rounds, u32::from(self.book.round), "rounds");
         assert!(self.said <= self.book.skipped, "more ticks were said to be skipped than were");
-        assert!(self.said == self.book.skipped || now < self.say_from, "skipped ticks were not said");
+        assert!(
+            self.said == self.book.skipped || now < self.say_from,
+            "the monitor did not say that ticks were skipped"
+        );
         for (at, slot) in std::mem::take(&mut self.overdue) {
             if at > now {
-                // It passed while we were busy: the next wake will see it.
+                // It passed while the actions were carried out: the next wake-up finds it.
                 self.queue.push(at, Due::Deadline(slot));
             } else {
-                assert!(!self.is_deadline_of(slot, at), "the probe in slot {slot} outlives its deadline {at:?}");
+                assert!(!self.is_deadline_of(slot, at), "the probe in slot {slot} goes on after its deadline {at:?}");
             }
         }
         assert!(!self.book.is_complete(now), "the run did not end by itself");
-        assert!(!self.completing, "the clock is read for nothing");
+        assert!(!self.completing, "the clock was read for the last report, and the run goes on");
         let in_flight = self.monitor.in_flight();
         assert_eq!(self.monitor.poll(now), None, "a repeated poll");
         assert_eq!(
@@ -86,15 +93,15 @@ impl<W: World> Driver<W> {
             (deadline, in_flight),
             "after a repeated poll"
         );
-        if self.random.one_in(self.manners.audits) {
+        if self.random.one_in(self.options.audits) {
             self.book.audit(&self.monitor);
         }
     }
 
-    /// When the run has ended, nothing happens any more, and the counters say all there is.
-    fn settle_end(&mut self) {
+    /// Checks after the end that nothing happens any more and that all counts are right.
+    fn check_end(&mut self) {
         if !self.stopping {
-            self.book.settle(self.turn, &self.monitor);
+            self.book.pass_ticks(self.turn, &self.monitor);
             assert!(self.book.is_complete(self.turn), "the run ended by itself too early");
             assert_eq!((self.monitor.in_flight(), self.book.in_flight()), (0, 0));
             self.book.audit(&self.monitor);
@@ -105,11 +112,11 @@ impl<W: World> Driver<W> {
             assert_eq!(self.monitor.poll(self.now + Nanos::from_secs(86_400)), None, "a day after the end");
             self.monitor.handle(self.now, event);
         }
-        self.book.balance();
+        self.book.check_balance();
     }
 
-    /// Checks what the monitor says about skipped ticks.
-    pub(crate) fn hear_skipped(&mut self, ticks: u64) {
+    /// Checks how often the monitor says that ticks were skipped.
+    pub(crate) fn check_said_skips(&mut self, ticks: u64) {
         assert!(ticks > 0 && self.turn >= self.say_from, "{ticks} skipped ticks are said too often");
         self.said += ticks;
         self.say_from = self.turn + limits::SAY_AGAIN;

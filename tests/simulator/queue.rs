@@ -1,22 +1,22 @@
-//! What the world will do, in the order of its time.
+//! The queue: the events that the world has decided on, ordered by time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use tcpmon::base::time::Instant;
 
-/// Something that falls due.
+/// An event in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// A helper has taken a lookup.
+    /// A helper begins a lookup.
     LookupStarts(Request),
     /// The world's answer to a lookup.
     LookupEnds(Request),
     /// The world's answer to a connect.
     ConnectEnds(Request),
-    /// By now the probe in this slot must have been given up.
+    /// The deadline of the probe in this slot: it must have ended by now.
     Deadline(u16),
-    /// An answer that nobody waits for any more; where it stands in the list of those.
+    /// An answer to a request that has ended; the index in the list of stale ids.
     Stale(u32),
 }
 
@@ -34,22 +34,22 @@ pub struct Request {
 pub struct Queue(BinaryHeap<Reverse<(Instant, u64)>>);
 
 impl Queue {
-    /// `due` at `at`.
+    /// Adds an event at `at`.
     pub fn push(&mut self, at: Instant, due: Due) {
         self.0.push(Reverse((at, pack(due))));
     }
 
-    /// The time of the first, or never.
+    /// The time of the first event, or never.
     pub fn next(&self) -> Instant {
         self.0.peek().map_or(Instant::NEVER, |Reverse((at, _))| *at)
     }
 
-    /// The first.
+    /// The first event.
     pub fn peek(&self) -> Option<(Instant, Due)> {
         self.0.peek().map(|Reverse((at, packed))| (*at, unpack(*packed)))
     }
 
-    /// Takes the first if it is due at `now`.
+    /// Removes and returns the first event if it is due at `now`.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, Due)> {
         if self.next() > now {
             return None;

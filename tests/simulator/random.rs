@@ -1,11 +1,11 @@
-//! Chance with a memory: the same seed gives the same numbers on every machine.
+//! Pseudo-random numbers: the same seed gives the same numbers on every machine.
 //!
 //! The generator is SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
 //! generators").
 
 use tcpmon::base::time::Nanos;
 
-/// A stream of numbers.
+/// A stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -15,7 +15,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
     }
 
-    /// The next number of all.
+    /// The next number, any `u64`.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -24,8 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which is not zero. The bias of the multiplication does not matter
-    /// here.
+    /// A number below `bound`, which is not zero. Its slight bias does not matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
@@ -35,7 +34,7 @@ impl Random {
         least + self.below(most - least + 1)
     }
 
-    /// True one time in `n`; never where `n` is 0.
+    /// True one time in `n`; never if `n` is 0.
     pub fn one_in(&mut self, n: u64) -> bool {
         n > 0 && self.below(n) == 0
     }
@@ -45,12 +44,12 @@ impl Random {
         Nanos::new(self.within(least.get(), most.get()))
     }
 
-    /// One of these.
+    /// One of these values.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 
-    /// Any order.
+    /// Puts the items in a random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u64 + 1) as usize);

@@ -1,30 +1,30 @@
-//! Scripted worlds in which the configuration is read anew.
+//! Scripted simulations with reloads of the configuration.
 
 use tcpmon::core::monitor::Changes;
 
-use crate::stage::Stage;
+use crate::simulation::Simulation;
 use crate::world::ConnectFate;
 
 const TWO: &str = "interval 1m\ntarget web 192.0.2.1 1\ntarget db 192.0.2.2 2";
 const WEB: &str = "interval 1m\ntarget web 192.0.2.1 1";
 
 #[test]
-fn a_removed_target_is_reported_once_more() {
-    let mut stage = Stage::open(TWO, |_| {});
-    stage.pass(119.0);
-    assert_eq!(stage.reload(WEB), Some(Changes { kept: 1, changed: 0, added: 0, removed: 1 }));
-    let reports: Vec<String> = stage.until(899.0).into_iter().filter(|line| line.contains("report")).collect();
+fn a_removed_target_gets_one_last_report() {
+    let mut sim = Simulation::start(TWO, |_| {});
+    sim.run_until(119.0);
+    assert_eq!(sim.reload(WEB), Some(Changes { kept: 1, changed: 0, added: 0, removed: 1 }));
+    let reports: Vec<String> = sim.lines_until(899.0).into_iter().filter(|line| line.contains("report")).collect();
     assert_eq!(reports, ["300s report 14:35:00, web: 5 fast, db: 2 fast", "600s report 14:40:00, web: 5 fast"]);
 }
 
 #[test]
-fn a_removed_target_with_a_probe_in_flight_is_reported_when_that_has_ended() {
+fn a_removed_target_with_a_probe_in_flight_is_reported_when_the_probe_has_ended() {
     let text = "interval 3m\ntimeout 100s\ntarget web 192.0.2.1 1\ntarget db 192.0.2.2 2";
-    let mut stage = Stage::open(text, |world| world.connects(2, &[ConnectFate::Hangs]));
-    stage.pass(250.0);
-    stage.reload("interval 3m\ntimeout 40s\ntarget web 192.0.2.1 1");
-    assert_eq!(stage.driver.monitor.in_flight(), 1, "that of db");
-    let reports: Vec<String> = stage.until(899.0).into_iter().filter(|line| line.contains("db")).collect();
+    let mut sim = Simulation::start(text, |world| world.connects(2, &[ConnectFate::Hangs]));
+    sim.run_until(250.0);
+    sim.reload("interval 3m\ntimeout 40s\ntarget web 192.0.2.1 1");
+    assert_eq!(sim.driver.monitor.in_flight(), 1, "the probe of db");
+    let reports: Vec<String> = sim.lines_until(899.0).into_iter().filter(|line| line.contains("db")).collect();
     assert_eq!(
         reports,
         [
@@ -33,7 +33,7 @@ fn a_removed_target_with_a_probe_in_flight_is_reported_when_that_has_ended() {
             "180s connect db",
             // The limits change: what was counted under the old ones is reported at once.
             "250s report 14:34:10, web: 2 fast, db: 1 failed",
-            // It goes by the limits it started with.
+            // The probe keeps the limits that it started with.
             "280s drop connect db",
             "300s report 14:35:00, web: nothing, db: 1 failed",
         ]
@@ -42,59 +42,65 @@ fn a_removed_target_with_a_probe_in_flight_is_reported_when_that_has_ended() {
 
 #[test]
 fn a_target_that_stays_keeps_its_counts_and_its_grid() {
-    let mut stage = Stage::open(WEB, |_| {});
-    stage.pass(100.0);
-    assert_eq!(stage.reload(TWO), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
-    stage.hear(160.0, &["0s connect web", "60s connect web", "100s connect db", "120s connect web", "160s connect db"]);
-    assert_eq!((stage.counted("web").as_str(), stage.counted("db").as_str()), ("3 fast", "1 fast"));
+    let mut sim = Simulation::start(WEB, |_| {});
+    sim.run_until(100.0);
+    assert_eq!(sim.reload(TWO), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
+    sim.assert_lines(
+        160.0,
+        &["0s connect web", "60s connect web", "100s connect db", "120s connect web", "160s connect db"],
+    );
+    assert_eq!((sim.counted("web").as_str(), sim.counted("db").as_str()), ("3 fast", "1 fast"));
 }
 
 #[test]
-fn a_target_that_comes_back_before_its_last_report_goes_on_with_its_counts() {
-    let mut stage = Stage::open(TWO, |_| {});
-    stage.pass(100.0);
-    stage.reload(WEB);
-    stage.pass(150.0);
-    assert_eq!(stage.reload(TWO), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
-    let heard = stage.until(300.0);
-    assert_eq!(heard.last().map(String::as_str), Some("300s connect web"), "{heard:?}");
-    assert!(heard.contains(&"300s report 14:35:00, web: 5 fast, db: 5 fast".into()), "{heard:?}");
+fn a_target_that_comes_back_before_its_last_report_continues_with_its_counts() {
+    let mut sim = Simulation::start(TWO, |_| {});
+    sim.run_until(100.0);
+    sim.reload(WEB);
+    sim.run_until(150.0);
+    assert_eq!(sim.reload(TWO), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
+    let lines = sim.lines_until(300.0);
+    assert_eq!(lines.last().map(String::as_str), Some("300s connect web"), "{lines:?}");
+    assert!(lines.contains(&"300s report 14:35:00, web: 5 fast, db: 5 fast".into()), "{lines:?}");
 }
 
 #[test]
 fn another_interval_starts_another_grid() {
-    let mut stage = Stage::open(WEB, |_| {});
-    stage.pass(50.0);
-    stage.reload("interval 7s\ntarget web 192.0.2.1 1");
-    stage.hear(60.0, &["0s connect web", "50s connect web", "57s connect web"]);
+    let mut sim = Simulation::start(WEB, |_| {});
+    sim.run_until(50.0);
+    sim.reload("interval 7s\ntarget web 192.0.2.1 1");
+    sim.assert_lines(60.0, &["0s connect web", "50s connect web", "57s connect web"]);
 }
 
 #[test]
-fn a_target_that_gets_other_options_of_its_own_is_one_that_stays() {
-    let mut stage = Stage::open(TWO, |_| {});
-    let changes = stage.reload("interval 1m\ntarget web 192.0.2.1 1 interval 7s\ntarget db 192.0.2.2 2");
+fn a_target_with_other_options_is_the_same_target() {
+    let mut sim = Simulation::start(TWO, |_| {});
+    let changes = sim.reload("interval 1m\ntarget web 192.0.2.1 1 interval 7s\ntarget db 192.0.2.2 2");
     assert_eq!(changes, Some(Changes { kept: 2, changed: 1, added: 0, removed: 0 }));
 }
 
 #[test]
 fn a_service_that_is_listed_twice_has_two_rows() {
     let twice = "interval 1m\ntarget web 192.0.2.1 1\ntarget web 192.0.2.1 1";
-    let mut stage = Stage::open(twice, |_| {});
-    stage.until(299.0);
-    stage.hear(300.0, &["300s report 14:35:00, web: 5 fast, web: 5 fast", "300s connect web", "300s connect web"]);
-    assert_eq!(stage.reload(WEB), Some(Changes { kept: 1, changed: 0, added: 0, removed: 1 }));
-    assert_eq!(stage.reload(twice), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
+    let mut sim = Simulation::start(twice, |_| {});
+    sim.lines_until(299.0);
+    sim.assert_lines(
+        300.0,
+        &["300s report 14:35:00, web: 5 fast, web: 5 fast", "300s connect web", "300s connect web"],
+    );
+    assert_eq!(sim.reload(WEB), Some(Changes { kept: 1, changed: 0, added: 0, removed: 1 }));
+    assert_eq!(sim.reload(twice), Some(Changes { kept: 1, changed: 0, added: 1, removed: 0 }));
 }
 
 #[test]
 fn a_reload_while_probes_are_in_flight_forgets_none_of_them() {
-    let mut stage = Stage::open("target a 192.0.2.1 1\ntarget b 192.0.2.2 2", |world| {
+    let mut sim = Simulation::start("target a 192.0.2.1 1\ntarget b 192.0.2.2 2", |world| {
         (1..=4).for_each(|port| world.connects(port, &[ConnectFate::Hangs]));
     });
     let swap = ["target c 192.0.2.3 3\ntarget d 192.0.2.4 4", "target a 192.0.2.1 1\ntarget b 192.0.2.2 2"];
     for second in 1..100_u32 {
-        stage.pass(f64::from(second) * 1.5);
-        stage.reload(swap[(second % 2) as usize]);
+        sim.run_until(f64::from(second) * 1.5);
+        sim.reload(swap[(second % 2) as usize]);
     }
-    stage.driver.stop();
+    sim.driver.stop();
 }

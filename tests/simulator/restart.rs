@@ -1,4 +1,4 @@
-//! A killed process is started again with what it left.
+//! Restarts: a killed or ended process is started again with the ledger and the log that it left.
 
 use tcpmon::base::limits;
 use tcpmon::base::text::Text;
@@ -10,38 +10,39 @@ use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::settings::Config;
 use tcpmon::render::table::Form;
 
-use crate::book::Standing;
+use crate::book::PageUsage;
 use crate::calendar::Calendar;
+use crate::clock_wait::ClockWait;
 use crate::driver::{Driver, Ids};
-use crate::fuse::{self, Burns, Owed, Step};
+use crate::kill_plan::{self, Kill, KillPoint, Owed};
+use crate::ledger_words;
 use crate::log::{self, Log, Report, Rows};
-use crate::patience::Patience;
 use crate::queue::Queue;
-use crate::remains;
 use crate::trace;
 use crate::wall_clock::WallClock;
 use crate::world::World;
 
-/// What outlives the process, besides the ledger of its monitor.
+/// Storage: what survives the process, above all its log. While the process runs, its monitor has
+/// the ledger.
 #[derive(Debug)]
-pub struct Estate {
-    /// The log and what is owed to it.
+pub struct Storage {
+    /// The log, and what the next run must do for it.
     pub log: Log,
     /// Processes that were killed.
     pub kills: u64,
-    /// Kills in the midst of a step among them.
+    /// Those of them that were killed during an operation.
     pub halves: u64,
-    /// Reports that a new run has written at its start.
+    /// Reports that a new run wrote at its start.
     pub late_reports: u64,
-    /// The ledger while no monitor has it.
+    /// The ledger while there is no monitor.
     ledger: Option<Ledger>,
-    /// Whether targets were changed while the process was killed.
+    /// Whether the process was killed during a change of its targets.
     uncertain: bool,
     runs: u32,
 }
 
-impl Estate {
-    /// That of the first run.
+impl Storage {
+    /// The storage of the first run.
     pub fn new(ledger: &Ledger, config: &Config, due: i64, wall: WallTime) -> Self {
         ledger.begin_run(ProcessId { pid: 1, born: 1 }, wall);
         let owed = Owed { writing: None, due, thresholds: config.settings.thresholds, running: true };
@@ -50,106 +51,106 @@ impl Estate {
 }
 
 impl<W: World> Driver<W> {
-    /// The process is about to do this.
-    pub(crate) fn step(&mut self, step: Step) {
-        if let Some(estate) = &mut self.estate {
-            estate.log.step(step, self.monitor.ledger());
+    /// The process reaches this kill point.
+    pub(crate) fn reach(&mut self, point: KillPoint) {
+        if let Some(storage) = &mut self.storage {
+            storage.log.reach(point, self.monitor.ledger());
         }
     }
 
-    /// Something else is owed to the log.
+    /// Changes what the next run must do.
     pub(crate) fn owe(&mut self, change: impl Fn(&mut Owed)) {
-        if let Some(estate) = &mut self.estate {
-            estate.log.owe(change);
+        if let Some(storage) = &mut self.storage {
+            storage.log.owe(change);
         }
     }
 
-    /// The next boundary is owed, unless a report is.
+    /// Sets the boundary that the next run must report at, unless a report is due already.
     pub(crate) fn owe_next(&mut self) {
         if self.report_due.is_none() {
-            let due = if self.patience.waits() { 0 } else { self.calendar.due() };
+            let due = if self.clock_wait.waits() { 0 } else { self.calendar.due() };
             self.owe(|owed| owed.due = due);
         }
     }
 
-    /// Makes room in the ledger for these targets.
+    /// Grows the ledger for these targets.
     pub(crate) fn make_room(&mut self, config: &Config) {
-        if self.estate.is_some() {
-            self.step(Step::Event);
+        if self.storage.is_some() {
+            self.reach(KillPoint::Event);
             let (_, needed) = self.monitor.plan(config);
-            remains::grow(self.monitor.ledger_mut(), needed);
+            ledger_words::grow(self.monitor.ledger_mut(), needed);
         }
     }
 
-    /// Writes what the monitor has for the log. Whether the log has taken it.
+    /// Writes the monitor's rows to the log. Returns whether they were written.
     pub(crate) fn write(&mut self, stamp: WallTime) -> bool {
         let rows: Rows = self.monitor.rows().map(|(service, columns)| (service.to_string(), columns)).collect();
-        let takes = self.world.append(self.now, stamp, &rows);
+        let writable = self.world.append(self.now, stamp, &rows);
         let form = Form::new(self.book.settings.thresholds, self.longest_service());
-        let Some(estate) = &mut self.estate else {
-            self.book.report(&rows, takes);
-            return takes;
+        let Some(storage) = &mut self.storage else {
+            self.book.report(&rows, writable);
+            return writable;
         };
         self.book.report(&rows, false);
         let report = Report { stamp: stamp.at(stamp.unix), form, rows: rows.clone() };
-        let landed = || self.book.report(&rows, true);
-        estate.log.append(self.monitor.ledger(), report, takes, &mut self.random, landed)
+        let on_written = || self.book.report(&rows, true);
+        storage.log.append(self.monitor.ledger(), report, writable, &mut self.random, on_written)
     }
 
     fn longest_service(&self) -> usize {
-        let live = self.book.pages.iter().filter(|page| matches!(page.standing, Standing::Live(_)));
+        let live = self.book.pages.iter().filter(|page| matches!(page.usage, PageUsage::Live(_)));
         live.map(|page| page.target.service.as_str().chars().count()).max().unwrap_or(0)
     }
 
-    /// The fuse of this process.
-    pub fn light(&mut self, burns: Burns, within: bool) {
-        if let Some(estate) = &mut self.estate {
-            estate.log.fuse.light(burns, within);
+    /// Plans when this process is killed; `within` is during that operation, not before it.
+    pub fn plan_kill(&mut self, kill: Kill, within: bool) {
+        if let Some(storage) = &mut self.storage {
+            storage.log.kill_plan.plan_kill(kill, within);
         }
     }
 
-    /// Lets this happen. Whether the process is alive after it.
-    pub fn outlives(&mut self, act: impl FnOnce(&mut Self)) -> bool {
-        fuse::outlives(|| act(self))
+    /// Runs `act`. Returns whether the process is alive afterwards.
+    pub fn survives(&mut self, act: impl FnOnce(&mut Self)) -> bool {
+        kill_plan::survives(|| act(self))
     }
 
-    /// The process, dead or at its end, is started again with this configuration at `now`, when
-    /// this is its wall clock. A fuse may have been laid for it. Whether it has outlived its start.
-    pub fn restart(&mut self, config: &Config, burns: Burns, within: bool, now: Instant, clock: WallClock) -> bool {
-        let Some(estate) = &mut self.estate else { return true };
-        let ledger = estate.ledger.as_ref().unwrap_or(self.monitor.ledger());
-        let mut words = remains::words(ledger);
-        estate.kills += u64::from(estate.log.owed.iter().any(|owed| owed.running));
-        if let Some((before, owed)) = estate.log.fuse.put_out() {
-            words = remains::midst(&before, &words, &mut self.random);
-            estate.log.owed.extend(owed);
-            estate.halves += 1;
-            estate.uncertain |= matches!(estate.log.fuse.last(), Step::Reload | Step::Make);
+    /// Starts the dead or ended process again, at `now` and with this configuration and wall clock. A
+    /// kill may be planned for it. Returns whether it survived its start.
+    pub fn restart(&mut self, config: &Config, kill: Kill, within: bool, now: Instant, clock: WallClock) -> bool {
+        let Some(storage) = &mut self.storage else { return true };
+        let ledger = storage.ledger.as_ref().unwrap_or(self.monitor.ledger());
+        let mut words = ledger_words::words(ledger);
+        storage.kills += u64::from(storage.log.owed.iter().any(|owed| owed.running));
+        if let Some((before, owed)) = storage.log.kill_plan.clear() {
+            words = ledger_words::interrupted(&before, &words, &mut self.random);
+            storage.log.owed.extend(owed);
+            storage.halves += 1;
+            storage.uncertain |= matches!(storage.log.kill_plan.last(), KillPoint::Reload | KillPoint::NewMonitor);
         }
-        let ledger = remains::open(&words, &config.targets);
+        let ledger = ledger_words::open(&words, &config.targets);
         let running = ledger.is_running();
-        estate.log.owed.retain(|owed| owed.running == running);
-        assert!(!estate.log.owed.is_empty(), "whether a run has come to its end: {running}");
-        estate.ledger = Some(ledger);
-        estate.log.fuse.light(burns, within);
+        storage.log.owed.retain(|owed| owed.running == running);
+        assert!(!storage.log.owed.is_empty(), "no such run was expected, running: {running}");
+        storage.ledger = Some(ledger);
+        storage.log.kill_plan.plan_kill(kill, within);
         (self.now, self.turn, self.clock) = (now, now, clock);
         trace::note(now, || format!("started again at {}, {} targets", clock.at(now), config.targets.len()));
-        self.outlives(|driver| driver.start(config))
+        self.survives(|driver| driver.start(config))
     }
 
     fn start(&mut self, config: &Config) {
         let wall = self.wall();
-        let Some(estate) = &mut self.estate else { return };
-        let Some(ledger) = &estate.ledger else { return };
-        let log = &mut estate.log;
-        log.step(Step::Settle, ledger);
+        let Some(storage) = &mut self.storage else { return };
+        let Some(ledger) = &storage.ledger else { return };
+        let log = &mut storage.log;
+        log.reach(KillPoint::Recover, ledger);
         let thresholds = config.settings.thresholds;
-        let now = (wall.unix >= self.manners.built).then_some(wall.unix);
+        let now = (wall.unix >= self.options.built).then_some(wall.unix);
         let stamp = due::left_over(ledger, thresholds, now, |journal| log.has(journal, ledger));
         trace::note(self.now, || format!("to be reported under {stamp:?}, of {:?}", log.owed));
         let is_left = self.book.pages.iter().any(|page| page.counted != page.reported);
-        // What was begun keeps its stamp; a boundary that has passed is made up for; counts are not
-        // mixed with others that are sorted otherwise.
+        // A report that was begun keeps its stamp. A boundary that has passed is reported late. Counts
+        // under other thresholds are reported before new ones are added.
         let expected = |owed: &Owed| match *owed {
             _ if !is_left => None,
             Owed { writing: Some(stamp), .. } => Some(stamp),
@@ -161,46 +162,46 @@ impl<W: World> Driver<W> {
         log.owed.retain(|owed| expected(owed) == stamp);
         assert!(!log.owed.is_empty(), "reported under {stamp:?} and not {allowed:?}, at {}", wall.unix);
         log.owe(|owed| owed.due = owed.writing.take().unwrap_or(owed.due));
-        self.book.inherit(ledger, !estate.uncertain, self.now);
+        self.book.restore(ledger, !storage.uncertain, self.now);
         if let Some(stamp) = stamp {
             let stamp = wall.at(stamp);
             let rows = log::rows(ledger);
-            let takes = self.world.append(self.now, stamp, &rows);
+            let writable = self.world.append(self.now, stamp, &rows);
             self.book.report(&rows, false);
-            let report = Report { stamp, form: Form::of(&ledger), rows: rows.clone() };
-            let landed = || self.book.report(&rows, true);
-            estate.late_reports += 1;
-            if log.append(ledger, report, takes, &mut self.random, landed) {
-                log.step(Step::Mark, ledger);
+            let report = Report { stamp, form: Form::of(ledger), rows: rows.clone() };
+            let on_written = || self.book.report(&rows, true);
+            storage.late_reports += 1;
+            if log.append(ledger, report, writable, &mut self.random, on_written) {
+                log.reach(KillPoint::MarkReported, ledger);
                 ledger.mark_reported();
-                log.step(Step::End, ledger);
+                log.reach(KillPoint::EndReport, ledger);
                 ledger.end_report();
             }
         }
-        log.step(Step::Run, ledger);
-        estate.runs += 1;
-        ledger.begin_run(ProcessId { pid: estate.runs, born: estate.runs }, wall);
+        log.reach(KillPoint::BeginRun, ledger);
+        storage.runs += 1;
+        ledger.begin_run(ProcessId { pid: storage.runs, born: storage.runs }, wall);
         log.owe(|owed| owed.running = true);
-        log.step(Step::Make, ledger);
-        if let Some(ledger) = estate.ledger.take() {
-            self.monitor = Monitor::new(config, Span::default(), ledger, self.manners.built, self.now, wall);
+        log.reach(KillPoint::NewMonitor, ledger);
+        if let Some(ledger) = storage.ledger.take() {
+            self.monitor = Monitor::new(config, Span::default(), ledger, self.options.built, self.now, wall);
         }
         self.forget();
         self.calendar = Calendar::new(config.settings.report, self.now, wall);
-        self.patience = Patience::new(self.manners.built, self.now, wall);
+        self.clock_wait = ClockWait::new(self.options.built, self.now, wall);
         self.base = self.find_base();
-        let heirs = self.book.heirs();
-        self.book.adopt(config, &self.places(), &self.monitor, self.now);
-        let due = if self.patience.waits() { 0 } else { self.calendar.due() };
-        if let Some(estate) = &mut self.estate {
-            let certain = !std::mem::take(&mut estate.uncertain);
-            self.book.check_heirs(&heirs, certain);
-            estate.log.owed = vec![Owed { writing: None, due, thresholds, running: true }];
+        let candidates = self.book.candidates();
+        self.book.adopt(config, &self.records(), &self.monitor, self.now);
+        let due = if self.clock_wait.waits() { 0 } else { self.calendar.due() };
+        if let Some(storage) = &mut self.storage {
+            let certain = !std::mem::take(&mut storage.uncertain);
+            self.book.check_continued(&candidates, certain);
+            storage.log.owed = vec![Owed { writing: None, due, thresholds, running: true }];
         }
         self.wake();
     }
 
-    /// Everything that was in the process is gone.
+    /// Forgets everything that was in the process's memory.
     fn forget(&mut self) {
         self.finished = false;
         (self.queue, self.ids) = (Queue::default(), Ids::default());
@@ -208,25 +209,25 @@ impl<W: World> Driver<W> {
         self.stale.clear();
         self.overdue.clear();
         (self.lookups, self.to_connect, self.actions, self.rounds) = (0, 0, 0, 0);
-        (self.jumped, self.hurries, self.clock_wanted, self.report_wanted) = (false, false, false, false);
+        (self.jumped, self.lookups_begin_at_once, self.clock_wanted, self.report_wanted) = (false, false, false, false);
         (self.stopping, self.completing, self.report_due) = (false, false, None);
         (self.said, self.say_from) = (self.book.skipped, self.now);
     }
 
-    /// Where the monitor's first place is, told from where the ledger has the first target.
+    /// The memory address of the first entry: the ledger tells the record number of the first target.
     fn find_base(&self) -> usize {
         let mut records = self.monitor.ledger().records();
         let first = records.find(|(_, record)| record.usage() == Usage::Live && record.order() == 1);
-        let place = first.map_or(0, |(place, _)| place);
-        let at = self.monitor.live().next().map_or(0, |watch| std::ptr::from_ref(&watch.target) as usize);
-        at - place * size_of::<TargetEntry>()
+        let number = first.map_or(0, |(number, _)| number);
+        let at = self.monitor.live().next().map_or(0, |entry| std::ptr::from_ref(&entry.target) as usize);
+        at - number * size_of::<TargetEntry>()
     }
 
-    /// Checks that every probe that ended is in the log or in the ledger, once. A service has its own
-    /// port.
-    pub fn check_estate(&self) {
-        self.book.balance();
-        let Some(estate) = &self.estate else { return };
+    /// Checks that every ended probe is in the log or in the ledger, exactly once. Each service has a
+    /// port of its own.
+    pub fn check_storage(&self) {
+        self.book.check_balance();
+        let Some(storage) = &self.storage else { return };
         let mut services: Vec<(Text<{ limits::SERVICE }>, u16)> = Vec::new();
         let known = self.book.pages.iter().map(|page| (page.target.service, page.target.port));
         known.for_each(|one| {
@@ -235,7 +236,7 @@ impl<W: World> Driver<W> {
             }
         });
         for (service, port) in services {
-            let mut sum = estate.log.total(service.as_str());
+            let mut sum = storage.log.total(service.as_str());
             let records = self.monitor.ledger().records().map(|(_, record)| record);
             let same = records.filter(|record| record.target().is_some_and(|target| target.service == service));
             same.for_each(|record| crate::book::add(&mut sum, record.tally().unreported().columns()));

@@ -1,4 +1,4 @@
-//! A random hour: settings, targets, and what befalls the process meanwhile.
+//! A random hour: its settings and targets, and what happens to the process meanwhile.
 
 use std::sync::OnceLock;
 
@@ -10,21 +10,21 @@ use tcpmon::model::settings::{Config, Settings};
 use tcpmon::model::target::Target;
 
 use crate::book::Counts;
-use crate::driver::{Driver, Manners};
+use crate::driver::{Driver, DriverOptions};
 use crate::random::Random;
+use crate::random_world::RandomWorld;
 use crate::wall_clock::WallClock;
-use crate::weather::Weather;
 
-/// Targets at a time, at the start.
+/// Targets at the start.
 const TARGETS: u64 = 100;
 
-/// Targets that there are to choose from.
+/// Targets to choose from.
 const POOL: u16 = 140;
 
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3600 * SECOND;
 
-/// What befalls the process.
+/// Something that happens to the process.
 #[derive(Clone, Copy, Debug)]
 enum Incident {
     Stopped,
@@ -35,24 +35,24 @@ enum Incident {
     ResolverDead(bool),
     NetworkDead(bool),
     DiskFull(bool),
-    Told,
+    ClockRead,
 }
 
-/// What came of an hour.
+/// The results of an hour.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sum {
+pub struct HourTotals {
     /// Probes that ended, by their outcome.
     pub probes: Counts,
     /// Ticks that were skipped.
     pub skipped: u64,
     /// Lookups and connects.
     pub requests: u64,
-    /// Simulated time.
+    /// Simulated seconds.
     pub seconds: u64,
 }
 
-/// Lives through the hour of this seed.
-pub fn run(seed: u64) -> Sum {
+/// Runs the hour of this seed.
+pub fn run(seed: u64) -> HourTotals {
     let mut random = Random::new(seed);
     let mut config = Config { settings: settings(&mut random), targets: Vec::new() };
     let named = random.pick(&[0, 20, 50, 50, 100]);
@@ -75,14 +75,14 @@ pub fn run(seed: u64) -> Sum {
         2 => Span { rounds: Some(rounds as u32), duration: Some(duration) },
         _ => Span::default(),
     };
-    let manners = Manners {
-        hands: Nanos::new(random.pick(&[0, 0, 0, 0, 0, 20_000, 20_000, 2_000_000])),
-        early: 16,
-        repeats: 32,
-        late: 4,
-        interleaves: random.pick(&[0, 8]),
+    let options = DriverOptions {
+        action_time: Nanos::new(random.pick(&[0, 0, 0, 0, 0, 20_000, 20_000, 2_000_000])),
+        early_polls: 16,
+        repeated_answers: 32,
+        late_answers: 4,
+        polls_between: random.pick(&[0, 8]),
         audits: 512,
-        keeps: false,
+        has_ledger: false,
         built: 0,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
@@ -95,10 +95,10 @@ pub fn run(seed: u64) -> Sum {
     }
     let second = (unix / i128::from(SECOND)) as i64;
     let about = |random: &mut Random| second + random.within(0, 3000) as i64 - 1500;
-    let manners = Manners { built: if random.one_in(4) { about(&mut random) } else { 0 }, ..manners };
-    let weather = Weather::new(Random::new(random.next()));
+    let options = DriverOptions { built: if random.one_in(4) { about(&mut random) } else { 0 }, ..options };
+    let world = RandomWorld::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
-    let mut driver = Driver::new(&config, span, weather, Random::new(random.next()), manners, start, clock);
+    let mut driver = Driver::new(&config, span, world, Random::new(random.next()), options, start, clock);
 
     let lasts = if random.one_in(20) { random.below(HOUR) } else { HOUR };
     let mut offset = offset;
@@ -138,7 +138,7 @@ pub fn run(seed: u64) -> Sum {
             Incident::ResolverDead(dead) => driver.world.resolver_dead = dead,
             Incident::NetworkDead(dead) => driver.world.network_dead = dead,
             Incident::DiskFull(full) => driver.world.disk_full = full,
-            Incident::Told => driver.set_clock(0, offset, true),
+            Incident::ClockRead => driver.set_clock(0, offset, true),
         }
         if random.one_in(2) {
             driver.wake();
@@ -149,7 +149,7 @@ pub fn run(seed: u64) -> Sum {
         driver.sleep(Nanos::new(random.below(60 * SECOND)));
     }
     driver.stop();
-    Sum {
+    HourTotals {
         probes: driver.book.counted,
         skipped: driver.book.skipped,
         requests: u64::from(driver.requests),
@@ -165,7 +165,7 @@ fn settings(random: &mut Random) -> Settings {
         _ => Nanos::from_secs(random.within(60, 300)),
     };
     let timeout = match random.below(3) {
-        // As a person would choose it, or so that probes overlap.
+        // A typical value, or one with which probes overlap.
         0 => Nanos::from_secs(random.within(1, 20)),
         _ => Nanos::new(interval.get() / 100 * random.within(20, 300)),
     };
@@ -180,7 +180,7 @@ fn settings(random: &mut Random) -> Settings {
     }
 }
 
-/// A timeout short enough for the table of probes.
+/// Shortens the timeout until all probes fit into their table.
 fn shorten(config: &mut Config) {
     let Thresholds { slow, timeout } = &mut config.settings.thresholds;
     *timeout = (*timeout).clamp(limits::TIMEOUT.0, limits::TIMEOUT.1);
@@ -194,19 +194,19 @@ fn shorten(config: &mut Config) {
 
 fn reload(config: &mut Config, random: &mut Random, choose: impl Fn(u16, &mut Random) -> Target) {
     for _ in 0..random.below(12) {
-        let place = random.below(config.targets.len() as u64) as usize;
+        let index = random.below(config.targets.len() as u64) as usize;
         if config.targets.len() > 2 {
-            config.targets.remove(place);
+            config.targets.remove(index);
         }
     }
     for _ in 0..random.below(12) {
-        let place = random.below(config.targets.len() as u64 + 1) as usize;
+        let index = random.below(config.targets.len() as u64 + 1) as usize;
         let target = match random.below(8) {
-            // Once more, or another way to it.
-            0 => config.targets[place % config.targets.len()],
+            // The same target a second time.
+            0 => config.targets[index % config.targets.len()],
             _ => choose(random.within(1, POOL.into()) as u16, random),
         };
-        config.targets.insert(place, target);
+        config.targets.insert(index, target);
     }
     match random.below(8) {
         0 => random.shuffle(&mut config.targets),
@@ -225,7 +225,7 @@ fn reload(config: &mut Config, random: &mut Random, choose: impl Fn(u16, &mut Ra
         5 => *settings = fresh,
         _ => {}
     }
-    // More targets than the simulation is meant for would make one seed last as long as ten.
+    // More targets would make one seed take as long as ten.
     config.targets.truncate(2 * TARGETS as usize);
     settings.interval = settings.interval.max(Nanos::from_secs(5));
     shorten(config);
@@ -239,14 +239,14 @@ fn incidents(random: &mut Random, lasts: u64) -> Vec<(u64, Incident)> {
         Incident::ZoneChanged,
         Incident::Reloaded,
         Incident::ReportWanted,
-        Incident::Told,
+        Incident::ClockRead,
     ];
     for kind in kinds {
         let times = if random.one_in(2) { 0 } else { random.below(8) };
         for _ in 0..times {
             let at = random.below(lasts + 1);
             if random.one_in(4) {
-                // The process finds it when it goes on.
+                // The process is stopped, and finds it when it continues.
                 incidents.push((at, Incident::Stopped));
             }
             incidents.push((at, kind));
@@ -260,7 +260,7 @@ fn incidents(random: &mut Random, lasts: u64) -> Vec<(u64, Incident)> {
         if random.one_in(3) {
             let at = random.below(lasts + 1);
             incidents.push((at, begins));
-            // Some last to the end.
+            // Some do not end within the hour.
             incidents.push((at + random.below(HOUR / 2), ends));
         }
     }

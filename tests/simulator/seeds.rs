@@ -1,4 +1,4 @@
-//! Runs many random worlds at once, and says which failed.
+//! Runs many random worlds in parallel, and says which seeds failed.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,28 +7,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tcpmon::sys::clock;
 
-use crate::kills::{self, Toll};
-use crate::scenario::{self, Sum};
+use crate::kill_chain::{self, ChainTotals};
+use crate::scenario::{self, HourTotals};
 use crate::trace;
 
-/// Hours in the normal run.
+/// Simulated hours in a normal run.
 const HOURS: u64 = 1000;
 
-/// Chains of killed processes in the normal run.
+/// Chains of killed processes in a normal run.
 const CHAINS: u64 = 500;
 
-/// Failures after which it is not worth going on.
+/// Stop after so many failures.
 const ENOUGH: usize = 5;
 
-/// What came of some seeds, to be added up.
-trait Yield: Default + Send + std::fmt::Debug {
+/// The results of some seeds, which can be added up.
+trait Totals: Default + Send + std::fmt::Debug {
     fn add(&mut self, one: Self);
 }
 
 #[test]
 fn every_random_hour_keeps_the_promises() {
-    let Some((seeds, sum, millis)) = live(HOURS, scenario::run) else { return };
-    let Sum { probes, skipped, requests, seconds } = sum;
+    let Some((seeds, sum, millis)) = run_seeds(HOURS, scenario::run) else { return };
+    let HourTotals { probes, skipped, requests, seconds } = sum;
     let ended: u64 = probes.iter().sum();
     println!(
         "{seeds} seeds: {} simulated hours, {ended} probes ({} a seed), {skipped} ticks skipped, \
@@ -36,31 +36,31 @@ fn every_random_hour_keeps_the_promises() {
         seconds / 3600,
         ended / seeds.max(1),
     );
-    // A world in which one kind of end is rare tests little.
+    // Each outcome must be frequent enough to be tested.
     assert!(seeds < HOURS || probes.iter().all(|count| *count > ended / 2000), "{probes:?} of {ended}");
 }
 
 #[test]
 fn whatever_a_kill_lands_on_every_probe_is_in_the_log_or_in_the_ledger_once() {
-    let Some((seeds, sum, millis)) = live(CHAINS, kills::run) else { return };
-    let Toll { kills, halves, starts, late_reports, reports, probes, seconds } = sum;
+    let Some((seeds, sum, millis)) = run_seeds(CHAINS, kill_chain::run) else { return };
+    let ChainTotals { kills, halves, starts, late_reports, reports, probes, seconds } = sum;
     println!(
-        "{seeds} seeds: {kills} kills, {halves} of them in the midst of a step, {starts} at a start, \
-         {late_reports} reports made up for, {reports} reports, {probes} probes, {} simulated days, {millis} ms",
+        "{seeds} seeds: {kills} kills, {halves} of them during an operation, {starts} at a start, \
+         {late_reports} reports written late, {reports} reports, {probes} probes, {} simulated days, {millis} ms",
         seconds / 86_400,
     );
     let rare = kills / 50;
     assert!(seeds < CHAINS || (halves > rare && starts > rare && late_reports > rare), "{sum:?}");
 }
 
-/// Lives through all seeds, or through the one that is asked for. Gives how many there were, what
-/// came of them, and the milliseconds it took.
-fn live<T: Yield>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
+/// Runs all seeds, or only the one in `TCPMON_SEED`. Returns how many there were, their results, and
+/// the milliseconds it took.
+fn run_seeds<T: Totals>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
     if let Some(seed) = setting("TCPMON_SEED") {
         trace::start();
         let result = one(run, seed);
         if result.is_err() {
-            trace::steps().iter().for_each(|step| println!("{step}"));
+            trace::lines().iter().for_each(|line| println!("{line}"));
         }
         println!("seed {seed}: {result:?}");
         assert_eq!(result.err(), None);
@@ -77,9 +77,9 @@ fn live<T: Yield>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
             scope.spawn(|| {
                 while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds) {
                     match one(run, seed) {
-                        Ok(one) => sum.lock().expect("no thread dies with it").add(one),
+                        Ok(one) => sum.lock().expect("no thread panics while it has the lock").add(one),
                         Err(why) => {
-                            let mut failures = failures.lock().expect("no thread dies with it");
+                            let mut failures = failures.lock().expect("no thread panics while it has the lock");
                             failures.push((seed, why));
                             if failures.len() >= ENOUGH {
                                 next.store(seeds, Ordering::Relaxed);
@@ -90,7 +90,7 @@ fn live<T: Yield>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
             });
         }
     });
-    let mut failures = failures.into_inner().expect("no thread dies with it");
+    let mut failures = failures.into_inner().expect("no thread panics while it has the lock");
     failures.sort();
     let told: Vec<String> = failures
         .into_iter()
@@ -100,7 +100,7 @@ fn live<T: Yield>(usual: u64, run: fn(u64) -> T) -> Option<(u64, T, u64)> {
         .collect();
     assert!(told.is_empty(), "\n{}", told.join("\n"));
     let millis = clock::monotonic().since(begun).millis();
-    Some((seeds, sum.into_inner().expect("no thread dies with it"), millis))
+    Some((seeds, sum.into_inner().expect("no thread panics while it has the lock"), millis))
 }
 
 fn one<T>(run: fn(u64) -> T, seed: u64) -> Result<T, String> {
@@ -111,17 +111,17 @@ fn message(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text.to_string(),
         (None, Some(text)) => text.clone(),
-        (None, None) => "a panic without words".into(),
+        (None, None) => "a panic without a message".into(),
     }
 }
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| unreachable!("{name}={value} is no number")))
+    Some(value.parse().unwrap_or_else(|_| unreachable!("{name}={value} is not a number")))
 }
 
-impl Yield for Sum {
-    fn add(&mut self, one: Sum) {
+impl Totals for HourTotals {
+    fn add(&mut self, one: HourTotals) {
         for (sum, one) in self.probes.iter_mut().zip(one.probes) {
             *sum += one;
         }
@@ -131,8 +131,8 @@ impl Yield for Sum {
     }
 }
 
-impl Yield for Toll {
-    fn add(&mut self, one: Toll) {
+impl Totals for ChainTotals {
+    fn add(&mut self, one: ChainTotals) {
         self.kills += one.kills;
         self.halves += one.halves;
         self.starts += one.starts;

@@ -1,35 +1,35 @@
-//! The last steps before a failure, kept where one seed is run alone.
+//! The trace: the last events before a failure, kept when one seed runs alone.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use tcpmon::base::time::Instant;
 
-/// How many steps are worth reading.
+/// The number of lines kept.
 const KEPT: usize = 80;
 
 thread_local! {
-    static STEPS: RefCell<Option<VecDeque<String>>> = const { RefCell::new(None) };
+    static LINES: RefCell<Option<VecDeque<String>>> = const { RefCell::new(None) };
 }
 
-/// Starts to keep this thread's steps.
+/// Starts the trace of this thread.
 pub fn start() {
-    STEPS.set(Some(VecDeque::with_capacity(KEPT)));
+    LINES.set(Some(VecDeque::with_capacity(KEPT)));
 }
 
-/// A step, worked out only where it is kept.
-pub fn note(now: Instant, step: impl FnOnce() -> String) {
-    STEPS.with_borrow_mut(|steps| {
-        if let Some(steps) = steps {
-            if steps.len() == KEPT {
-                steps.pop_front();
+/// Adds a line; `line` is called only if a trace is kept.
+pub fn note(now: Instant, line: impl FnOnce() -> String) {
+    LINES.with_borrow_mut(|lines| {
+        if let Some(lines) = lines {
+            if lines.len() == KEPT {
+                lines.pop_front();
             }
-            steps.push_back(format!("{}s {}", now.since(Instant::from_nanos(0)).as_seconds(), step()));
+            lines.push_back(format!("{}s {}", now.since(Instant::from_nanos(0)).as_seconds(), line()));
         }
     });
 }
 
-/// The steps that were kept, the last one last.
-pub fn steps() -> Vec<String> {
-    STEPS.with_borrow_mut(|steps| steps.take().unwrap_or_default().into())
+/// The lines kept, the newest last.
+pub fn lines() -> Vec<String> {
+    LINES.with_borrow_mut(|lines| lines.take().unwrap_or_default().into())
 }

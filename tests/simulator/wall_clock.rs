@@ -1,8 +1,9 @@
-//! The wall clock of the simulated box: it runs with the monotonic one until somebody sets it.
+//! The wall clock of the simulated box: it advances with the monotonic clock until it is set.
 
 use tcpmon::base::time::{Instant, WallTime};
 
-/// What it reads at the monotonic clock's zero, in nanoseconds since 1970, and the zone.
+/// Its time at instant 0 of the monotonic clock, in nanoseconds since 1970, and its offset from UTC in
+/// seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
     epoch: i128,
@@ -10,18 +11,18 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// A clock that reads `unix` nanoseconds at `now`, in a zone so many seconds east of UTC.
+    /// A clock that reads `unix` nanoseconds at `now`, with an offset of so many seconds east of UTC.
     pub fn new(now: Instant, unix: i128, offset: i32) -> Self {
         Self { epoch: unix - since_zero(now), offset }
     }
 
-    /// Moves it by so many nanoseconds, and to another zone.
+    /// Moves it by so many nanoseconds, and sets its offset.
     pub fn set(&mut self, by: i128, offset: i32) {
         self.epoch += by;
         self.offset = offset;
     }
 
-    /// What it reads.
+    /// Its time at `now`.
     pub fn at(&self, now: Instant) -> WallTime {
         let unix = self.epoch + since_zero(now);
         WallTime {

@@ -1,4 +1,4 @@
-//! What may happen to a lookup and to a connect, and who decides it: a [`World`].
+//! What may happen to a lookup and to a connect. A [`World`] decides it, from a script or at random.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ use tcpmon::model::target::Address;
 /// A lookup or a connect that has been asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    /// The target's port, by which the simulator knows it.
+    /// The target's port. In the simulator it identifies the target.
     pub port: u16,
     /// The limits that the probe started with.
     pub limits: Thresholds,
@@ -19,32 +19,32 @@ pub struct Ask {
     pub elapsed: Nanos,
 }
 
-/// What becomes of a lookup.
+/// What happens to a lookup.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupFate {
-    /// How long it takes until a helper has it; at once for none.
+    /// The delay until a helper begins it; `None` is no delay.
     pub begins: Option<Nanos>,
-    /// And then.
+    /// How it ends.
     pub end: LookupEnd,
 }
 
-/// How a lookup ends. Its lengths run from when the helper has it.
+/// How a lookup ends. All times are counted from when a helper begins it.
 #[derive(Clone, Copy, Debug)]
 pub enum LookupEnd {
-    /// With so many addresses after `elapsed`; the answer is on its way for `transit` more.
+    /// With so many addresses after `elapsed`; the monitor gets the answer `transit` later.
     Answers { elapsed: Nanos, transit: Nanos, addresses: u8 },
-    /// It fails.
+    /// It fails; times as above.
     Fails { elapsed: Nanos, transit: Nanos, reason: Reason },
     /// Its helper dies.
     Dies { after: Nanos },
-    /// It cannot be made.
+    /// It cannot be made for a shortage of our own.
     FallsShort { after: Nanos, shortage: Shortage },
-    /// Never.
+    /// It never ends.
     Hangs,
 }
 
 impl LookupEnd {
-    /// How long until the world says so.
+    /// The time until the monitor is told; `None` is never.
     pub fn after(&self) -> Option<Nanos> {
         match *self {
             LookupEnd::Answers { elapsed, transit, .. } | LookupEnd::Fails { elapsed, transit, .. } => {
@@ -56,21 +56,22 @@ impl LookupEnd {
     }
 }
 
-/// What becomes of a connect to one address.
+/// What happens to a connect to one address.
 #[derive(Clone, Copy, Debug)]
 pub enum ConnectFate {
     /// It is accepted.
     Accepted { after: Nanos },
     /// It fails.
     Fails { after: Nanos, reason: Reason },
-    /// It cannot be made, at once; `begun` is whether it was said to be under way before.
+    /// It cannot be made for a shortage of our own, which shows at once; `begun` is whether the monitor
+    /// was first told that it has started.
     FallsShort { begun: bool, shortage: Shortage },
-    /// Never.
+    /// It never ends.
     Hangs,
 }
 
 impl ConnectFate {
-    /// How long until the world says so.
+    /// The time until the monitor is told; `None` is never.
     pub fn after(&self) -> Option<Nanos> {
         match *self {
             ConnectFate::Accepted { after } | ConnectFate::Fails { after, .. } => Some(after),
@@ -80,25 +81,25 @@ impl ConnectFate {
     }
 }
 
-/// Everything outside the monitor that the driver does not do itself.
+/// The outside of the monitor, as far as the driver does not simulate it itself.
 pub trait World {
-    /// What becomes of this lookup.
+    /// What happens to this lookup.
     fn lookup(&mut self, ask: Ask) -> LookupFate;
-    /// What becomes of this connect.
+    /// What happens to this connect.
     fn connect(&mut self, ask: Ask) -> ConnectFate;
     /// Whether a report of these rows can be written.
     fn append(&mut self, now: Instant, stamp: WallTime, rows: &[(String, Columns)]) -> bool;
-    /// Whether the driver can tell when a connect was accepted; else it was now.
-    fn knows_when(&mut self) -> bool {
+    /// Whether the driver knows when a connect was accepted. If not, it reports the present time.
+    fn knows_accept_time(&mut self) -> bool {
         true
     }
-    /// Tells what the monitor asked for; of the target with this port, if it is about one.
-    fn hear(&mut self, now: Instant, action: Action, port: Option<u16>) {
+    /// Called with each action of the monitor, and the port of its target if it has one.
+    fn on_action(&mut self, now: Instant, action: Action, port: Option<u16>) {
         let _ = (now, action, port);
     }
 }
 
-/// The `k`-th address that a name has, of either family.
+/// The `k`-th address of the name of the target with this port; some are IPv4, some IPv6.
 pub fn address(port: u16, k: u8) -> Address {
     let [high, low] = port.to_be_bytes();
     Address::new(match (u16::from(k) + port) % 3 {

@@ -1,5 +1,5 @@
-//! The stage for scripted worlds: a configuration as text, what becomes of each service, and what
-//! the monitor is heard to do, as lines with their times.
+//! Scripted simulations, for tests that read as a list of events: a configuration as text, a script of
+//! what happens to each service, and the monitor's actions as lines with their times.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,21 +10,21 @@ use tcpmon::model::outcome::Columns;
 use tcpmon::model::reader::Reader;
 use tcpmon::model::settings::Config;
 
-use crate::driver::{Driver, Manners};
-use crate::fuse::{Burns, Step};
+use crate::driver::{Driver, DriverOptions};
+use crate::kill_plan::{Kill, KillPoint};
 use crate::log::Report;
 use crate::random::Random;
 use crate::wall_clock::WallClock;
 use crate::world::{self, Ask, ConnectFate, LookupEnd, LookupFate, World};
 
-/// When a script begins: 2025-10-09 14:30:00 UTC.
+/// The wall clock at the start: 2025-10-09 14:30:00 UTC, in seconds since 1970.
 const BEGIN: i128 = 1_760_020_200;
 
-/// The monotonic clock's reading then.
+/// The monotonic clock at the start.
 const START: Instant = Instant::from_nanos(1_000_000_000_000);
 
-/// What becomes of lookups and connects. Where nothing is said a lookup takes a millisecond and
-/// gives one address, and a connect takes ten.
+/// What happens to lookups and connects. By default a lookup takes 1 ms and gives one address, and a
+/// connect is accepted after 10 ms.
 #[derive(Default)]
 pub struct Script {
     lookups: HashMap<u16, Fates<LookupEnd>>,
@@ -32,21 +32,21 @@ pub struct Script {
     services: HashMap<u16, String>,
     /// Whether the log cannot be written.
     pub disk_full: bool,
-    /// Whether nobody listens, as where a script is long.
-    pub unheard: bool,
+    /// Whether no lines are recorded, for a long run.
+    pub quiet: bool,
     lines: Vec<String>,
 }
 
-/// One fate after the other; the last one is that of all that follow.
+/// What happens to one after the other. The last value is used again for all that follow.
 type Fates<T> = VecDeque<T>;
 
-/// A monitor on its stage. Times are seconds since the begin.
-pub struct Stage {
+/// A scripted simulation. Times are seconds since its start.
+pub struct Simulation {
     /// The monitor and its driver.
     pub driver: Driver<Script>,
 }
 
-/// A configuration from its text.
+/// The configuration with this text.
 pub fn config(text: &str) -> Config {
     let mut config = Config::new();
     let mut mistakes = Vec::new();
@@ -58,18 +58,18 @@ pub fn config(text: &str) -> Config {
     config
 }
 
-/// A length in seconds.
+/// Converts from seconds.
 pub fn seconds(seconds: f64) -> Nanos {
     Nanos::new((seconds * 1e9).round() as u64)
 }
 
 impl Script {
-    /// What becomes of the connects to this service, one after the other.
+    /// Sets what happens to the connects to this port, one after the other.
     pub fn connects(&mut self, port: u16, fates: &[ConnectFate]) {
         self.connects.insert(port, fates.iter().copied().collect());
     }
 
-    /// What becomes of its lookups.
+    /// Sets how the lookups for this port end, one after the other.
     pub fn lookups(&mut self, port: u16, fates: &[LookupEnd]) {
         self.lookups.insert(port, fates.iter().copied().collect());
     }
@@ -87,7 +87,7 @@ impl Script {
     }
 
     fn name(&self, port: Option<u16>) -> &str {
-        port.and_then(|port| self.services.get(&port)).map_or("nobody", String::as_str)
+        port.and_then(|port| self.services.get(&port)).map_or("no service", String::as_str)
     }
 }
 
@@ -103,7 +103,7 @@ impl World for Script {
     }
 
     fn append(&mut self, now: Instant, stamp: WallTime, rows: &[(String, Columns)]) -> bool {
-        if self.unheard {
+        if self.quiet {
             return !self.disk_full;
         }
         let rows: Vec<String> = rows.iter().map(|(service, row)| format!("{service}: {}", in_words(*row))).collect();
@@ -112,8 +112,8 @@ impl World for Script {
         !self.disk_full
     }
 
-    fn hear(&mut self, now: Instant, action: Action, port: Option<u16>) {
-        if self.unheard {
+    fn on_action(&mut self, now: Instant, action: Action, port: Option<u16>) {
+        if self.quiet {
             return;
         }
         let name = self.name(port);
@@ -131,125 +131,139 @@ impl World for Script {
             Action::SaySkipped(ticks, shortage) => format!("say that {ticks} ticks were skipped: {shortage}"),
             Action::SayHeld(wall) => format!("say that reports wait, it is {wall}"),
             Action::Finish => "finish".into(),
-            // Rounds are counted by the driver, and a report says what the clock read.
+            // The driver counts the rounds, and a report shows the time of the clock.
             Action::ReadClock | Action::Report(_) | Action::Round => return,
         };
         self.say(now, &line);
     }
 }
 
-impl Stage {
-    /// Opens with this configuration; `direct` says what becomes of whom.
-    pub fn open(text: &str, direct: impl FnOnce(&mut Script)) -> Self {
-        Self::open_for(text, Span::default(), direct)
+impl Simulation {
+    /// Starts with this configuration; `direct` writes the script.
+    pub fn start(text: &str, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::start_for(text, Span::default(), direct)
     }
 
     /// The same for a run that ends by itself.
-    pub fn open_for(text: &str, span: Span, direct: impl FnOnce(&mut Script)) -> Self {
-        Self::open_with(text, span, false, direct)
+    pub fn start_for(text: &str, span: Span, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::start_with(text, span, false, direct)
     }
 
-    /// The same with a ledger, for a process that is to be killed.
-    pub fn open_kept(text: &str, direct: impl FnOnce(&mut Script)) -> Self {
-        Self::open_with(text, Span::default(), true, direct)
+    /// The same with a ledger, for a process that will be killed.
+    pub fn start_with_ledger(text: &str, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::start_with(text, Span::default(), true, direct)
     }
 
-    /// A box without a clock of its own: it begins at 1970-01-01 00:00:10, long before the program
-    /// was built. With a ledger if it `keeps` one.
-    pub fn open_clockless(text: &str, keeps: bool) -> Self {
-        Self::open_at(text, Span::default(), keeps, 10, BEGIN as i64, |_| {})
+    /// A box without a real-time clock: its wall clock starts at 1970-01-01 00:00:10, before the program
+    /// was built.
+    pub fn start_without_clock(text: &str, has_ledger: bool) -> Self {
+        Self::start_at(text, Span::default(), has_ledger, 10, BEGIN as i64, |_| {})
     }
 
-    fn open_with(text: &str, span: Span, keeps: bool, direct: impl FnOnce(&mut Script)) -> Self {
-        Self::open_at(text, span, keeps, BEGIN, 0, direct)
+    fn start_with(text: &str, span: Span, has_ledger: bool, direct: impl FnOnce(&mut Script)) -> Self {
+        Self::start_at(text, span, has_ledger, BEGIN, 0, direct)
     }
 
-    fn open_at(text: &str, span: Span, keeps: bool, unix: i128, built: i64, direct: impl FnOnce(&mut Script)) -> Self {
+    fn start_at(
+        text: &str,
+        span: Span,
+        has_ledger: bool,
+        unix: i128,
+        built: i64,
+        direct: impl FnOnce(&mut Script),
+    ) -> Self {
         let config = config(text);
         let mut script = Script::default();
         script.learn(&config);
         direct(&mut script);
         // Each answer comes twice, every dropped request is answered late, and every second wait is
-        // interrupted: a script reads the same for it.
-        let manners = Manners { early: 2, repeats: 1, late: 1, audits: 1, ..Manners::default() };
-        let manners = Manners { keeps, built, ..if script.unheard { Manners::default() } else { manners } };
+        // interrupted. None of this may change what a test sees.
+        let options = DriverOptions {
+            early_polls: 2,
+            repeated_answers: 1,
+            late_answers: 1,
+            audits: 1,
+            ..DriverOptions::default()
+        };
+        let options =
+            DriverOptions { has_ledger, built, ..if script.quiet { DriverOptions::default() } else { options } };
         let clock = WallClock::new(START, unix * 1_000_000_000, 0);
-        let driver = Driver::new(&config, span, script, Random::new(0), manners, START, clock);
+        let driver = Driver::new(&config, span, script, Random::new(0), options, START, clock);
         Self { driver }
     }
 
-    /// Lets time pass up to this second. What is heard meanwhile is kept.
-    pub fn pass(&mut self, second: f64) {
+    /// Runs up to this second. New lines are kept.
+    pub fn run_until(&mut self, second: f64) {
         self.driver.run_until(START + seconds(second));
     }
 
-    /// What is heard up to this second, that included, and has not been asked for before.
-    pub fn until(&mut self, second: f64) -> Vec<String> {
-        self.pass(second);
-        self.heard()
+    /// Runs up to and including this second. Returns the new lines.
+    pub fn lines_until(&mut self, second: f64) -> Vec<String> {
+        self.run_until(second);
+        self.new_lines()
     }
 
-    /// Everything is heard up to this second, and nothing else.
+    /// Runs up to and including this second, and checks that the new lines are exactly these.
     #[track_caller]
-    pub fn hear(&mut self, second: f64, expected: &[&str]) {
-        let heard = self.until(second);
-        assert_eq!(heard, expected, "up to {second} s");
+    pub fn assert_lines(&mut self, second: f64, expected: &[&str]) {
+        let lines = self.lines_until(second);
+        assert_eq!(lines, expected, "up to {second} s");
     }
 
-    /// What has been heard since this was last asked.
-    pub fn heard(&mut self) -> Vec<String> {
+    /// The lines since the last call.
+    pub fn new_lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.driver.world.lines)
     }
 
-    /// The process is stopped for so many seconds, and goes on.
+    /// Stops the process for so many seconds, then continues it.
     pub fn sleep(&mut self, length: f64) {
         self.driver.sleep(seconds(length));
         self.driver.wake();
     }
 
-    /// The wall clock is set by so many seconds, and the monitor is told.
+    /// Moves the wall clock by so many seconds, and tells the monitor.
     pub fn set_clock(&mut self, by: i64) {
         self.driver.set_clock(i128::from(by) * 1_000_000_000, 0, true);
     }
 
-    /// The wall clock is set to this many seconds after the usual begin, and the monitor is told.
+    /// Sets the wall clock to so many seconds after 2025-10-09 14:30:00, and tells the monitor.
     pub fn set_clock_to(&mut self, second: i64) {
         let by = BEGIN as i64 + second - self.driver.wall().unix;
         self.set_clock(by);
     }
 
-    /// Goes over to another configuration.
+    /// Reloads with another configuration.
     pub fn reload(&mut self, text: &str) -> Option<Changes> {
         let config = config(text);
         self.driver.world.learn(&config);
         self.driver.adopt(&config)
     }
 
-    /// The process is killed before this second, when it is about to make this step.
+    /// Kills the process at this kill point, which it must reach before this second.
     #[track_caller]
-    pub fn kill_at(&mut self, step: Step, second: f64) {
-        self.driver.light(Burns::At(step, 0), false);
-        let lived = self.driver.outlives(|driver| driver.run_until(START + seconds(second)));
-        assert!(!lived, "{step:?} was not reached");
+    pub fn kill_at(&mut self, point: KillPoint, second: f64) {
+        self.driver.plan_kill(Kill::At(point, 0), false);
+        let lived = self.driver.survives(|driver| driver.run_until(START + seconds(second)));
+        assert!(!lived, "{point:?} was not reached");
     }
 
-    /// The process, killed at the latest now, is started again so many seconds later.
+    /// Starts the process again, `down` seconds later. If it still runs, it is killed now.
     #[track_caller]
     pub fn restart(&mut self, text: &str, down: f64) {
-        assert!(self.restart_to(text, down, Burns::Never, false));
+        assert!(self.restart_with_kill(text, down, Kill::Never, false));
     }
 
-    /// The same, with a kill on the way. Whether the process has outlived its start.
-    pub fn restart_to(&mut self, text: &str, down: f64, burns: Burns, within: bool) -> bool {
+    /// The same with a planned kill. Returns whether the process survived its start.
+    pub fn restart_with_kill(&mut self, text: &str, down: f64, kill: Kill, within: bool) -> bool {
         let config = config(text);
         self.driver.world.learn(&config);
         let (now, clock) = (self.driver.now() + seconds(down), self.driver.clock);
-        self.driver.restart(&config, burns, within, now, clock)
+        self.driver.restart(&config, kill, within, now, clock)
     }
 
     /// The reports in the log.
     pub fn log(&self) -> Vec<String> {
-        let reports = self.driver.estate.iter().flat_map(|estate| &estate.log.reports);
+        let reports = self.driver.storage.iter().flat_map(|storage| &storage.log.reports);
         let line = |report: &Report| {
             let rows: Vec<String> =
                 report.rows.iter().map(|(service, row)| format!("{service}: {}", in_words(*row))).collect();
@@ -258,16 +272,16 @@ impl Stage {
         reports.map(line).collect()
     }
 
-    /// All that a service has counted, in words.
+    /// The counts of a service, in words.
     pub fn counted(&self, service: &str) -> String {
-        let watch = self.driver.monitor.live().find(|watch| watch.target.service.as_str() == service);
-        watch.map_or("nobody".into(), |watch| in_words(watch.tally.counted().columns()))
+        let entry = self.driver.monitor.live().find(|entry| entry.target.service.as_str() == service);
+        entry.map_or("no such service".into(), |entry| in_words(entry.tally.counted().columns()))
     }
 
-    /// The ticks that a service has skipped.
+    /// The skipped ticks of a service.
     pub fn skipped(&self, service: &str) -> u64 {
-        let watch = self.driver.monitor.live().find(|watch| watch.target.service.as_str() == service);
-        watch.map_or(0, |watch| watch.skipped)
+        let entry = self.driver.monitor.live().find(|entry| entry.target.service.as_str() == service);
+        entry.map_or(0, |entry| entry.skipped)
     }
 }
 
@@ -279,7 +293,7 @@ impl Script {
     }
 }
 
-/// A row in words: what there was of each kind.
+/// A row in words: the counts that are not zero.
 fn in_words(row: Columns) -> String {
     let kinds = [
         (row.conn_fast, "fast"),

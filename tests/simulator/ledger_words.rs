@@ -1,4 +1,4 @@
-//! What a kill leaves of a ledger: its words, also as they are in the midst of a step.
+//! The words of a ledger: what a kill leaves of it, also when it comes during an operation.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use tcpmon::model::target::Target;
 
 use crate::random::Random;
 
-/// Places of a ledger grow by so many: few, so that they often do.
+/// A ledger grows by so many records: few, so that it grows often.
 const ROOM: usize = 4;
 
 /// All words of a ledger.
@@ -18,13 +18,13 @@ pub fn words(ledger: &Ledger) -> Vec<u32> {
     ledger.content().iter().map(|word| word.load(Ordering::Acquire)).collect()
 }
 
-/// A ledger that is all new.
+/// A new ledger.
 pub fn create(targets: &[Target], wall: WallTime) -> Ledger {
-    let places = room(targets.len());
-    Ledger::create(Memory::own(places), places, wall)
+    let records = room(targets.len());
+    Ledger::create(Memory::own(records), records, wall)
 }
 
-/// The ledger that these words are, with room for these targets.
+/// The ledger with these words, grown for these targets.
 pub fn open(words: &[u32], targets: &[Target]) -> Ledger {
     let memory = Memory::Own(words.iter().copied().map(AtomicU32::new).collect());
     let mut ledger = Ledger::open(memory, words.len()).unwrap_or_else(|damage| unreachable!("the ledger {damage}"));
@@ -33,7 +33,7 @@ pub fn open(words: &[u32], targets: &[Target]) -> Ledger {
     ledger
 }
 
-/// Makes room for so many records.
+/// Grows the ledger to so many records.
 pub fn grow(ledger: &mut Ledger, needed: usize) {
     if needed > ledger.capacity() {
         let memory = Memory::own(room(needed));
@@ -49,10 +49,10 @@ fn room(needed: usize) -> usize {
     needed.next_multiple_of(ROOM).min(limits::RECORDS)
 }
 
-/// The words as they may be in the midst of the step that made `after` of `before`: what the
-/// program's order of stores leaves open is left to chance. Probes that the step has counted are
-/// counted, and of a report that it marks some counters may know and others not.
-pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
+/// The words as they may be during an operation that changes `before` to `after`. Where the program
+/// does not fix the order of its stores, chance decides which are done. Probes that the operation
+/// counted stay counted. Of a report that it marks, any of the counters may be marked.
+pub fn interrupted(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
     if before.len() != after.len() {
         return after.to_vec();
     }
@@ -62,17 +62,17 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
     let head = layout.head..layout.records;
     let is_mark = |at: &&usize| layout.is_in(**at, &layout.reported) && !layout.is_new(**at, before, after);
     if changed.iter().any(|at| is_mark(&at)) {
-        // Before a counter hears of it the report is noted as written; its note goes when all have
-        // heard, and then what is gone is freed. An onlooker makes sure of it.
+        // The report is journalled as written before the first counter is marked. The journal entry is
+        // cleared after the last one, and then removed targets are freed. `store_order` tests this.
         match random.below(4) {
             0 => {}
-            1 => words[layout.phase] = Progress::Written as u32,
+            1 => words[layout.progress] = Progress::Written as u32,
             2 => {
                 let some = random.one_in(2);
                 for at in changed.iter().filter(is_mark) {
                     words[*at] = if some && random.one_in(2) { before[*at] } else { after[*at] };
                 }
-                words[layout.phase] = Progress::Written as u32;
+                words[layout.progress] = Progress::Written as u32;
             }
             _ => {
                 words[head.clone()].copy_from_slice(&after[head]);
@@ -84,7 +84,7 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
         }
         return words;
     }
-    // The head goes from one state to the other at once: a report's note stands when all is known.
+    // The head is old or new as a whole: the journal entry of a report is stored last.
     let noted = random.one_in(2);
     if noted {
         words[head.clone()].copy_from_slice(&after[head]);
@@ -103,7 +103,7 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
                     words[*at] = if certain || random.one_in(2) { after[*at] } else { before[*at] };
                 }
                 if is_new {
-                    // It is in use when all else is there.
+                    // A new record is marked as used after all its other fields.
                     words[first + layout.state.start] = 0;
                 }
             }
@@ -112,29 +112,30 @@ pub fn midst(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u32> {
     words
 }
 
-/// Where things are, as the ledger itself describes it: a preface of eight words, of which the
-/// fifth to eighth count the fields and words of head and record, then four words a field: its name,
-/// place and length.
+/// The positions of the fields, as the ledger itself describes them. It begins with eight words, of
+/// which the fifth to eighth are the numbers of fields and of words of head and record. Then come
+/// four words for each field: two of name, its first word and its length.
 pub struct Layout {
+    /// The first word of the head.
     head: usize,
-    /// Where the records begin.
+    /// The first word of the records.
     pub records: usize,
-    /// Words of a record.
+    /// The number of words of a record.
     pub record: usize,
-    /// The word of the head that says how far a report has come.
-    pub phase: usize,
-    /// Fields of a record, counted from its first word.
+    /// The word of the head with a report's progress.
+    pub progress: usize,
+    /// Fields of a record; positions from its first word.
     state: Range<usize>,
     counted: Range<usize>,
     pending: Range<usize>,
-    /// What the log has.
+    /// The counts that the log has.
     pub reported: Range<usize>,
-    /// Those that say which target it is.
+    /// The fields that identify the target.
     identity: [Range<usize>; 5],
 }
 
 impl Layout {
-    /// That of the ledger with these words.
+    /// Reads it from a ledger's words.
     pub fn read(words: &[u32]) -> Self {
         let [heads, records, head, record] = std::array::from_fn(|i| words[4 + i] as usize);
         let field = |name: &str| {
@@ -143,7 +144,7 @@ impl Layout {
                 bytes.take_while(|byte| *byte > 0).eq(name.bytes())
             };
             let found = words[8..8 + 4 * (heads + records)].chunks_exact(4).find(named);
-            let entry = found.unwrap_or_else(|| unreachable!("a ledger has no {name}"));
+            let entry = found.unwrap_or_else(|| unreachable!("the ledger has no field {name}"));
             let first = entry[2] as usize;
             first..first + entry[3] as usize
         };
@@ -153,7 +154,7 @@ impl Layout {
             head: head_at,
             records: head_at + head,
             record,
-            phase: head_at + field("phase").start,
+            progress: head_at + field("phase").start,
             state: field("state"),
             counted: field("counted"),
             pending: field("pending"),
@@ -162,7 +163,7 @@ impl Layout {
         }
     }
 
-    /// The first word of the record of this one.
+    /// The first word of the record that this word is in.
     fn first(&self, at: usize) -> usize {
         at - (at - self.records) % self.record
     }
@@ -171,7 +172,7 @@ impl Layout {
         field.contains(&(at - self.first(at)))
     }
 
-    /// Whether another target has come to the record of this word.
+    /// Whether the record that this word is in has another target than before.
     fn is_new(&self, at: usize, before: &[u32], after: &[u32]) -> bool {
         let first = self.first(at);
         let of = |words: &[u32], field: &Range<usize>| words[first + field.start..first + field.end].to_vec();

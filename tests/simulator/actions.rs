@@ -1,5 +1,5 @@
-//! Carries out what the monitor asks for, and brings it the world's answers, each time with what
-//! must follow from it.
+//! The monitor's actions: carries them out, gives the monitor the world's answers, and checks that
+//! each probe continues as its [`Life`] says.
 
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::{Action, Event, TargetId};
@@ -7,26 +7,27 @@ use tcpmon::core::probe::{End, Input, ProbeId};
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::Address;
 
-use crate::book::{Page, Standing};
+use crate::book::{Page, PageUsage};
 use crate::driver::Driver;
-use crate::fuse::Step;
-use crate::life::{Life, Phase, Then};
+use crate::kill_plan::KillPoint;
+use crate::life::{Life, Next, ProbeStage};
 use crate::queue::{Due, Request};
 use crate::trace;
 use crate::world::{self, Ask, ConnectFate, LookupEnd, World};
 
-/// Later than this after its deadline a probe was late by our own fault beyond doubt: below, a
-/// loop's clock cannot tell.
-const HAIR: Nanos = Nanos::from_millis(100);
+/// A probe that is late by more than this was delayed by our own process. Below it, the loop cannot
+/// tell that from an address that used the whole limit.
+const CLOCK_TOLERANCE: Nanos = Nanos::from_millis(100);
 
 impl<W: World> Driver<W> {
+    /// Carries out one action.
     pub(crate) fn carry_out(&mut self, action: Action) {
         assert!(!self.finished, "{action:?} after the end");
         let port = match action {
-            Action::Lookup(_, watch) | Action::Connect(_, watch, _) => Some(self.monitor.target(watch).port),
+            Action::Lookup(_, target) | Action::Connect(_, target, _) => Some(self.monitor.target(target).port),
             Action::DropLookup(id) | Action::DropConnect(id) => {
                 let life = self.lives.get(usize::from(id.slot)).and_then(Option::as_ref);
-                life.map(|life| self.book.pages[usize::from(life.watch)].target.port)
+                life.map(|life| self.book.pages[usize::from(life.record)].target.port)
             }
             Action::ReadClock
             | Action::Report(_)
@@ -36,35 +37,35 @@ impl<W: World> Driver<W> {
             | Action::Finish => None,
         };
         trace::note(self.now, || format!("-> {action:?} {}", port.unwrap_or_default()));
-        self.world.hear(self.now, action, port);
+        self.world.on_action(self.now, action, port);
         match action {
-            Action::Lookup(id, watch) => self.look_up(id, watch),
-            Action::Connect(id, watch, address) => self.connect(id, watch, address),
+            Action::Lookup(id, target) => self.look_up(id, target),
+            Action::Connect(id, target, address) => self.connect(id, target, address),
             Action::DropLookup(id) => {
                 self.lookups -= 1;
-                self.give_up(id, Phase::LookingUp);
+                self.give_up(id, ProbeStage::LookingUp);
             }
-            Action::DropConnect(id) => self.give_up(id, Phase::Connecting),
+            Action::DropConnect(id) => self.give_up(id, ProbeStage::Connecting),
             Action::ReadClock => {
                 let wanted = std::mem::take(&mut self.clock_wanted)
                     || self.calendar.may_read(self.turn)
-                    || self.turn >= self.patience.next();
+                    || self.turn >= self.clock_wait.next();
                 self.completing = !wanted;
                 self.tell_clock();
             }
             Action::Report(stamp) => {
                 assert_eq!(self.report_due.take(), Some(stamp), "the report that is due");
                 let written = self.write(stamp);
-                self.step(Step::Tell);
+                self.reach(KillPoint::Reported);
                 self.monitor.handle(self.now, Event::Reported { written });
                 self.owe_next();
             }
             Action::Round => self.rounds += 1,
             Action::SayHeld(wall) => {
-                assert!(self.patience.is_wrong(wall) && self.patience.waits(), "nothing waits at {wall}");
-                assert!(std::mem::take(&mut self.patience.unsaid), "it is said twice");
+                assert!(self.clock_wait.is_wrong(wall) && self.clock_wait.waits(), "no report waits at {wall}");
+                assert!(std::mem::take(&mut self.clock_wait.unsaid), "it is said twice");
             }
-            Action::SaySkipped(ticks, _) => self.hear_skipped(ticks),
+            Action::SaySkipped(ticks, _) => self.check_said_skips(ticks),
             Action::Finish => {
                 self.finished = true;
                 self.owe(|owed| owed.running = false);
@@ -72,23 +73,23 @@ impl<W: World> Driver<W> {
         }
     }
 
-    /// Brings the monitor what has happened at `at`.
-    pub(crate) fn take_in(&mut self, at: Instant, due: Due) {
-        self.step(Step::Event);
+    /// Tells the monitor what has happened at `at`.
+    pub(crate) fn handle_due(&mut self, at: Instant, due: Due) {
+        self.reach(KillPoint::Event);
         match due {
             Due::LookupStarts(request) if self.is_current(request) => self.begin_lookup(request.slot),
             Due::LookupEnds(request) if self.is_current(request) => self.end_lookup(request.slot),
             Due::ConnectEnds(request) if self.is_current(request) => self.end_connect(request.slot, at),
-            // Nobody waits for it: the helper is dead, the socket closed.
+            // The request is closed: the helper was killed, the socket closed.
             Due::LookupStarts(_) | Due::LookupEnds(_) | Due::ConnectEnds(_) => {}
             Due::Deadline(slot) => self.overdue.push((at, slot)),
             Due::Stale(index) => self.answer_again(self.stale[index as usize]),
         }
     }
 
-    /// What answers a request that has ended changes nothing.
+    /// Answers a request that has ended, and checks that this changes nothing.
     pub(crate) fn answer_again(&mut self, id: ProbeId) {
-        self.step(Step::Event);
+        self.reach(KillPoint::Event);
         let before = (self.monitor.next_deadline(), self.monitor.in_flight());
         let addresses = [world::address(1, 1)];
         let event = match self.random.below(9) {
@@ -111,23 +112,23 @@ impl<W: World> Driver<W> {
         life.is_some_and(|life| life.request == request)
     }
 
-    fn look_up(&mut self, id: ProbeId, watch: TargetId) {
-        let place = self.place(watch);
+    fn look_up(&mut self, id: ProbeId, target: TargetId) {
+        let record = self.record(target);
         assert!(self.ids.insert(id), "{id:?} is used twice");
         self.lookups += 1;
         assert!(self.lookups <= usize::from(self.book.settings.helpers), "{} lookups at once", self.lookups);
-        let target = &self.book.pages[usize::from(place)].target;
+        let target = &self.book.pages[usize::from(record)].target;
         let port = target.port;
         assert_eq!(target.literal, None, "a lookup of the literal {}", target.host);
-        self.place_life(id, place, false, Phase::AsksAgain);
+        self.find_or_add_life(id, record, false, ProbeStage::MustLookUp);
         let (now, turn, number) = (self.now, self.turn, self.number());
         let Some(life) = &mut self.lives[usize::from(id.slot)] else { return };
         let mut fate = self.world.lookup(Ask { port, limits: life.limits, elapsed: Nanos::ZERO });
-        if self.hurries {
+        if self.lookups_begin_at_once {
             fate.begins = None;
         }
         if life.is_asked_again() {
-            self.book.wait_again(place, -1);
+            self.book.wait_again(record, -1);
         }
         (life.id, life.request.number, life.lookup_end) = (id, number, fate.end);
         life.ask(turn);
@@ -142,7 +143,7 @@ impl<W: World> Driver<W> {
     }
 
     fn begin_lookup(&mut self, slot: u16) {
-        self.step(Step::Event);
+        self.reach(KillPoint::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         self.monitor.handle(self.now, Event::Probe(life.id, Input::LookupStarted));
         life.begin_lookup(self.now);
@@ -158,13 +159,13 @@ impl<W: World> Driver<W> {
     }
 
     fn end_lookup(&mut self, slot: u16) {
-        self.step(Step::Event);
+        self.reach(KillPoint::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
-        let port = self.book.pages[usize::from(life.watch)].target.port;
+        let port = self.book.pages[usize::from(life.record)].target.port;
         self.lookups -= 1;
         trace::note(now, || format!("<- {:?} {id:?} {port}", life.lookup_end));
-        let then = match life.lookup_end {
+        let next = match life.lookup_end {
             LookupEnd::Answers { elapsed, addresses, .. } => {
                 let all: [Address; 12] = std::array::from_fn(|k| world::address(port, k as u8));
                 self.monitor.handle(now, Event::Probe(id, Input::Answered(elapsed, &all[..usize::from(addresses)])));
@@ -184,16 +185,16 @@ impl<W: World> Driver<W> {
             }
             LookupEnd::Hangs => return,
         };
-        self.follow(id, then);
+        self.apply_next(id, next);
     }
 
-    fn connect(&mut self, id: ProbeId, watch: TargetId, address: Address) {
-        self.step(Step::Event);
-        let place = self.place(watch);
+    fn connect(&mut self, id: ProbeId, target: TargetId, address: Address) {
+        self.reach(KillPoint::Event);
+        let record = self.record(target);
         assert!(self.ids.insert(id), "{id:?} is used twice");
-        let page = &self.book.pages[usize::from(place)];
+        let page = &self.book.pages[usize::from(record)];
         let (port, literal) = (page.target.port, page.target.literal);
-        if self.place_life(id, place, literal.is_some(), Phase::Connects) {
+        if self.find_or_add_life(id, record, literal.is_some(), ProbeStage::MustConnect) {
             self.to_connect += 1;
         }
         self.to_connect -= 1;
@@ -219,15 +220,15 @@ impl<W: World> Driver<W> {
     }
 
     fn end_connect(&mut self, slot: u16, at: Instant) {
-        self.step(Step::Event);
+        self.reach(KillPoint::Event);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         trace::note(now, || format!("<- {:?} {id:?}", life.connect_fate));
-        let target = &self.book.pages[usize::from(life.watch)].target;
+        let target = &self.book.pages[usize::from(life.record)].target;
         let address = target.literal.unwrap_or_else(|| world::address(target.port, life.current));
-        let then = match life.connect_fate {
+        let next = match life.connect_fate {
             ConnectFate::Accepted { .. } => {
-                let stamp = if self.world.knows_when() { at } else { now };
+                let stamp = if self.world.knows_accept_time() { at } else { now };
                 self.monitor.handle(stamp, Event::Probe(id, Input::Connected));
                 life.connected(stamp, address)
             }
@@ -241,44 +242,44 @@ impl<W: World> Driver<W> {
             }
             ConnectFate::Hangs => return,
         };
-        self.follow(id, then);
+        self.apply_next(id, next);
     }
 
-    fn give_up(&mut self, id: ProbeId, phase: Phase) {
+    fn give_up(&mut self, id: ProbeId, stage: ProbeStage) {
         let Some(Some(life)) = self.lives.get(usize::from(id.slot)) else {
             unreachable!("{id:?} is dropped, but its slot is free");
         };
-        assert_eq!((life.id, life.phase), (id, phase), "what is dropped");
+        assert_eq!((life.id, life.stage), (id, stage), "what is dropped");
         assert!(life.deadline.is_some_and(|deadline| self.turn >= deadline), "{id:?} is dropped before its deadline");
-        let then = life.given_up(self.turn);
-        if self.random.one_in(self.manners.late) {
-            self.remember(id);
+        let next = life.given_up(self.turn);
+        if self.random.one_in(self.options.late_answers) {
+            self.answer_later(id);
         }
-        self.follow(id, then);
+        self.apply_next(id, next);
     }
 
-    /// Has this id answered once more, some time later.
-    fn remember(&mut self, id: ProbeId) {
+    /// Answers this id once more, some time later.
+    fn answer_later(&mut self, id: ProbeId) {
         let wait = self.random.below(20_000_000_000);
         self.queue.push(self.now + Nanos::new(wait), Due::Stale(self.stale.len() as u32));
         self.stale.push(id);
     }
 
-    /// Sees to it that the probe of an action has a life. Whether it is new.
-    fn place_life(&mut self, id: ProbeId, place: u16, literal: bool, phase: Phase) -> bool {
+    /// Finds the life of an action's probe, or adds it. Returns whether it is new.
+    fn find_or_add_life(&mut self, id: ProbeId, record: u16, literal: bool, stage: ProbeStage) -> bool {
         let slot = usize::from(id.slot);
         if self.lives.len() <= slot {
             self.lives.resize(slot + 1, None);
         }
         match &self.lives[slot] {
             Some(life) => {
-                assert_eq!((life.watch, life.phase), (place, phase), "{id:?} goes on");
+                assert_eq!((life.record, life.stage), (record, stage), "{id:?} goes on");
                 false
             }
             None => {
-                assert!(literal == (phase == Phase::Connects), "{id:?} begins with the wrong action");
-                let limits = self.book.meet(place);
-                self.lives[slot] = Some(Life::new(id, place, limits, literal));
+                assert!(literal == (stage == ProbeStage::MustConnect), "{id:?} begins with the wrong action");
+                let limits = self.book.see_probe(record);
+                self.lives[slot] = Some(Life::new(id, record, limits, literal));
                 true
             }
         }
@@ -289,63 +290,63 @@ impl<W: World> Driver<W> {
         self.requests
     }
 
-    /// Sees that a probe goes on as it must after an answer to `id`.
-    fn follow(&mut self, id: ProbeId, then: Then) {
-        match then {
-            Then::AskAgain => {
-                let watch = self.lives[usize::from(id.slot)].as_ref().map(|life| life.watch);
-                watch.into_iter().for_each(|place| self.book.wait_again(place, 1));
+    /// Notes how the probe must continue after an answer to `id`.
+    fn apply_next(&mut self, id: ProbeId, next: Next) {
+        match next {
+            Next::LookUp => {
+                let record = self.lives[usize::from(id.slot)].as_ref().map(|life| life.record);
+                record.into_iter().for_each(|record| self.book.wait_again(record, 1));
             }
-            Then::Connect => self.to_connect += 1,
-            Then::End(end) => self.finish(id.slot, end),
-            Then::EndLate { skipped, failed } => {
+            Next::Connect => self.to_connect += 1,
+            Next::End(end) => self.finish(id.slot, end),
+            Next::EndLate { skipped, failed } => {
                 let end = if self.has_counted(id.slot) { failed } else { skipped };
                 let life = self.lives[usize::from(id.slot)].as_ref();
                 let late = life.and_then(|life| life.deadline).map(|deadline| self.now.since(deadline));
                 assert!(
-                    end == skipped || late.is_some_and(|late| late <= HAIR),
+                    end == skipped || late.is_some_and(|late| late <= CLOCK_TOLERANCE),
                     "{end:?} where we were late by {late:?}"
                 );
                 self.finish(id.slot, end);
             }
         }
-        if self.random.one_in(self.manners.repeats) {
+        if self.random.one_in(self.options.repeated_answers) {
             self.answer_again(id);
             if self.random.one_in(2) {
-                self.remember(id);
+                self.answer_later(id);
             }
         }
     }
 
     fn finish(&mut self, slot: u16, end: End) {
         let Some(life) = self.lives[usize::from(slot)].take() else { return };
-        let undisturbed = !life.disturbed && self.manners.hands == Nanos::ZERO;
+        let undisturbed = !life.disturbed && self.options.action_time == Nanos::ZERO;
         if let Some((at, outcome)) = life.forecast.filter(|_| undisturbed) {
             assert_eq!((self.now, end.outcome), (at, Some(outcome)), "an undisturbed probe: {end:?}");
         }
-        self.book.end(life.watch, &end);
-        let page = &self.book.pages[usize::from(life.watch)];
-        if let Some(watch) = page.watch(&self.monitor) {
-            assert_eq!(watch.last, Some(end), "how the probe of {} ended", page.target.service);
+        self.book.end_probe(life.record, &end);
+        let page = &self.book.pages[usize::from(life.record)];
+        if let Some(entry) = page.entry(&self.monitor) {
+            assert_eq!(entry.last, Some(end), "how the probe of {} ended", page.target.service);
             if let Some(outcome) = end.outcome {
-                let counted = u64::from(watch.tally.counted().of(outcome));
+                let counted = u64::from(entry.tally.counted().of(outcome));
                 assert_eq!(counted, page.counted[outcome as usize], "{outcome:?} of {}", page.target.service);
             }
         }
     }
 
-    /// Whether the monitor has counted one more of the target of the probe in this slot than the
-    /// books have.
+    /// Whether the monitor has counted one probe more than the book for the target of the probe in
+    /// this slot.
     fn has_counted(&self, slot: u16) -> bool {
         let Some(life) = &self.lives[usize::from(slot)] else { return false };
-        let page = &self.book.pages[usize::from(life.watch)];
-        if let Some(watch) = page.watch(&self.monitor) {
-            return !matches!(watch.last, Some(End { ending: Ending::Skipped(_), .. }));
+        let page = &self.book.pages[usize::from(life.record)];
+        if let Some(entry) = page.entry(&self.monitor) {
+            return !matches!(entry.last, Some(End { ending: Ending::Skipped(_), .. }));
         }
         let same = |service: &str| service == page.target.service.as_str();
         let rows = self.monitor.rows().skip(self.book.order.len()).filter(|(service, _)| same(service));
         let counted: u64 = rows.map(|(_, row)| row.total).sum();
-        let retired = |page: &&Page| page.standing == Standing::Retired;
+        let retired = |page: &&Page| page.usage == PageUsage::Retired;
         let pages = self.book.pages.iter().filter(retired).filter(|page| same(page.target.service.as_str()));
         let known: u64 = pages.map(|page| page.unreported().iter().sum::<u64>()).sum();
         counted > known

@@ -1,55 +1,57 @@
-//! The simulator's own idea of reports that wait for a clock which is wrong.
+//! The clock wait: the simulator's own model of reports that wait for a wrong clock to be set.
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, WallTime};
 
-/// A clock that reads less than the moment of the build is wrong; reports wait for it to be set, up
-/// to a quarter of an hour from the start.
+/// A clock that reads less than the moment of the build is wrong. Reports wait for it to be set, for
+/// at most 15 minutes after the start.
 #[derive(Debug)]
-pub struct Patience {
+pub struct ClockWait {
     built: i64,
     end: Instant,
-    /// What the clock read last, and when the monitor last took note of it.
+    /// The last reading of the clock, in seconds since 1970.
     seen: i64,
+    /// When the monitor last learned the time.
     noted: Instant,
+    /// The boundary whose report waits.
     waiting: Option<WallTime>,
-    /// Whether a wait has begun that was not said.
+    /// Whether a wait has begun and the monitor has not said so.
     pub unsaid: bool,
 }
 
-impl Patience {
-    /// That of a run that starts at `now`.
+impl ClockWait {
+    /// The wait of a run that starts at `now`.
     pub fn new(built: i64, now: Instant, wall: WallTime) -> Self {
         let (end, unsaid) = (now + limits::CLOCK_WAIT, wall.unix < built);
         Self { built, end, seen: wall.unix, noted: now, waiting: None, unsaid }
     }
 
-    /// Whether this reading is one of a clock that is wrong.
+    /// Whether a clock that reads `wall` is wrong.
     pub fn is_wrong(&self, wall: WallTime) -> bool {
         wall.unix < self.built
     }
 
-    /// Whether nothing may be reported, as of what was last noted.
+    /// Whether reports must wait, by what the monitor last learned.
     pub fn waits(&self) -> bool {
         self.seen < self.built && self.noted < self.end
     }
 
-    /// When a report that waits has waited long enough.
+    /// When the waiting report must be written, or never.
     pub fn next(&self) -> Instant {
         if self.waiting.is_some() { self.end } else { Instant::NEVER }
     }
 
-    /// The end of all waiting.
+    /// The end of the 15 minutes.
     pub fn end(&self) -> Instant {
         self.end
     }
 
-    /// The monitor has taken note of the time.
+    /// The monitor has learned the time.
     pub fn note(&mut self, now: Instant) {
         self.noted = now;
     }
 
-    /// The clock reads `wall`, by which this boundary is due. Gives the one that is to be reported.
+    /// The clock reads `wall`, and by that `due` is due. Returns the boundary to report now, if any.
     pub fn read(&mut self, now: Instant, wall: WallTime, due: Option<WallTime>) -> Option<WallTime> {
         let (was_wrong, is_wrong) = (self.seen < self.built, wall.unix < self.built);
         (self.seen, self.noted) = (wall.unix, now);

@@ -1,5 +1,5 @@
-//! The random world: lookups and connects that take any time, above all times around the
-//! thresholds, and fail in every way.
+//! The random world: lookups and connects that fail in every way and take any time, often a time
+//! close to a threshold.
 
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::model::outcome::{Columns, Thresholds};
@@ -8,22 +8,22 @@ use tcpmon::model::reason::{Reason, Shortage};
 use crate::random::Random;
 use crate::world::{Ask, ConnectFate, LookupEnd, LookupFate, World};
 
-/// How often something happens; what is left of the hundred hangs for ever.
+/// The shares of different times, in a hundred. The rest never ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Mix {
-    /// In a hundred: well below slow.
+    /// Below slow.
     pub fast: u64,
-    /// In a hundred: about slow, exactly at it or a nanosecond off in half of these.
+    /// About slow; half of these are exactly slow or 1 ns off.
     pub about_slow: u64,
-    /// In a hundred: about the timeout, likewise.
+    /// About the timeout, in the same way.
     pub about_timeout: u64,
-    /// In a hundred of those that end: with a failure.
+    /// In a hundred of those that end: failures.
     pub failing: u64,
 }
 
-/// A day's weather, other from seed to seed.
+/// A world whose failures and times depend on its seed.
 #[derive(Debug)]
-pub struct Weather {
+pub struct RandomWorld {
     /// Times of lookups.
     pub lookups: Mix,
     /// Times of connects.
@@ -32,7 +32,7 @@ pub struct Weather {
     pub shortages: u64,
     /// One in so many helpers dies.
     pub deaths: u64,
-    /// One in so many lookups begins later than it is asked for.
+    /// One in so many lookups begins after a delay.
     pub begins_late: u64,
     /// No resolver answers.
     pub resolver_dead: bool,
@@ -43,10 +43,10 @@ pub struct Weather {
     random: Random,
 }
 
-impl Weather {
-    /// The weather of a seed.
+impl RandomWorld {
+    /// The world of this stream of random numbers.
     pub fn new(mut random: Random) -> Self {
-        // The first, an ordinary day, is the most frequent.
+        // The first, an ordinary network, is chosen most often.
         let mixes = [
             Mix { fast: 94, about_slow: 4, about_timeout: 1, failing: 2 },
             Mix { fast: 50, about_slow: 25, about_timeout: 15, failing: 10 },
@@ -67,12 +67,12 @@ impl Weather {
         }
     }
 
-    /// How long a phase takes in all, or for ever.
+    /// The whole time of a phase; `None` is for ever.
     fn length(&mut self, mix: Mix, limits: Thresholds) -> Option<Nanos> {
         let roll = self.random.below(100);
         let (slow, timeout) = (limits.slow.get(), limits.timeout.get());
         let about = if roll < mix.fast {
-            // Now and then at once.
+            // One in eight ends at once.
             let length = if self.random.one_in(8) { 0 } else { self.random.below(slow) };
             return Some(Nanos::new(length));
         } else if roll < mix.fast + mix.about_slow {
@@ -91,7 +91,7 @@ impl Weather {
     }
 }
 
-impl World for Weather {
+impl World for RandomWorld {
     fn lookup(&mut self, ask: Ask) -> LookupFate {
         let begins = self.random.one_in(self.begins_late).then(|| Nanos::new(self.random.below(2_000_000_000)));
         let length = if self.resolver_dead { None } else { self.length(self.lookups, ask.limits) };
@@ -136,14 +136,14 @@ impl World for Weather {
                 Reason::Denied,
                 Reason::TimedOut,
             ];
-            // Half of the failures come so early that there is time for the next address.
+            // Half of the failures come early enough for the next address.
             let after = if self.random.one_in(2) { after / 8 } else { after };
             return ConnectFate::Fails { after: Nanos::new(after), reason: self.random.pick(&reasons) };
         }
         ConnectFate::Accepted { after: Nanos::new(after) }
     }
 
-    fn knows_when(&mut self) -> bool {
+    fn knows_accept_time(&mut self) -> bool {
         !self.random.one_in(4)
     }
 

@@ -1,5 +1,5 @@
-//! A random chain of processes, each of which goes on with what a killed one has left, often with
-//! another configuration.
+//! A kill chain: a random series of processes. Each continues with what the killed one before it
+//! left, often with another configuration.
 
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::Span;
@@ -7,82 +7,82 @@ use tcpmon::model::outcome::Thresholds;
 use tcpmon::model::settings::{Config, Settings};
 use tcpmon::model::target::Target;
 
-use crate::driver::{Driver, Manners};
-use crate::fuse::{Burns, Step};
+use crate::driver::{Driver, DriverOptions};
+use crate::kill_plan::{Kill, KillPoint};
 use crate::random::Random;
+use crate::random_world::RandomWorld;
 use crate::wall_clock::WallClock;
-use crate::weather::Weather;
 
 /// Processes of a chain.
 const PROCESSES: u64 = 24;
 
-/// Services that there are to choose from, each at two hosts.
+/// Services to choose from, each at two hosts.
 const POOL: u64 = 8;
 
-/// The most targets at a time.
+/// The most targets at the same time.
 const TARGETS: usize = 12;
 
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3600 * SECOND;
 const DAY: u64 = 24 * HOUR;
 
-/// What came of a chain.
+/// The results of a chain.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Toll {
+pub struct ChainTotals {
     /// Processes that were killed.
     pub kills: u64,
-    /// In the midst of a step.
+    /// Those killed during an operation.
     pub halves: u64,
-    /// While they put in order what the one before had left.
+    /// Those killed at their start, before they were ready.
     pub starts: u64,
-    /// Reports that were written at a start.
+    /// Reports that a new run wrote at its start.
     pub late_reports: u64,
     /// Reports in the log.
     pub reports: u64,
     /// Probes that ended.
     pub probes: u64,
-    /// Simulated time, that in which no process was there included.
+    /// Simulated seconds, including those without a process.
     pub seconds: u64,
 }
 
-/// Lives through the chain of this seed.
-pub fn run(seed: u64) -> Toll {
+/// Runs the chain of this seed.
+pub fn run(seed: u64) -> ChainTotals {
     let mut random = Random::new(seed ^ 0x6b69_6c6c);
     let mut config = Config { settings: settings(&mut random), targets: Vec::new() };
     for _ in 0..random.within(1, TARGETS as u64) {
         config.targets.push(target(&mut random));
     }
-    let manners = Manners {
-        hands: Nanos::new(random.pick(&[0, 0, 0, 20_000])),
-        early: 16,
-        repeats: 32,
-        late: 4,
-        interleaves: random.pick(&[0, 8]),
+    let options = DriverOptions {
+        action_time: Nanos::new(random.pick(&[0, 0, 0, 20_000])),
+        early_polls: 16,
+        repeated_answers: 32,
+        late_answers: 4,
+        polls_between: random.pick(&[0, 8]),
         audits: 64,
-        keeps: true,
+        has_ledger: true,
         built: 0,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
     let mut offset = random.pick(&[0, 3600, 7200, -18_000, 20_700, -43_200]);
     let mut unix = i128::from(random.within(1_600_000_000 * SECOND, 2_400_000_000 * SECOND));
-    // In one world of four the clock is wrong at the start or set back to where it is.
+    // In one chain of four the build is so recent that the clock may be wrong.
     let about = |random: &mut Random| (unix / i128::from(SECOND)) as i64 + random.below(2 * DAY / SECOND) as i64;
     let built = if random.one_in(4) { about(&mut random) - (DAY / SECOND) as i64 } else { 0 };
-    let manners = Manners { built, ..manners };
-    let weather = Weather::new(Random::new(random.next()));
+    let options = DriverOptions { built, ..options };
+    let world = RandomWorld::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
     let chance = Random::new(random.next());
-    let mut driver = Driver::new(&config, Span::default(), weather, chance, manners, start, clock);
-    let mut toll = Toll::default();
-    let (burns, within) = fuse(&mut random);
-    driver.light(burns, within);
+    let mut driver = Driver::new(&config, Span::default(), world, chance, options, start, clock);
+    let mut totals = ChainTotals::default();
+    let (kill, within) = random_kill(&mut random);
+    driver.plan_kill(kill, within);
     let mut lived = true;
     for _ in 0..PROCESSES {
         let begun = driver.now();
         if lived {
-            driver.outlives(|driver| live(driver, &mut config, &mut random));
+            driver.survives(|driver| live(driver, &mut config, &mut random));
         } else {
-            toll.starts += 1;
+            totals.starts += 1;
         }
         let down = match random.below(8) {
             0 => 0,
@@ -91,16 +91,16 @@ pub fn run(seed: u64) -> Toll {
             6 => random.below(DAY),
             _ => random.below(4 * DAY),
         };
-        toll.seconds += driver.now().since(begun).secs() + down / SECOND;
+        totals.seconds += driver.now().since(begun).secs() + down / SECOND;
         unix = nanos(&driver) + i128::from(down);
         let mut now = driver.now() + Nanos::new(down);
         let most = random.pick(&[2 * SECOND, HOUR, 3 * DAY]);
         match random.below(8) {
-            // The clock is set, back or ahead, a little or by days.
+            // The clock is set back or ahead, by seconds or by days.
             0 => unix -= i128::from(random.below(most)),
             1 => unix += i128::from(random.below(most)),
             2 => offset += random.pick(&[3600, -3600, 1800]),
-            // The box was started again.
+            // The box was restarted.
             3 => now = Instant::from_nanos(random.below(HOUR)),
             _ => {}
         }
@@ -108,32 +108,32 @@ pub fn run(seed: u64) -> Toll {
             change(&mut config, &mut random);
         }
         driver.world.disk_full = random.one_in(8);
-        let (burns, within) = fuse(&mut random);
-        lived = driver.restart(&config, burns, within, now, WallClock::new(now, unix, offset));
+        let (kill, within) = random_kill(&mut random);
+        lived = driver.restart(&config, kill, within, now, WallClock::new(now, unix, offset));
         if lived {
-            driver.check_estate();
+            driver.check_storage();
         }
     }
-    // The last of the chain comes to its end.
+    // The last process of the chain ends cleanly.
     driver.world.disk_full = false;
-    // By then somebody has set the clock.
+    // By then the clock is set.
     let right = nanos(&driver).max(i128::from(built) * i128::from(SECOND));
     let (now, clock) = (driver.now(), WallClock::new(driver.now(), right, offset));
-    assert!(driver.restart(&config, Burns::Never, false, now, clock));
+    assert!(driver.restart(&config, Kill::Never, false, now, clock));
     driver.run_until(now + Nanos::new(random.below(HOUR)));
     driver.stop();
-    driver.check_estate();
+    driver.check_storage();
     assert!(driver.monitor.ledger().is_reported() && !driver.monitor.ledger().is_running());
-    if let Some(estate) = &driver.estate {
-        (toll.kills, toll.halves, toll.late_reports) = (estate.kills, estate.halves, estate.late_reports);
-        toll.reports = estate.log.reports.len() as u64;
+    if let Some(storage) = &driver.storage {
+        (totals.kills, totals.halves, totals.late_reports) = (storage.kills, storage.halves, storage.late_reports);
+        totals.reports = storage.log.reports.len() as u64;
     }
-    toll.probes = driver.book.counted.iter().sum();
-    toll
+    totals.probes = driver.book.counted.iter().sum();
+    totals
 }
 
-/// What befalls a process until it is killed.
-fn live(driver: &mut Driver<Weather>, config: &mut Config, random: &mut Random) {
+/// Runs a process until it is killed or stopped, or its time is over.
+fn live(driver: &mut Driver<RandomWorld>, config: &mut Config, random: &mut Random) {
     let lasts = random.pick(&[10 * SECOND, 100 * SECOND, 600 * SECOND, HOUR / 2]);
     for _ in 0..random.below(6) {
         driver.run_until(driver.now() + Nanos::new(random.below(lasts / 3)));
@@ -163,36 +163,36 @@ fn live(driver: &mut Driver<Weather>, config: &mut Config, random: &mut Random) 
     }
 }
 
-/// When a process is killed, and whether in the midst of a step.
-fn fuse(random: &mut Random) -> (Burns, bool) {
-    let steps = [
-        Step::Reload,
-        Step::Begin,
-        Step::Write,
-        Step::Rest,
-        Step::TakeBack,
-        Step::Note,
-        Step::Tell,
-        Step::Settle,
-        Step::Mark,
-        Step::End,
-        Step::Run,
-        Step::Make,
+/// When a process is killed, and whether during an operation.
+fn random_kill(random: &mut Random) -> (Kill, bool) {
+    let points = [
+        KillPoint::Reload,
+        KillPoint::BeginReport,
+        KillPoint::Write,
+        KillPoint::WriteRest,
+        KillPoint::CutOff,
+        KillPoint::Written,
+        KillPoint::Reported,
+        KillPoint::Recover,
+        KillPoint::MarkReported,
+        KillPoint::EndReport,
+        KillPoint::BeginRun,
+        KillPoint::NewMonitor,
     ];
-    let burns = match random.below(5) {
-        // While it starts, most likely.
-        0 => Burns::After(random.below(12)),
-        1 => Burns::After(random.below(4000)),
-        _ => Burns::At(random.pick(&steps), random.below(3)),
+    let kill = match random.below(5) {
+        // Most likely at its start.
+        0 => Kill::After(random.below(12)),
+        1 => Kill::After(random.below(4000)),
+        _ => Kill::At(random.pick(&points), random.below(3)),
     };
-    (burns, random.one_in(2))
+    (kill, random.one_in(2))
 }
 
 fn settings(random: &mut Random) -> Settings {
     let interval = Nanos::from_secs(random.within(4, 60));
     let timeout = Nanos::new(interval.get() / 100 * random.within(20, 300));
     let timeout = timeout.clamp(tcpmon::base::limits::TIMEOUT.0, tcpmon::base::limits::TIMEOUT.1);
-    // The ledger has them in milliseconds, as a configuration does.
+    // Whole milliseconds, as in a configuration and in the ledger.
     let timeout = Nanos::from_millis(timeout.millis());
     let slow = Nanos::from_millis(timeout.millis() / 100 * random.within(5, 95));
     Settings {
@@ -205,16 +205,16 @@ fn settings(random: &mut Random) -> Settings {
     }
 }
 
-/// Another configuration: other targets, once more or in another order, or other settings.
+/// Changes the configuration: other targets, repeated ones, another order or other settings.
 fn change(config: &mut Config, random: &mut Random) {
     for _ in 0..random.below(4) {
-        let place = random.below(config.targets.len() as u64) as usize;
+        let index = random.below(config.targets.len() as u64) as usize;
         match random.below(4) {
             0 if config.targets.len() > 1 => {
-                config.targets.remove(place);
+                config.targets.remove(index);
             }
-            1 => config.targets.insert(place, target(random)),
-            2 => config.targets.push(config.targets[place]),
+            1 => config.targets.insert(index, target(random)),
+            2 => config.targets.push(config.targets[index]),
             _ => random.shuffle(&mut config.targets),
         }
     }
@@ -234,7 +234,7 @@ fn target(random: &mut Random) -> Target {
     Target::new(&format!("service-{port}"), &host, port).expect("the pool's targets are well formed")
 }
 
-fn nanos(driver: &Driver<Weather>) -> i128 {
+fn nanos(driver: &Driver<RandomWorld>) -> i128 {
     let wall = driver.wall();
     i128::from(wall.unix) * i128::from(SECOND) + i128::from(wall.nanos)
 }
