@@ -1,8 +1,8 @@
-//! After start-up the heap is not used: the real loop runs with successes, refusals, timeouts,
-//! lookups, helper deaths, reports, signals and a reload under an allocator that counts.
+//! No heap allocation after start-up: the real loop runs under an allocator that counts, with
+//! successes, refusals, timeouts, lookups, helper deaths, reports, signals and reloads.
 //!
-//! Without the test harness, which would allocate in threads of its own: the counter is for the
-//! whole process.
+//! It runs without the test harness, which allocates in threads of its own: the counter counts for
+//! the whole process.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says where it failed")]
 
@@ -38,29 +38,29 @@ fn count() {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it is.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller's guarantees are passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller's guarantees are passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller's guarantees are passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count();
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller's guarantees are passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -68,7 +68,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Helpers that are children of this process, by their name in /proc.
+/// The helpers: all children of this process.
 fn helpers() -> Vec<Pid> {
     let own = std::process::id();
     let children = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap();
@@ -81,14 +81,14 @@ fn main() -> ExitCode {
     let accepting = TcpListener::bind("127.0.0.1:0").unwrap();
     accepting.set_nonblocking(true).unwrap();
     let open = accepting.local_addr().unwrap().port();
-    // A listener whose backlog is full is silent.
+    // A listener with a full backlog is silent.
     let full = TcpListener::bind("127.0.0.1:0").unwrap();
     nix::sys::socket::listen(&full, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
     let silent = full.local_addr().unwrap();
     let fillers: Vec<_> = (0..2)
         .map_while(|_| std::net::TcpStream::connect_timeout(&silent, std::time::Duration::from_millis(300)).ok())
         .collect();
-    assert!(!fillers.is_empty(), "the backlog takes at least one");
+    assert!(!fillers.is_empty(), "the backlog has room for one");
     let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
 
     let path = folder.join("tcpmon.conf");
@@ -116,7 +116,7 @@ fn main() -> ExitCode {
     assert_eq!(CALLS.swap(0, Ordering::Relaxed), 2, "the counter counts");
 
     let begin = clock::monotonic();
-    let mut step = 0;
+    let mut incident = 0;
     let mut killed = 0;
     loop {
         ARMED.store(true, Ordering::Relaxed);
@@ -126,12 +126,12 @@ fn main() -> ExitCode {
             break;
         }
         while accepting.accept().is_ok() {}
-        // What happens from outside, one thing every 300 ms.
-        if clock::monotonic().since(begin) < Nanos::from_millis(300).times(step + 1) {
+        // Incidents from outside, one every 300 ms.
+        if clock::monotonic().since(begin) < Nanos::from_millis(300).times(incident + 1) {
             continue;
         }
-        step += 1;
-        match step {
+        incident += 1;
+        match incident {
             1 | 4 | 7 => {
                 for helper in helpers() {
                     kill(helper, Signal::SIGKILL).unwrap();
@@ -143,7 +143,7 @@ fn main() -> ExitCode {
             5 => {
                 let mut more = fs::OpenOptions::new().append(true).open(path).unwrap();
                 writeln!(more, "target added localhost {open} inet").unwrap();
-                // More than the ledger has places for: it grows.
+                // More targets than the ledger has records: it grows.
                 for i in 0..20 {
                     writeln!(more, "target added-{i} 127.0.0.1 {open} interval 1s").unwrap();
                 }
@@ -163,8 +163,8 @@ fn main() -> ExitCode {
     }
     let calls = CALLS.load(Ordering::Relaxed);
     let columns = |service: &str| {
-        let watch = event_loop.monitor().live().find(|watch| watch.target.service.as_str() == service).unwrap();
-        watch.tally.counted().columns()
+        let entry = event_loop.monitor().live().find(|entry| entry.target.service.as_str() == service).unwrap();
+        entry.tally.counted().columns()
     };
     assert!(columns("open").conn_fast > 40, "successes");
     assert!(columns("refused").conn_failed > 40, "refusals");
@@ -174,8 +174,12 @@ fn main() -> ExitCode {
     assert!(killed >= 3, "helpers died");
     let ledger = event_loop.monitor().ledger();
     let kept: u64 = ledger.records().map(|(_, record)| record.tally().counted().columns().total).sum();
-    let counted: u64 = event_loop.monitor().live().map(|watch| watch.tally.counted().columns().total).sum();
-    assert_eq!((ledger.capacity() > limits::RECORD_BATCH, kept), (true, counted), "the ledger has grown and has all");
+    let counted: u64 = event_loop.monitor().live().map(|entry| entry.tally.counted().columns().total).sum();
+    assert_eq!(
+        (ledger.capacity() > limits::RECORD_BATCH, kept),
+        (true, counted),
+        "the ledger has grown and has all counts"
+    );
     let mut rows = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

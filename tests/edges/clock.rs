@@ -1,21 +1,21 @@
-//! Time as the tests see it: they stand beside the program and watch, so they read the clock and
-//! sleep between two looks. No other file does either.
+//! Time for the tests: they observe the program from outside, so they read the clock and sleep
+//! between two checks. No other file does so.
 
-// The program waits in its poll alone and is told the time; nothing here is part of it.
+// The rule is for the program, which waits only in its poll; this file is no part of it.
 #![allow(clippy::disallowed_methods)]
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than any wait takes on a busy machine.
+/// More than any wait needs on a busy machine.
 const LIMIT: Duration = Duration::from_secs(25);
 
-/// Now, on the clock that never steps.
+/// Now, on the monotonic clock.
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Between two looks at something.
+/// The pause between two checks.
 pub fn a_moment() {
     thread::sleep(Duration::from_millis(5));
 }
@@ -29,12 +29,12 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Lets time pass in which something must not happen, or an answer that is to be late.
+/// Sleeps: for a time in which something must not happen, or before a late answer.
 pub fn let_pass(time: Duration) {
     thread::sleep(time);
 }
 
-/// What the wall clock reads, as in the log and in UTC.
+/// The wall clock in UTC, in the form of the log.
 pub fn wall() -> String {
     let unix = tcpmon::sys::clock::wall().unix;
     tcpmon::base::time::WallTime { unix, nanos: 0, offset: 0 }.to_string()

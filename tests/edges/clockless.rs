@@ -1,5 +1,5 @@
-//! A box whose clock is wrong at the start and is set, under a library that makes the program's
-//! clock read what it is told (libfaketime).
+//! A box whose clock is wrong at the start and is set later. The library libfaketime sets the time that
+//! the program reads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,23 @@ use nix::sys::signal::Signal;
 use crate::clock::{self, wait_until};
 use crate::listener::Accepting;
 use crate::namespace::skip;
-use crate::running::{Place, Running, total};
+use crate::running::{RunDir, Running, total};
 
-/// Where distributions put the library.
+/// The library's file, in the directories of several distributions.
 fn library() -> Option<PathBuf> {
-    let places = ["x86_64-linux-gnu", "aarch64-linux-gnu", "i386-linux-gnu", "arm-linux-gnueabihf", ""];
-    let file = |place| Path::new("/usr/lib").join(place).join("faketime/libfaketime.so.1");
-    places.into_iter().map(file).find(|file| file.exists())
+    let directories = ["x86_64-linux-gnu", "aarch64-linux-gnu", "i386-linux-gnu", "arm-linux-gnueabihf", ""];
+    let file = |directory| Path::new("/usr/lib").join(directory).join("faketime/libfaketime.so.1");
+    directories.into_iter().map(file).find(|file| file.exists())
 }
 
-/// The program with a clock that reads this, as libfaketime has it.
-fn start(place: &Place, library: &Path, reads: &str, arguments: &str) -> Running {
-    place.write("clock", reads);
+/// Starts the program with a clock that reads this, in the form of libfaketime.
+fn start(dir: &RunDir, library: &Path, reads: &str, arguments: &str) -> Running {
+    dir.write("clock", reads);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
     command.args(arguments.split_whitespace()).env("LD_PRELOAD", library);
-    command.env("FAKETIME_TIMESTAMP_FILE", place.path().join("clock"));
+    command.env("FAKETIME_TIMESTAMP_FILE", dir.path().join("clock"));
     command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    place.spawn(command, Stdio::piped())
+    dir.spawn(command, Stdio::piped())
 }
 
 const HELD: &str = "tcpmon: clock: 1970-01-02 00:00:";
@@ -36,16 +36,16 @@ const WAIT: &str = " is before this program was built, reports wait for it to be
 fn a_box_that_boots_in_1970_reports_under_the_right_date_once_its_clock_is_set() {
     let Some(library) = library() else { return skip("a_box_that_boots_in_1970", "there is no libfaketime") };
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let targets = format!("-q --interval 200ms --report 1s web={}", web.address);
-    let run = start(&place, &library, "@1970-01-02 00:00:10", &targets);
+    let run = start(&dir, &library, "@1970-01-02 00:00:10", &targets);
     wait_until("it probes", || web.accepted().len() > 15);
-    assert_eq!(place.logs(), Vec::<PathBuf>::new());
-    let status = place.run("status").stdout;
+    assert_eq!(dir.logs(), Vec::<PathBuf>::new());
+    let status = dir.run("status").stdout;
     assert!(status.contains(", reports wait for the clock to be set\n"), "{status}");
-    // It is set while the program is looking: at its next boundary it finds out.
-    place.write("clock", "+0");
-    wait_until("a report is there", || !place.rows().is_empty());
+    // The clock is set while the program runs, which notices it at its next boundary.
+    dir.write("clock", "+0");
+    wait_until("a report is there", || !dir.rows().is_empty());
     web.wait_for_a_round(1);
     let ended = run.end();
     assert_eq!(ended.code(), Some(0));
@@ -55,45 +55,45 @@ fn a_box_that_boots_in_1970_reports_under_the_right_date_once_its_clock_is_set()
     let today = &clock::wall()[..10];
     assert!(set.starts_with("tcpmon: clock: was set from 1970-01-02 00:00:"), "{set}");
     assert!(set.contains(&format!(" to {today} ")) && set.ends_with(", reports go by it"), "{set}");
-    assert!(place.rows().iter().all(|row| row.stamp.starts_with(today)), "{:?}", place.rows());
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+    assert!(dir.rows().iter().all(|row| row.stamp.starts_with(today)), "{:?}", dir.rows());
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
 }
 
 #[test]
 fn a_run_that_ends_before_its_clock_is_set_leaves_its_counts_to_the_next() {
     let Some(library) = library() else { return skip("a_run_that_ends_before", "there is no libfaketime") };
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let targets = format!("-q --interval 100ms -n 3 web={}", web.address);
-    let ended = start(&place, &library, "@1970-01-02 00:00:10", &targets).wait();
+    let ended = start(&dir, &library, "@1970-01-02 00:00:10", &targets).wait();
     let last = "tcpmon: clock: was not set, the run ends without its last report of 3 probes; the ledger keeps it for the next run\n";
     assert!(ended.stderr.starts_with(HELD) && ended.stderr.ends_with(&format!("{WAIT}{last}")), "{ended:?}");
-    assert_eq!(place.logs(), Vec::<PathBuf>::new());
-    // Who asks gets it at once.
-    let run = start(&place, &library, "@1970-01-02 00:00:10", &format!("-q --report 24h web={}", web.address));
+    assert_eq!(dir.logs(), Vec::<PathBuf>::new());
+    // A report that is asked for does not wait.
+    let run = start(&dir, &library, "@1970-01-02 00:00:10", &format!("-q --report 24h web={}", web.address));
     wait_until("it probes", || web.accepted().len() > 3);
     run.signal(Signal::SIGUSR1);
-    wait_until("the report is there", || !place.rows().is_empty());
-    assert!(place.path().join("tcp_stats_19700102.log").exists());
+    wait_until("the report is there", || !dir.rows().is_empty());
+    assert!(dir.path().join("tcp_stats_19700102.log").exists());
     drop(run);
-    fs::remove_file(place.path().join("tcp_stats_19700102.log")).expect("it is there");
-    assert_eq!(place.run(&targets).code(), Some(0));
-    assert!(place.rows().iter().all(|row| !row.stamp.starts_with("1970")), "{:?}", place.rows());
+    fs::remove_file(dir.path().join("tcp_stats_19700102.log")).expect("it is there");
+    assert_eq!(dir.run(&targets).code(), Some(0));
+    assert!(dir.rows().iter().all(|row| !row.stamp.starts_with("1970")), "{:?}", dir.rows());
 }
 
 #[test]
 fn beyond_2038_rows_and_files_have_their_dates() {
     let Some(library) = library() else { return skip("beyond_2038", "there is no libfaketime") };
     let web = Accepting::new();
-    let place = Place::new();
-    place.write("tcp_stats_20380101.log", "");
-    place.write("tcp_stats_20380118.log", "");
+    let dir = RunDir::new();
+    dir.write("tcp_stats_20380101.log", "");
+    dir.write("tcp_stats_20380118.log", "");
     // 11 s before the end of 32 bits.
     let targets = format!("-q --interval 100ms --report 1s --keep 14d web={}", web.address);
-    let run = start(&place, &library, "@2038-01-19 03:13:57", &targets);
-    wait_until("it has passed", || place.rows().iter().any(|row| row.stamp.as_str() > "2038-01-19 03:14:10"));
+    let run = start(&dir, &library, "@2038-01-19 03:13:57", &targets);
+    wait_until("it has passed", || dir.rows().iter().any(|row| row.stamp.as_str() > "2038-01-19 03:14:10"));
     let ended = run.end();
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
-    assert!(place.rows().iter().all(|row| row.stamp.starts_with("2038-01-19 03:1")), "{:?}", place.rows());
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
+    assert!(dir.rows().iter().all(|row| row.stamp.starts_with("2038-01-19 03:1")), "{:?}", dir.rows());
 }

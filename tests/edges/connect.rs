@@ -1,4 +1,4 @@
-//! Connects: every way in which one can end, and what the far end sees of it.
+//! Connects: every way in which one can end, and what the peer sees of it.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -12,20 +12,20 @@ use crate::dns::Server;
 use crate::kernel::{self, tcp_counter, unanswered};
 use crate::listener::{self, Accepting, Closed, End, Full};
 use crate::namespace;
-use crate::running::{Place, Running};
+use crate::running::{RunDir, Running};
 
-/// Thresholds for tests in which only the order of things matters and not the second.
+/// Short thresholds, for tests in which only the order of events matters.
 const SHORT: &str = "--slow 200ms --timeout 600ms";
 
 #[test]
 fn an_accepted_connect_is_fast() {
     let web = Accepting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q -n 3 --interval 200ms web={}", web.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q -n 3 --interval 200ms web={}", web.address));
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
+    assert_eq!(dir.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
 
-    let once = place.run(&format!("once web={}", web.address));
+    let once = dir.run(&format!("once web={}", web.address));
     assert_eq!(once.outcome(), "exit 0");
     let check = once.check();
     assert_eq!((check.service.as_str(), &check.target), ("web", &web.address.to_string()));
@@ -36,12 +36,12 @@ fn an_accepted_connect_is_fast() {
 #[test]
 fn a_closed_port_is_refused() {
     let closed = Closed::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q -n 3 --interval 200ms web={}", closed.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q -n 3 --interval 200ms web={}", closed.address));
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "0 | 0 | 3 | 0 | 0 | 3 | 3");
+    assert_eq!(dir.counted("web"), "0 | 0 | 3 | 0 | 0 | 3 | 3");
 
-    let once = place.run(&format!("once web={}", closed.address));
+    let once = dir.run(&format!("once web={}", closed.address));
     assert_eq!(once.outcome(), "exit 2");
     assert_eq!(once.check().result, "connect failed: refused");
 }
@@ -49,24 +49,24 @@ fn a_closed_port_is_refused() {
 #[test]
 fn a_silent_target_is_timed_out_at_its_limit() {
     let full = Full::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q -n 1 --timeout 2s web={}", full.address));
-    let once = place.run(&format!("once --timeout 2s web={}", full.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q -n 1 --timeout 2s web={}", full.address));
+    let once = dir.run(&format!("once --timeout 2s web={}", full.address));
     assert_eq!(once.outcome(), "exit 2");
     let check = once.check();
     assert_eq!(check.result, "connect failed: timed out");
     assert!(check.connect_ms.is_some_and(|ms| (2000.0..2500.0).contains(&ms)), "{check:?}");
 
     assert_eq!(run.wait().outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "0 | 0 | 1 | 0 | 0 | 1 | 1");
+    assert_eq!(dir.counted("web"), "0 | 0 | 1 | 0 | 0 | 1 | 1");
 }
 
 #[test]
 fn a_connect_whose_first_syn_was_lost_is_slow() {
     let (full, other) = (Full::new(), Full::new());
-    let place = Place::new();
-    let run = place.start(&format!("-q -n 1 web={}", full.address));
-    let once = place.start(&format!("once web={}", other.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q -n 1 web={}", full.address));
+    let once = dir.start(&format!("once web={}", other.address));
     for full in [&full, &other] {
         wait_until("the first SYN is lost", || unanswered(full.address) == 1);
     }
@@ -74,7 +74,7 @@ fn a_connect_whose_first_syn_was_lost_is_slow() {
     other.make_room();
 
     assert_eq!(run.wait().outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "0 | 1 | 1 | 0 | 0 | 0 | 1");
+    assert_eq!(dir.counted("web"), "0 | 1 | 1 | 0 | 0 | 0 | 1");
     let once = once.wait();
     assert_eq!(once.outcome(), "exit 0");
     let check = once.check();
@@ -83,14 +83,14 @@ fn a_connect_whose_first_syn_was_lost_is_slow() {
     assert!(check.connect_ms.is_some_and(|ms| (1000.0..4000.0).contains(&ms)), "{check:?}");
 }
 
-/// What `once` says of a connection that is accepted and reset while it stands still, and that it
-/// sees `after` that.
+/// The result of `once` for a connection that is accepted and reset while `once` is stopped. It is
+/// continued `after` the reset.
 fn reset_while_stopped(after: Duration) -> (String, String) {
     let full = Full::new();
-    let place = Place::new();
-    let once = place.start(&format!("once web={}", full.address));
+    let dir = RunDir::new();
+    let once = dir.start(&format!("once web={}", full.address));
     wait_until("the first SYN is lost", || unanswered(full.address) == 1);
-    // While the program stands still, its second SYN is accepted and the connection reset.
+    // While the program is stopped, its second SYN is accepted and the connection reset.
     once.signal(Signal::SIGSTOP);
     full.make_room();
     listener::reset(full.accept());
@@ -120,18 +120,18 @@ fn an_ipv6_literal_is_connected_to_and_shown_in_brackets() {
     let Ok(web) = Accepting::on("[::1]:0") else {
         return namespace::skip("connect::an_ipv6_literal", "this machine has no IPv6");
     };
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = format!("[::1]:{}", web.address.port());
-    let once = place.run(&format!("once web={target}"));
+    let once = dir.run(&format!("once web={target}"));
     assert_eq!(once.outcome(), "exit 0");
     let check = once.check();
     assert_eq!((check.target, check.result.as_str()), (target, "connected to ::1"));
 
-    // In a file the host stands without brackets.
-    place.write("tcpmon.conf", &format!("target web ::1 {}\n", web.address.port()));
-    let ended = place.run("-q -n 2 --interval 200ms -c tcpmon.conf");
+    // In a file the host has no brackets.
+    dir.write("tcpmon.conf", &format!("target web ::1 {}\n", web.address.port()));
+    let ended = dir.run("-q -n 2 --interval 200ms -c tcpmon.conf");
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "2 | 0 | 2 | 0 | 0 | 0 | 2");
+    assert_eq!(dir.counted("web"), "2 | 0 | 2 | 0 | 0 | 0 | 2");
 }
 
 #[test]
@@ -140,21 +140,21 @@ fn the_second_address_is_tried_when_the_first_refuses() {
         let dns = Server::start();
         dns.addresses("refused-first.test", &["127.0.1.2", "127.0.1.3"]);
         dns.addresses("accepted-first.test", &["127.0.1.3", "127.0.1.2"]);
-        let web = Accepting::on("127.0.1.3:0").expect("all of 127.0.0.0/8 is ours");
+        let web = Accepting::on("127.0.1.3:0").expect("all of 127.0.0.0/8 is on loopback");
         let port = web.address.port();
-        let place = Place::new();
+        let dir = RunDir::new();
 
         let mut failed = tcp_counter("AttemptFails");
         for (name, refusals) in [("refused-first.test", 1), ("accepted-first.test", 0)] {
-            let once = place.run(&format!("once web={name}:{port}"));
+            let once = dir.run(&format!("once web={name}:{port}"));
             assert_eq!(once.outcome(), "exit 0");
             assert_eq!(once.check().result, "connected to 127.0.1.3");
             assert_eq!(tcp_counter("AttemptFails") - failed, refusals, "{name}");
             failed += refusals;
         }
-        let ended = place.run(&format!("-q -n 2 --interval 200ms web=refused-first.test:{port}"));
+        let ended = dir.run(&format!("-q -n 2 --interval 200ms web=refused-first.test:{port}"));
         assert_eq!(ended.outcome(), "exit 0");
-        assert_eq!(place.counted("web"), "2 | 0 | 2 | 0 | 0 | 0 | 2", "one probe, one increment");
+        assert_eq!(dir.counted("web"), "2 | 0 | 2 | 0 | 0 | 0 | 2", "one probe, one increment");
     });
 }
 
@@ -163,9 +163,9 @@ fn no_route_an_unreachable_and_a_prohibited_one_are_told_apart() {
     namespace::within(|| {
         assert!(namespace::ip("route add unreachable 198.51.100.1"));
         assert!(namespace::ip("route add prohibit 198.51.100.2"));
-        let place = Place::new();
+        let dir = RunDir::new();
         let targets = "none=203.0.113.1:80 unreachable=198.51.100.1:80 prohibited=198.51.100.2:80";
-        let once = place.run(&format!("once {targets}"));
+        let once = dir.run(&format!("once {targets}"));
         assert_eq!(once.outcome(), "exit 2");
         let results: Vec<String> = once.checks().into_iter().map(|check| check.result).collect();
         assert_eq!(
@@ -176,10 +176,10 @@ fn no_route_an_unreachable_and_a_prohibited_one_are_told_apart() {
                 "connect failed: denied by this host"
             ]
         );
-        let ended = place.run(&format!("-q -n 2 --interval 200ms {targets}"));
+        let ended = dir.run(&format!("-q -n 2 --interval 200ms {targets}"));
         assert_eq!(ended.outcome(), "exit 0");
         for service in ["none", "unreachable", "prohibited"] {
-            assert_eq!(place.counted(service), "0 | 0 | 2 | 0 | 0 | 2 | 2", "{service}");
+            assert_eq!(dir.counted(service), "0 | 0 | 2 | 0 | 0 | 2 | 2", "{service}");
         }
     });
 }
@@ -192,9 +192,9 @@ fn a_neighbour_that_does_not_answer_is_host_unreachable() {
         }
         assert!(namespace::ip("address add 198.51.100.1/24 dev near"));
         assert!(namespace::ip("link set near up") && namespace::ip("link set far up"));
-        // The kernel asks three times, a second apart, before it gives up.
-        let place = Place::new();
-        let once = place.run("once web=198.51.100.77:80");
+        // The kernel sends three requests, one second apart, before it gives up.
+        let dir = RunDir::new();
+        let once = dir.run("once web=198.51.100.77:80");
         assert_eq!(once.outcome(), "exit 2");
         assert_eq!(once.check().result, "connect failed: host unreachable");
     });
@@ -204,28 +204,28 @@ fn a_neighbour_that_does_not_answer_is_host_unreachable() {
 fn every_tick_of_a_silent_target_is_a_probe_and_probes_overlap() {
     namespace::within(|| {
         let full = Full::new();
-        let place = Place::new();
+        let dir = RunDir::new();
         let connects = tcp_counter("ActiveOpens");
         // A probe lasts five ticks.
-        let mut run = place.start(&format!("-q -n 10 --interval 200ms --timeout 1s --slow 500ms web={}", full.address));
+        let mut run = dir.start(&format!("-q -n 10 --interval 200ms --timeout 1s --slow 500ms web={}", full.address));
         let mut most = 0;
         while run.runs() {
             most = most.max(unanswered(full.address));
             clock::a_moment();
         }
         assert_eq!(run.wait().outcome(), "exit 0");
-        assert_eq!(place.counted("web"), "0 | 0 | 10 | 0 | 0 | 10 | 10");
+        assert_eq!(dir.counted("web"), "0 | 0 | 10 | 0 | 0 | 10 | 10");
         assert_eq!(tcp_counter("ActiveOpens") - connects, 10, "one connect a tick");
-        assert!((5..=6).contains(&most), "{most} at a time");
+        assert!((5..=6).contains(&most), "{most} at the same time");
     });
 }
 
 #[test]
 fn the_source_is_the_address_that_the_listener_sees() {
     let web = Accepting::new();
-    let place = Place::new();
-    place.write("tcpmon.conf", &format!("target web 127.0.0.1 {} source 127.0.0.5\n", web.address.port()));
-    let ended = place.run("once -c tcpmon.conf");
+    let dir = RunDir::new();
+    dir.write("tcpmon.conf", &format!("target web 127.0.0.1 {} source 127.0.0.5\n", web.address.port()));
+    let ended = dir.run("once -c tcpmon.conf");
     assert_eq!(ended.outcome(), "exit 0");
     assert_eq!(web.total(), 1);
     assert_eq!(web.accepted()[0].peer.ip(), IpAddr::from([127, 0, 0, 5]));
@@ -234,9 +234,9 @@ fn the_source_is_the_address_that_the_listener_sees() {
 #[test]
 fn a_source_that_is_not_ours_is_not_the_targets_fault() {
     let web = Accepting::new();
-    let place = Place::new();
-    place.write("tcpmon.conf", &format!("target web 127.0.0.1 {} source 203.0.113.9\n", web.address.port()));
-    let once = place.run("once -c tcpmon.conf");
+    let dir = RunDir::new();
+    dir.write("tcpmon.conf", &format!("target web 127.0.0.1 {} source 203.0.113.9\n", web.address.port()));
+    let once = dir.run("once -c tcpmon.conf");
     assert_eq!(once.code(), Some(3), "{once:?}");
     let result = once.check().result;
     assert!(result.starts_with("skipped: "), "{result}");
@@ -248,9 +248,9 @@ fn a_device_is_the_only_way_out() {
     namespace::within(|| {
         let web = Accepting::new();
         let port = web.address.port();
-        let place = Place::new();
-        place.write("lo.conf", &format!("target web 127.0.0.1 {port} device lo\n"));
-        let once = place.run("once -c lo.conf");
+        let dir = RunDir::new();
+        dir.write("lo.conf", &format!("target web 127.0.0.1 {port} device lo\n"));
+        let once = dir.run("once -c lo.conf");
         assert_eq!(once.outcome(), "exit 0");
         assert_eq!(once.check().result, "connected to 127.0.0.1");
 
@@ -258,10 +258,10 @@ fn a_device_is_the_only_way_out() {
             return namespace::skip("connect::a_device_is_the_only_way_out", "no veth devices here");
         }
         assert!(namespace::ip("link set near up") && namespace::ip("link set far up"));
-        place.write("near.conf", &format!("target web 127.0.0.1 {port} device near\n"));
-        let once = place.run(&format!("once {SHORT} -c near.conf"));
+        dir.write("near.conf", &format!("target web 127.0.0.1 {port} device near\n"));
+        let once = dir.run(&format!("once {SHORT} -c near.conf"));
         assert_eq!(once.outcome(), "exit 2");
-        assert_eq!(web.total(), 1, "nothing came by way of loopback");
+        assert_eq!(web.total(), 1, "no connection came through loopback");
     });
 }
 
@@ -269,12 +269,12 @@ fn a_device_is_the_only_way_out() {
 fn the_connection_is_closed_with_fin_and_no_byte_or_with_rst_where_that_is_set() {
     for (close, end) in [("", End::Finished), ("--close rst", End::Reset)] {
         let web = Accepting::new();
-        let place = Place::new();
-        let ended = place.run(&format!("-q -n 3 --interval 200ms {close} web={}", web.address));
+        let dir = RunDir::new();
+        let ended = dir.run(&format!("-q -n 3 --interval 200ms {close} web={}", web.address));
         assert_eq!(ended.outcome(), "exit 0");
         assert_eq!(web.total(), 3);
         assert!(web.accepted().iter().all(|accepted| accepted.end == end), "{close}: {:?}", web.accepted());
-        assert_eq!(place.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
+        assert_eq!(dir.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
     }
 }
 
@@ -288,17 +288,17 @@ fn limit_descriptors(run: &Running, limit: &str) {
 #[test]
 fn ticks_without_a_free_descriptor_are_skipped_and_said_once_and_it_recovers() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q --interval 100ms --report 1h web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 100ms --report 1h web={}", web.address));
     wait_until("it probes", || web.accepted().len() >= 3);
     let before = soft_limit(&run);
-    // Not one more than it has between its probes.
+    // As many as it has between two probes, and none for a connect.
     let free = (0..40).map(|_| {
         clock::let_pass(Duration::from_millis(3));
         kernel::lowest_free_descriptor(run.pid())
     });
     limit_descriptors(&run, &free.min().expect("forty").to_string());
-    wait_until("it complains", || run.stderr().contains("too many open files"));
+    wait_until("it says so", || run.stderr().contains("too many open files"));
     let accepted = web.accepted().len();
     // Six ticks go by.
     clock::let_pass(Duration::from_millis(600));
@@ -313,7 +313,7 @@ fn ticks_without_a_free_descriptor_are_skipped_and_said_once_and_it_recovers() {
     assert_eq!(complaints.count(), 1, "{}", ended.stderr);
     assert!(ended.stderr.lines().all(|line| line.starts_with("tcpmon: ")), "{}", ended.stderr);
     let accepted = web.total();
-    assert_eq!(place.counted("web"), format!("{accepted} | 0 | {accepted} | 0 | 0 | 0 | {accepted}"));
+    assert_eq!(dir.counted("web"), format!("{accepted} | 0 | {accepted} | 0 | 0 | 0 | {accepted}"));
 }
 
 fn soft_limit(run: &Running) -> String {
@@ -327,13 +327,13 @@ fn once_never_blames_a_target_for_our_few_descriptors() {
     let web = Accepting::new();
     let mut skipped = 0;
     for limit in 4..=20 {
-        let place = Place::new();
+        let dir = RunDir::new();
         let mut command = Command::new("prlimit");
         command.arg(format!("--nofile={limit}:{limit}")).arg(env!("CARGO_BIN_EXE_tcpmon"));
         command.args(["once", &format!("literal={}", web.address), &format!("name=localhost:{}", web.address.port())]);
-        let ended = place.spawn(command, Stdio::piped()).wait();
+        let ended = dir.spawn(command, Stdio::piped()).wait();
         if ended.stdout.is_empty() {
-            // Too few even to begin.
+            // Too few for the program to start.
             assert_eq!(ended.code(), Some(3), "with {limit} descriptors: {ended:?}");
             continue;
         }
@@ -343,7 +343,7 @@ fn once_never_blames_a_target_for_our_few_descriptors() {
         assert_eq!(ended.code(), Some(if connected.len() == 2 { 0 } else { 3 }), "{limit}: {ended:?}");
         skipped += short.len();
     }
-    assert!(skipped > 0, "one limit is just too low for a connect");
+    assert!(skipped > 0, "at some limit only the connect fails");
 }
 
 #[test]
@@ -354,10 +354,10 @@ fn ticks_without_a_free_local_port_are_skipped() {
         if fs::write(range, "50000 50003").is_err() {
             return namespace::skip("connect::ticks_without_a_free_local_port", "the port range cannot be set");
         }
-        let place = Place::new();
-        let run = place.run(&format!("-q -n 10 --interval 50ms --timeout 1s --slow 500ms web={}", full.address));
+        let dir = RunDir::new();
+        let run = dir.run(&format!("-q -n 10 --interval 50ms --timeout 1s --slow 500ms web={}", full.address));
         assert_eq!(run.code(), Some(0), "{run:?}");
-        assert_eq!(place.counted("web"), "0 | 0 | 4 | 0 | 0 | 4 | 4", "four ports, four probes at a time");
+        assert_eq!(dir.counted("web"), "0 | 0 | 4 | 0 | 0 | 4 | 4", "four ports, four probes at the same time");
         assert_eq!(run.stderr.lines().count(), 1, "said once: {}", run.stderr);
         assert!(run.stderr.starts_with("tcpmon: "), "{}", run.stderr);
     });
@@ -366,26 +366,26 @@ fn ticks_without_a_free_local_port_are_skipped() {
 #[test]
 fn a_listener_that_resets_at_once_is_counted_once_a_probe() {
     let resetting = listener::Resetting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q -n 20 --interval 100ms web={}", resetting.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q -n 20 --interval 100ms web={}", resetting.address));
     assert_eq!(ended.outcome(), "exit 0");
-    // Which of the two it was is a race that only the kernel decides.
-    let rows = place.rows();
+    // A race in the kernel decides whether each is accepted or reset.
+    let rows = dir.rows();
     let sum = |column: usize| rows.iter().map(|row| row.numbers[column]).sum::<u64>();
     assert_eq!((sum(0) + sum(5), sum(1), sum(6)), (20, 0, 20), "{rows:?}");
 }
 
 #[test]
-fn targets_are_apart_a_dead_one_delays_no_other() {
+fn a_dead_target_delays_no_other() {
     let (web, full, closed) = (Accepting::new(), Full::new(), Closed::new());
-    let place = Place::new();
+    let dir = RunDir::new();
     let addresses: [SocketAddr; 3] = [full.address, closed.address, web.address];
     let [dead, shut, alive] = addresses;
-    let ended = place.run(&format!("-q -n 5 --interval 200ms {SHORT} dead={dead} shut={shut} alive={alive}"));
+    let ended = dir.run(&format!("-q -n 5 --interval 200ms {SHORT} dead={dead} shut={shut} alive={alive}"));
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("dead"), "0 | 0 | 5 | 0 | 0 | 5 | 5");
-    assert_eq!(place.counted("shut"), "0 | 0 | 5 | 0 | 0 | 5 | 5");
-    assert_eq!(place.counted("alive"), "5 | 0 | 5 | 0 | 0 | 0 | 5");
+    assert_eq!(dir.counted("dead"), "0 | 0 | 5 | 0 | 0 | 5 | 5");
+    assert_eq!(dir.counted("shut"), "0 | 0 | 5 | 0 | 0 | 5 | 5");
+    assert_eq!(dir.counted("alive"), "5 | 0 | 5 | 0 | 0 | 0 | 5");
     // Five ticks of 200 ms, and the last probe of the dead one.
     assert!(ended.took < Duration::from_millis(2500), "{:?}", ended.took);
 }

@@ -1,5 +1,5 @@
-//! The console and the signals: what a person at the terminal, a shell script and an init system
-//! see of a run.
+//! The console and the signals: a run as a person at the terminal, a shell script and an init system
+//! see it.
 
 use std::fs;
 use std::io::Write;
@@ -16,19 +16,19 @@ use tcpmon::sys::poll::{Interest, is_ready};
 
 use crate::clock::{self, wait_until};
 use crate::listener::{Accepting, Full};
-use crate::running::{Ended, Place, Running, sum, total};
+use crate::running::{Ended, RunDir, Running, sum, total};
 
-fn files_in(place: &Place) -> Vec<String> {
-    let entries = fs::read_dir(place.path()).expect("our own directory");
+fn files_in(dir: &RunDir) -> Vec<String> {
+    let entries = fs::read_dir(dir.path()).expect("our own directory");
     entries.map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[test]
 fn a_run_by_hand_looks_as_in_the_original() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let at = web.address;
-    let ended = place.run(&format!("-n 3 --interval 200ms --report 1h web={at} db={at}"));
+    let ended = dir.run(&format!("-n 3 --interval 200ms --report 1h web={at} db={at}"));
     assert_eq!(ended.outcome(), "exit 0");
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(
@@ -54,76 +54,75 @@ fn a_run_by_hand_looks_as_in_the_original() {
 #[test]
 fn q_is_silent() {
     let web = Accepting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q -n 3 --interval 200ms --report 1s web={}", web.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q -n 3 --interval 200ms --report 1s web={}", web.address));
     assert_eq!((ended.outcome().as_str(), ended.stdout.as_str()), ("exit 0", ""));
-    assert_eq!(place.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
+    assert_eq!(dir.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
 }
 
 #[test]
 fn a_reader_that_goes_away_does_not_end_the_run() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("descriptors are free");
-    let run = place.start_with(&format!("-n 10 --interval 200ms --report 1s web={}", web.address), Stdio::from(writer));
+    let run = dir.start_with(&format!("-n 10 --interval 200ms --report 1s web={}", web.address), Stdio::from(writer));
     wait_until("it probes", || web.accepted().len() >= 2);
     drop(reader);
     assert_eq!(run.wait().outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
+    assert_eq!(dir.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
 }
 
 #[test]
 fn a_reader_that_does_not_read_does_not_block_the_run() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("descriptors are free");
     let mut writer = fs::File::from(writer);
     let room = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe's size can be set");
     writer.write_all(&vec![b'x'; room.try_into().expect("a size")]).expect("it fits exactly");
-    let run = place.start_with(&format!("-n 10 --interval 200ms --report 1s web={}", web.address), Stdio::from(writer));
+    let run = dir.start_with(&format!("-n 10 --interval 200ms --report 1s web={}", web.address), Stdio::from(writer));
     let ended = run.wait();
     assert_eq!(ended.outcome(), "exit 0");
-    // Ten ticks, and a moment for a reader that might read yet.
+    // Ten ticks, and some time for a reader that might still read.
     assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
-    assert_eq!(place.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
+    assert_eq!(dir.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
 }
 
 #[test]
-fn a_terminal_that_nobody_reads_holds_nothing_up() {
+fn a_terminal_that_is_not_read_does_not_delay_the_run() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let terminal = openpty(None, None).expect("a terminal can be made");
-    let look = terminal.slave.try_clone().expect("descriptors are free");
-    let run =
-        place.start_with(&format!("--interval 50ms --report 1s web={}", web.address), Stdio::from(terminal.slave));
+    let slave = terminal.slave.try_clone().expect("descriptors are free");
+    let run = dir.start_with(&format!("--interval 50ms --report 1s web={}", web.address), Stdio::from(terminal.slave));
     web.wait_for_a_round(1);
     wait_until("summaries have filled the terminal", || {
         run.signal(Signal::SIGQUIT);
-        !is_ready(look.as_fd(), Interest::Write, Nanos::ZERO)
+        !is_ready(slave.as_fd(), Interest::Write, Nanos::ZERO)
     });
     let before = web.total();
     wait_until("it probes on", || web.total() > before + 20);
     let ended = run.end();
     assert_eq!((ended.outcome(), ended.stderr.as_str()), ("exit 0".to_string(), ""));
     // The probe that was in flight at the end may have been accepted.
-    let counted = total(&place.rows(), "web");
+    let counted = total(&dir.rows(), "web");
     assert!((web.total() as u64).abs_diff(counted) <= 1, "{counted} of {}", web.total());
 }
 
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_so() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let mut shell = Command::new("sh");
     let line = format!("trap '' HUP; exec {} -q --interval 50ms web={}", env!("CARGO_BIN_EXE_tcpmon"), web.address);
     shell.arg("-c").arg(line);
-    let run = place.spawn(shell, Stdio::piped());
+    let run = dir.spawn(shell, Stdio::piped());
     web.wait_for_a_round(1);
     run.signal(Signal::SIGHUP);
     let before = web.total();
     wait_until("it probes on", || web.total() > before + 10);
     let ended = run.end();
-    // Heeded, it would say that there is no file to re-read.
+    // If the signal were handled, the run would say that there is no file to re-read.
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(!ended.stderr.contains("configuration"), "{ended:?}");
 }
@@ -131,36 +130,36 @@ fn a_signal_that_was_ignored_at_the_start_stays_so() {
 #[test]
 fn standard_output_is_left_as_it_was_found() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("descriptors are free");
-    // The shell's own descriptor of a pipe or terminal is the same open file as the program's.
+    // The shell's descriptor is the same open file description as the program's.
     let shell = writer.try_clone().expect("descriptors are free");
-    let run = place.start_with(&format!("-n 2 --interval 200ms web={}", web.address), Stdio::from(writer));
+    let run = dir.start_with(&format!("-n 2 --interval 200ms web={}", web.address), Stdio::from(writer));
     assert_eq!(run.wait().outcome(), "exit 0");
     let flags = OFlag::from_bits_retain(fcntl(&shell, FcntlArg::F_GETFL).expect("it is open"));
     assert!(!flags.contains(OFlag::O_NONBLOCK), "{flags:?}");
 }
 
 #[test]
-fn without_the_three_standard_descriptors_nothing_strange_gets_into_the_log() {
+fn without_the_three_standard_descriptors_the_log_has_only_its_rows() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_tcpmon");
     let run = format!("exec {program} -n 4 --interval 200ms --report 1h web={} <&- >&- 2>&-", web.address);
     command.args(["-c", &run]);
-    assert_eq!(place.spawn(command, Stdio::piped()).wait().outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4");
+    assert_eq!(dir.spawn(command, Stdio::piped()).wait().outcome(), "exit 0");
+    assert_eq!(dir.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4");
 }
 
 #[test]
 fn a_file_gets_no_dots() {
     let web = Accepting::new();
-    let place = Place::new();
-    let file = fs::File::create(place.path().join("console")).expect("our own directory");
-    let run = place.start_with(&format!("-n 3 --interval 200ms web={}", web.address), Stdio::from(file));
+    let dir = RunDir::new();
+    let file = fs::File::create(dir.path().join("console")).expect("our own directory");
+    let run = dir.start_with(&format!("-n 3 --interval 200ms web={}", web.address), Stdio::from(file));
     assert_eq!(run.wait().outcome(), "exit 0");
-    let console = fs::read_to_string(place.path().join("console")).expect("text");
+    let console = fs::read_to_string(dir.path().join("console")).expect("text");
     assert!(console.starts_with("Starting TCP Connection Monitor...\nMonitoring hosts: web ("), "{console}");
     assert!(console.lines().all(|line| line.is_empty() || !line.trim_matches('.').is_empty()), "{console}");
     assert!(console.contains("\nStatistics logged to tcp_stats_"), "{console}");
@@ -170,9 +169,9 @@ fn a_file_gets_no_dots() {
 fn sigint_and_sigterm_write_the_last_report_and_the_summary_and_abandon_what_is_in_flight() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let (web, silent) = (Accepting::new(), Full::new());
-        let place = Place::new();
-        // A probe of the silent one is always in flight, and none comes to its end.
-        let run = place.start(&format!("--interval 200ms --report 1h web={} silent={}", web.address, silent.address));
+        let dir = RunDir::new();
+        // A probe of the silent one is always in flight, and none has ended.
+        let run = dir.start(&format!("--interval 200ms --report 1h web={} silent={}", web.address, silent.address));
         wait_until("it probes", || web.accepted().len() >= 3);
         web.wait_for_a_round(1);
         run.signal(signal);
@@ -180,7 +179,7 @@ fn sigint_and_sigterm_write_the_last_report_and_the_summary_and_abandon_what_is_
         assert_eq!(ended.outcome(), "exit 0", "{signal}");
         assert!(ended.took < Duration::from_secs(4), "it does not wait for the silent one: {:?}", ended.took);
         let count = web.total();
-        for rows in [place.rows(), ended.summary()] {
+        for rows in [dir.rows(), ended.summary()] {
             assert_eq!(sum(&rows, "web"), format!("{count} | 0 | {count} | 0 | 0 | 0 | {count}"));
             assert_eq!(sum(&rows, "silent"), "0 | 0 | 0 | 0 | 0 | 0 | 0");
         }
@@ -190,20 +189,20 @@ fn sigint_and_sigterm_write_the_last_report_and_the_summary_and_abandon_what_is_
 #[test]
 fn the_summary_is_of_the_whole_run_and_not_of_the_last_report() {
     let web = Accepting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("--for 2500ms --interval 250ms --report 1s web={}", web.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("--for 2500ms --interval 250ms --report 1s web={}", web.address));
     assert_eq!(ended.outcome(), "exit 0");
     let count = web.total();
-    assert!(place.rows().len() >= 3);
+    assert!(dir.rows().len() >= 3);
     assert_eq!(sum(&ended.summary(), "web"), format!("{count} | 0 | {count} | 0 | 0 | 0 | {count}"));
-    assert_eq!(place.counted("web"), sum(&ended.summary(), "web"));
+    assert_eq!(dir.counted("web"), sum(&ended.summary(), "web"));
 }
 
 #[test]
-fn sigquit_prints_the_summary_and_on_it_goes() {
+fn sigquit_prints_the_summary_and_the_run_goes_on() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("--interval 100ms --report 1h web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("--interval 100ms --report 1h web={}", web.address));
     wait_until("it probes", || web.accepted().len() >= 3);
     run.signal(Signal::SIGQUIT);
     wait_until("the summary is there", || run.stdout().contains("\nTimestamp "));
@@ -217,43 +216,43 @@ fn sigquit_prints_the_summary_and_on_it_goes() {
 #[test]
 fn rounds_and_duration_end_a_run() {
     let web = Accepting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q -n 4 --interval 250ms web={}", web.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q -n 4 --interval 250ms web={}", web.address));
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4");
-    // The first tick is at once: three intervals lie between four.
+    assert_eq!(dir.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4");
+    // The first tick is at once, so four ticks take three intervals.
     assert!((750..1400).contains(&ended.took.as_millis()), "{:?}", ended.took);
 
-    let place = Place::new();
-    let ended = place.run(&format!("-q --for 1s --interval 250ms web={}", web.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q --for 1s --interval 250ms web={}", web.address));
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4", "no tick at 1 s");
+    assert_eq!(dir.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4", "no tick at 1 s");
 }
 
 #[test]
 fn a_probe_in_flight_is_waited_for_at_the_end_of_the_rounds() {
     let silent = Full::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q --for 500ms --interval 200ms --slow 500ms --timeout 1s s={}", silent.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q --for 500ms --interval 200ms --slow 500ms --timeout 1s s={}", silent.address));
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(place.counted("s"), "0 | 0 | 3 | 0 | 0 | 3 | 3");
+    assert_eq!(dir.counted("s"), "0 | 0 | 3 | 0 | 0 | 3 | 3");
     assert!(ended.took >= Duration::from_millis(1400), "{:?}", ended.took);
 }
 
 #[test]
 fn a_process_that_was_stopped_does_not_catch_up() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q --for 3s --interval 100ms web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --for 3s --interval 100ms web={}", web.address));
     wait_until("it probes", || web.accepted().len() >= 3);
     run.signal(Signal::SIGSTOP);
     clock::let_pass(Duration::from_secs(1));
     run.signal(Signal::SIGCONT);
     let ended = run.wait();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    let count = total(&place.rows(), "web");
+    let count = total(&dir.rows(), "web");
     assert!((10..=22).contains(&count), "thirty ticks, of which ten were missed: {count}");
-    assert_eq!(place.counted("web"), format!("{count} | 0 | {count} | 0 | 0 | 0 | {count}"));
+    assert_eq!(dir.counted("web"), format!("{count} | 0 | {count} | 0 | 0 | 0 | {count}"));
     assert_eq!(web.total() as u64, count);
 }
 
@@ -267,21 +266,21 @@ fn reload(run: &Running) {
 fn sighup_reads_the_file_again_and_targets_that_stay_keep_their_counts() {
     let (stays, goes, comes) = (Accepting::new(), Accepting::new(), Accepting::new());
     let target = |name: &str, web: &Accepting| format!("target {name} 127.0.0.1 {}\n", web.address.port());
-    let place = Place::new();
+    let dir = RunDir::new();
     let settings = "interval 200ms\nreport 1h\n";
-    place.write("tcpmon.conf", &format!("{settings}{}{}", target("stays", &stays), target("goes", &goes)));
-    let run = place.start("-q -c tcpmon.conf");
+    dir.write("tcpmon.conf", &format!("{settings}{}{}", target("stays", &stays), target("goes", &goes)));
+    let run = dir.start("-q -c tcpmon.conf");
     wait_until("it probes", || stays.accepted().len() >= 3 && goes.accepted().len() >= 3);
 
-    place.write("tcpmon.conf", &format!("{settings}{}{}", target("comes", &comes), target("stays", &stays)));
+    dir.write("tcpmon.conf", &format!("{settings}{}{}", target("comes", &comes), target("stays", &stays)));
     reload(&run);
     let gone = goes.accepted().len();
     let stayed = stays.accepted().len();
     wait_until("the new one is probed", || comes.accepted().len() >= 3 && stays.accepted().len() >= stayed + 3);
-    assert!(goes.accepted().len() <= gone + 1, "it is not probed any more");
+    assert!(goes.accepted().len() <= gone + 1, "it is probed no more");
 
-    // A broken file changes nothing, and it is said where it is broken.
-    place.write("tcpmon.conf", "interval 200ms\ntarget broken 127.0.0.1\nnonsense\n");
+    // A broken file changes nothing, and its mistakes are said with their lines.
+    dir.write("tcpmon.conf", "interval 200ms\ntarget broken 127.0.0.1\nnonsense\n");
     reload(&run);
     wait_until("both mistakes are said", || run.stderr().contains("tcpmon.conf:3: "));
     assert!(run.stderr().contains("tcpmon.conf:2: "), "{}", run.stderr());
@@ -290,7 +289,7 @@ fn sighup_reads_the_file_again_and_targets_that_stay_keep_their_counts() {
 
     let ended = run.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    let rows = place.rows();
+    let rows = dir.rows();
     for (service, web) in [("stays", &stays), ("goes", &goes), ("comes", &comes)] {
         // The last probe may have been abandoned.
         let (counted, seen) = (total(&rows, service), web.total() as u64);
@@ -301,8 +300,8 @@ fn sighup_reads_the_file_again_and_targets_that_stay_keep_their_counts() {
 #[test]
 fn sighup_without_a_file_does_not_end_the_run() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q --interval 100ms web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 100ms web={}", web.address));
     wait_until("it probes", || web.accepted().len() >= 2);
     run.signal(Signal::SIGHUP);
     let count = web.accepted().len();
@@ -310,48 +309,48 @@ fn sighup_without_a_file_does_not_end_the_run() {
     assert_eq!(run.end().code(), Some(0));
 }
 
-fn refused(place: &Place, ended: &Ended, mistakes: &[&str]) {
+fn refused(dir: &RunDir, ended: &Ended, mistakes: &[&str]) {
     assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
     for mistake in mistakes {
         assert!(ended.stderr.contains(mistake), "{mistake} is not said:\n{}", ended.stderr);
     }
-    assert_eq!(files_in(place), ["tcpmon.conf"], "nothing is written");
+    assert_eq!(files_in(dir), ["tcpmon.conf"], "nothing is written");
 }
 
 #[test]
 fn check_reports_every_mistake_of_a_file_and_nothing_is_started_or_written() {
-    let place = Place::new();
-    place.write(
+    let dir = RunDir::new();
+    dir.write(
         "tcpmon.conf",
         "interval 2 parsecs\ntimeout 5s\ntarget web 127.0.0.1 443\ntarget web 127.0.0.1 http\nnonsense\nreport 0s\n",
     );
     let mistakes = ["tcpmon.conf:1: ", "tcpmon.conf:4: ", "tcpmon.conf:5: ", "tcpmon.conf:6: "];
     for arguments in ["check -c tcpmon.conf", "run -c tcpmon.conf", "-c tcpmon.conf"] {
-        let ended = place.run(arguments);
-        refused(&place, &ended, &mistakes);
+        let ended = dir.run(arguments);
+        refused(&dir, &ended, &mistakes);
         assert!(!ended.stderr.contains("tcpmon.conf:2: ") && !ended.stderr.contains("tcpmon.conf:3: "), "{ended:?}");
     }
     // `once` keeps 2 for a target that did not connect.
-    assert_eq!(place.run("once -c tcpmon.conf").code(), Some(3));
+    assert_eq!(dir.run("once -c tcpmon.conf").code(), Some(3));
 }
 
 #[test]
 fn check_accepts_a_good_file_and_the_sample() {
-    let place = Place::new();
-    place.write("tcpmon.conf", "interval 1s\ntarget web 127.0.0.1 443 inet source 127.0.0.5 interval 10s\n");
-    assert_eq!(place.run("check -c tcpmon.conf").outcome(), "exit 0");
+    let dir = RunDir::new();
+    dir.write("tcpmon.conf", "interval 1s\ntarget web 127.0.0.1 443 inet source 127.0.0.5 interval 10s\n");
+    assert_eq!(dir.run("check -c tcpmon.conf").outcome(), "exit 0");
 
-    let sample = place.run("sample");
+    let sample = dir.run("sample");
     assert_eq!(sample.outcome(), "exit 0");
-    place.write("tcpmon.conf", &sample.stdout);
-    assert_eq!(place.run("check -c tcpmon.conf").outcome(), "exit 0");
-    assert_eq!(files_in(&place), ["tcpmon.conf"], "nothing is written");
+    dir.write("tcpmon.conf", &sample.stdout);
+    assert_eq!(dir.run("check -c tcpmon.conf").outcome(), "exit 0");
+    assert_eq!(files_in(&dir), ["tcpmon.conf"], "nothing is written");
 }
 
 #[test]
 fn a_mistake_on_the_command_line_is_said_and_nothing_is_started() {
-    let place = Place::new();
-    place.write("tcpmon.conf", "");
+    let dir = RunDir::new();
+    dir.write("tcpmon.conf", "");
     let runs = [
         ("web=127.0.0.1", "\"web=127.0.0.1\""),
         ("--interval never web=127.0.0.1:80", "\"never\""),
@@ -359,6 +358,6 @@ fn a_mistake_on_the_command_line_is_said_and_nothing_is_started() {
         ("-n 0 web=127.0.0.1:80", "\"0\""),
     ];
     for (arguments, mistake) in runs {
-        refused(&place, &place.run(arguments), &[mistake]);
+        refused(&dir, &dir.run(arguments), &[mistake]);
     }
 }

@@ -1,5 +1,4 @@
-//! The daily log: what stands in it when all is well, and that nothing is lost when it cannot be
-//! written.
+//! The daily log: its content in a normal run, and that nothing is lost when it cannot be written.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::clock::{self, wait_until};
 use crate::listener::Accepting;
 use crate::namespace::{self, Disk};
-use crate::running::{Place, Row, Running, logs_in, rows_in, rows_of, total};
+use crate::running::{Row, RunDir, Running, logs_in, rows_in, rows_of, total};
 
 const HEADER: &str = "Timestamp           | Service              | Conn<1s | Conn1-5s | DNS<1s |  DNS1-5s | DNSFail | ConnFailed | Total";
 
@@ -28,20 +27,20 @@ fn seconds(row: &Row) -> u64 {
 #[test]
 fn a_file_has_one_header_and_its_rows_stand_in_the_order_of_the_configuration() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let at = web.address;
     let arguments = format!("-q --for 2500ms --interval 250ms --report 1s zebra={at} ant={at} zebra={at} cat={at}");
-    // The second run goes on in the file of the first.
+    // The second run continues the file of the first.
     for _ in 0..2 {
-        assert_eq!(place.run(&arguments).outcome(), "exit 0");
+        assert_eq!(dir.run(&arguments).outcome(), "exit 0");
     }
-    for log in place.logs() {
+    for log in dir.logs() {
         let text = fs::read_to_string(&log).expect("a log is text");
         assert_eq!(text.lines().next(), Some(HEADER));
         assert_eq!(text.matches("Timestamp").count(), 1, "{text}");
         assert_eq!(fs::metadata(&log).expect("it is there").mode() & 0o7777, 0o644);
     }
-    let rows = place.rows();
+    let rows = dir.rows();
     assert!(rows.len() >= 2 * 3 * 4, "two boundaries and the end of each run: {rows:?}");
     for report in rows.chunks(4) {
         let services: Vec<&str> = report.iter().map(|row| row.service.as_str()).collect();
@@ -55,10 +54,10 @@ fn a_file_has_one_header_and_its_rows_stand_in_the_order_of_the_configuration() 
 #[test]
 fn reports_fall_on_multiples_of_their_interval_and_the_console_names_each() {
     let web = Accepting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("--for 5s --interval 250ms --report 2s web={}", web.address));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("--for 5s --interval 250ms --report 2s web={}", web.address));
     assert_eq!(ended.outcome(), "exit 0");
-    let rows = place.rows();
+    let rows = dir.rows();
     let (last, boundaries) = rows.split_last().expect("the last report at least");
     assert!((2..=3).contains(&boundaries.len()), "{rows:?}");
     assert!(boundaries.iter().all(|row| seconds(row) % 2 == 0), "{rows:?}");
@@ -77,35 +76,35 @@ fn reports_fall_on_multiples_of_their_interval_and_the_console_names_each() {
 #[test]
 fn the_latest_log_has_a_link() {
     let web = Accepting::new();
-    let place = Place::new();
-    assert_eq!(place.run(&format!("-q -n 1 --log-dir new/logs web={}", web.address)).outcome(), "exit 0");
-    let logs = logs_in(&place.path().join("new/logs"));
-    let latest = fs::read_link(place.path().join("new/logs/tcp_stats_latest.log")).expect("a symbolic link");
+    let dir = RunDir::new();
+    assert_eq!(dir.run(&format!("-q -n 1 --log-dir new/logs web={}", web.address)).outcome(), "exit 0");
+    let logs = logs_in(&dir.path().join("new/logs"));
+    let latest = fs::read_link(dir.path().join("new/logs/tcp_stats_latest.log")).expect("a symbolic link");
     assert_eq!(latest.to_str(), logs.last().and_then(|log| log.file_name()?.to_str()));
 }
 
 #[test]
 fn sigusr1_reports_now() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q --interval 200ms --report 1h web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 200ms --report 1h web={}", web.address));
     wait_until("it probes", || web.accepted().len() >= 3);
     run.signal(Signal::SIGUSR1);
-    wait_until("the report is there", || total(&place.rows(), "web") >= 3);
+    wait_until("the report is there", || total(&dir.rows(), "web") >= 3);
     web.wait_for_a_round(1);
     let ended = run.end();
     assert_eq!(ended.outcome(), "exit 0");
-    let rows = place.rows();
+    let rows = dir.rows();
     assert!(rows.len() >= 2, "{rows:?}");
     assert_eq!(total(&rows, "web"), web.total() as u64);
 }
 
-/// Runs twelve services into a log on a disk that `breaks` and is `mended`, and checks that it is
-/// said once each, that nobody sees half a row, and that no count is lost.
+/// Runs twelve services with a log on a disk that `breaks` and is `mended` later. Checks that each is
+/// said once, that the log never has half a report, and that no count is lost.
 fn a_broken_disk_loses_nothing(breaks: impl Fn(&Disk), mended: impl Fn(&Disk), from_the_start: bool) {
     let web = Accepting::new();
-    let place = Place::new();
-    let directory = place.path().join("disk");
+    let dir = RunDir::new();
+    let directory = dir.path().join("disk");
     fs::create_dir(&directory).expect("our own directory");
     let disk = Disk::mounted(&directory, "64k");
     let services: Vec<String> = (1..=12).map(|number| format!("service-{number:02}")).collect();
@@ -113,9 +112,9 @@ fn a_broken_disk_loses_nothing(breaks: impl Fn(&Disk), mended: impl Fn(&Disk), f
     if from_the_start {
         breaks(&disk);
     }
-    // The ledger is on another disk: what a run does without one is another matter.
+    // The ledger is on another disk: this is no test of a run without one.
     let ledger = if from_the_start { "--ledger ./ledger" } else { "" };
-    let run = place.start(&format!("-q --interval 400ms --report 1s --log-dir disk {ledger} {}", targets.join(" ")));
+    let run = dir.start(&format!("-q --interval 400ms --report 1s --log-dir disk {ledger} {}", targets.join(" ")));
     if !from_the_start {
         wait_until("the first report is there", || !rows_in(&directory).is_empty());
         breaks(&disk);
@@ -174,14 +173,14 @@ fn a_disk_that_is_read_only_at_the_start_loses_no_count() {
 #[test]
 fn a_directory_that_is_removed_is_made_again_or_waited_for() {
     let web = Accepting::new();
-    let place = Place::new();
-    let directory = place.path().join("log");
-    let run = place.start(&format!("-q --interval 200ms --report 1s --log-dir log web={}", web.address));
+    let dir = RunDir::new();
+    let directory = dir.path().join("log");
+    let run = dir.start(&format!("-q --interval 200ms --report 1s --log-dir log web={}", web.address));
     wait_until("a report is there", || !rows_in(&directory).is_empty());
-    // It goes in one step, and what went with it can still be counted.
-    let removed = place.path().join("removed");
+    // A rename removes it at once and keeps its rows, which are counted below.
+    let removed = dir.path().join("removed");
     fs::rename(&directory, &removed).expect("our own directory");
-    wait_until("it is missed", || directory.exists() || lines(&run) > 0);
+    wait_until("the run notices it", || directory.exists() || lines(&run) > 0);
     if !directory.exists() {
         fs::create_dir(&directory).expect("our own directory");
     }
@@ -191,9 +190,9 @@ fn a_directory_that_is_removed_is_made_again_or_waited_for() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let (ledger, log): (Vec<&str>, Vec<&str>) = ended.stderr.lines().partition(|line| line.contains(": ledger: "));
     assert_eq!(ledger, ["tcpmon: ledger: log/tcpmon.ledger was taken away, it is made anew with all its counts"]);
-    // It may go between a report and the link to it.
+    // It may be removed between a report and the link to its file.
     let log: Vec<_> = log.into_iter().filter(|line| !line.contains("cannot be made a link")).collect();
-    assert!([0, 2].contains(&log.len()), "when it begins and when it is over: {log:?}");
+    assert!([0, 2].contains(&log.len()), "said when it begins and when it ends: {log:?}");
     let counted = total(&rows_in(&removed), "web") + total(&rows_in(&directory), "web");
     assert_eq!(counted, web.total() as u64);
     assert_eq!(rows_in(&directory)[0].service, "web");
@@ -202,41 +201,41 @@ fn a_directory_that_is_removed_is_made_again_or_waited_for() {
 #[test]
 fn a_log_at_its_size_limit_does_not_end_the_run() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let targets = (0..40).map(|i| format!(" web{i}={}", web.address)).collect::<Vec<_>>().concat();
-    assert_eq!(place.run(&format!("-q -n 1{targets}")).outcome(), "exit 0");
-    let size = fs::metadata(place.logs().pop().expect("a log")).expect("it is there").len();
-    assert!(size > 1024, "beyond the limit below, in whatever unit: {size}");
+    assert_eq!(dir.run(&format!("-q -n 1{targets}")).outcome(), "exit 0");
+    let size = fs::metadata(dir.logs().pop().expect("a log")).expect("it is there").len();
+    assert!(size > 1024, "beyond the limit below, whose unit is 512 or 1024 bytes: {size}");
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("ulimit -f 1; exec {} -q -n 1 web={}", env!("CARGO_BIN_EXE_tcpmon"), web.address));
-    let ended = place.spawn(shell, Stdio::piped()).wait();
+    let ended = dir.spawn(shell, Stdio::piped()).wait();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let said = "cannot be written (File too large), the run ends without its last report of 1 probe; the ledger keeps it for the next run\n";
     assert!(ended.stderr.ends_with(said) && ended.stderr.lines().count() == 1, "{}", ended.stderr);
-    assert_eq!(fs::metadata(place.logs().pop().expect("a log")).expect("it is there").len(), size);
+    assert_eq!(fs::metadata(dir.logs().pop().expect("a log")).expect("it is there").len(), size);
 }
 
 #[test]
 fn a_link_planted_at_the_logs_name_is_not_followed() {
     let web = Accepting::new();
-    let place = Place::new();
-    // A first run tells today's name.
-    assert_eq!(place.run(&format!("-q -n 1 web={}", web.address)).outcome(), "exit 0");
-    let log = place.logs().pop().expect("the report of the first run");
-    let first = total(&place.rows(), "web");
+    let dir = RunDir::new();
+    // A first run shows today's file name.
+    assert_eq!(dir.run(&format!("-q -n 1 web={}", web.address)).outcome(), "exit 0");
+    let log = dir.logs().pop().expect("the report of the first run");
+    let first = total(&dir.rows(), "web");
     fs::remove_file(&log).expect("it is there");
-    place.write("victim", "precious\n");
+    dir.write("victim", "precious\n");
     symlink("victim", &log).expect("its name is free");
 
-    let run = place.start(&format!("-q --interval 200ms --report 1s web={}", web.address));
+    let run = dir.start(&format!("-q --interval 200ms --report 1s web={}", web.address));
     wait_until("it is said", || lines(&run) > 0);
-    assert_eq!(fs::read_to_string(place.path().join("victim")).expect("it is there"), "precious\n");
+    assert_eq!(fs::read_to_string(dir.path().join("victim")).expect("it is there"), "precious\n");
     fs::remove_file(&log).expect("it is there");
     wait_until("the end of it is said", || lines(&run) > 1);
     web.wait_for_a_round(1);
     let ended = run.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
-    assert_eq!(fs::read_to_string(place.path().join("victim")).expect("it is there"), "precious\n");
-    assert_eq!(first + total(&place.rows(), "web"), web.total() as u64);
+    assert_eq!(fs::read_to_string(dir.path().join("victim")).expect("it is there"), "precious\n");
+    assert_eq!(first + total(&dir.rows(), "web"), web.total() as u64);
 }

@@ -1,7 +1,7 @@
 //! A DNS server on 127.0.0.1:53 of a namespace, which answers each name as the test says.
 //!
-//! It has no zones, no recursion and no TCP: a question goes in, and the scripted answer comes
-//! out, late or never if the script says so. It counts what it was asked.
+//! It has no zone files, no recursion and no TCP. Each question gets its scripted answer, which may
+//! come late or never. The server counts the questions.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -14,14 +14,14 @@ use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE};
 
 use crate::clock;
 
-/// What a name is answered with.
+/// The answer for a name.
 #[derive(Clone)]
 pub enum Answer {
-    /// Its addresses of the family asked for, in this order; none of that family is NODATA.
+    /// Those of these addresses that are of the family asked for, in this order; without one, NODATA.
     Addresses(Vec<IpAddr>),
-    /// No addresses but this code.
+    /// This response code, without addresses.
     Code(RCODE),
-    /// Nothing, for ever.
+    /// No answer at all.
     Silence,
 }
 
@@ -37,11 +37,11 @@ struct State {
     asked: HashMap<(String, u16), usize>,
 }
 
-/// The server. Its thread ends with the process, which in a namespace is the test's own.
+/// The server. Its thread ends with the process: in a namespace each test has its own process.
 pub struct Server(Arc<Mutex<State>>);
 
 impl Server {
-    /// A server that knows no name yet and answers NXDOMAIN.
+    /// Starts a server that knows no name yet and answers NXDOMAIN.
     pub fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:53").expect("port 53 of this namespace is free");
         let state = Arc::new(Mutex::new(State::default()));
@@ -105,7 +105,7 @@ fn answer(socket: &Arc<UdpSocket>, state: &Mutex<State>, query: &[u8], from: Soc
     let script = script.unwrap_or(Script { answer: Answer::Code(RCODE::NameError), delay: Duration::ZERO });
     let Some(reply) = reply(&query, kind, &script.answer) else { return };
     if script.delay.is_zero() {
-        // The one who asked may be gone: then the answer is nobody's.
+        // The client may have ended: then the answer is lost.
         let _ = socket.send_to(&reply, from);
     } else {
         let socket = Arc::clone(socket);

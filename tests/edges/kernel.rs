@@ -1,4 +1,4 @@
-//! What the kernel says about processes and sockets: the view from beside the program under test.
+//! What the kernel says about processes and sockets of the program under test.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ pub struct Process {
     pub name: String,
     /// `R`, `S`, `Z` and so on, as proc_pid_stat(5) has them.
     pub state: char,
-    /// When it started: with the pid, what makes it itself and no later process.
+    /// When it started, which tells it from a later process with the same pid.
     pub started: u64,
     parent: i32,
 }
@@ -22,7 +22,7 @@ impl Process {
     pub fn of(pid: Pid) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, rest) = stat.split_once('(')?;
-        // A name may hold parentheses itself: the last one ends it.
+        // The name may contain parentheses: the last one is its end.
         let (name, rest) = rest.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split(' ').collect();
         Some(Self {
@@ -34,13 +34,13 @@ impl Process {
         })
     }
 
-    /// Whether this very process still runs; a zombie does not.
+    /// Whether this process still runs; a zombie does not.
     pub fn runs(&self) -> bool {
         Self::of(self.pid).is_some_and(|now| now.started == self.started && now.state != 'Z')
     }
 }
 
-/// The children of a process, zombies too.
+/// The children of a process, including zombies.
 pub fn children(parent: Pid) -> Vec<Process> {
     let entries = fs::read_dir("/proc").expect("/proc is mounted");
     entries
@@ -50,12 +50,12 @@ pub fn children(parent: Pid) -> Vec<Process> {
         .collect()
 }
 
-/// The children of a process that run.
+/// The children of a process that are no zombies.
 pub fn helpers(parent: Pid) -> Vec<Process> {
     children(parent).into_iter().filter(|process| process.state != 'Z').collect()
 }
 
-/// The descriptors that a process has open: number, and what it is (`socket:[1234]`, a path).
+/// The open file descriptors of a process: number and target (`socket:[1234]`, or a path).
 pub fn descriptors(pid: Pid) -> Vec<(u64, String)> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs and is ours");
     let open = entries.filter_map(|entry| {
@@ -66,13 +66,13 @@ pub fn descriptors(pid: Pid) -> Vec<(u64, String)> {
     open.collect()
 }
 
-/// The number that the next descriptor of a process would have.
+/// The lowest free descriptor number of a process, which its next descriptor gets.
 pub fn lowest_free_descriptor(pid: Pid) -> u64 {
     let open = descriptors(pid);
-    (0..).find(|number| open.iter().all(|(taken, _)| taken != number)).expect("some number is free")
+    (0..).find(|number| open.iter().all(|(used, _)| used != number)).expect("some number is free")
 }
 
-/// How many sockets of this namespace have sent a SYN to `to` and heard nothing yet.
+/// How many sockets of this namespace have sent a SYN to `to` and got no answer yet.
 pub fn unanswered(to: SocketAddr) -> usize {
     const SYN_SENT: &str = "02";
     let SocketAddr::V4(to) = to else { panic!("only IPv4 is looked for, not {to}") };
@@ -84,7 +84,7 @@ pub fn unanswered(to: SocketAddr) -> usize {
 }
 
 /// A counter of this namespace's TCP (RFC 4022): `ActiveOpens` are the connects that sent a SYN,
-/// `AttemptFails` those of them that were refused or given up.
+/// `AttemptFails` those that were refused or given up.
 pub fn tcp_counter(name: &str) -> u64 {
     let table = fs::read_to_string("/proc/self/net/snmp").expect("/proc is mounted");
     let mut lines = table.lines().filter_map(|line| line.strip_prefix("Tcp: "));

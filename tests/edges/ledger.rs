@@ -1,4 +1,4 @@
-//! The ledger: what is in it outlives the run, one run has it at a time, and a bad one is no harm.
+//! The ledger: its content survives the run, one run uses it at a time, and a bad ledger does no harm.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -10,13 +10,13 @@ use nix::sys::stat::{Mode, umask};
 use crate::clock::{self, wait_until};
 use crate::listener::Accepting;
 use crate::namespace;
-use crate::running::{Place, total};
+use crate::running::{RunDir, total};
 
 const LEDGER: &str = "tcpmon.ledger";
 
 /// Kills a run between two rounds of its only target, so that every probe has been counted.
-fn kill_after_a_round(place: &Place, web: &Accepting, arguments: &str) -> u32 {
-    let run = place.start(arguments);
+fn kill_after_a_round(dir: &RunDir, web: &Accepting, arguments: &str) -> u32 {
+    let run = dir.start(arguments);
     web.wait_for_a_round(1);
     let pid = run.pid();
     run.signal(Signal::SIGKILL);
@@ -27,39 +27,39 @@ fn kill_after_a_round(place: &Place, web: &Accepting, arguments: &str) -> u32 {
 #[test]
 fn a_killed_run_loses_no_probe_and_the_next_one_says_so_once() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let arguments = format!("-q --interval 300ms --report 1h web={}", web.address);
     for _ in 0..2 {
-        let pid = kill_after_a_round(&place, &web, &arguments);
-        let run = place.start(&arguments);
+        let pid = kill_after_a_round(&dir, &web, &arguments);
+        let run = dir.start(&arguments);
         web.wait_for_a_round(1);
         let ended = run.end();
         let said = format!("tcpmon: ledger: the last run (pid {pid}) did not end cleanly, it was last alive at ");
         assert!(ended.stderr.starts_with(&said) && ended.stderr.ends_with("; its counts go on\n"), "{ended:?}");
         assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(0), 1), "{ended:?}");
-        assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+        assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
     }
-    assert_eq!(place.run(&format!("{arguments} -n 1")).outcome(), "exit 0", "a clean end is nothing to speak of");
+    assert_eq!(dir.run(&format!("{arguments} -n 1")).outcome(), "exit 0", "after a clean end nothing is said");
 }
 
 #[test]
-fn a_report_missed_while_nobody_was_there_stands_under_its_own_time() {
+fn a_report_missed_while_no_monitor_ran_is_written_with_its_own_stamp() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let arguments = format!("-q --interval 100ms --report 2s web={}", web.address);
-    let run = place.start(&arguments);
-    wait_until("a report is there", || !place.rows().is_empty());
+    let run = dir.start(&arguments);
+    wait_until("a report is there", || !dir.rows().is_empty());
     web.wait_for_a_round(1);
-    let status = place.run("status --json").json();
+    let status = dir.run("status --json").json();
     run.signal(Signal::SIGKILL);
     run.wait();
     let due = status["due"].as_str().expect("a moment").replace('T', " ");
     let due = due.split('+').next().expect("its time").to_string();
-    let (before, counted) = (place.rows(), web.total() as u64);
+    let (before, counted) = (dir.rows(), web.total() as u64);
     wait_until("the boundary is over", || clock::wall() > due);
     clock::let_pass(std::time::Duration::from_secs(1));
-    assert_eq!(place.run(&format!("{arguments} -n 1")).code(), Some(0));
-    let rows = place.rows();
+    assert_eq!(dir.run(&format!("{arguments} -n 1")).code(), Some(0));
+    let rows = dir.rows();
     let missed = &rows[before.len()];
     assert_eq!(missed.stamp, due);
     assert_eq!(total(&rows[..=before.len()], "web"), counted, "all that the killed run had counted");
@@ -67,83 +67,83 @@ fn a_report_missed_while_nobody_was_there_stands_under_its_own_time() {
 }
 
 #[test]
-fn a_target_that_went_while_nobody_was_there_is_reported_once_more() {
+fn a_target_removed_while_no_monitor_ran_gets_one_last_report() {
     let (web, db) = (Accepting::new(), Accepting::new());
-    let place = Place::new();
-    let run = place
-        .start(&format!("-q --interval 300ms --report 1h db={} db={} web={}", db.address, db.address, web.address));
+    let dir = RunDir::new();
+    let run =
+        dir.start(&format!("-q --interval 300ms --report 1h db={} db={} web={}", db.address, db.address, web.address));
     web.wait_for_a_round(1);
     db.wait_for_a_round(2);
     run.signal(Signal::SIGKILL);
     run.wait();
     let counted = db.total() as u64;
-    // One of the two that are the same stays.
+    // One of the two equal targets stays.
     for _ in 0..2 {
-        let ended = place.run(&format!("-q --interval 300ms --report 1h -n 1 web={} db={}", web.address, db.address));
+        let ended = dir.run(&format!("-q --interval 300ms --report 1h -n 1 web={} db={}", web.address, db.address));
         assert_eq!(ended.code(), Some(0), "{ended:?}");
     }
-    let rows = place.rows();
+    let rows = dir.rows();
     let services: Vec<&str> = rows.iter().map(|row| row.service.as_str()).collect();
     assert_eq!(services, ["web", "db", "db", "web", "db"]);
-    assert_eq!(rows[2].numbers[6] * 2, counted, "the one that went");
+    assert_eq!(rows[2].numbers[6] * 2, counted, "the removed one");
     assert_eq!((total(&rows, "db"), total(&rows, "web")), (db.total() as u64, web.total() as u64));
 }
 
 #[test]
 fn a_second_start_names_the_first_and_ends() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = format!("-q --interval 300ms web={}", web.address);
-    let run = place.start(&target);
+    let run = dir.start(&target);
     web.wait_for_a_round(1);
-    let second = place.run(&target);
+    let second = dir.run(&target);
     assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {}", run.pid()));
-    let here = place.path().display();
-    assert_eq!(place.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
-    assert_eq!(place.run(&format!("{target} --ledger other -n 1")).outcome(), "exit 0", "with a ledger of its own");
+    let here = dir.path().display();
+    assert_eq!(dir.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
+    assert_eq!(dir.run(&format!("{target} --ledger other -n 1")).outcome(), "exit 0", "with a ledger of its own");
     assert_eq!(run.end().outcome(), "exit 0");
 }
 
 #[test]
 fn a_run_in_the_background_is_started_once_and_stopped_with_its_last_report() {
     let web = Accepting::new();
-    let place = Place::new();
-    let background = place.background();
-    let here = place.path().display();
+    let dir = RunDir::new();
+    let background = dir.background();
+    let here = dir.path().display();
     let target = format!("start --interval 200ms --report 1h --log-dir {here} web={}", web.address);
     for _ in 0..2 {
-        let started = place.run(&target);
+        let started = dir.run(&target);
         assert_eq!((started.outcome().as_str(), started.stdout.as_str()), ("exit 0", ""));
     }
     web.wait_for_a_round(1);
     assert!(background.is_running());
-    let stopped = place.run("stop");
+    let stopped = dir.run("stop");
     assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", ""));
     assert!(!background.is_running());
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64, "when it is stopped all is written");
-    let stopped = place.run("stop");
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64, "when it is stopped all is written");
+    let stopped = dir.run("stop");
     assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
 }
 
 #[test]
 fn start_returns_when_its_run_can_be_seen_and_stopped() {
     let web = Accepting::new();
-    let place = Place::new();
-    let background = place.background();
-    let target = format!("start --interval 200ms --log-dir {} web={}", place.path().display(), web.address);
+    let dir = RunDir::new();
+    let background = dir.background();
+    let target = format!("start --interval 200ms --log-dir {} web={}", dir.path().display(), web.address);
     for _ in 0..10 {
-        assert_eq!(place.run(&target).outcome(), "exit 0");
+        assert_eq!(dir.run(&target).outcome(), "exit 0");
         assert!(background.is_running());
-        let stopped = place.run("stop");
+        let stopped = dir.run("stop");
         assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", ""));
         assert!(!background.is_running());
     }
 }
 
 #[test]
-fn start_wants_to_know_its_place_whatever_directory_it_is_started_in() {
-    let place = Place::new();
-    let ended = place.run("start --ledger ./l a=127.0.0.1:1");
+fn start_refuses_relative_paths_for_a_run_in_the_background() {
+    let dir = RunDir::new();
+    let ended = dir.run("start --ledger ./l a=127.0.0.1:1");
     assert_eq!(
         ended.outcome(),
         "exit 2\nlog_dir \".\" is relative, for a run in the background write a path that begins with /\n\
@@ -152,30 +152,30 @@ fn start_wants_to_know_its_place_whatever_directory_it_is_started_in() {
 }
 
 #[test]
-fn start_keeps_nothing_open_of_whoever_started_it() {
+fn start_keeps_no_descriptor_of_its_caller_open() {
     let web = Accepting::new();
-    let place = Place::new();
-    let _background = place.background();
+    let dir = RunDir::new();
+    let _background = dir.background();
     let program = env!("CARGO_BIN_EXE_tcpmon");
-    let start = format!("{program} start --log-dir {} web={}", place.path().display(), web.address);
+    let start = format!("{program} start --log-dir {} web={}", dir.path().display(), web.address);
     let mut shell = std::process::Command::new("sh");
     // Descriptor 3 is the pipe, too.
     shell.arg("-c").arg(format!("exec 3>&1; {start} 2>&1"));
-    // It ends when nobody holds its standard output open any more.
-    assert_eq!(place.spawn(shell, std::process::Stdio::piped()).wait().outcome(), "exit 0");
-    assert_eq!(place.run("stop").outcome(), "exit 0");
+    // It ends when no process has its standard output open.
+    assert_eq!(dir.spawn(shell, std::process::Stdio::piped()).wait().outcome(), "exit 0");
+    assert_eq!(dir.run("stop").outcome(), "exit 0");
 }
 
 #[test]
-fn a_run_whose_ledger_was_taken_away_ends_when_another_has_begun() {
+fn a_run_whose_ledger_was_removed_ends_when_another_has_begun() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = format!("-q --interval 300ms --report 1h web={}", web.address);
-    let first = place.start(&target);
+    let first = dir.start(&target);
     web.wait_for_a_round(1);
-    fs::remove_file(place.path().join(LEDGER)).expect("it is there");
-    let second = place.start(&target);
-    wait_until("the second has a ledger", || place.path().join(LEDGER).exists());
+    fs::remove_file(dir.path().join(LEDGER)).expect("it is there");
+    let second = dir.start(&target);
+    wait_until("the second has a ledger", || dir.path().join(LEDGER).exists());
     web.wait_for_a_round(1);
     first.signal(Signal::SIGUSR1);
     let ended = first.wait();
@@ -183,65 +183,65 @@ fn a_run_whose_ledger_was_taken_away_ends_when_another_has_begun() {
     assert_eq!(ended.outcome(), format!("exit 0\n{said}"));
     web.wait_for_a_round(1);
     assert_eq!(second.end().outcome(), "exit 0");
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
 }
 
 #[test]
 fn a_ledger_that_is_cut_short_while_it_is_in_use_is_made_anew() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = format!("-q --interval 300ms --report 1h web={} db={}", web.address, web.address);
-    let run = place.start(&target);
+    let run = dir.start(&target);
     web.wait_for_a_round(2);
     run.signal(Signal::SIGUSR1);
-    wait_until("some of it is reported", || !place.rows().is_empty());
+    wait_until("some of it is reported", || !dir.rows().is_empty());
     web.wait_for_a_round(2);
-    fs::write(place.path().join(LEDGER), "").expect("our own file");
+    fs::write(dir.path().join(LEDGER), "").expect("our own file");
     web.wait_for_a_round(2);
     run.signal(Signal::SIGUSR1);
     let said =
         format!("tcpmon: ledger: {LEDGER} was cut short by somebody, it is made anew with all that was counted\n");
     wait_until("it is said", || run.stderr() == said);
     web.wait_for_a_round(2);
-    let counted = place.run("status --json").json();
+    let counted = dir.run("status --json").json();
     assert_eq!(counted["targets"][1]["total"]["total"].as_u64().map(|n| 2 * n), Some(web.total() as u64));
     run.signal(Signal::SIGKILL);
     run.wait();
-    assert_eq!(place.run(&format!("{target} -n 1")).code(), Some(0));
-    assert_eq!(total(&place.rows(), "web") + total(&place.rows(), "db"), web.total() as u64);
+    assert_eq!(dir.run(&format!("{target} -n 1")).code(), Some(0));
+    assert_eq!(total(&dir.rows(), "web") + total(&dir.rows(), "db"), web.total() as u64);
 }
 
 #[test]
-fn stop_and_status_go_by_what_they_are_told() {
+fn stop_and_status_follow_their_options() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q --interval 300ms web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 300ms web={}", web.address));
     web.wait_for_a_round(1);
-    let stopped = place.run("stop --log-dir elsewhere");
+    let stopped = dir.run("stop --log-dir elsewhere");
     assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
-    assert!(place.run("status --log-dir elsewhere").outcome().contains("elsewhere/tcpmon.ledger is not there"));
-    // With a mistake nobody knows what was meant.
-    place.write("wrong", "log_dirr /var/log\ntarget a h 1\n");
-    assert_eq!(place.run("stop -c wrong").code(), Some(2));
+    assert!(dir.run("status --log-dir elsewhere").outcome().contains("elsewhere/tcpmon.ledger is not there"));
+    // With a mistake in the file it is not known which ledger was meant.
+    dir.write("wrong", "log_dirr /var/log\ntarget a h 1\n");
+    assert_eq!(dir.run("stop -c wrong").code(), Some(2));
     assert_eq!(run.end().outcome(), "exit 0");
 }
 
 #[test]
-fn the_logs_directory_is_for_everybody_whatever_the_umask() {
-    let place = Place::new();
+fn every_user_can_read_the_log_directory_whatever_the_umask() {
+    let dir = RunDir::new();
     let mut shell = std::process::Command::new("sh");
     let program = env!("CARGO_BIN_EXE_tcpmon");
     shell.arg("-c").arg(format!("umask 077; exec {program} -q -n 1 --log-dir a/b x=127.0.0.1:1"));
-    assert_eq!(place.spawn(shell, std::process::Stdio::piped()).wait().outcome(), "exit 0");
-    assert_eq!(fs::metadata(place.path().join("a/b")).expect("it is there").mode() & 0o777, 0o755);
+    assert_eq!(dir.spawn(shell, std::process::Stdio::piped()).wait().outcome(), "exit 0");
+    assert_eq!(fs::metadata(dir.path().join("a/b")).expect("it is there").mode() & 0o777, 0o755);
 }
 
 #[test]
 fn the_ledger_of_another_user_is_not_trusted() {
-    let place = Place::new();
-    let run = || place.run("-q -n 1 x=127.0.0.1:1").outcome();
+    let dir = RunDir::new();
+    let run = || dir.run("-q -n 1 x=127.0.0.1:1").outcome();
     assert_eq!(run(), "exit 0");
-    let ledger = place.path().join(LEDGER);
+    let ledger = dir.path().join(LEDGER);
     fs::set_permissions(&ledger, fs::Permissions::from_mode(0o666)).expect("our own file");
     assert_eq!(run(), "exit 0");
     assert_eq!(fs::metadata(&ledger).expect("it is there").mode() & 0o7777, 0o600);
@@ -253,42 +253,43 @@ fn the_ledger_of_another_user_is_not_trusted() {
 }
 
 #[test]
-fn a_pid_that_is_used_again_is_not_taken_for_a_monitor() {
+fn a_reused_pid_is_not_mistaken_for_a_monitor() {
     let web = Accepting::new();
-    let place = Place::new();
-    kill_after_a_round(&place, &web, &format!("-q --interval 300ms web={}", web.address));
-    // The ledger names a process that is there: this one, started at another time.
-    let mut words = fs::read(place.path().join(LEDGER)).expect("it is there");
-    let pid = place.run("status --json").json()["pid"].as_u64().expect("a number") as u32;
+    let dir = RunDir::new();
+    kill_after_a_round(&dir, &web, &format!("-q --interval 300ms web={}", web.address));
+    // The ledger names a process that exists: this one, started at another time.
+    let mut words = fs::read(dir.path().join(LEDGER)).expect("it is there");
+    let pid = dir.run("status --json").json()["pid"].as_u64().expect("a number") as u32;
     let at = words.windows(4).position(|word| word == pid.to_ne_bytes()).expect("the pid");
     words[at..at + 4].copy_from_slice(&std::process::id().to_ne_bytes());
-    fs::write(place.path().join(LEDGER), words).expect("our own file");
-    let stopped = place.run("stop");
+    fs::write(dir.path().join(LEDGER), words).expect("our own file");
+    let stopped = dir.run("stop");
     assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
-    assert_eq!(place.run(&format!("-q -n 1 --interval 300ms web={}", web.address)).code(), Some(0));
+    assert_eq!(dir.run(&format!("-q -n 1 --interval 300ms web={}", web.address)).code(), Some(0));
 }
 
 #[test]
 fn the_ledger_is_for_its_owner_alone_whatever_the_umask() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let before = umask(Mode::empty());
-    let ended = place.run(&format!("-q -n 1 web={}", web.address));
+    let ended = dir.run(&format!("-q -n 1 web={}", web.address));
     umask(before);
     assert_eq!(ended.outcome(), "exit 0");
-    assert_eq!(fs::metadata(place.path().join(LEDGER)).expect("it is there").mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(dir.path().join(LEDGER)).expect("it is there").mode() & 0o7777, 0o600);
 }
 
-/// Runs with a ledger of this content; gives the names of what is kept of it, and what was said.
-fn with_content(place: &Place, target: &str, content: &[u8]) -> (Vec<String>, String) {
-    fs::write(place.path().join(LEDGER), content).expect("our own directory");
-    let ended = place.run(&format!("-q -n 1 {target}"));
+/// Runs with a ledger of this content. Returns the names of the damaged ledgers kept, and stderr.
+fn with_content(dir: &RunDir, target: &str, content: &[u8]) -> (Vec<String>, String) {
+    fs::write(dir.path().join(LEDGER), content).expect("our own directory");
+    let ended = dir.run(&format!("-q -n 1 {target}"));
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    (kept(place.path()), ended.stderr)
+    (kept(dir.path()), ended.stderr)
 }
 
-fn kept(place: &Path) -> Vec<String> {
-    let names = fs::read_dir(place).expect("our own directory").map(|entry| entry.expect("it is there").file_name());
+fn kept(directory: &Path) -> Vec<String> {
+    let names =
+        fs::read_dir(directory).expect("our own directory").map(|entry| entry.expect("it is there").file_name());
     let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     names.retain(|name| name.contains("damaged"));
     names.sort();
@@ -298,10 +299,10 @@ fn kept(place: &Path) -> Vec<String> {
 #[test]
 fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = format!("web={}", web.address);
-    assert_eq!(place.run(&format!("-q -n 1 {target}")).outcome(), "exit 0");
-    let good = fs::read(place.path().join(LEDGER)).expect("it is there");
+    assert_eq!(dir.run(&format!("-q -n 1 {target}")).outcome(), "exit 0");
+    let good = fs::read(dir.path().join(LEDGER)).expect("it is there");
     let mut flipped = good.clone();
     flipped[100] ^= 4;
     let mut aside = Vec::new();
@@ -316,134 +317,134 @@ fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
     ] {
         let number = if aside.is_empty() { String::new() } else { format!(".{}", aside.len()) };
         let name = format!("{LEDGER}.damaged{number}");
-        let (names, said) = with_content(&place, &target, content);
+        let (names, said) = with_content(&dir, &target, content);
         assert_eq!(said, format!("tcpmon: ledger: {LEDGER} {what}, it is kept as {name} and a new one begins\n"));
         aside.push(name);
         assert_eq!(names, aside);
-        assert_eq!(fs::read(place.path().join(aside.last().expect("just pushed"))).expect("it is there"), content);
+        assert_eq!(fs::read(dir.path().join(aside.last().expect("just pushed"))).expect("it is there"), content);
     }
     for _ in 0..5 {
-        with_content(&place, &target, b"no ledger");
+        with_content(&dir, &target, b"no ledger");
     }
-    assert_eq!(kept(place.path()).len(), 10, "no more than these");
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
-    assert_eq!(with_content(&place, &target, &good).1, "");
-    assert_eq!(with_content(&place, &target, b"").1, "", "one whose making was cut short");
-    assert_eq!(with_content(&place, &target, &vec![0; good.len()]).1, "", "one whose making was cut short");
+    assert_eq!(kept(dir.path()).len(), 10, "no more than these");
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
+    assert_eq!(with_content(&dir, &target, &good).1, "");
+    assert_eq!(with_content(&dir, &target, b"").1, "", "one that was not finished");
+    assert_eq!(with_content(&dir, &target, &vec![0; good.len()]).1, "", "one that was not finished");
 }
 
 #[test]
 fn a_planted_link_is_not_followed_and_a_directory_is_no_ledger() {
     let web = Accepting::new();
-    let place = Place::new();
-    place.write("victim", "precious\n");
-    symlink("victim", place.path().join(LEDGER)).expect("its name is free");
+    let dir = RunDir::new();
+    dir.write("victim", "precious\n");
+    symlink("victim", dir.path().join(LEDGER)).expect("its name is free");
     let without = "this run goes on without it: what is not reported is lost when it ends";
-    let ended = place.run(&format!("-q -n 1 web={}", web.address));
+    let ended = dir.run(&format!("-q -n 1 web={}", web.address));
     let why = "cannot be opened (it is a symbolic link, and none is followed)";
     assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: {LEDGER} {why}, {without}"));
-    assert_eq!(fs::read_to_string(place.path().join("victim")).expect("it is there"), "precious\n");
-    fs::create_dir(place.path().join("folder")).expect("our own directory");
-    let ended = place.run(&format!("-q -n 1 --ledger ./folder web={}", web.address));
+    assert_eq!(fs::read_to_string(dir.path().join("victim")).expect("it is there"), "precious\n");
+    fs::create_dir(dir.path().join("folder")).expect("our own directory");
+    let ended = dir.run(&format!("-q -n 1 --ledger ./folder web={}", web.address));
     let why = "cannot be opened (Is a directory)";
     assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: ./folder {why}, {without}"));
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
 }
 
 #[test]
-fn without_a_ledger_there_is_one_run_all_the_same() {
+fn without_a_ledger_a_second_run_is_still_refused() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = format!("-q --interval 300ms --ledger /dev/null web={}", web.address);
-    let run = place.start(&target);
+    let run = dir.start(&target);
     web.wait_for_a_round(1);
-    assert_eq!(place.run(&target).outcome(), "exit 1\ntcpmon: start: already running");
-    let here = place.path().display();
-    assert_eq!(place.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
-    let stopped = place.run("stop --ledger /dev/null");
+    assert_eq!(dir.run(&target).outcome(), "exit 1\ntcpmon: start: already running");
+    let here = dir.path().display();
+    assert_eq!(dir.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
+    let stopped = dir.run("stop --ledger /dev/null");
     let said = "tcpmon: stop: a monitor runs, but /dev/null does not say as which pid; nothing is ended";
     assert_eq!(stopped.outcome(), format!("exit 1\n{said}"));
     assert_eq!(run.end().code(), Some(0));
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64);
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
 }
 
 #[test]
-fn a_file_that_may_not_be_written_is_done_without() {
+fn a_run_goes_on_without_a_ledger_that_cannot_be_written() {
     namespace::within(|| {
         let web = Accepting::new();
-        let place = Place::new();
-        let directory = place.path().join("disk");
+        let dir = RunDir::new();
+        let directory = dir.path().join("disk");
         fs::create_dir(&directory).expect("our own directory");
         let disk = namespace::Disk::mounted(&directory, "64k");
         // No room for a ledger of 1,024 targets on the disk.
         let targets: Vec<String> = (0..100).map(|i| format!("web{i}={}", web.address)).collect();
-        let ended = place.run(&format!("-q -n 1 --ledger disk/l {}", targets.join(" ")));
+        let ended = dir.run(&format!("-q -n 1 --ledger disk/l {}", targets.join(" ")));
         let said = "tcpmon: ledger: disk/l cannot be made (No space left on device), this run goes on without it: what is not reported is lost when it ends";
         assert_eq!(ended.outcome(), format!("exit 0\n{said}"));
-        assert_eq!(web.total() as u64, (0..100).map(|i| total(&place.rows(), &format!("web{i}"))).sum::<u64>());
-        fs::remove_file(directory.join("l")).expect("it was made, without its blocks");
+        assert_eq!(web.total() as u64, (0..100).map(|i| total(&dir.rows(), &format!("web{i}"))).sum::<u64>());
+        fs::remove_file(directory.join("l")).expect("it was made, without blocks");
         disk.remount("ro");
-        let ended = place.run(&format!("-q -n 1 --ledger disk/l web={}", web.address));
+        let ended = dir.run(&format!("-q -n 1 --ledger disk/l web={}", web.address));
         assert!(ended.stderr.contains("cannot be opened (Read-only file system)"), "{ended:?}");
         assert_eq!((ended.code(), ended.stderr.lines().count()), (Some(0), 1), "{ended:?}");
     });
 }
 
 #[test]
-fn a_reload_brings_the_ledger_along_and_makes_room_in_it() {
+fn a_reload_moves_the_ledger_and_grows_it() {
     let web = Accepting::new();
-    let place = Place::new();
+    let dir = RunDir::new();
     let target = |i: usize| format!("target web{i} 127.0.0.1 {}\n", web.address.port());
     let few: String = (0..2).map(target).collect();
     let many: String = (0..100).map(target).collect();
-    place.write("conf", &format!("interval 300ms\nreport 1h\n{few}"));
-    let run = place.start("-q -c conf");
+    dir.write("conf", &format!("interval 300ms\nreport 1h\n{few}"));
+    let run = dir.start("-q -c conf");
     web.wait_for_a_round(2);
-    place.write("conf", &format!("interval 300ms\nreport 1h\nlog_dir elsewhere\n{many}"));
+    dir.write("conf", &format!("interval 300ms\nreport 1h\nlog_dir elsewhere\n{many}"));
     run.signal(Signal::SIGHUP);
     wait_until("it is re-read", || run.stderr().contains("re-read"));
-    assert!(place.path().join("elsewhere").join(LEDGER).exists());
-    assert!(!place.path().join(LEDGER).exists());
+    assert!(dir.path().join("elsewhere").join(LEDGER).exists());
+    assert!(!dir.path().join(LEDGER).exists());
     let before = web.accepted().len();
     wait_until("all of them are probed", || web.accepted().len() >= before + 200);
     let pid = run.pid();
-    let second = place.run("-q -c conf");
+    let second = dir.run("-q -c conf");
     assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {pid}"));
-    // Where something is already, no ledger is moved to.
-    place.write("taken", "mine");
-    place.write("conf", &format!("interval 300ms\nreport 1h\nledger ./taken\n{many}"));
+    // The ledger is not moved over an existing file.
+    dir.write("taken", "mine");
+    dir.write("conf", &format!("interval 300ms\nreport 1h\nledger ./taken\n{many}"));
     run.signal(Signal::SIGHUP);
     wait_until("it is refused", || {
         run.stderr().contains("cannot be taken in, the ledger cannot be moved (File exists)")
     });
     run.signal(Signal::SIGKILL);
     run.wait();
-    place.write("conf", &format!("interval 300ms\nreport 1h\nlog_dir elsewhere\n{many}"));
-    assert_eq!(place.run("-q -n 1 -c conf").code(), Some(0));
-    let rows = crate::running::rows_in(&place.path().join("elsewhere"));
+    dir.write("conf", &format!("interval 300ms\nreport 1h\nlog_dir elsewhere\n{many}"));
+    assert_eq!(dir.run("-q -n 1 -c conf").code(), Some(0));
+    let rows = crate::running::rows_in(&dir.path().join("elsewhere"));
     let counted: u64 = (0..100).map(|i| total(&rows, &format!("web{i}"))).sum();
-    // Those that were in flight at the kill were accepted and not counted.
+    // Probes in flight at the kill were accepted and not counted.
     assert!((counted..=counted + 100).contains(&(web.total() as u64)), "{counted} of {}", web.total());
 }
 
 #[test]
-fn a_reload_brings_the_ledger_to_another_file_system() {
+fn a_reload_moves_the_ledger_to_another_file_system() {
     namespace::within(|| {
         let web = Accepting::new();
-        let place = Place::new();
-        let directory = place.path().join("disk");
+        let dir = RunDir::new();
+        let directory = dir.path().join("disk");
         fs::create_dir(&directory).expect("our own directory");
         let _disk = namespace::Disk::mounted(&directory, "1m");
         let target = format!("interval 300ms\nreport 1h\ntarget web 127.0.0.1 {}\n", web.address.port());
-        place.write("conf", &target);
-        let run = place.start("-q -c conf");
+        dir.write("conf", &target);
+        let run = dir.start("-q -c conf");
         web.wait_for_a_round(1);
-        place.write("conf", &format!("log_dir disk\n{target}"));
+        dir.write("conf", &format!("log_dir disk\n{target}"));
         run.signal(Signal::SIGHUP);
         wait_until("it is re-read", || run.stderr().contains("re-read"));
-        assert!(directory.join(LEDGER).exists() && !place.path().join(LEDGER).exists());
+        assert!(directory.join(LEDGER).exists() && !dir.path().join(LEDGER).exists());
         web.wait_for_a_round(1);
-        let (status, counted) = (place.run("status --json --log-dir disk").json(), web.total());
+        let (status, counted) = (dir.run("status --json --log-dir disk").json(), web.total());
         assert_eq!((&status["running"], &status["targets"][0]["total"]["total"]), (&true.into(), &counted.into()));
         assert_eq!(run.end().code(), Some(0));
         assert_eq!(total(&crate::running::rows_in(&directory), "web"), web.total() as u64);
@@ -452,16 +453,16 @@ fn a_reload_brings_the_ledger_to_another_file_system() {
 
 #[test]
 fn a_ledger_that_may_not_be_read_shows_nothing_and_says_why() {
-    let place = Place::new();
+    let dir = RunDir::new();
     assert_eq!(
-        place.run("status").outcome(),
+        dir.run("status").outcome(),
         format!("exit 1\ntcpmon: ledger: {LEDGER} is not there, no monitor has run with it, there is nothing to show")
     );
-    place.write(LEDGER, "no ledger at all");
+    dir.write(LEDGER, "no ledger at all");
     let why = format!("exit 1\ntcpmon: ledger: {LEDGER} is no ledger, there is nothing to show");
-    assert_eq!(place.run("status").outcome(), why);
-    fs::set_permissions(place.path().join(LEDGER), fs::Permissions::from_mode(0o000)).expect("our own file");
-    // Root may read it all the same.
+    assert_eq!(dir.run("status").outcome(), why);
+    fs::set_permissions(dir.path().join(LEDGER), fs::Permissions::from_mode(0o000)).expect("our own file");
+    // Root may still read it.
     let denied = why.replace("is no ledger", "cannot be opened (Permission denied)");
-    assert!([why, denied].contains(&place.run("status").outcome()));
+    assert!([why, denied].contains(&dir.run("status").outcome()));
 }

@@ -1,5 +1,5 @@
-//! The far end of a connect: a listener that accepts, one that resets, one whose backlog is full
-//! and which is therefore silent, and a port at which nobody listens.
+//! The peers of a connect: a listener that accepts, one that resets, one that is silent because its
+//! backlog is full, and a closed port.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,14 +14,14 @@ use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, Sockadd
 
 use crate::clock::wait_until;
 
-/// How the other side ended a connection.
+/// How the program ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// With FIN: an orderly close, and no byte before it.
+    /// With FIN, and no byte before it.
     Finished,
     /// With RST.
     Reset,
-    /// With bytes, an error or not at all: none of which a probe does.
+    /// With bytes, another error or not at all: a probe does none of these.
     Strange,
 }
 
@@ -32,7 +32,7 @@ pub struct Accepted {
     pub end: End,
 }
 
-/// A listener that accepts every connection and sees it end.
+/// A listener that accepts every connection and waits for its end.
 pub struct Accepting {
     pub address: SocketAddr,
     accepted: Arc<Mutex<Vec<Accepted>>>,
@@ -67,21 +67,21 @@ impl Accepting {
         Ok(Self { address, accepted, closing, thread: Some(thread) })
     }
 
-    /// What was accepted so far, in order.
+    /// The connections that have ended so far, in the order of their accept.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.accepted.lock().unwrap().clone()
     }
 
-    /// How many were accepted by now, those too whose end has not been seen yet. To know it, one
-    /// of our own stands in line behind them: known by its byte, since its port may have been that
-    /// of an earlier one.
+    /// How many connections were accepted by now, including those that have not ended yet. To find
+    /// out, it makes a connection of its own, which comes after them. It sends a byte to know it
+    /// again: its port may have been used by an earlier connection.
     pub fn total(&self) -> usize {
         let mut last = TcpStream::connect(self.address).expect("it accepts");
-        last.write_all(b"!").expect("it takes a byte");
+        last.write_all(b"!").expect("it is open");
         let us = Accepted { peer: last.local_addr().expect("it is connected"), end: End::Strange };
         drop(last);
         let mut total = None;
-        wait_until("all connections were seen to their end", || {
+        wait_until("all connections have ended", || {
             let mut accepted = self.accepted.lock().unwrap();
             total = accepted.iter().position(|accepted| *accepted == us);
             total.is_some_and(|at| accepted.remove(at) == us)
@@ -89,8 +89,8 @@ impl Accepting {
         total.expect("waited for")
     }
 
-    /// Waits until `targets` connections more have ended, or a multiple of that. Between two
-    /// ticks then no probe is in flight: the program counts one before it closes the connection.
+    /// Waits until the number of ended connections is a new multiple of `targets`. Then no probe is in
+    /// flight until the next tick: the program counts a probe before it closes the connection.
     pub fn wait_for_a_round(&self, targets: usize) {
         let before = self.accepted().len();
         wait_until("a round is over", || {
@@ -103,7 +103,7 @@ impl Accepting {
 impl Drop for Accepting {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
-        // Wakes the thread. Where it failed the thread is gone already.
+        // Wakes the thread. If the connect fails, the thread has ended already.
         let woken = TcpStream::connect(self.address).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken) {
             let _ = thread.join();
@@ -120,7 +120,7 @@ fn end_of(mut stream: TcpStream) -> End {
     }
 }
 
-/// A listener whose backlog is full: the kernel drops every SYN to it, so that it is silent.
+/// A listener whose backlog is full: the kernel drops every SYN to it, so it is silent.
 pub struct Full {
     pub address: SocketAddr,
     listener: TcpListener,
@@ -135,8 +135,8 @@ impl Full {
             .expect("a descriptor is free");
         let any_port = SockaddrIn::new(127, 0, 0, 1, 0);
         socket::bind(fd.as_raw_fd(), &any_port).expect("loopback is up");
-        // The kernel lets one more in than the backlog says. With a backlog of 0 it would answer
-        // no SYN at all where syncookies are off.
+        // The kernel accepts one more than the backlog. With a backlog of 0 it would answer no SYN at
+        // all where syncookies are off.
         socket::listen(&fd, Backlog::new(1).expect("1 is allowed")).expect("it is bound");
         let listener = TcpListener::from(fd);
         let address = listener.local_addr().expect("it is bound");
@@ -144,12 +144,12 @@ impl Full {
         Self { address, listener, fillers }
     }
 
-    /// Makes room: the SYN that the kernel repeats next will be answered.
+    /// Empties the backlog: the next retransmitted SYN is answered.
     pub fn make_room(&self) {
         self.fillers.iter().for_each(|_| drop(self.accept()));
     }
 
-    /// Accepts one connection, when it comes.
+    /// Waits for a connection and accepts it.
     pub fn accept(&self) -> TcpStream {
         self.listener.accept().expect("it listens").0
     }
@@ -180,7 +180,7 @@ pub fn reset(stream: TcpStream) {
     socket::setsockopt(&stream, Linger, &at_once).expect("a TCP socket");
 }
 
-/// A port at which nobody listens. It is held, so that nobody else can.
+/// A port without a listener. A bound socket reserves it.
 pub struct Closed {
     pub address: SocketAddr,
     _held: OwnedFd,

@@ -1,9 +1,8 @@
-//! Lookups: a name server that is fast, slow, late, silent or wrong, and what of it is counted.
+//! Lookups: a name server that is fast, slow, late, silent or wrong, and what is counted.
 //!
-//! The words for a failed lookup are the C library's to choose where its resolver decides: for
-//! SERVFAIL, REFUSED and an empty answer glibc and musl give different errors, and musl ignores
-//! REFUSED until its own 5 s are over. There the test asks for `lookup failed` and the right
-//! count. For a name that does not exist both say the same.
+//! For SERVFAIL, REFUSED and an empty answer the reason depends on the C library: glibc and musl give
+//! different errors, and musl ignores REFUSED until its own 5 s are over. There the tests check only
+//! `lookup failed` and the count. For a name that does not exist both give the same reason.
 
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use crate::dns::{Answer, Server};
 use crate::kernel::tcp_counter;
 use crate::listener::Accepting;
 use crate::namespace;
-use crate::running::{Ended, Place};
+use crate::running::{Ended, RunDir};
 
-/// Nobody listens there, and nobody has to: it is never reached.
-const NOWHERE: &str = "127.0.0.1:9";
+/// A closed port.
+const CLOSED: &str = "127.0.0.1:9";
 
 fn failed_lookup(ended: &Ended) -> String {
     assert_eq!(ended.outcome(), "exit 2");
@@ -35,12 +34,12 @@ fn a_name_answered_at_once_is_a_fast_lookup() {
         dns.addresses("fast.test", &["127.0.0.1"]);
         let web = Accepting::new();
         let port = web.address.port();
-        let place = Place::new();
-        let ended = place.run(&format!("-q -n 3 --interval 200ms web=fast.test:{port}"));
+        let dir = RunDir::new();
+        let ended = dir.run(&format!("-q -n 3 --interval 200ms web=fast.test:{port}"));
         assert_eq!(ended.outcome(), "exit 0");
-        assert_eq!(place.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
+        assert_eq!(dir.counted("web"), "3 | 0 | 3 | 0 | 0 | 0 | 3");
 
-        let once = place.run(&format!("once web=fast.test:{port}"));
+        let once = dir.run(&format!("once web=fast.test:{port}"));
         assert_eq!(once.outcome(), "exit 0");
         let check = once.check();
         assert_eq!(check.target, format!("fast.test:{port}"));
@@ -59,16 +58,16 @@ fn an_answer_is_slow_after_one_second_and_fails_after_five_or_never() {
         let web = Accepting::new();
         let port = web.address.port();
         let targets = format!("slow=slow.test:{port} late=late.test:{port} never=never.test:{port}");
-        let place = Place::new();
-        let run = place.start(&format!("-q -n 1 {targets}"));
-        let once = place.start(&format!("once {targets}"));
+        let dir = RunDir::new();
+        let run = dir.start(&format!("-q -n 1 {targets}"));
+        let once = dir.start(&format!("once {targets}"));
 
         let run = run.wait();
         assert_eq!(run.outcome(), "exit 0");
         assert!((5000..5900).contains(&run.took.as_millis()), "counted at the limit: {:?}", run.took);
-        assert_eq!(place.counted("slow"), "1 | 0 | 0 | 1 | 0 | 0 | 1");
-        assert_eq!(place.counted("late"), "0 | 0 | 0 | 0 | 1 | 0 | 1");
-        assert_eq!(place.counted("never"), "0 | 0 | 0 | 0 | 1 | 0 | 1");
+        assert_eq!(dir.counted("slow"), "1 | 0 | 0 | 1 | 0 | 0 | 1");
+        assert_eq!(dir.counted("late"), "0 | 0 | 0 | 0 | 1 | 0 | 1");
+        assert_eq!(dir.counted("never"), "0 | 0 | 0 | 0 | 1 | 0 | 1");
 
         let once = once.wait();
         assert_eq!(once.outcome(), "exit 2");
@@ -84,14 +83,14 @@ fn an_answer_is_slow_after_one_second_and_fails_after_five_or_never() {
 fn a_name_that_does_not_exist_is_not_found() {
     namespace::within(|| {
         let dns = Server::start();
-        let place = Place::new();
-        let reason = failed_lookup(&place.run("once web=nobody.test:9"));
+        let dir = RunDir::new();
+        let reason = failed_lookup(&dir.run("once web=nobody.test:9"));
         assert_eq!(reason, "name not found");
         assert!(dns.asked_inet("nobody.test") >= 1);
 
-        let ended = place.run("-q -n 2 --interval 200ms web=nobody.test:9");
+        let ended = dir.run("-q -n 2 --interval 200ms web=nobody.test:9");
         assert_eq!(ended.outcome(), "exit 0");
-        assert_eq!(place.counted("web"), "0 | 0 | 0 | 0 | 2 | 0 | 2");
+        assert_eq!(dir.counted("web"), "0 | 0 | 0 | 0 | 2 | 0 | 2");
     });
 }
 
@@ -103,17 +102,17 @@ fn a_server_that_fails_refuses_or_gives_no_address_is_a_failed_lookup() {
         dns.answer("refusing.test", Answer::Code(RCODE::Refused));
         dns.addresses("empty.test", &[]);
         let targets = "failing=failing.test:9 refusing=refusing.test:9 empty=empty.test:9";
-        let place = Place::new();
-        let once = place.run(&format!("once --slow 200ms --timeout 1s {targets}"));
+        let dir = RunDir::new();
+        let once = dir.run(&format!("once --slow 200ms --timeout 1s {targets}"));
         assert_eq!(once.outcome(), "exit 2");
         for check in once.checks() {
             assert!(check.result.starts_with("lookup failed: "), "{check:?}");
             assert_eq!(check.connect_ms, None, "{check:?}");
         }
-        let ended = place.run(&format!("-q -n 1 --slow 200ms --timeout 1s {targets}"));
+        let ended = dir.run(&format!("-q -n 1 --slow 200ms --timeout 1s {targets}"));
         assert_eq!(ended.outcome(), "exit 0");
         for service in ["failing", "refusing", "empty"] {
-            assert_eq!(place.counted(service), "0 | 0 | 0 | 0 | 1 | 0 | 1", "{service}");
+            assert_eq!(dir.counted(service), "0 | 0 | 0 | 0 | 1 | 0 | 1", "{service}");
         }
     });
 }
@@ -121,13 +120,13 @@ fn a_server_that_fails_refuses_or_gives_no_address_is_a_failed_lookup() {
 #[test]
 fn no_name_server_at_all_is_a_failed_lookup() {
     namespace::within(|| {
-        let place = Place::new();
-        let reason = failed_lookup(&place.run("once --slow 200ms --timeout 1s web=any.test:9"));
+        let dir = RunDir::new();
+        let reason = failed_lookup(&dir.run("once --slow 200ms --timeout 1s web=any.test:9"));
         assert!(!reason.is_empty());
-        let ended = place.run(&format!("-q -n 1 --slow 200ms --timeout 1s web=any.test:9 literal={NOWHERE}"));
+        let ended = dir.run(&format!("-q -n 1 --slow 200ms --timeout 1s web=any.test:9 literal={CLOSED}"));
         assert_eq!(ended.outcome(), "exit 0");
-        assert_eq!(place.counted("web"), "0 | 0 | 0 | 0 | 1 | 0 | 1");
-        assert_eq!(place.counted("literal"), "0 | 0 | 1 | 0 | 0 | 1 | 1");
+        assert_eq!(dir.counted("web"), "0 | 0 | 0 | 0 | 1 | 0 | 1");
+        assert_eq!(dir.counted("literal"), "0 | 0 | 1 | 0 | 0 | 1 | 1");
     });
 }
 
@@ -138,22 +137,22 @@ fn a_name_with_only_one_family_of_addresses_is_connected_to() {
         dns.addresses("four.test", &["127.0.0.1"]);
         dns.addresses("six.test", &["::1"]);
         let four = Accepting::new();
-        let place = Place::new();
-        let once = place.run(&format!("once web=four.test:{}", four.address.port()));
+        let dir = RunDir::new();
+        let once = dir.run(&format!("once web=four.test:{}", four.address.port()));
         assert_eq!(once.outcome(), "exit 0");
         assert_eq!(once.check().result, "connected to 127.0.0.1");
 
         let Ok(six) = Accepting::on("[::1]:0") else {
             return namespace::skip("lookup::a_name_with_only_one_family", "this machine has no IPv6");
         };
-        let once = place.run(&format!("once web=six.test:{}", six.address.port()));
+        let once = dir.run(&format!("once web=six.test:{}", six.address.port()));
         assert_eq!(once.outcome(), "exit 0");
         assert_eq!(once.check().result, "connected to ::1");
     });
 }
 
 #[test]
-fn inet_and_inet6_pin_the_family_that_is_asked_for_and_connected_to() {
+fn inet_and_inet6_fix_the_family_that_is_asked_for_and_connected_to() {
     namespace::within(|| {
         let dns = Server::start();
         dns.addresses("both.test", &["127.0.0.1", "::1"]);
@@ -161,18 +160,18 @@ fn inet_and_inet6_pin_the_family_that_is_asked_for_and_connected_to() {
         let four = Accepting::new();
         let port = four.address.port();
         let Ok(_six) = Accepting::on(&format!("[::1]:{port}")) else {
-            return namespace::skip("lookup::inet_and_inet6_pin_the_family", "this machine has no IPv6");
+            return namespace::skip("lookup::inet_and_inet6_fix_the_family", "this machine has no IPv6");
         };
-        let place = Place::new();
-        place.write("inet.conf", &format!("target web both.test {port} inet\n"));
-        place.write("inet6.conf", &format!("target web both.test {port} inet6\n"));
-        place.write("none.conf", &format!("target web four.test {port} inet6\n"));
+        let dir = RunDir::new();
+        dir.write("inet.conf", &format!("target web both.test {port} inet\n"));
+        dir.write("inet6.conf", &format!("target web both.test {port} inet6\n"));
+        dir.write("none.conf", &format!("target web four.test {port} inet6\n"));
 
-        assert_eq!(place.run("once -c inet.conf").check().result, "connected to 127.0.0.1");
+        assert_eq!(dir.run("once -c inet.conf").check().result, "connected to 127.0.0.1");
         assert_eq!((dns.asked_inet("both.test"), dns.asked_inet6("both.test")), (1, 0));
-        assert_eq!(place.run("once -c inet6.conf").check().result, "connected to ::1");
+        assert_eq!(dir.run("once -c inet6.conf").check().result, "connected to ::1");
         assert_eq!((dns.asked_inet("both.test"), dns.asked_inet6("both.test")), (1, 1));
-        failed_lookup(&place.run("once -c none.conf"));
+        failed_lookup(&dir.run("once -c none.conf"));
     });
 }
 
@@ -183,19 +182,19 @@ fn of_twenty_addresses_the_first_eight_are_tried() {
         let address = |number: usize| format!("127.0.1.{number}");
         let addresses: Vec<String> = (1..=20).map(address).collect();
         dns.addresses("many.test", &addresses.iter().map(String::as_str).collect::<Vec<_>>());
-        let place = Place::new();
+        let dir = RunDir::new();
         let port = {
-            let last_tried = Accepting::on("127.0.1.8:0").expect("all of 127.0.0.0/8 is ours");
+            let last_tried = Accepting::on("127.0.1.8:0").expect("all of 127.0.0.0/8 is on loopback");
             let port = last_tried.address.port();
-            let once = place.run(&format!("once web=many.test:{port}"));
+            let once = dir.run(&format!("once web=many.test:{port}"));
             assert_eq!(once.outcome(), "exit 0");
             assert_eq!(once.check().result, "connected to 127.0.1.8");
             assert_eq!(tcp_counter("AttemptFails"), 7);
             port
         };
         let connects = tcp_counter("ActiveOpens");
-        let _not_tried = Accepting::on(&format!("127.0.1.9:{port}")).expect("all of 127.0.0.0/8 is ours");
-        let once = place.run(&format!("once web=many.test:{port}"));
+        let _not_tried = Accepting::on(&format!("127.0.1.9:{port}")).expect("all of 127.0.0.0/8 is on loopback");
+        let once = dir.run(&format!("once web=many.test:{port}"));
         assert_eq!(once.outcome(), "exit 2");
         assert_eq!(once.check().result, "connect failed: refused");
         assert_eq!(tcp_counter("ActiveOpens") - connects, 8);
@@ -207,16 +206,16 @@ fn a_name_is_looked_up_anew_for_every_probe() {
     namespace::within(|| {
         let dns = Server::start();
         dns.addresses("moving.test", &["127.0.1.1"]);
-        let before = Accepting::on("127.0.1.1:0").expect("all of 127.0.0.0/8 is ours");
+        let before = Accepting::on("127.0.1.1:0").expect("all of 127.0.0.0/8 is on loopback");
         let port = before.address.port();
-        let after = Accepting::on(&format!("127.0.1.2:{port}")).expect("all of 127.0.0.0/8 is ours");
-        let place = Place::new();
-        let run = place.start(&format!("-q -n 10 --interval 200ms web=moving.test:{port}"));
+        let after = Accepting::on(&format!("127.0.1.2:{port}")).expect("all of 127.0.0.0/8 is on loopback");
+        let dir = RunDir::new();
+        let run = dir.start(&format!("-q -n 10 --interval 200ms web=moving.test:{port}"));
         wait_until("the name is used", || before.accepted().len() >= 3);
         dns.addresses("moving.test", &["127.0.1.2"]);
 
         assert_eq!(run.wait().outcome(), "exit 0");
-        assert_eq!(place.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
+        assert_eq!(dir.counted("web"), "10 | 0 | 10 | 0 | 0 | 0 | 10");
         assert_eq!(dns.asked_inet("moving.test"), 10, "one question a probe");
         assert_eq!(before.total() + after.total(), 10);
         assert!(after.total() >= 5, "the new address is used at once");
@@ -233,13 +232,13 @@ fn a_dead_resolver_fails_the_names_at_every_tick_and_disturbs_no_literal() {
             dns.answer(&format!("{name}.test"), Answer::Silence);
         }
         let dead: Vec<String> = names.iter().map(|name| format!("{name}={name}.test:9")).collect();
-        let place = Place::new();
-        let ended = place.run(&format!("-q -n 4 --interval 2s --timeout 5s {} web={}", dead.join(" "), web.address));
+        let dir = RunDir::new();
+        let ended = dir.run(&format!("-q -n 4 --interval 2s --timeout 5s {} web={}", dead.join(" "), web.address));
         assert_eq!(ended.outcome(), "exit 0");
         for name in &names {
-            assert_eq!(place.counted(name), "0 | 0 | 0 | 0 | 4 | 0 | 4", "{name}");
+            assert_eq!(dir.counted(name), "0 | 0 | 0 | 0 | 4 | 0 | 4", "{name}");
         }
-        assert_eq!(place.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4");
+        assert_eq!(dir.counted("web"), "4 | 0 | 4 | 0 | 0 | 0 | 4");
         // The fourth tick comes after 6 s and fails 5 s later.
         assert!((11_000..12_000).contains(&ended.took.as_millis()), "{:?}", ended.took);
     });
@@ -251,17 +250,17 @@ fn a_resolver_that_comes_back_is_used_at_the_next_tick() {
         let dns = Server::start();
         dns.answer("web.test", Answer::Silence);
         let web = Accepting::new();
-        let place = Place::new();
+        let dir = RunDir::new();
         let port = web.address.port();
-        let run = place.start(&format!("-q -n 12 --interval 200ms --slow 500ms --timeout 1s web=web.test:{port}"));
+        let run = dir.start(&format!("-q -n 12 --interval 200ms --slow 500ms --timeout 1s web=web.test:{port}"));
         wait_until("the name is asked for", || dns.asked_inet("web.test") >= 3);
         dns.addresses("web.test", &["127.0.0.1"]);
         assert_eq!(run.wait().outcome(), "exit 0");
 
-        let rows = place.rows();
+        let rows = dir.rows();
         let column = |number: usize| rows.iter().map(|row| row.numbers[number]).sum::<u64>();
         assert_eq!(column(6), 12, "{rows:?}");
-        // Those asked before were never answered; of those after, all.
+        // The lookups before the change were never answered, all later ones were.
         assert!((3..=4).contains(&column(4)) && column(0) + column(4) == 12, "{rows:?}");
     });
 }

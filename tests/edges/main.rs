@@ -1,12 +1,11 @@
-//! The real edges: the program as it is installed, against real sockets, a real kernel and a DNS
-//! server that does as it is told.
+//! Tests of the installed program against real sockets, a real kernel and a scripted DNS server.
 //!
 //! `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console`,
-//! `hard_times`, `zone`, `clockless` and `keep` hold the tests; the other files hold
-//! what the tests stand on. Nothing leaves the machine: every connect stays on loopback, and every
-//! test that needs an address, a route, a name or a full disk has a namespace of its own.
+//! `hard_times`, `time_zone`, `clockless` and `keep` hold the tests, the other files hold what these
+//! need. No packet leaves the machine: every connect stays on loopback, and a test that needs an
+//! address, a route, a name or a full disk runs in a namespace of its own.
 
-// The lints keep panics out of a monitor that must not end; a test ends by one.
+// The lints forbid panics in the monitor, which must not end. A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod clock;
@@ -19,7 +18,7 @@ mod refusal;
 mod running;
 mod status;
 
-// A static program cannot be preloaded.
+// A static program takes no preloaded library.
 #[cfg(target_env = "gnu")]
 mod clockless;
 mod confinement;

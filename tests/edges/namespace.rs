@@ -1,8 +1,8 @@
-//! A network of the test's own: its own loopback, routes, resolver configuration and mounts.
+//! Namespaces for tests: each has its own loopback, routes, resolver configuration and mounts.
 //!
-//! A process with threads cannot enter a user namespace, so a test that needs one runs the test
-//! binary again under `unshare`, for itself alone. Where the kernel or a sandbox forbids it the
-//! test says so on stderr and passes; with `TCPMON_NO_SKIP=1` it fails instead.
+//! A process with threads cannot enter a user namespace. So a test that needs one runs the test
+//! binary again under `unshare`, for this test only. Where the kernel or a sandbox forbids that, the
+//! test says so on stderr and passes; with `TCPMON_NO_SKIP=1` it fails.
 
 use std::any::type_name;
 use std::env;
@@ -19,12 +19,12 @@ use nix::sys::signal::Signal;
 
 use crate::clock;
 
-/// Names the test that a process inside was started for.
+/// The environment variable that names the test of a process inside.
 const INSIDE: &str = "TCPMON_EDGE";
-/// No test needs as long as this; one that does hangs.
+/// More than any test needs: a test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `body`, a closure of the test function itself, in a new namespace, and fails as it fails.
+/// Runs `body`, a closure in the test function, in a new namespace. Fails if it fails.
 pub fn within<F: FnOnce()>(body: F) {
     let test = name_of::<F>();
     if env::var(INSIDE).is_ok_and(|inside| inside == test) {
@@ -37,7 +37,7 @@ pub fn within<F: FnOnce()>(body: F) {
     }
 }
 
-/// Says that a test, or the rest of it, cannot be made here.
+/// Says that a test, or the rest of it, cannot run here.
 pub fn skip(test: &str, why: &str) {
     assert!(env::var("TCPMON_NO_SKIP").is_err(), "{test} was skipped: {why}");
     // Not `eprintln!`: the harness would swallow it, because the test passes.
@@ -45,7 +45,7 @@ pub fn skip(test: &str, why: &str) {
     std::io::stderr().write_all(line.as_bytes()).expect("stderr is open");
 }
 
-/// Runs `ip` with these arguments; whether it succeeded.
+/// Runs `ip` with these arguments. Returns whether it succeeded.
 pub fn ip(arguments: &str) -> bool {
     runs("ip", arguments)
 }
@@ -54,22 +54,22 @@ fn mount(arguments: &str) {
     assert!(runs("mount", arguments), "mount {arguments}");
 }
 
-/// A file system of its own, in memory; gone with this value, so that its directory can go too.
+/// A file system in memory (tmpfs). Dropping the value unmounts it, so that its directory can be removed.
 pub struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounted over this directory, with room for so much.
+    /// Mounts one of this size over the directory.
     pub fn mounted(directory: &Path, size: &str) -> Self {
         mount(&format!("-t tmpfs -o size={size} none {}", directory.display()));
         Self(directory.to_owned())
     }
 
-    /// Makes it read-only, with `ro`, or writable again, with `rw`.
+    /// Makes it read-only with `ro`, writable with `rw`.
     pub fn remount(&self, how: &str) {
         mount(&format!("-o remount,bind,{how} {}", self.0.display()));
     }
 
-    /// Its directory.
+    /// The directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -86,14 +86,14 @@ fn runs(program: &str, arguments: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// The closure's type is called after the function it stands in: `edges::lookup::a_test::{{closure}}`.
+/// The test's name, from the name of its closure's type: `edges::lookup::a_test::{{closure}}`.
 fn name_of<F>() -> &'static str {
     let path = type_name::<F>().trim_end_matches("::{{closure}}");
     path.split_once("::").map(|(_, name)| name).expect("a path begins with the crate's name")
 }
 
-/// The arguments of `unshare` that work here. A user namespace comes first: in it, root and
-/// everybody else have the same rights.
+/// The arguments of `unshare` that work here. A user namespace is tried first: in it, root and other
+/// users have the same rights.
 fn unshare() -> Option<&'static [&'static str]> {
     static WORKS: OnceLock<Option<&[&str]>> = OnceLock::new();
     const FORMS: [&[&str]; 2] = [&["--user", "--map-root-user", "--net", "--mount"], &["--net", "--mount"]];
@@ -126,7 +126,7 @@ fn run_inside(unshare: &[&str], test: &str) {
             break Some(status);
         }
         if clock::now() > end {
-            // What it started ends with it: see `set_up` and `running`.
+            // The processes that it started end with it: see `set_up` and `running`.
             child.kill().expect("it is our child");
             child.wait().expect("it is our child");
             break None;
@@ -153,21 +153,21 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
 }
 
 fn set_up() {
-    // The thread that waits for us is the test: with it gone nobody wants the answer.
+    // The thread that waits for this process is the test: without it the result is useless.
     prctl::set_pdeathsig(Signal::SIGKILL).expect("SIGKILL is a signal");
     assert!(ip("link set lo up"));
-    // A resolver may ask whether this machine has an address of a family before it asks for one,
-    // and loopback does not count.
+    // Some resolvers ask only for the families that this machine has an address of, and loopback does
+    // not count.
     assert!(ip("address add 192.0.2.1/32 dev lo"));
     ip("-6 address add 2001:db8::1/128 dev lo nodad");
 
-    // The directory may go again at once: a mount keeps its file.
-    let files = tempfile::tempdir().expect("a place for temporary files");
+    // The directory is removed at the end of this function: a mount keeps its file.
+    let files = tempfile::tempdir().expect("a temporary directory");
     // One server, and no search list from this machine's own domain.
     put(&files, "resolv.conf", "nameserver 127.0.0.1\nsearch .\n");
     put(&files, "hosts", "127.0.0.1 localhost\n");
     put(&files, "nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
-    // A cache beside the resolver would answer from outside the namespace.
+    // A name service cache would answer from outside the namespace.
     for cache in ["/run/nscd", "/var/run/nscd"] {
         if Path::new(cache).is_dir() {
             mount(&format!("-t tmpfs none {cache}"));
@@ -178,8 +178,8 @@ fn set_up() {
 fn put(files: &tempfile::TempDir, name: &str, text: &str) {
     let file = files.path().join(name);
     fs::write(&file, text).expect("a new file");
-    let place = format!("/etc/{name}");
-    if Path::new(&place).exists() {
-        mount(&format!("--bind {} {place}", file.display()));
+    let target = format!("/etc/{name}");
+    if Path::new(&target).exists() {
+        mount(&format!("--bind {} {target}", file.display()));
     }
 }

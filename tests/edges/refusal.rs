@@ -1,4 +1,4 @@
-//! A kernel or a file system that refuses a system call, by a filter (seccomp(2)).
+//! System calls that fail, as if the kernel or the file system refused them, by a filter (seccomp(2)).
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -7,7 +7,7 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::libc;
 
-/// The program under a filter that answers these calls with this error.
+/// The program under a filter with which these calls fail with this error.
 pub fn refusing(calls: &[libc::c_long], errno: Errno) -> Command {
     let instruction = |code: u32, yes: u8, no: u8, k: u32| libc::sock_filter { code: code as u16, jt: yes, jf: no, k };
     let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
@@ -19,7 +19,7 @@ pub fn refusing(calls: &[libc::c_long], errno: Errno) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
     let install = move || {
         let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
-        // SAFETY: prctl(2) with numbers, and with a filter that lives beyond the call.
+        // SAFETY: prctl(2) with numbers, and with a filter that lives longer than the call.
         let results = unsafe {
             [
                 libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),

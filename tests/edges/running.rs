@@ -1,7 +1,7 @@
-//! The program running: in a directory of its own, its output collected, its daily log read.
+//! Runs of the program: in a temporary directory, with the output collected and the daily log read.
 //!
-//! Whatever a test started ends with the test, however that ends. Nothing here waits for a fixed
-//! time: a condition is waited for, and after a generous limit the test fails and says which.
+//! Every process that a test started ends with the test, however the test ends. Nothing here sleeps
+//! for a fixed time: tests wait for a condition, and after a generous limit fail and name it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,32 +20,32 @@ use tempfile::TempDir;
 
 use crate::clock::{self, wait_until};
 
-/// No run lasts as long as this; one that does hangs.
+/// More than any run needs: a run that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A directory in which the program runs and writes its log.
-pub struct Place(TempDir);
+/// A temporary directory in which the program runs and writes its log.
+pub struct RunDir(TempDir);
 
-impl Place {
+impl RunDir {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a place for temporary files"))
+        Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Writes a file here.
+    /// Writes a file in it.
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path().join(name), text).expect("a file in our own directory");
     }
 
-    /// Starts the program with these arguments, separated by blanks.
+    /// Starts the program with these arguments, separated by spaces.
     pub fn start(&self, arguments: &str) -> Running {
         self.start_with(arguments, Stdio::piped())
     }
 
-    /// The same, with its standard output there.
+    /// The same, with this standard output.
     pub fn start_with(&self, arguments: &str, stdout: Stdio) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
         command.args(arguments.split_whitespace());
@@ -57,7 +57,7 @@ impl Place {
         self.start(arguments).wait()
     }
 
-    /// Starts any command that becomes the program.
+    /// Starts a command that executes the program.
     pub fn spawn(&self, mut command: Command, stdout: Stdio) -> Running {
         command.current_dir(self.path()).env("TZ", "UTC").stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
         let die_with_the_test = || Ok(prctl::set_pdeathsig(Signal::SIGKILL)?);
@@ -70,29 +70,29 @@ impl Place {
         Running { child, started, stdout, stderr }
     }
 
-    /// Ends what runs here in the background when it goes.
+    /// A guard for a run in the background here: dropping it stops the run.
     pub fn background(&self) -> Background<'_> {
         Background(self)
     }
 
-    /// The daily logs in this place, oldest first.
+    /// The daily logs in it, oldest first.
     pub fn logs(&self) -> Vec<PathBuf> {
         logs_in(self.path())
     }
 
-    /// The rows of all daily logs in this place.
+    /// The rows of all daily logs in it.
     pub fn rows(&self) -> Vec<Row> {
         rows_in(self.path())
     }
 
-    /// What the log counts for a service over all reports, see [`sum`].
+    /// The counts of a service over all reports in the log, see [`sum`].
     pub fn counted(&self, service: &str) -> String {
         sum(&self.rows(), service)
     }
 }
 
-/// What `tcpmon start` has started in a place.
-pub struct Background<'a>(&'a Place);
+/// A run that `tcpmon start` has started in a directory.
+pub struct Background<'a>(&'a RunDir);
 
 impl Background<'_> {
     pub fn is_running(&self) -> bool {
@@ -102,7 +102,7 @@ impl Background<'_> {
 
 impl Drop for Background<'_> {
     fn drop(&mut self) {
-        // A test that fails leaves nothing running.
+        // After a failed test nothing stays running.
         let mut stop = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
         let _ = stop.arg("stop").current_dir(self.0.path()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
@@ -123,7 +123,7 @@ pub fn logs_in(directory: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// The rows of all daily logs in a directory. A file just made may be empty yet.
+/// The rows of all daily logs in a directory. A new file may still be empty.
 pub fn rows_in(directory: &Path) -> Vec<Row> {
     let texts = logs_in(directory).into_iter().map(|log| fs::read_to_string(log).expect("a log is text"));
     texts.filter(|text| !text.is_empty()).flat_map(|text| rows_of(&text)).collect()
@@ -139,7 +139,7 @@ pub struct Row {
     pub numbers: [u64; 7],
 }
 
-/// The rows of a whole table, header first; each is checked on its own.
+/// The rows of a whole table, which begins with its header. Each row is checked.
 pub fn rows_of(table: &str) -> Vec<Row> {
     let (header, rows) = table.split_once('\n').unwrap_or_else(|| panic!("no header: {table:?}"));
     assert!(header.starts_with("Timestamp           | Service  "), "no header: {header:?}");
@@ -161,7 +161,7 @@ pub fn rows_of(table: &str) -> Vec<Row> {
         .collect()
 }
 
-/// The rows of one service added up, in the table's form without its blanks:
+/// The sum of the rows of one service, in the table's form without its padding:
 /// `Conn<1s | Conn1-5s | DNS<1s | DNS1-5s | DNSFail | ConnFailed | Total`.
 pub fn sum(rows: &[Row], service: &str) -> String {
     let mut numbers = [0; 7];
@@ -178,7 +178,7 @@ pub fn total(rows: &[Row], service: &str) -> u64 {
     rows.iter().filter(|row| row.service == service).map(|row| row.numbers[6]).sum()
 }
 
-/// What a stream has said so far.
+/// The output of a stream so far.
 #[derive(Default)]
 struct Transcript {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -204,10 +204,10 @@ impl Transcript {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// The whole of it. The stream ends only when nobody has it open any more.
+    /// All of it. The stream ends only when no process has it open.
     fn whole(&mut self, what: &str) -> String {
         if let Some(reader) = self.reader.take() {
-            wait_until(&format!("nobody holds {what} open"), || reader.is_finished());
+            wait_until(&format!("no process has {what} open"), || reader.is_finished());
             reader.join().expect("reading does not panic");
         }
         self.text()
@@ -227,12 +227,12 @@ impl Running {
         Pid::from_raw(self.child.id().try_into().expect("a pid is positive"))
     }
 
-    /// What it has said so far.
+    /// Its standard output so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    /// What it has complained about so far.
+    /// Its standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
@@ -275,7 +275,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it was waited for, and then there is nothing to end.
+        // Both fail after `wait`, when there is nothing to end.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -292,14 +292,14 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// `exit 0`, or `signal 9`, with whatever it complained about on the lines below.
+    /// `exit 0` or `signal 9`, and its standard error on the lines below.
     pub fn outcome(&self) -> String {
         let mut outcome = match (self.status.code(), self.status.signal()) {
             (Some(code), _) => format!("exit {code}"),
             (None, signal) => format!("signal {}", signal.expect("it did not exit")),
         };
         if !self.stderr.is_empty() {
-            write!(outcome, "\n{}", self.stderr.trim_end()).expect("a string takes all");
+            write!(outcome, "\n{}", self.stderr.trim_end()).expect("a string grows");
         }
         outcome
     }
@@ -308,12 +308,12 @@ impl Ended {
         self.status.code()
     }
 
-    /// What it printed, as JSON.
+    /// Its standard output as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The rows of the last table on its console: the summary.
+    /// The rows of the last table on its console, the summary.
     pub fn summary(&self) -> Vec<Row> {
         let at = self.stdout.rfind("Timestamp ").unwrap_or_else(|| panic!("no table in {:?}", self.stdout));
         let lines = self.stdout[at..].split_inclusive('\n').take_while(|line| line.contains(" | "));
@@ -330,7 +330,7 @@ impl Ended {
         );
         lines
             .map(|cells| {
-                let [service, target, lookup, connect, result] = cells[..] else { panic!("{cells:?} is no row") };
+                let [service, target, lookup, connect, result] = cells[..] else { panic!("{cells:?} is not a row") };
                 Check {
                     service: service.to_owned(),
                     target: target.to_owned(),
@@ -355,12 +355,12 @@ impl Ended {
 pub struct Check {
     pub service: String,
     pub target: String,
-    /// `None` where the phase was not made.
+    /// `None` where there was no such phase.
     pub lookup_ms: Option<f64>,
     pub connect_ms: Option<f64>,
     pub result: String,
 }
 
 fn milliseconds(cell: &str) -> Option<f64> {
-    (cell != "-").then(|| cell.parse().unwrap_or_else(|_| panic!("{cell:?} is no time")))
+    (cell != "-").then(|| cell.parse().unwrap_or_else(|_| panic!("{cell:?} is not a time")))
 }

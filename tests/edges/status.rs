@@ -1,4 +1,4 @@
-//! `tcpmon status`: what it shows of a run, and that it disturbs none.
+//! `tcpmon status`: what it shows of a run, and that it does not disturb the run.
 
 use std::io::Read;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use nix::sys::signal::Signal;
 
 use crate::clock::{self, wait_until};
 use crate::listener::{Accepting, Closed};
-use crate::running::{Place, rows_of, total};
+use crate::running::{RunDir, rows_of, total};
 
 #[test]
-fn status_shows_how_each_target_does_while_it_runs_and_after_it_was_killed() {
+fn status_shows_each_target_during_a_run_and_after_a_kill() {
     let (web, gone) = (Accepting::new(), Closed::new());
-    let place = Place::new();
-    let run = place.start(&format!("-q --interval 300ms --report 1h web={} gone={}", web.address, gone.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 300ms --report 1h web={} gone={}", web.address, gone.address));
     web.wait_for_a_round(1);
     clock::let_pass(Duration::from_millis(100));
-    let live = place.run("status");
+    let live = dir.run("status");
     let pid = run.pid();
     assert!(live.stdout.starts_with(&format!("Running as pid {pid} since 2")), "{live:?}");
     run.signal(Signal::SIGKILL);
     run.wait();
-    let dead = place.run("status");
+    let dead = dir.run("status");
     let how = format!("Not running: the last run (pid {pid}) did not end cleanly, last alive at 2");
     assert!(dead.stdout.starts_with(&how), "{dead:?}");
     let parts: Vec<&str> = dead.stdout.split("\n\n").collect();
@@ -30,10 +30,10 @@ fn status_shows_how_each_target_does_while_it_runs_and_after_it_was_killed() {
     let states: Vec<Vec<&str>> = states.lines().map(|line| line.split(" | ").map(str::trim).collect()).collect();
     let headings = ["Service", "Target", "State", "Since", "Skipped", "Last probe", "DNS ms", "Connect ms", "Result"];
     assert_eq!(states[0], headings);
-    let place_of = |address: std::net::SocketAddr| address.to_string();
-    assert_eq!(states[1][..3], ["web", &place_of(web.address), "up"]);
+    let endpoint = |address: std::net::SocketAddr| address.to_string();
+    assert_eq!(states[1][..3], ["web", &endpoint(web.address), "up"]);
     assert_eq!((states[1][6], states[1][8]), ("0.000", "connected to 127.0.0.1"));
-    assert_eq!(states[2][..3], ["gone", &place_of(gone.address), "down"]);
+    assert_eq!(states[2][..3], ["gone", &endpoint(gone.address), "down"]);
     assert_eq!(states[2][8], "connect failed: refused");
     let (_, interval) = interval.split_once(":\n").expect("a title");
     let (_, totals) = totals.split_once(":\n").expect("a title");
@@ -49,10 +49,10 @@ fn status_shows_how_each_target_does_while_it_runs_and_after_it_was_killed() {
 #[test]
 fn json_says_the_same_and_quantiles_are_in_order() {
     let web = Accepting::new();
-    let place = Place::new();
-    let ended = place.run(&format!("-q --interval 20ms --report 1h -n 50 localhost:{}", web.address.port()));
+    let dir = RunDir::new();
+    let ended = dir.run(&format!("-q --interval 20ms --report 1h -n 50 localhost:{}", web.address.port()));
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    let status = place.run("status --json").json();
+    let status = dir.run("status --json").json();
     assert_eq!((&status["running"], &status["clean"]), (&false.into(), &true.into()));
     let target = &status["targets"][0];
     assert_eq!(target["total"]["total"], web.total());
@@ -68,13 +68,13 @@ fn json_says_the_same_and_quantiles_are_in_order() {
 }
 
 #[test]
-fn watching_refreshes_a_terminal_in_place() {
+fn status_watch_redraws_the_terminal() {
     let web = Accepting::new();
-    let place = Place::new();
-    let run = place.start(&format!("-q --interval 200ms --report 1h web={}", web.address));
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 200ms --report 1h web={}", web.address));
     web.wait_for_a_round(1);
     let terminal = openpty(None, None).expect("a terminal");
-    let watching = place.start_with("status --watch", terminal.slave.into());
+    let watching = dir.start_with("status --watch", terminal.slave.into());
     let mut reader = std::fs::File::from(terminal.master);
     let mut seen = String::new();
     wait_until("it was shown three times", || {
@@ -85,5 +85,5 @@ fn watching_refreshes_a_terminal_in_place() {
     });
     assert_eq!(watching.end().outcome(), "signal 15");
     assert_eq!(run.end().outcome(), "exit 0");
-    assert_eq!(total(&place.rows(), "web"), web.total() as u64, "it disturbed nothing");
+    assert_eq!(total(&dir.rows(), "web"), web.total() as u64, "it disturbed nothing");
 }

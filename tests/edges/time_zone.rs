@@ -1,4 +1,4 @@
-//! Local time: where its zone comes from, and that it is what `date` makes of the same zone.
+//! Local time: where the time zone comes from, and that `date` gives the same time for it.
 
 use std::env;
 use std::fmt::Write as _;
@@ -14,9 +14,9 @@ use tcpmon::sys::{clock as clocks, time_zone};
 use crate::clock::wait_until;
 use crate::listener::Accepting;
 use crate::namespace::{self, Disk};
-use crate::running::{Place, Running};
+use crate::running::{RunDir, Running};
 
-/// Rules as OpenWrt's list of zones has them, and some that few have seen.
+/// Rules from OpenWrt's list of time zones, and some rare ones.
 const RULES: [&str; 23] = [
     "UTC0",
     "GMT0BST,M3.5.0/1,M10.5.0",
@@ -43,7 +43,7 @@ const RULES: [&str; 23] = [
     "AAA3BBB,J60/2,300/2",
 ];
 
-/// The years, in seconds since 1970, that are looked at: around 1970, this one, around 2038, 2100.
+/// The starts of the tested periods of two years, in seconds since 1970: 1969, 2026, 2038, 2100.
 const YEARS: [i64; 4] = [-31_536_000, 1_767_225_600, 2_145_916_800, 4_102_444_800];
 
 const DAY: i64 = 86_400;
@@ -67,10 +67,10 @@ fn instants(years: &[i64]) -> Vec<i64> {
     instants
 }
 
-/// What `date` says for these in this zone, a line each.
-fn dates(zone: &str, instants: &[i64]) -> Vec<String> {
+/// The output of `date` for these instants in this time zone, a line each.
+fn dates(time_zone: &str, instants: &[i64]) -> Vec<String> {
     let mut date = Command::new("date");
-    date.args(["-f", "-", "+%Y-%m-%d %H:%M:%S %z"]).env("TZ", zone).stdin(Stdio::piped()).stdout(Stdio::piped());
+    date.args(["-f", "-", "+%Y-%m-%d %H:%M:%S %z"]).env("TZ", time_zone).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut date = date.spawn().expect("there is a date");
     let lines = instants.iter().fold(String::new(), |mut lines, instant| {
         let _ = writeln!(lines, "@{instant}");
@@ -88,9 +88,9 @@ fn shown(wall: WallTime) -> String {
     format!("{wall} {sign}{:02}{:02}", minutes / 60, minutes % 60)
 }
 
-/// An empty /etc, and no `TZ`.
-fn nothing() -> Disk {
-    // SAFETY: in a namespace of its own the test is alone in its process.
+/// Mounts an empty /etc and removes `TZ`.
+fn empty_etc() -> Disk {
+    // SAFETY: in its namespace the test has the process for itself.
     unsafe { env::remove_var("TZ") };
     Disk::mounted(Path::new("/etc"), "1m")
 }
@@ -98,16 +98,16 @@ fn nothing() -> Disk {
 #[test]
 fn local_time_by_etc_tz_is_what_date_says() {
     namespace::within(|| {
-        let _etc = nothing();
+        let _etc = empty_etc();
         for rule in RULES {
             fs::write("/etc/TZ", format!("{rule}\n")).unwrap();
             assert_eq!(time_zone::apply(), None, "{rule}");
             let summer = rule.contains(',');
-            // Before 1971 glibc knows no summer time of a rule (`compute_change` of time/tzset.c).
+            // Before 1971 glibc ignores the summer time of a rule (`compute_change` in time/tzset.c).
             let years = if summer { &YEARS[1..] } else { &YEARS };
             let instants = instants(years);
             let expected = dates(rule, &instants);
-            assert_eq!(expected.len(), instants.len(), "date knows every second");
+            assert_eq!(expected.len(), instants.len(), "date has a line for each instant");
             for (instant, expected) in instants.iter().zip(expected) {
                 assert_eq!(shown(clocks::local(*instant)), expected, "{rule} at {instant}");
             }
@@ -118,14 +118,14 @@ fn local_time_by_etc_tz_is_what_date_says() {
 }
 
 #[test]
-fn the_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
+fn the_time_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
     namespace::within(|| {
-        let _etc = nothing();
+        let _etc = empty_etc();
         let offset = || {
             let wrong = time_zone::apply();
-            (clocks::local(1_767_225_600).offset, wrong.map(|zone| zone.to_string()))
+            (clocks::local(1_767_225_600).offset, wrong.map(|time_zone| time_zone.to_string()))
         };
-        let wrong = |zone: &str| (0, Some(zone.to_string()));
+        let wrong = |time_zone: &str| (0, Some(time_zone.to_string()));
         assert_eq!(offset(), (0, None));
         fs::write("/etc/TZ", "<+04>-4").unwrap();
         assert_eq!(offset(), (4 * 3600, None));
@@ -138,7 +138,7 @@ fn the_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
         fs::write("/etc/TZ", "\n").unwrap();
         assert_eq!(offset(), (0, None));
         fs::write("/etc/TZ", "<-03>3").unwrap();
-        // Neither a text nor a link to nowhere is a zone of the C library.
+        // The C library accepts neither a text nor a broken link as /etc/localtime.
         fs::write("/etc/localtime", "<+04>-4").unwrap();
         assert_eq!(offset(), (-3 * 3600, None));
         fs::remove_file("/etc/localtime").unwrap();
@@ -156,7 +156,7 @@ fn the_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
             fs::remove_file("/etc/localtime").unwrap();
             assert_eq!(offset(), (-3 * 3600, None));
         } else {
-            namespace::skip("the_zone_is_that_of_tz", "there is no /usr/share/zoneinfo");
+            namespace::skip("the_time_zone_is_that_of_tz", "there is no /usr/share/zoneinfo");
         }
         // SAFETY: as above.
         unsafe { env::set_var("TZ", "<+05>-5") };
@@ -164,13 +164,13 @@ fn the_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
     });
 }
 
-/// Asks for a report, and gives its stamp's distance from UTC in hours.
-fn hours(place: &Place, run: &Running) -> i64 {
-    let before = place.rows().len();
+/// Asks for a report, and returns the offset of its stamp from UTC, in hours.
+fn hours(dir: &RunDir, run: &Running) -> i64 {
+    let before = dir.rows().len();
     let now = clocks::wall().unix;
     run.signal(Signal::SIGUSR1);
-    wait_until("the report is there", || place.rows().len() > before);
-    let stamp = place.rows().pop().expect("a row").stamp;
+    wait_until("the report is there", || dir.rows().len() > before);
+    let stamp = dir.rows().pop().expect("a row").stamp;
     let reads = |hours: i64| {
         (0..30).any(|late| {
             WallTime { unix: now + late, nanos: 0, offset: 0 }.at(now + late + hours * 3600).to_string() == stamp
@@ -180,28 +180,30 @@ fn hours(place: &Place, run: &Running) -> i64 {
 }
 
 #[test]
-fn a_run_goes_by_etc_tz_and_sighup_re_reads_it() {
+fn a_run_uses_etc_tz_and_sighup_re_reads_it() {
     namespace::within(|| {
         let web = Accepting::new();
-        let _etc = nothing();
+        let _etc = empty_etc();
         fs::write("/etc/TZ", "<+04>-4\n").unwrap();
-        let place = Place::new();
+        let dir = RunDir::new();
         let mut command = Command::new("env");
         command.args(["-u", "TZ", env!("CARGO_BIN_EXE_tcpmon"), "-q", "--report", "24h"]);
         command.arg(format!("web={}", web.address));
-        let run = place.spawn(command, Stdio::piped());
+        let run = dir.spawn(command, Stdio::piped());
         wait_until("it probes", || !web.accepted().is_empty());
-        // Rows of several files would not come in order.
+        // The last row is the newest only within one file.
         let hours = || {
-            place.logs().iter().for_each(|log| fs::remove_file(log).unwrap());
-            hours(&place, &run)
+            dir.logs().iter().for_each(|log| fs::remove_file(log).unwrap());
+            hours(&dir, &run)
         };
         assert_eq!(hours(), 4);
-        let zones = [("<-05>5", -5), ("nonsense", 0), ("nonsense", 0), ("UTC-3", 3)];
-        for (said, (rule, expected)) in zones.into_iter().enumerate() {
+        let rules = [("<-05>5", -5), ("nonsense", 0), ("nonsense", 0), ("UTC-3", 3)];
+        for (said, (rule, expected)) in rules.into_iter().enumerate() {
             fs::write("/etc/TZ", rule).unwrap();
             run.signal(Signal::SIGHUP);
-            wait_until("it was heard", || run.stderr().matches("there is no file to re-read").count() == said + 1);
+            wait_until("the signal was handled", || {
+                run.stderr().matches("there is no file to re-read").count() == said + 1
+            });
             assert_eq!(hours(), expected, "{rule}");
         }
         let ended = run.end();
