@@ -38,7 +38,6 @@ impl Timers {
             if position == self.heap.len() {
                 return;
             }
-            self.note(position);
         }
         self.sift(position);
     }
@@ -53,38 +52,36 @@ impl Timers {
         self.heap.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
-    /// Moves the entry at `position` up or down to its position in the order.
+    /// Moves the entry at `position` up or down to its position in the order. The entries on its way move by one; it
+    /// is written once, at the end.
     fn sift(&mut self, mut position: usize) {
-        while position > 0 && self.is_before(position, (position - 1) / 2) {
-            position = self.swap(position, (position - 1) / 2);
-        }
-        loop {
-            let (left, right) = (2 * position + 1, 2 * position + 2);
-            let least = if self.is_before(right, left) { right } else { left };
-            if !self.is_before(least, position) {
-                return;
+        let entry = self.heap[position];
+        while position > 0 {
+            let parent = (position - 1) / 2;
+            if self.heap[parent] <= entry {
+                break;
             }
-            position = self.swap(position, least);
+            self.put(position, self.heap[parent]);
+            position = parent;
         }
+        while let Some(mut least) = self.heap.get(2 * position + 1).copied() {
+            let mut child = 2 * position + 1;
+            if let Some(right) = self.heap.get(child + 1).copied().filter(|right| *right < least) {
+                (child, least) = (child + 1, right);
+            }
+            if entry <= least {
+                break;
+            }
+            self.put(position, least);
+            position = child;
+        }
+        self.put(position, entry);
     }
 
-    /// Whether there is an entry at `a` that is due before that at `b`.
-    fn is_before(&self, a: usize, b: usize) -> bool {
-        self.heap.get(a).is_some_and(|entry| *entry < self.heap[b])
-    }
-
-    /// Swaps two entries. Returns the new position of the first.
-    fn swap(&mut self, a: usize, b: usize) -> usize {
-        self.heap.swap(a, b);
-        self.note(a);
-        self.note(b);
-        b
-    }
-
-    /// Notes the position of the entry at `position`.
-    fn note(&mut self, position: usize) {
-        let (_, id) = self.heap[position];
-        self.positions[usize::from(id)] = position as u16 + 1;
+    /// Writes an entry at a position, which is noted for its id.
+    fn put(&mut self, position: usize, entry: (Instant, u16)) {
+        self.heap[position] = entry;
+        self.positions[usize::from(entry.1)] = position as u16 + 1;
     }
 }
 

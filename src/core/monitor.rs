@@ -122,14 +122,10 @@ impl Monitor {
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Instant, event: Event<'_>) {
         match event {
-            Event::Probe(id, input) => {
-                if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
-                    self.advance(now, id.slot, input);
-                }
-            }
+            Event::Probe(id, input) => self.answer(now, id, input),
             Event::AttemptEnded(id, attempt) => {
                 let (at, verdict) = attempt.judge();
-                self.handle(at, Event::Probe(id, verdict.into()));
+                self.answer(at, id, verdict.into());
             }
             Event::Clock(wall) => self.read_clock(now, wall),
             Event::Reported { written } => self.reported(written),
@@ -323,6 +319,13 @@ impl Monitor {
     /// Ticks that were skipped, over all targets that are watched.
     pub fn skipped(&self) -> u64 {
         self.live().map(|entry| entry.skipped).sum()
+    }
+
+    /// Hands an answer to the probe that asked for it; one that comes late or twice is dropped.
+    fn answer(&mut self, now: Instant, id: ProbeId, input: Input<'_>) {
+        if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
+            self.advance(now, id.slot, input);
+        }
     }
 
     /// Carries a probe one step on. Returns whether a helper had its lookup.

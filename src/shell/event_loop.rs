@@ -214,7 +214,7 @@ impl EventLoop {
                 // Backwards: see `PollSet::ready`. The signals are the first entry, and so obeyed last.
                 for at in (0..self.polls.len()).rev() {
                     if let Some((owner, ready)) = self.polls.ready(at) {
-                        self.hand_over(now, owner, ready);
+                        self.hand_over(now, at, owner, ready);
                     }
                 }
             }
@@ -229,11 +229,12 @@ impl EventLoop {
         }
     }
 
-    /// Hands over what a descriptor that is ready has to say.
-    fn hand_over(&mut self, now: Instant, owner: Owner, ready: Ready) {
+    /// Hands over what the descriptor at this position of the poll set has to say.
+    fn hand_over(&mut self, now: Instant, at: usize, owner: Owner, ready: Ready) {
         match owner {
             Owner::Attempt(slot) => {
-                if let Some((probe, attempt)) = self.connects.end(&mut self.polls, now, slot, ready) {
+                self.polls.remove_at(at);
+                if let Some((probe, attempt)) = self.connects.end(now, slot, ready) {
                     self.monitor.handle(now, Event::AttemptEnded(probe, attempt));
                 }
             }

@@ -72,9 +72,17 @@ impl PollSet {
     /// position.
     #[inline(never)]
     pub fn remove(&mut self, owner: Owner) {
-        let Some(at) = usize::from(core::mem::take(self.position(owner))).checked_sub(1) else { return };
+        if let Some(at) = usize::from(*self.position(owner)).checked_sub(1) {
+            self.remove_at(at);
+        }
+    }
+
+    /// Removes the descriptor at a position, in the same way.
+    #[inline(never)]
+    pub fn remove_at(&mut self, at: usize) {
         self.entries.swap_remove(at);
-        self.owners.swap_remove(at);
+        let owner = self.owners.swap_remove(at);
+        *self.position(owner) = 0;
         if let Some(moved) = self.owners.get(at).copied() {
             *self.position(moved) = at as u16 + 1;
         }

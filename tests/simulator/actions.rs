@@ -123,10 +123,7 @@ impl<W: World> Driver<W> {
         self.find_or_add_life(id, record, false, ProbeStage::MustLookUp);
         let (now, turn, number) = (self.now, self.turn, self.number());
         let Some(life) = &mut self.lives[usize::from(id.slot)] else { return };
-        let mut fate = self.world.lookup(Ask { port, limits: life.limits, elapsed: Nanos::ZERO });
-        if self.lookups_begin_at_once {
-            fate.begins = None;
-        }
+        let fate = self.world.lookup(Ask { port, limits: life.limits, elapsed: Nanos::ZERO });
         if life.is_asked_again() {
             self.book.wait_again(record, -1);
         }

@@ -78,8 +78,6 @@ pub struct Driver<W> {
     pub(crate) clock: WallClock,
     /// Whether the process was stopped, so that several events wait for it.
     pub(crate) jumped: bool,
-    /// Whether helpers begin lookups without a delay for now.
-    pub(crate) lookups_begin_at_once: bool,
     /// The monitor was told to read the clock, or to report.
     pub(crate) clock_wanted: bool,
     pub(crate) report_wanted: bool,
@@ -164,7 +162,6 @@ impl<W: World> Driver<W> {
             turn: now,
             clock,
             jumped: false,
-            lookups_begin_at_once: false,
             clock_wanted: false,
             report_wanted: false,
             report_due: None,
@@ -280,14 +277,12 @@ impl<W: World> Driver<W> {
     }
 
     /// Writes the report that a change of thresholds needs: what was counted under the old ones is
-    /// reported before the reload. It is polled for at instant 0, where nothing else is due.
+    /// reported before the reload.
     fn report_first(&mut self) {
         self.want_report();
-        let turn = std::mem::replace(&mut self.turn, Instant::from_nanos(0));
-        self.lookups_begin_at_once = true;
-        while self.poll_once() {}
-        self.lookups_begin_at_once = false;
-        self.turn = turn;
+        while let Some(action) = self.monitor.poll_report() {
+            self.carry_out(action);
+        }
     }
 
     fn reload(&mut self, config: &Config) -> Option<Changes> {

@@ -209,7 +209,7 @@ impl<W: World> Driver<W> {
         self.stale.clear();
         self.overdue.clear();
         (self.lookups, self.to_connect, self.actions, self.rounds) = (0, 0, 0, 0);
-        (self.jumped, self.lookups_begin_at_once, self.clock_wanted, self.report_wanted) = (false, false, false, false);
+        (self.jumped, self.clock_wanted, self.report_wanted) = (false, false, false);
         (self.stopping, self.completing, self.report_due) = (false, false, None);
         (self.said, self.say_from) = (self.book.skipped, self.now);
     }

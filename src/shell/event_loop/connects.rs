@@ -73,9 +73,8 @@ impl Connects {
         (started, end)
     }
 
-    /// Ends the attempt of the probe in this slot, of which poll said this, and which was seen at `now`.
-    pub fn end(&mut self, polls: &mut PollSet, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
-        polls.remove(Owner::Attempt(slot));
+    /// Ends the attempt of the probe in this slot, of which poll said this at `now`. It is no longer in the poll set.
+    pub fn end(&mut self, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
         let Connection { socket, probe, started } = self.connections.get_mut(usize::from(slot))?.take()?;
         // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
         let result = if ready.is_connected() { Ok(()) } else { net::connect_error(&socket).and(Err(Errno::ENOTCONN)) };
