@@ -31,15 +31,10 @@ pub enum LogError {
 
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, errno) = match *self {
-            LogError::Open(errno) => ("opened", errno),
-            LogError::Read(errno) => ("searched for the last run's report", errno),
-            LogError::Write(errno) => ("written", errno),
-        };
-        let why = match *self {
-            LogError::Open(Errno::ELOOP) => "it is a symbolic link, and none is followed",
-            LogError::Open(Errno::EINVAL) => "it is no regular file",
-            LogError::Open(_) | LogError::Read(_) | LogError::Write(_) => sys::describe(errno),
+        let (what, why) = match *self {
+            LogError::Open(errno) => ("opened", sys::describe_open(errno)),
+            LogError::Read(errno) => ("searched for the last run's report", sys::describe(errno)),
+            LogError::Write(errno) => ("written", sys::describe(errno)),
         };
         write!(f, "cannot be {what} ({why})")
     }

@@ -28,6 +28,9 @@ pub(super) enum Operation {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Other operations open files, too, but there `EINVAL` has other causes.
+        let is_opening = self.what == Operation::Open || self.errno == Errno::ELOOP;
+        let why = if is_opening { sys::describe_open(self.errno) } else { sys::describe(self.errno) };
         let what = match self.what {
             Operation::Open => "opened",
             Operation::Lock => "locked",
@@ -37,11 +40,6 @@ impl fmt::Display for Trouble {
             Operation::SetAside => "set aside",
             Operation::Move => "moved",
             Operation::Use => "used: too many targets that are gone wait for their report",
-        };
-        let why = match self.errno {
-            Errno::ELOOP => "it is a symbolic link, and none is followed",
-            Errno::EINVAL if self.what == Operation::Open => "it is no regular file",
-            errno => sys::describe(errno),
         };
         write!(f, "cannot be {what} ({why})")
     }

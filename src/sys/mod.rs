@@ -37,6 +37,15 @@ pub fn describe(errno: Errno) -> &'static str {
     words.to_str().unwrap_or("unknown error")
 }
 
+/// Why one of the `open` functions of [`mod@file`] failed, in words.
+pub fn describe_open(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ELOOP => "it is a symbolic link, and none is followed",
+        Errno::EINVAL => "it is no regular file",
+        errno => describe(errno),
+    }
+}
+
 /// What a system call says that gives a number.
 fn number(result: c_int) -> Result<c_int, Errno> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
