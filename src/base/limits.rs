@@ -58,6 +58,9 @@ pub const DIRECTORY: usize = 320;
 /// Bytes of a path of our files: directory, slash, file name.
 pub const PATH: usize = DIRECTORY + 48;
 
+/// Most symbolic links that one path may lead through.
+pub const LINKS: usize = 8;
+
 /// Bytes of the ledger's name, if it is in the log's directory.
 pub const LEDGER_NAME: usize = 32;
 

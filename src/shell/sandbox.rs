@@ -1,13 +1,15 @@
 //! What a run keeps of its rights: it closes everything to itself that it will never need.
 
-use crate::base::path::{self, Path};
+use crate::base::limits;
+use crate::base::path;
 use crate::model::settings::Config;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
 use crate::shell::snapshot;
+use crate::sys::by_path::{self, HERE};
 use crate::sys::file::{self, Identity};
 use crate::sys::sandbox::{self, Access, Role, Rules};
-use crate::sys::{Errno, by_path, describe, directory, process, time_zone};
+use crate::sys::{Errno, describe, directory, process, time_zone};
 
 /// Where a resolver reads: its configuration, what other programs write for it, and the modules
 /// that it loads, with what those read. And the time zones.
@@ -20,9 +22,6 @@ const LINKED: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf
 /// Directories that a run can write to, at most: those of log, ledger and last report, and the ones
 /// above.
 const WRITABLE: usize = 6;
-
-/// How many links lead on to the next one, at most.
-const LINKS: usize = 8;
 
 /// Where this run can write.
 #[derive(Debug, Default)]
@@ -162,12 +161,13 @@ fn is_root(place: &str) -> bool {
 /// Tells of every directory through which a path leads, link by link: whoever writes such a file anew
 /// gives a new one its name. In the root directory it is the file alone.
 fn follow(path: &str, tell: &dyn Fn(&str)) {
-    let mut path: Path = path::within("", path);
-    for _ in 0..LINKS {
-        let directory = path::parent(path.as_str());
-        tell(if directory == "/" { path.as_str() } else { directory });
-        let Some(next) = by_path::link_content(path.as_str()) else { return };
-        let begin = if next.as_str().starts_with('/') { "" } else { directory };
-        path = path::within(begin, next.as_str());
+    let mut path = String::from(path);
+    for _ in 0..limits::LINKS {
+        let directory = path::parent(&path);
+        tell(if directory == "/" { &path } else { directory });
+        let end = path.len();
+        if by_path::follow_link(HERE, &mut path, 0, end).is_err() {
+            return;
+        }
     }
 }

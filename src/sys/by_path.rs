@@ -5,30 +5,27 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, done, number};
 use crate::base::limits;
-use crate::base::path::Path;
+use crate::base::path::name;
 use crate::base::text::Text;
 
 /// Where a path begins that does not begin with a slash: the directory that this process is in.
 pub const HERE: RawFd = libc::AT_FDCWD;
 
-/// Bytes of a path with its NUL, at most (linux/limits.h).
-pub const MOST: usize = libc::PATH_MAX as usize;
+/// Most bytes of a path, with its NUL (linux/limits.h).
+const PATH_MAX: usize = libc::PATH_MAX as usize;
 
-/// Room for a path.
-type Room = [u8; MOST];
-
-/// The path with a NUL at its end. `EINVAL` with a NUL in it.
-fn terminated<'a>(path: &str, room: &'a mut Room) -> Result<&'a CStr, Errno> {
-    // The last byte stays what it is.
-    let place = room[..MOST - 1].get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
-    place.copy_from_slice(path.as_bytes());
-    CStr::from_bytes_with_nul(&room[..=path.len()]).map_err(|_| Errno::EINVAL)
+/// Copies a path into a buffer of zeroes, so that it ends with a NUL. `EINVAL` if the path has a NUL in it.
+fn terminated<'a>(path: &str, buffer: &'a mut [u8; PATH_MAX]) -> Result<&'a CStr, Errno> {
+    // The last byte stays zero.
+    let copy = buffer[..PATH_MAX - 1].get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
+    copy.copy_from_slice(path.as_bytes());
+    CStr::from_bytes_with_nul(&buffer[..=path.len()]).map_err(|_| Errno::EINVAL)
 }
 
 /// Makes a call with a path.
 fn with(path: &str, call: &mut dyn FnMut(*const c_char) -> c_int) -> Result<c_int, Errno> {
-    let mut room = [0; MOST];
-    number(call(terminated(path, &mut room)?.as_ptr()))
+    let mut buffer = [0; PATH_MAX];
+    number(call(terminated(path, &mut buffer)?.as_ptr()))
 }
 
 /// open(2).
@@ -124,8 +121,8 @@ fn with_both(
     first: &str,
     second: &str,
 ) -> Result<(), Errno> {
-    let (mut room, mut other) = ([0; MOST], [0; MOST]);
-    let (first, second) = (terminated(first, &mut room)?, terminated(second, &mut other)?);
+    let (mut buffer, mut other) = ([0; PATH_MAX], [0; PATH_MAX]);
+    let (first, second) = (terminated(first, &mut buffer)?, terminated(second, &mut other)?);
     // SAFETY: both end with a NUL and are live.
     done(unsafe { call(first.as_ptr(), second.as_ptr()) })
 }
@@ -164,11 +161,21 @@ pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
     Ok(read_link_at(HERE, link, &mut found)? == content.as_bytes())
 }
 
-/// What a symbolic link says, if it is one and that is a path of ours in length.
-pub fn link_content(link: &str) -> Option<Path> {
-    let mut found = [0; limits::PATH + 1];
-    let found = read_link_at(HERE, link, &mut found).ok()?;
-    core::str::from_utf8(found).ok().and_then(Text::copy)
+/// Follows one symbolic link (path_resolution(7)): the link at `link` in the path, which begins in `directory`,
+/// is replaced by its content, and what stands before the link is dropped. `EPERM` for a content that is not UTF-8.
+pub fn follow_link(directory: RawFd, path: &mut String, begin: usize, end: usize) -> Result<(), Errno> {
+    let link = path.get(begin..end).unwrap_or_default();
+    let mut content = [0; PATH_MAX];
+    let content = read_link_at(directory, link, &mut content)?;
+    let content = core::str::from_utf8(content).map_err(|_| Errno::EPERM)?;
+    let mut followed = String::new();
+    if !content.starts_with('/') {
+        followed.push_str(link.get(..link.len() - name(link).len()).unwrap_or_default());
+    }
+    followed.push_str(content);
+    followed.push_str(path.get(end..).unwrap_or_default());
+    *path = followed;
+    Ok(())
 }
 
 /// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:
@@ -187,4 +194,31 @@ pub fn here() -> Text<{ limits::DIRECTORY }> {
     unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
     let path = CStr::from_bytes_until_nul(&path).ok().and_then(|path| path.to_str().ok());
     path.filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_of_a_link_replaces_its_name_and_keeps_what_stands_behind_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = dir.path().to_str().expect("a path in UTF-8");
+        let path = |name: &str| format!("{dir}/{name}");
+        symlink("../b/c", &path("relative")).expect("our own directory");
+        symlink("/b", &path("absolute")).expect("our own directory");
+        let directory = open(dir, libc::O_RDONLY | libc::O_DIRECTORY, 0).expect("our own directory");
+        let follow = |directory, path: &str, begin, end| {
+            let mut path = path.to_string();
+            follow_link(directory, &mut path, begin, end).map(|()| path)
+        };
+        let fd = directory.as_raw_fd();
+        assert_eq!(follow(fd, "x/relative/d", 2, 10), Ok("../b/c/d".into()));
+        assert_eq!(follow(fd, "absolute//d", 0, 8), Ok("/b//d".into()));
+        assert_eq!(follow(fd, "missing", 0, 7), Err(Errno::ENOENT));
+        let whole = |name: &str| follow(HERE, &path(name), 0, path(name).len());
+        assert_eq!(whole("relative"), Ok(path("../b/c")));
+        assert_eq!(whole("absolute"), Ok("/b".into()));
+        assert_eq!(whole(""), Err(Errno::EINVAL));
+    }
 }

@@ -8,8 +8,9 @@ use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, SYS_setresuid32 as SYS_setresuid};
 
-use super::by_path::{self, HERE, MOST, make_directory_at, open, open_at, read_link_at, status, status_at};
+use super::by_path::{self, HERE, follow_link, make_directory_at, open, open_at, status, status_at};
 use super::{Errno, directory, done};
+use crate::base::limits;
 use crate::base::path::{name, name_end, trim};
 use crate::model::passwd::User;
 
@@ -56,9 +57,6 @@ pub fn become_owner_of(path: &str) -> Result<(), Errno> {
 
 const DIRECTORY: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
-/// How many links a path may lead through.
-const LINKS: usize = 8;
-
 /// Gives the user, who is to write there, the files of root's at the end of this path that are
 /// `ours`, and the directory itself, if it holds nothing else and is plainly for us: just made, or with
 /// a file of ours in it, or by its name. What is missing of the path is made; so is the file `new`,
@@ -104,8 +102,8 @@ fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
     way.push_str(path);
     let mut at = 0;
     while at < way.len() {
-        let end = name_end(&way, at);
-        let name = &way[at..end];
+        let (begin, end) = (at, name_end(&way, at));
+        let name = &way[begin..end];
         at = end + 1;
         if ["", "."].contains(&name) {
             continue;
@@ -131,19 +129,14 @@ fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
         }
         if found.st_mode & libc::S_IFMT == libc::S_IFLNK {
             links += 1;
-            if links > LINKS {
+            if links > limits::LINKS {
                 return Err(Errno::ELOOP);
             }
-            let mut content = [0; MOST];
-            let content = read_link_at(directory, name, &mut content)?;
-            let content = core::str::from_utf8(content).map_err(|_| Errno::EPERM)?;
-            if content.starts_with('/') {
+            follow_link(directory, &mut way, begin, end)?;
+            at = 0;
+            if way.starts_with('/') {
                 place = open("/", DIRECTORY, 0)?;
             }
-            let mut new = String::from(content);
-            new.push('/');
-            new.push_str(way.get(at..).unwrap_or_default());
-            (way, at) = (new, 0);
         } else {
             place = open_at(directory, name, DIRECTORY, 0)?;
         }
