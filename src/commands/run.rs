@@ -22,7 +22,7 @@ use crate::sys::process;
 /// could not be started. In the background that of what stays in the foreground: 0 where a run has
 /// started or one is there already.
 pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
-    process::open_to_all();
+    process::set_umask();
     let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };

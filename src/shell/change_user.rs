@@ -8,8 +8,8 @@ use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
 use crate::sys::{Errno, describe, directory, user};
 
-/// Becomes the configured user. What the user needs is handed over first, if it is `kept` between
-/// runs. Returns whether the run may begin; what is wrong is said.
+/// Becomes the configured user. If the run is `kept` (keeps files between runs), the user first gets the files that it
+/// needs. Returns whether the run may start, and reports problems.
 pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> bool {
     let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
     let name = config.settings.user;
@@ -39,7 +39,8 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
     }
 }
 
-/// Makes what a run needs, and gives it to the user. What fails here is found out by the run.
+/// Makes the files and directories that a run needs, and gives them to the user. Errors are ignored: the run will
+/// report the file that it cannot use.
 fn hand_over(config: &Config, user: User) {
     let path = config.settings.ledger_path();
     let ledger = path::name(path.as_str());
@@ -52,9 +53,9 @@ fn hand_over(config: &Config, user: User) {
     let give = |directory: &str, new: Option<&str>| {
         let _ = user::hand_over(directory, &is_ours, new, user);
     };
-    let beside = path::parent(path.as_str());
-    give(beside, Some(ledger));
-    if beside != config.settings.log_dir.as_str() {
+    let ledger_directory = path::parent(path.as_str());
+    give(ledger_directory, Some(ledger));
+    if ledger_directory != config.settings.log_dir.as_str() {
         give(config.settings.log_dir.as_str(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Where the configuration comes from: the command line, and a file that is read again on demand.
+//! The configuration's sources: the command line, and a file that can be read again.
 
 use core::fmt;
 
@@ -10,21 +10,21 @@ use crate::model::settings::Config;
 use crate::sys;
 use crate::sys::{Errno, file};
 
-/// The files that are looked for when none is named.
-const PLACES: [&str; 2] = ["./tcpmon.conf", "/etc/tcpmon.conf"];
+/// The files that are tried when none is named.
+const DEFAULT_PATHS: [&str; 2] = ["./tcpmon.conf", "/etc/tcpmon.conf"];
 
 /// What the targets were read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The command line alone.
+    /// Only the command line.
     CommandLine,
     /// A file, and the command line.
     File,
-    /// The embedded default list.
+    /// The built-in default list.
     Defaults,
 }
 
-/// The command line, and the file it leads to.
+/// The command line, and the file that belongs to it.
 #[derive(Debug)]
 pub struct ConfigFile {
     cli: Cli,
@@ -34,14 +34,14 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Decides on the file: the one that is named; none, where targets are given on the command
-    /// line; else the first that exists of `./tcpmon.conf` and `/etc/tcpmon.conf`. Memory for the
-    /// longest file is reserved here.
+    /// Chooses the file: the one that is named; none, if the command line has targets; otherwise the first that exists
+    /// of `./tcpmon.conf` and `/etc/tcpmon.conf`. Memory for the longest file is reserved here.
     pub fn new(cli: Cli) -> Self {
         let mut content = Vec::with_capacity(limits::CONFIG_FILE);
         let mut path = cli.file;
         if path.is_none() && cli.targets.is_empty() {
-            path = PLACES.iter().find(|path| file::read_whole(path, &mut content) != Err(Errno::ENOENT)).copied();
+            path =
+                DEFAULT_PATHS.iter().find(|path| file::read_whole(path, &mut content) != Err(Errno::ENOENT)).copied();
         }
         Self { cli, path, content, user: None }
     }
@@ -61,8 +61,8 @@ impl ConfigFile {
         self.user
     }
 
-    /// Reads everything anew into `config` and tells every mistake. `Err` is their number; then
-    /// the configuration is of no use.
+    /// Reads everything again into `config` and calls `tell` with every mistake. `Err` is the number of mistakes; then
+    /// `config` must not be used.
     pub fn load(&mut self, config: &mut Config, tell: &mut dyn FnMut(fmt::Arguments<'_>)) -> Result<Source, usize> {
         let mut reader = Reader::new(config, tell);
         for (directive, value) in &self.cli.settings {

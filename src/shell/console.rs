@@ -1,6 +1,5 @@
-//! What a person sees: the running words on standard output, and one line a matter on standard
-//! error. Once the loop runs, nothing here waits for a slow or stopped reader, unless it is told
-//! how long.
+//! What a person sees: the progress on standard output, and messages of one line on standard error. While the loop
+//! runs, nothing here waits for a slow or stopped reader, unless the caller says how long.
 
 use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +12,7 @@ use crate::sys::stream::{self, Stream};
 use crate::sys::system_log::SystemLog;
 use crate::sys::{Errno, descriptor};
 
-/// Bytes that a pipe takes whole once it says that it takes some (`PIPE_BUF`, pipe(7)).
+/// Bytes that a writable pipe accepts in one write without blocking (`PIPE_BUF`, pipe(7)).
 const PIPE_BUF: usize = 4096;
 
 /// Standard output and standard error.
@@ -22,17 +21,17 @@ pub struct Console {
     out: Output,
     error: Output,
     dots: bool,
-    /// The line on the terminal has dots on it.
+    /// Whether the current line has dots and no newline yet.
     open_line: bool,
     /// How long a line may wait for its reader.
     patience: Nanos,
-    /// Where messages go instead of to standard error.
+    /// If set, messages go here instead of to standard error.
     system_log: Option<SystemLog>,
 }
 
 impl Console {
-    /// The console as it is at the start; a quiet one has no standard output. Until the loop
-    /// runs there is time to wait for a reader.
+    /// The console at the start. A quiet one has no standard output. It waits for readers until
+    /// [`Console::never_wait`].
     pub fn new(quiet: bool) -> Self {
         Self::with(if quiet { Output::nothing() } else { Output::new(stream::stdout()) }, None)
     }
@@ -48,28 +47,28 @@ impl Console {
         }
     }
 
-    /// From here on without dots: what is printed is for programs, too.
+    /// Switches the dots off: programs read this output, too.
     pub fn without_dots(mut self) -> Self {
         self.dots = false;
         self
     }
 
-    /// The console of a process that has gone to the background: its messages go to the system log.
+    /// The console of a process in the background: messages go to the system log.
     pub fn of_background() -> Self {
         Self::with(Output::nothing(), Some(SystemLog::default()))
     }
 
-    /// From here on no line waits for its reader: it is lost, or its end is.
+    /// From now on no line waits for its reader: it is lost or cut.
     pub fn never_wait(&mut self) {
         self.patience = Nanos::ZERO;
     }
 
-    /// Whether a person reads standard output at a terminal.
+    /// Whether standard output is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.out.stream == Stream::Terminal
     }
 
-    /// A dot for a round, where somebody may be watching.
+    /// Prints a dot for a round, if standard output is a terminal or a pipe.
     pub fn dot(&mut self) {
         if self.dots {
             self.out.write(b".", Nanos::ZERO);
@@ -77,25 +76,25 @@ impl Console {
         }
     }
 
-    /// One line.
+    /// Prints one line.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
         self.out.line(visible(line), self.patience);
     }
 
-    /// Lines with their newlines, of any length; waits for a slow reader so long and no longer.
-    /// Returns whether all of it was taken.
+    /// Prints lines, which have their newlines and any length. Waits at most this long for a slow reader. Returns
+    /// whether everything was written.
     pub fn lines(&mut self, lines: &str, patience: Nanos) -> bool {
         self.end_dots(patience);
         self.out.write(lines.as_bytes(), patience)
     }
 
-    /// A message: `tcpmon: subject: what happened, what happens next`.
+    /// Writes a message: `tcpmon: subject: what happened, what happens next`.
     pub fn say(&mut self, subject: &str, what: fmt::Arguments<'_>) {
         self.complain(format_args!("tcpmon: {subject}: {what}"));
     }
 
-    /// A message that stands in the system log in any case: others go by the same clock.
+    /// Writes a message about the clock. It always goes to the system log, too: other programs use the same clock.
     pub fn announce(&mut self, subject: &str, what: fmt::Arguments<'_>) {
         if self.system_log.is_none() {
             let line = Text::<{ limits::MESSAGE }>::format(format_args!("{subject}: {what}"));
@@ -104,7 +103,7 @@ impl Console {
         self.say(subject, what);
     }
 
-    /// A line on standard error as it is.
+    /// Writes a line to standard error, or to the system log, without a prefix.
     pub fn complain(&mut self, what: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
         let line = visible(what);
@@ -121,12 +120,12 @@ impl Console {
     }
 }
 
-/// One of the two, and how to write to it without waiting.
+/// Standard output or standard error.
 #[derive(Debug)]
 struct Output {
     stream: Stream,
     fd: BorrowedFd<'static>,
-    /// The same opened anew, for writes that never wait.
+    /// The same file opened again, for nonblocking writes.
     own: Option<OwnedFd>,
 }
 
@@ -134,7 +133,7 @@ impl Output {
     fn new(fd: BorrowedFd<'static>) -> Self {
         let stream = stream::stream(fd);
         let live = matches!(stream, Stream::Pipe | Stream::Terminal);
-        // A socket cannot be opened anew, and neither can a terminal of somebody else's.
+        // This fails for a socket and for a terminal of another user.
         let own = if live { stream::reopen(fd).ok() } else { None };
         Self { stream, fd, own }
     }
@@ -143,16 +142,16 @@ impl Output {
         Self { stream: Stream::Closed, fd: stream::stdout(), own: None }
     }
 
-    /// One line.
+    /// Writes one line.
     fn line(&mut self, mut line: Text<{ limits::MESSAGE + 1 }>, patience: Nanos) {
         line.push("\n");
         self.write(line.as_str().as_bytes(), patience);
     }
 
-    /// Writes as much as the reader takes without waiting longer than `patience` for any piece;
-    /// the rest is lost. Returns whether all of it was taken.
+    /// Writes in pieces and waits at most `patience` for each; after that the rest is lost. Returns whether everything
+    /// was written.
     fn write(&mut self, mut bytes: &[u8], patience: Nanos) -> bool {
-        // Bytes that one write takes without waiting, once it is said that it takes some.
+        // Bytes that a ready descriptor accepts without blocking.
         let piece = if self.stream == Stream::Terminal && self.own.is_none() { 1 } else { PIPE_BUF };
         while !bytes.is_empty() {
             let fd = self.own.as_ref().map_or(self.fd, AsFd::as_fd);
@@ -165,7 +164,7 @@ impl Output {
             match descriptor::write(fd, &bytes[..bytes.len().min(piece)]) {
                 Ok(length) => bytes = &bytes[length..],
                 Err(Errno::EPIPE) => self.stream = Stream::Closed,
-                // A full disk or a stopped terminal may be over by the next time.
+                // Not closed: a full disk or a stopped terminal may accept the next line.
                 Err(_) => return false,
             }
         }
@@ -173,7 +172,7 @@ impl Output {
     }
 }
 
-/// A line with what a terminal would take for a command made visible, and room for its newline.
+/// Replaces control characters, which a terminal would obey, by `?`. The result has space for a newline.
 fn visible(line: fmt::Arguments<'_>) -> Text<{ limits::MESSAGE + 1 }> {
     let line = Text::<{ limits::MESSAGE }>::format(line);
     let mut shown = Text::new();

@@ -1,4 +1,4 @@
-//! What a run keeps of its rights: it closes everything to itself that it will never need.
+//! Confines a run: it gives up every right that it will never need.
 
 use crate::base::limits;
 use crate::base::path;
@@ -11,40 +11,39 @@ use crate::sys::file::{self, Identity};
 use crate::sys::sandbox::{self, Access, Role, Rules};
 use crate::sys::{Errno, describe, directory, process, time_zone};
 
-/// Where a resolver reads: its configuration, what other programs write for it, and the modules
-/// that it loads, with what those read. And the time zones.
+/// The directories that a resolver reads: its configuration, what other programs write for it, and the modules that
+/// it loads, with what those read. Also the time zones.
 const READABLE: [&str; 9] =
     ["/etc", "/usr", "/lib", "/lib64", "/run", "/var/run", "/nix/store", "/gnu/store", "/var/lib/libvirt/dnsmasq"];
 
-/// Files that may be links to elsewhere.
+/// Files that may be symbolic links to other directories.
 const LINKED: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/TZ"];
 
-/// Directories that a run can write to, at most: those of log, ledger and last report, and the ones
-/// above.
+/// Most directories that a run can write to: those of the log, the ledger and the last report, and the directories
+/// above them.
 const WRITABLE: usize = 6;
 
-/// Where this run can write.
+/// The directories that this run can write to.
 #[derive(Debug, Default)]
 pub struct Confinement {
-    /// Whether there is any place where it cannot.
+    /// Whether Landlock is in force; otherwise the run can write everywhere.
     confined: bool,
     writable: [Identity; WRITABLE],
-    /// How many of those there are.
+    /// The number of those directories.
     length: usize,
 }
 
 impl Confinement {
-    /// Takes from this process what it will not need, for good. What the kernel does not have is
-    /// said where the command line asks for it; the run goes on without. One that keeps nothing
-    /// between runs writes nowhere.
+    /// Confines this process for ever. What the kernel does not have is reported with `--verbose`, and the run goes on
+    /// without it. A run that keeps nothing between runs (not `kept`) may write no files.
     pub fn enter(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> Self {
-        // What it costs a kernel before 3.5 that it is not there, nobody can change.
-        let _ = sandbox::keep_from_rights();
+        // An error means Linux before 3.5: nothing can be done about it.
+        let _ = sandbox::set_no_new_privs();
         let mut confinement = Self::default();
         if !config.settings.sandbox {
             return confinement;
         }
-        // What is read once is read now.
+        // These read files that the confined run cannot read any more.
         let _ = time_zone::apply();
         process::own();
         let mut missing = |what: &str, errno: Errno| {
@@ -67,7 +66,7 @@ impl Confinement {
         confinement
     }
 
-    /// Holds this process to its files. Gives the rules for helpers.
+    /// Confines this process to its files. Returns the rules for helpers.
     fn restrict(&mut self, config: &Config, file: &ConfigFile, kept: bool) -> Result<Rules, Errno> {
         let (helper, monitor) = (Rules::new()?, Rules::new()?);
         let may_read =
@@ -76,10 +75,10 @@ impl Confinement {
             may_read(directory);
         }
         for path in &LINKED {
-            // Its directory may be made later, or anew: then it is the one above that is there.
-            follow(path, &|place| {
-                if !may_read(place) || !READABLE.contains(&place) {
-                    let mut above = path::above(path::trim(place));
+            // The link's directory may be made later, or again: so the one above it is readable, too.
+            follow(path, &|directory| {
+                if !may_read(directory) || !READABLE.contains(&directory) {
+                    let mut above = path::above(path::trim(directory));
                     while let Some(directory) = above.filter(|directory| !is_root(directory) && !may_read(directory)) {
                         above = path::above(directory);
                     }
@@ -87,14 +86,14 @@ impl Confinement {
             });
         }
         if let Some(path) = file.path() {
-            follow(path, &|place| {
-                may_read(place);
+            follow(path, &|directory| {
+                may_read(directory);
             });
         }
         if kept {
             let ledger = config.settings.ledger_path();
             let journalled = snapshot::journalled(&ledger);
-            // As the loop does, but that here a rule can be made for it.
+            // The loop makes it, too, but a rule needs a directory that exists.
             let _ = directory::make_directories(config.settings.log_dir.as_str());
             self.write(&monitor, config.settings.log_dir.as_str())?;
             self.write(&monitor, path::parent(ledger.as_str()))?;
@@ -107,17 +106,17 @@ impl Confinement {
         Ok(helper)
     }
 
-    /// Lets the monitor write below this directory, and below the one above, so that one that is
-    /// taken away can be made anew; where it is not there yet, below the next one that is. An error
-    /// where none was found: a run that can write nowhere is of no use.
+    /// Lets the monitor write below this directory, and below its parent, so that a removed directory can be made
+    /// again. If the directory does not exist: below the nearest one above it that does. An error if there is none: a
+    /// run that can write no files is useless.
     fn write(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
         let directory = path::trim(directory);
-        let mut place = directory;
-        while let Err(errno) = self.allow(rules, place) {
-            place = path::above(place).ok_or(errno)?;
+        let mut existing = directory;
+        while let Err(errno) = self.allow(rules, existing) {
+            existing = path::above(existing).ok_or(errno)?;
         }
-        let above = path::parent(place);
-        if place == directory && ![".", ".."].contains(&place) && !place.ends_with("/..") && !is_root(above) {
+        let above = path::parent(existing);
+        if existing == directory && ![".", ".."].contains(&existing) && !existing.ends_with("/..") && !is_root(above) {
             let _ = self.allow(rules, above);
         }
         Ok(())
@@ -137,29 +136,33 @@ impl Confinement {
         self.writable[..self.length].contains(&directory)
     }
 
-    /// Whether this run can write in a directory, as far as that is for the sandbox to say.
+    /// Whether the sandbox lets this run write in a directory.
     pub fn covers(&self, directory: &str) -> bool {
-        let mut place = path::trim(directory);
+        let mut directory = path::trim(directory);
         loop {
-            if !self.confined || file::identity_of_directory(place).is_ok_and(|found| self.holds(found)) {
+            if !self.confined || file::identity_of_directory(directory).is_ok_and(|found| self.holds(found)) {
                 return true;
             }
-            match path::above(place) {
-                Some(above) if !place.ends_with("..") => place = above,
+            match path::above(directory) {
+                Some(above) if !directory.ends_with("..") => directory = above,
                 Some(_) | None => return false,
             }
         }
     }
 }
 
-/// Whether this is the root directory, by whatever name.
-fn is_root(place: &str) -> bool {
-    let found = file::identity_of_directory(place);
+/// Whether this path leads to the root directory.
+fn is_root(directory: &str) -> bool {
+    let found = file::identity_of_directory(directory);
     found.is_ok() && found == file::identity_of_directory("/")
 }
 
-/// Tells of every directory through which a path leads, link by link: whoever writes such a file anew
-/// gives a new one its name. In the root directory it is the file alone.
+/// Calls `tell` with the directory of a file; if the file is a symbolic link, also with that of the file to which it
+/// leads, and so on. Directories, because a program that rewrites such a file replaces it by a new one. For a file in
+/// the root directory it is the file itself.
+///
+/// `sys::user` follows links, too, but opens and checks each directory between two links. Here the kernel opens them:
+/// Landlock lets a process pass through every directory.
 fn follow(path: &str, tell: &dyn Fn(&str)) {
     let mut path = String::from(path);
     for _ in 0..limits::LINKS {

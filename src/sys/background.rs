@@ -1,4 +1,4 @@
-//! Going on in the background, as a process and session of its own.
+//! Going to the background: a new process in a new session.
 
 use std::os::fd::OwnedFd;
 
@@ -6,43 +6,43 @@ use super::by_path::open;
 use super::process::fork;
 use super::{Errno, descriptor, net, number, signal};
 
-/// Which of two processes one is.
+/// The two processes after a fork.
 #[derive(Debug)]
 pub enum Fork {
-    /// The one that was started, and whether the other one is under way.
+    /// The process that was started.
     Foreground {
-        /// It has said so.
+        /// Whether the background process has reported that it runs.
         started: bool,
     },
-    /// The one that goes on.
+    /// The process in the background.
     Background(Starter),
 }
 
-/// The way to tell whoever started us that we are under way.
+/// The socket to the process in the foreground, which waits until the background process runs.
 #[derive(Debug)]
 pub struct Starter(OwnedFd);
 
 impl Starter {
-    /// Tells.
+    /// Tells it that this process runs.
     pub fn tell_started(self) {
-        // Where nobody listens any more nobody wants to know.
+        // An error means that the other process is gone and does not need the message.
         let _ = net::send(&self.0, b"s");
     }
 }
 
-/// Goes on in a process of its own, in a session of its own, without a terminal and without the
-/// standard descriptors. The one that was started waits until the other is under way or has ended.
+/// Forks. The background process has its own session, no terminal, and /dev/null as its standard
+/// descriptors. The foreground process waits until the other has called [`Starter::tell_started`] or has ended.
 pub fn go_to_background() -> Result<Fork, Errno> {
     let null = open("/dev/null", libc::O_RDWR, 0)?;
     let (reader, writer) = net::pair()?;
     if fork()?.is_some() {
         drop(writer);
-        // Whoever waits with us may lose patience.
+        // Ctrl+C must end this process while it waits.
         signal::unblock();
-        let mut told = [0];
-        return Ok(Fork::Foreground { started: net::await_packet(&reader, &mut told) == Ok(1) });
+        let mut packet = [0];
+        return Ok(Fork::Foreground { started: net::await_packet(&reader, &mut packet) == Ok(1) });
     }
-    // SAFETY: setsid(2) takes nothing.
+    // SAFETY: setsid(2) has no arguments.
     number(unsafe { libc::setsid() })?;
     for standard in 0..=2 {
         descriptor::duplicate(&null, standard)?;

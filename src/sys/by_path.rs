@@ -1,4 +1,4 @@
-//! System calls that take a path, which gets its NUL here, without the heap.
+//! System calls with a path. The path gets its NUL here, without the heap.
 
 use core::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -8,7 +8,7 @@ use crate::base::limits;
 use crate::base::path::name;
 use crate::base::text::Text;
 
-/// Where a path begins that does not begin with a slash: the directory that this process is in.
+/// The current directory, where a relative path begins.
 pub const HERE: RawFd = libc::AT_FDCWD;
 
 /// Most bytes of a path, with its NUL (linux/limits.h).
@@ -33,7 +33,7 @@ pub fn open(path: &str, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Err
     open_at(HERE, path, flags, mode)
 }
 
-/// openat(2). As every descriptor of ours it is closed on exec.
+/// openat(2). The descriptor is closed on exec, as all of ours are.
 pub fn open_at(directory: RawFd, path: &str, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Errno> {
     let flags = flags | libc::O_CLOEXEC;
     // SAFETY: `path` ends with a NUL and is live.
@@ -42,12 +42,12 @@ pub fn open_at(directory: RawFd, path: &str, flags: c_int, mode: libc::mode_t) -
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// What is known of an open file (fstat(2)).
+/// The metadata of an open file (fstat(2)).
 pub fn status(file: &OwnedFd) -> Result<libc::stat, Errno> {
     status_of(file.as_raw_fd())
 }
 
-/// The same of a descriptor, which may be closed.
+/// The same for the number of a descriptor. `EBADF` if it is closed.
 #[inline(never)]
 pub fn status_of(fd: RawFd) -> Result<libc::stat, Errno> {
     // SAFETY: `stat` is plain data for which zeroes are a valid value.
@@ -57,7 +57,7 @@ pub fn status_of(fd: RawFd) -> Result<libc::stat, Errno> {
     Ok(status)
 }
 
-/// The same of what has this path; a link is itself (fstatat(2)).
+/// The same for a path (fstatat(2)). A symbolic link is not followed.
 #[inline(never)]
 pub fn status_at(directory: RawFd, path: &str) -> Result<libc::stat, Errno> {
     // SAFETY: `stat` is plain data for which zeroes are a valid value.
@@ -67,7 +67,7 @@ pub fn status_at(directory: RawFd, path: &str) -> Result<libc::stat, Errno> {
     Ok(status)
 }
 
-/// mkdirat(2); who may do what in it is 0755.
+/// mkdirat(2) with mode 0755.
 pub fn make_directory_at(directory: RawFd, path: &str) -> Result<(), Errno> {
     // SAFETY: `path` ends with a NUL and is live.
     with(path, &mut |path| unsafe { libc::mkdirat(directory, path, 0o755) }).map(drop)
@@ -91,13 +91,13 @@ pub fn access(path: &str, mode: c_int) -> Result<(), Errno> {
     with(path, &mut |path| unsafe { libc::access(path, mode) }).map(drop)
 }
 
-/// readlinkat(2): what a link says, as far as there is room for it.
-pub fn read_link_at<'a>(directory: RawFd, path: &str, found: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-    // SAFETY: `path` ends with a NUL; `found` is live and its size is given.
+/// readlinkat(2): the content of a symbolic link, cut to the size of the buffer.
+fn read_link_at<'a>(directory: RawFd, path: &str, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    // SAFETY: `path` ends with a NUL; `buffer` is live and its size is given.
     let length = with(path, &mut |path| unsafe {
-        libc::readlinkat(directory, path, found.as_mut_ptr().cast(), found.len()) as c_int
+        libc::readlinkat(directory, path, buffer.as_mut_ptr().cast(), buffer.len()) as c_int
     })?;
-    Ok(&found[..length as usize])
+    Ok(&buffer[..length as usize])
 }
 
 /// rename(2).
@@ -112,7 +112,7 @@ pub fn link(file: &str, name: &str) -> Result<(), Errno> {
 
 /// symlink(2).
 pub fn symlink(content: &str, link: &str) -> Result<(), Errno> {
-    with_both(symlink_here, content, link)
+    with_both(symlinkat, content, link)
 }
 
 /// Makes a call with two paths.
@@ -123,31 +123,31 @@ fn with_both(
 ) -> Result<(), Errno> {
     let (mut buffer, mut other) = ([0; PATH_MAX], [0; PATH_MAX]);
     let (first, second) = (terminated(first, &mut buffer)?, terminated(second, &mut other)?);
-    // SAFETY: both end with a NUL and are live.
+    // SAFETY: both paths end with a NUL and are live.
     done(unsafe { call(first.as_ptr(), second.as_ptr()) })
 }
 
-/// The newer call, which every CPU has.
-unsafe extern "C" fn symlink_here(content: *const c_char, link: *const c_char) -> c_int {
-    // SAFETY: as the caller promises.
+/// symlink(2) by the newer call, which every CPU has.
+unsafe extern "C" fn symlinkat(content: *const c_char, link: *const c_char) -> c_int {
+    // SAFETY: the caller promises that both end with a NUL and are live.
     unsafe { libc::symlinkat(content, HERE, link) }
 }
 
-/// Gives a file another name; `EEXIST` where something has it (link(2), which overwrites nothing).
+/// Renames a file. `EEXIST` if `to` exists: link(2) replaces nothing.
 pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
     link(from, to)?;
     unlink(from).inspect_err(|_| {
-        // It has two names now; where this fails, too, it keeps them.
+        // If this fails, too, the file keeps both names.
         let _ = unlink(to);
     })
 }
 
-/// Whether something has this name.
+/// Whether this path exists; also true if that is not known. A symbolic link is not followed.
 pub fn exists(path: &str) -> bool {
     !matches!(status_at(HERE, path), Err(Errno::ENOENT))
 }
 
-/// Takes away a file, if it is there.
+/// Removes a file, if it exists.
 pub fn remove(path: &str) -> Result<(), Errno> {
     match unlink(path) {
         Err(Errno::ENOENT) => Ok(()),
@@ -155,14 +155,15 @@ pub fn remove(path: &str) -> Result<(), Errno> {
     }
 }
 
-/// Whether `link` is a symbolic link to just `content`. `EINVAL` where it is something else.
+/// Whether `link` is a symbolic link with exactly this content. `EINVAL` if it is no symbolic link.
 pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
-    let mut found = [0; 64];
-    Ok(read_link_at(HERE, link, &mut found)? == content.as_bytes())
+    let mut buffer = [0; 64];
+    Ok(read_link_at(HERE, link, &mut buffer)? == content.as_bytes())
 }
 
-/// Follows one symbolic link (path_resolution(7)): the link at `link` in the path, which begins in `directory`,
-/// is replaced by its content, and what stands before the link is dropped. `EPERM` for a content that is not UTF-8.
+/// Follows one symbolic link (path_resolution(7)). `path[begin..end]` is the link's path, as seen from
+/// `directory`; afterwards `path` is where the link leads, with what stood behind the link. A relative path still
+/// begins in `directory`. What stood before `begin` is dropped. `EPERM` if the link's content is not UTF-8.
 pub fn follow_link(directory: RawFd, path: &mut String, begin: usize, end: usize) -> Result<(), Errno> {
     let link = path.get(begin..end).unwrap_or_default();
     let mut content = [0; PATH_MAX];
@@ -178,19 +179,19 @@ pub fn follow_link(directory: RawFd, path: &mut String, begin: usize, end: usize
     Ok(())
 }
 
-/// Makes the symbolic link `link` to `content`, in place of one that is there, in one step:
-/// whoever looks finds the old one or the new one. `scratch` is a name beside it.
+/// Makes the symbolic link `link` with this content and atomically replaces an old one: a reader always finds
+/// one of the two. `scratch` is a free name in the same directory.
 pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
     remove(scratch)?;
     symlink(content, scratch)?;
     rename(scratch, link)
 }
 
-/// The directory that this process is in; empty where that is not known or its name is too long.
+/// The path of the current directory; empty if it is not known or too long.
 pub fn here() -> Text<{ limits::DIRECTORY }> {
     let mut path = [0_u8; limits::DIRECTORY + 1];
-    // SAFETY: `path` is live and its size is given. The kernel ends the path with a NUL, and gives none
-    // without the slash but to say that it cannot be reached (getcwd(2)).
+    // A path that does not begin with a slash means that the directory is unreachable (getcwd(2)).
+    // SAFETY: `path` is live and its size is given. The kernel ends the path with a NUL.
     unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
     let path = CStr::from_bytes_until_nul(&path).ok().and_then(|path| path.to_str().ok());
     path.filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()

@@ -6,18 +6,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::{Errno, descriptor, done, made};
 use crate::base::time::{Instant, Nanos, WallTime};
 
-/// `CLOCK_MONOTONIC`: does not count the time that the machine is suspended.
+/// `CLOCK_MONOTONIC`: stands still while the machine is suspended.
 pub fn monotonic() -> Instant {
     instant(libc::CLOCK_MONOTONIC).expect(NO_SUCH_CLOCK)
 }
 
-/// `CLOCK_BOOTTIME`: the same, and the time that the machine is suspended; `CLOCK_MONOTONIC` where
-/// there is none.
+/// `CLOCK_BOOTTIME`: the same, but it runs while the machine is suspended. `CLOCK_MONOTONIC` on a kernel
+/// without it.
 pub fn since_boot() -> Instant {
     instant(libc::CLOCK_BOOTTIME).unwrap_or_else(monotonic)
 }
 
-/// `CLOCK_REALTIME`, with the local zone's offset at that moment.
+/// `CLOCK_REALTIME`, with the local time zone's offset at that moment.
 pub fn wall() -> WallTime {
     let now = read(libc::CLOCK_REALTIME).expect(NO_SUCH_CLOCK);
     #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some of the targets")]
@@ -40,52 +40,52 @@ fn read(clock: libc::clockid_t) -> Option<libc::timespec> {
     (result == 0).then_some(now)
 }
 
-/// What the wall clock reads at this second since 1970, with the local zone's offset then
-/// (localtime(3)).
+/// A second since 1970 as wall clock time, with the local time zone's offset at that moment (localtime(3)).
 pub fn local(unix: i64) -> WallTime {
-    #[allow(deprecated, reason = "the libc crate warns that it will have 64 bits on all, which is welcome here")]
+    #[allow(
+        deprecated,
+        reason = "the libc crate warns that it will have 64 bits on all targets, which is welcome here"
+    )]
     let seconds = libc::time_t::try_from(unix).unwrap_or(libc::time_t::MAX);
     // SAFETY: `tm` is plain data for which zeroes are a valid value.
     let mut local: libc::tm = unsafe { core::mem::zeroed() };
-    // SAFETY: both pointers are to live values on this stack, and localtime_r keeps neither.
+    // SAFETY: both pointers lead to live values on this stack, and localtime_r keeps neither.
     let converted = unsafe { libc::localtime_r(&seconds, &mut local) };
     let offset = if converted.is_null() { 0 } else { local.tm_gmtoff as i32 };
     WallTime { unix, nanos: 0, offset }
 }
 
-/// Does nothing for so long; a signal may end it early. This is for where poll(2) fails, so it is no poll
-/// of nothing.
+/// Sleeps; a signal may end the sleep early. It does not use poll(2): the loop sleeps when poll fails.
 pub fn rest(length: Nanos) {
     let (time, none) = (kernel_time(length), core::ptr::null_mut::<c_long>());
-    // What could fail is the interruption, and then it was a shorter rest.
-    // SAFETY: `time` is live, and how much of it is left is not asked for.
+    // The only error is an interruption by a signal.
+    // SAFETY: `time` is live, and the time that is left is not asked for.
     unsafe { libc::syscall(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), none) };
 }
 
-/// A length as the kernel's first calls take it: seconds, no more than 32 bits hold, and nanoseconds. The
-/// C library has second calls for what is longer.
+/// A duration in the form of the kernel's old time calls: seconds, at most as many as 32 bits hold, and
+/// nanoseconds. libc's wrappers also carry the newer calls, for longer durations.
 pub(super) fn kernel_time(length: Nanos) -> [c_long; 2] {
     [length.secs().min(i32::MAX as u64) as c_long, length.subsec_nanos() as c_long]
 }
 
-/// A second in the year 2255, before the last that a kernel's clocks can hold (`KTIME_SEC_MAX` of
-/// linux/ktime.h).
+/// A second in the year 2255, which the kernel's clocks can still hold (`KTIME_SEC_MAX` of linux/ktime.h).
 const FAR: i64 = 9_000_000_000;
 
-/// timerfd_settime(2) with a time of 64 bits. The C library's brings along what makes one time of the other.
+/// timerfd_settime(2) with 64-bit times. libc's wrapper carries code that converts between the two forms.
 #[cfg(target_pointer_width = "64")]
 const SET: c_long = libc::SYS_timerfd_settime;
 #[cfg(target_pointer_width = "32")]
 const SET: c_long = 411 + if cfg!(any(target_arch = "mips", target_arch = "mips32r6")) { 4000 } else { 0 };
 
-/// Lets a timer end at a time: the interval, and the moment, in seconds and nanoseconds each.
+/// Sets a timer. `time` is the interval and the moment, each in seconds and nanoseconds.
 ///
 /// # Safety
-/// `T` is what the call takes for seconds and for nanoseconds.
+/// `T` must be the type that the call uses for seconds and for nanoseconds.
 unsafe fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Errno> {
     let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
     let none = core::ptr::null_mut::<T>();
-    // SAFETY: `time` is live and of the form that goes with the call, and the old value is not asked for.
+    // SAFETY: `time` is live, the caller promises that its form fits the call, and the old value is not asked for.
     done(unsafe { libc::syscall(call, timer.as_raw_fd(), flags, time.as_ptr(), none) } as c_int)
 }
 
@@ -95,23 +95,23 @@ unsafe fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Err
 pub struct ClockChanges(OwnedFd);
 
 impl ClockChanges {
-    /// Starts to watch.
+    /// Makes the descriptor.
     pub fn new() -> Result<Self, Errno> {
         let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
         // SAFETY: the kernel makes this descriptor, and nothing else owns it.
-        let watch = unsafe { made(libc::timerfd_create(libc::CLOCK_REALTIME, flags)) }?;
-        // It is only there to be cancelled. A kernel of 32 bits before Linux 5.1 knows no time
-        // beyond January 2038; once that has come, the watch ends at once, and without a spin.
-        // SAFETY: this call takes 64 bits.
-        let set = unsafe { set(&watch, SET, &[0, 0, FAR, 0]) };
+        let timer = unsafe { made(libc::timerfd_create(libc::CLOCK_REALTIME, flags)) }?;
+        // The timer should never expire: setting the clock cancels it. A 32-bit kernel before Linux 5.1 has
+        // no times after January 2038. From then on the timer expires at once, and `was_set` tells the caller.
+        // SAFETY: this call takes 64-bit times.
+        let set = unsafe { set(&timer, SET, &[0, 0, FAR, 0]) };
         #[cfg(target_pointer_width = "32")]
-        // SAFETY: that call takes 32 bits there.
-        let set = set.or_else(|_| unsafe { self::set(&watch, libc::SYS_timerfd_settime, &[0, 0, i32::MAX, 0]) });
-        set.map(|()| Self(watch))
+        // SAFETY: on these targets this call takes 32-bit times.
+        let set = set.or_else(|_| unsafe { self::set(&timer, libc::SYS_timerfd_settime, &[0, 0, i32::MAX, 0]) });
+        set.map(|()| Self(timer))
     }
 
-    /// Takes note that the descriptor was readable. Returns whether the clock was set; if not,
-    /// the timer has come to its end and is of no use any more.
+    /// Reads the descriptor, which was readable. Returns whether the clock was set; if not, the timer has
+    /// expired and is of no more use.
     pub fn was_set(&self) -> bool {
         let mut expirations = [0; 8];
         descriptor::read(&self.0, &mut expirations) == Err(Errno::ECANCELED)

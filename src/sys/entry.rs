@@ -1,5 +1,6 @@
-//! Where the C library enters the program; `main.rs` alone has it. The standard library's own way in
-//! prepares for threads and panics, which are not here, with 4 KB of code.
+//! The entry of the program: `main` as libc calls it, and the global allocator. Only `main.rs` includes this
+//! file. The standard library's own entry prepares for threads and panics, which this program does not
+//! have, with 4 KB of code.
 
 use core::ffi::{CStr, c_char, c_int};
 
@@ -7,12 +8,12 @@ use tcpmon::sys::descriptor;
 use tcpmon::sys::heap::Heap;
 use tcpmon::sys::signal;
 
-// SAFETY: no thread is ever started, and no handler of a signal allocates.
+// SAFETY: no thread is ever started, and no signal handler allocates.
 #[global_allocator]
 static HEAP: Heap = unsafe { Heap::new() };
 
-/// The C library's heap is the same one, where it can be put in its place: with musl, which has all
-/// of what it allocates itself from these (the second name of each is for where it wants its own).
+/// With musl, libc uses the same heap: it gets all its own memory from these functions, some of it by
+/// their second names.
 #[cfg(target_env = "musl")]
 mod allocation {
     use core::ffi::c_void;
@@ -20,7 +21,7 @@ mod allocation {
     use super::HEAP;
 
     /// malloc(3).
-    // SAFETY: no other function of the program has this name; so it is for those below.
+    // SAFETY: no other function of the program has this name. The same holds for the functions below.
     #[unsafe(no_mangle)]
     extern "C" fn malloc(bytes: usize) -> *mut c_void {
         HEAP.malloc(bytes).cast()
@@ -49,7 +50,7 @@ mod allocation {
     // SAFETY: see `malloc`.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn realloc(start: *mut c_void, bytes: usize) -> *mut c_void {
-        // SAFETY: the caller of realloc(3) promises as much.
+        // SAFETY: every caller of realloc(3) promises the same.
         unsafe { HEAP.realloc(start.cast(), bytes) }.cast()
     }
 
@@ -57,7 +58,7 @@ mod allocation {
     // SAFETY: see `malloc`.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn free(start: *mut c_void) {
-        // SAFETY: the caller of free(3) promises as much.
+        // SAFETY: every caller of free(3) promises the same.
         unsafe { HEAP.free(start.cast()) };
     }
 
@@ -69,30 +70,32 @@ mod allocation {
     }
 }
 
-/// `main` of C11, 5.1.2.2.1: so many arguments, the first of which is the program's name.
+/// `main` of C11, 5.1.2.2.1: the number of arguments, and the arguments. The first is the program's name.
 // SAFETY: no other function of the program has this name.
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
-    // What is opened later must not take the place of a standard descriptor that somebody closed.
+    // A file that is opened later must not get the number of a standard descriptor that was closed at the start.
     for number in 0..3 {
-        // SAFETY: open(2) with a text that lives for ever. The lowest number that is free is taken.
-        if !descriptor::is_open(number)
-            && unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDWR) } < 0
-        {
+        if descriptor::is_open(number) {
+            continue;
+        }
+        // The kernel uses the lowest free number.
+        // SAFETY: the path is a static string that ends with a NUL.
+        if unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDWR) } < 0 {
             return 1;
         }
     }
-    // A reader that goes away is an error of the write.
+    // A write to a closed pipe is an error, not a signal.
     let _ = signal::ignore(libc::SIGPIPE);
     let arguments = (1..usize::try_from(count).unwrap_or_default()).map(|i| {
-        // SAFETY: the C library gives `count` strings, which stay where they are.
+        // SAFETY: libc passes `count` strings, which stay where they are.
         visible(unsafe { CStr::from_ptr(*arguments.add(i)) }.to_bytes())
     });
     c_int::from(tcpmon::commands::main(arguments).0)
 }
 
-/// The text of an argument. What is not UTF-8 is no option, service or host: it is refused under its
-/// visible form, with a sign in the place of what is none.
+/// The text of an argument. An argument that is not UTF-8 is no option, service or host, and is refused. The
+/// message about it shows a replacement character for each part that is not UTF-8.
 fn visible(mut argument: &'static [u8]) -> &'static str {
     let mut visible = String::new();
     loop {

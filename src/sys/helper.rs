@@ -1,4 +1,4 @@
-//! A helper process: forked, and cut off from all that it does not need.
+//! A helper process: forked, and without everything that it does not need.
 
 use core::ffi::c_int;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -6,8 +6,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use super::process::{Child, fork, pid};
 use super::{Errno, descriptor, done, net, sandbox, signal};
 
-/// Forks a helper that runs `serve` with its end of a packet socket pair, and ends with it.
-/// Gives the child and our end.
+/// Forks a helper that runs `serve` with its end of a packet socket pair, and then ends. Returns the child and
+/// the parent's end.
 pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
     let (ours, theirs) = net::pair()?;
     let parent = pid();
@@ -17,29 +17,29 @@ pub fn spawn(serve: fn(&OwnedFd)) -> Result<(Child, OwnedFd), Errno> {
     if let Ok(socket) = confine(&theirs, parent) {
         serve(&socket);
     }
-    // SAFETY: always sound; it runs no destructors and no atexit handlers, which are the
-    // monitor's.
+    // _exit(2) runs no destructors and no atexit handlers: they are the monitor's.
+    // SAFETY: the argument is a number.
     unsafe { libc::_exit(0) }
 }
 
-/// Cuts the child off from the monitor's signals, descriptors and death.
+/// Prepares the child: it dies with the monitor, gets none of its signals, keeps only the socket and is confined.
 fn confine(socket: &OwnedFd, parent: libc::pid_t) -> Result<OwnedFd, Errno> {
-    // SAFETY: prctl(2) with a number.
+    // SAFETY: the arguments of prctl(2) are numbers here.
     done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) } as c_int)?;
-    // SAFETY: getppid(2) takes nothing and does not fail.
+    // SAFETY: getppid(2) has no arguments and does not fail.
     if unsafe { libc::getppid() } != parent {
         // The monitor died between the fork and the line above.
         return Err(Errno::ESRCH);
     }
-    // SAFETY: prctl(2) with a text that ends with a NUL and lives for ever.
+    // SAFETY: the name is a static string that ends with a NUL.
     unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NAME, c"tcpmon-helper".as_ptr()) };
     signal::reset_in_helper()?;
-    // The pair becomes descriptor 0, and everything else goes.
+    // The socket becomes descriptor 0, and all others are closed.
     descriptor::duplicate(socket, 0)?;
-    sandbox::keep_to_files();
+    sandbox::restrict_helper_files();
     descriptor::close_from(1);
-    sandbox::keep_to_calls();
-    // SAFETY: descriptor 0 was made just above, and nobody else owns it: whatever had that number
-    // in the monitor is never used in this process again.
+    sandbox::restrict_helper_calls();
+    // SAFETY: descriptor 0 was made above and has no other owner: the monitor's owner of that number is
+    // never used in this process again.
     Ok(unsafe { OwnedFd::from_raw_fd(0) })
 }

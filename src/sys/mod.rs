@@ -1,5 +1,5 @@
-//! System calls: the only place with `unsafe`, and the only one that knows libc and nix. One call a
-//! function where that is possible, no policy, errors as [`Errno`].
+//! System calls. All `unsafe`, and every use of libc and nix, is in this folder. Where possible a function
+//! makes one call. It decides nothing, and returns errors as [`Errno`].
 
 pub mod background;
 pub mod blocks;
@@ -29,10 +29,10 @@ pub use nix::errno::Errno;
 
 use crate::model::facts::{Fault, LookupFault};
 
-/// What an error means, in the C library's words (strerror(3)).
+/// What an error means, in the words of strerror(3).
 pub fn describe(errno: Errno) -> &'static str {
-    // SAFETY: strerror gives a string that ends with a NUL. That of a known error stays as it is;
-    // only one that is not known shares its place with the next such, and nothing keeps it so long.
+    // SAFETY: strerror gives a string that ends with a NUL. The text of a known error never changes. All
+    // unknown errors share one buffer, and no text is kept until the next such error.
     let words = unsafe { CStr::from_ptr(libc::strerror(errno as c_int)) };
     words.to_str().unwrap_or("unknown error")
 }
@@ -46,27 +46,27 @@ pub fn describe_open(errno: Errno) -> &'static str {
     }
 }
 
-/// What a system call says that gives a number.
+/// The result of a system call that returns a number.
 fn number(result: c_int) -> Result<c_int, Errno> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
 }
 
-/// What one says that gives nothing else.
+/// The result of a system call that returns nothing else.
 fn done(result: c_int) -> Result<(), Errno> {
     number(result).map(drop)
 }
 
-/// What one says that gives a number of bytes.
+/// The result of a system call that returns a number of bytes.
 fn length(result: isize) -> Result<usize, Errno> {
     if result == -1 { Err(Errno::last()) } else { Ok(result as usize) }
 }
 
-/// What one says that has made a descriptor.
+/// The result of a system call that makes a file descriptor.
 ///
 /// # Safety
-/// Nothing else may own it.
+/// Nothing else may own the descriptor.
 unsafe fn made(result: c_int) -> Result<OwnedFd, Errno> {
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller promises that nothing else owns the descriptor.
     number(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -1,6 +1,5 @@
-//! What a process gives up for good: new rights (prctl(2), `PR_SET_NO_NEW_PRIVS`), system calls
-//! (seccomp(2)) and files (landlock(7)). Where a kernel does not have one of them the error says so,
-//! and nothing has changed.
+//! What a process gives up for ever: new rights (prctl(2), `PR_SET_NO_NEW_PRIVS`), system calls (seccomp(2)) and files
+//! (landlock(7)). On a kernel without one of them the function fails and changes nothing.
 
 #[cfg_attr(
     not(any(
@@ -24,29 +23,28 @@ pub use landlock::{Access, Rules};
 
 use super::{Errno, done};
 
-/// What a process does.
+/// The two kinds of process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It watches, and makes helpers.
+    /// The monitor, which forks helpers.
     Monitor,
-    /// It looks names up.
+    /// A helper, which looks up names.
     Helper,
 }
 
-/// Whether helpers are confined, and the descriptor of the rules for their files.
+/// Whether helpers are confined, and the descriptor of their Landlock rules.
 static ON: AtomicBool = AtomicBool::new(false);
 static RULES: AtomicI32 = AtomicI32::new(-1);
 
-/// From here on nothing gives this process or its children a right that it does not have, also no
-/// program that it would run.
-pub fn keep_from_rights() -> Result<(), Errno> {
+/// From now on this process and its children cannot gain rights, not even by running a set-user-ID program.
+pub fn set_no_new_privs() -> Result<(), Errno> {
     let (yes, none): (libc::c_ulong, libc::c_ulong) = (1, 0);
-    // SAFETY: prctl(2) with numbers.
+    // SAFETY: the arguments of prctl(2) are numbers here.
     done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, yes, none, none, none) } as libc::c_int)
 }
 
-/// From here on every helper is confined at its start: to a helper's calls, and to the files of these
-/// rules, which stay open for that.
+/// From now on every helper confines itself at its start: to a helper's system calls, and to the files of these rules,
+/// whose descriptor stays open for that.
 pub fn confine_helpers(rules: Option<Rules>) {
     if let Some(rules) = rules {
         RULES.store(rules.as_raw_fd(), Ordering::Relaxed);
@@ -55,17 +53,17 @@ pub fn confine_helpers(rules: Option<Rules>) {
     ON.store(true, Ordering::Relaxed);
 }
 
-/// In a helper, as long as it has the monitor's descriptors: from here on it has a helper's files. One
-/// where this fails is still confined as the monitor is.
-pub(super) fn keep_to_files() {
+/// Confines this helper to its files. It must still have the monitor's descriptors. If this fails, the monitor's
+/// rules stay in force.
+pub(super) fn restrict_helper_files() {
     let rules = RULES.load(Ordering::Relaxed);
     if rules >= 0 {
         let _ = landlock::restrict(rules);
     }
 }
 
-/// In a helper that has made all its preparations: from here on it has a helper's calls.
-pub(super) fn keep_to_calls() {
+/// Confines this helper to its system calls. The last of its preparations: they need more calls.
+pub(super) fn restrict_helper_calls() {
     if ON.load(Ordering::Relaxed) {
         let _ = confine(Role::Helper);
     }

@@ -1,4 +1,4 @@
-//! Standard output and standard error: what they are, and how they are written to without waiting.
+//! Standard output and standard error: what kind they are, and a descriptor for nonblocking writes.
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
@@ -6,47 +6,46 @@ use super::Errno;
 use super::by_path::{open, status_of};
 use crate::base::text::Text;
 
-/// Standard output; the standard library's own would bring a buffer on the heap.
+/// Standard output, without the standard library's buffer on the heap.
 pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: what enters the program opens descriptor 1 if it is closed, and nothing
-    // closes it after that.
+    // SAFETY: `entry` opens descriptor 1 if it is closed, and nothing closes it later.
     unsafe { BorrowedFd::borrow_raw(1) }
 }
 
 /// Standard error.
 pub fn stderr() -> BorrowedFd<'static> {
-    // SAFETY: as with descriptor 1.
+    // SAFETY: `entry` opens descriptor 2 if it is closed, and nothing closes it later.
     unsafe { BorrowedFd::borrow_raw(2) }
 }
 
-/// What standard output or standard error is.
+/// The kind of standard output or standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// A person or a program that reads as it comes: a pipe or a socket.
+    /// A pipe or a socket, which may have a slow reader.
     Pipe,
-    /// A person at a terminal.
+    /// A terminal.
     Terminal,
     /// A file or a device such as /dev/null.
     Stored,
-    /// Nothing.
+    /// It is closed.
     Closed,
 }
 
-/// What this descriptor is.
+/// The kind of this descriptor.
 pub fn stream(fd: BorrowedFd<'_>) -> Stream {
     match status_of(fd.as_raw_fd()).map(|status| status.st_mode & libc::S_IFMT) {
         Ok(libc::S_IFIFO | libc::S_IFSOCK) => Stream::Pipe,
-        // SAFETY: isatty(3) with a descriptor that is borrowed and so is open.
+        // SAFETY: the descriptor is borrowed and so is open.
         Ok(libc::S_IFCHR) if unsafe { libc::isatty(fd.as_raw_fd()) } == 1 => Stream::Terminal,
         Ok(_) => Stream::Stored,
         Err(Errno::EBADF) => Stream::Closed,
-        // It is there, and what is good for a pipe is good for everything.
+        // The kind is not known. What is right for a pipe is right for every kind.
         Err(_) => Stream::Pipe,
     }
 }
 
-/// Opens what this descriptor is anew, for writes that never wait. `O_NONBLOCK` on the descriptor
-/// itself would be there for the shell and everybody else who has it, too.
+/// Opens the file of this descriptor again, for nonblocking writes. `O_NONBLOCK` on the descriptor itself would also
+/// change it for the shell and other processes that share it.
 pub fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let path = Text::<32>::format(format_args!("/proc/self/fd/{}", fd.as_raw_fd()));
     open(path.as_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0)

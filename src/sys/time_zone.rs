@@ -1,5 +1,5 @@
-//! Which time zone is the local one, for both glibc and musl: `TZ`, else /etc/localtime, else the
-//! rule in /etc/TZ, which no C library but OpenWrt's old one reads, else UTC.
+//! The local time zone, for both glibc and musl: `TZ`, else /etc/localtime, else the rule in /etc/TZ, which only
+//! OpenWrt's old libc reads itself, else UTC.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_char;
@@ -11,26 +11,26 @@ use crate::base::limits;
 use crate::base::path;
 use crate::model::time_zone::{self, TimeZone};
 
-/// Where a system keeps its zone, and where OpenWrt keeps its rule.
+/// The file with the system's time zone, and OpenWrt's file with a rule.
 const LOCALTIME: &str = "/etc/localtime";
 const RULE: &str = "/etc/TZ";
 
-/// Where the files with rules are.
+/// The directory of the compiled time zones.
 const RULES: &str = "/usr/share/zoneinfo";
 
-/// Where there is none.
+/// The rule if none is configured.
 const UTC: &str = "UTC0";
 
-/// Bytes of a variable: `TZ=`, a zone and a NUL.
-const ROOM: usize = 3 + limits::TIME_ZONE + 1;
+/// Bytes of the environment variable: `TZ=`, a time zone and a NUL.
+const SIZE: usize = 3 + limits::TIME_ZONE + 1;
 
-/// `TZ=` with a zone and a NUL: the environment holds on to it (environ(7)).
-struct Variable(UnsafeCell<[u8; ROOM]>);
+/// The environment variable `TZ`. The environment points into it (environ(7)).
+struct Variable(UnsafeCell<[u8; SIZE]>);
 
 // SAFETY: the process has one thread.
 unsafe impl Sync for Variable {}
 
-static VARIABLE: Variable = Variable(UnsafeCell::new([0; ROOM]));
+static VARIABLE: Variable = Variable(UnsafeCell::new([0; SIZE]));
 
 unsafe extern "C" {
     /// environ(7).
@@ -39,38 +39,37 @@ unsafe extern "C" {
     fn tzset();
 }
 
-/// Applies the zone is the local one, and reads its rules (tzset(3)), for the first time or anew.
-/// Gives what /etc/TZ has, where it is that file's turn and it makes no sense; it is UTC then.
+/// Applies the local time zone: reads its rules (tzset(3)), for the first time or again. If /etc/TZ decides but has
+/// no valid content, applies UTC and returns that content.
 pub fn apply() -> Option<TimeZone> {
-    // SAFETY: the process has one thread, so nobody changes the environment meanwhile.
+    // SAFETY: the process has one thread, so nothing else changes the environment.
     let found = unsafe { libc::getenv(c"TZ".as_ptr()) };
-    let mut wrong = None;
+    let mut invalid = None;
     if found.is_null() {
-        enter();
+        add_to_environment();
     }
     if found.is_null() || core::ptr::eq(found, VARIABLE.0.get().cast::<c_char>().wrapping_add(3)) {
-        let zone = choose(&mut wrong);
-        // A C library reads a file anew only after another zone.
-        go_over_to(UTC);
-        go_over_to(zone.as_str());
+        let zone = choose(&mut invalid);
+        // libc reads a file again only after a change of the time zone.
+        set(UTC);
+        set(zone.as_str());
     } else {
-        // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile.
+        // SAFETY: the process has one thread, so nothing else uses the environment or the time zone.
         unsafe { tzset() };
     }
-    wrong
+    invalid
 }
 
-/// Puts the variable into the environment, for good. putenv(3) would do it, but has much code for one
-/// that is there, and for taking it out again.
-fn enter() {
+/// Adds the variable to the environment. putenv(3) would carry code that replaces and removes variables, too.
+fn add_to_environment() {
     let mut variables = Vec::new();
-    // SAFETY: the process has one thread, so nobody changes the environment meanwhile. It is an array that
-    // ends with a null, and so is the new one, which lives for ever as the variable does.
+    // SAFETY: the process has one thread, so nothing else changes the environment. The old and the new array end
+    // with a null pointer; the new array and the variable are never freed.
     unsafe {
-        let mut place = environ;
-        while !(*place).is_null() {
-            variables.push(*place);
-            place = place.add(1);
+        let mut next = environ;
+        while !(*next).is_null() {
+            variables.push(*next);
+            next = next.add(1);
         }
         variables.push(VARIABLE.0.get().cast());
         variables.push(null_mut());
@@ -78,19 +77,20 @@ fn enter() {
     }
 }
 
-/// Makes this the zone.
-fn go_over_to(zone: &str) {
-    // SAFETY: the process has one thread, and nobody borrows the variable.
+/// Sets the time zone to this one.
+fn set(zone: &str) {
+    // SAFETY: the process has one thread, and nothing else borrows the variable.
     let bytes = unsafe { &mut *VARIABLE.0.get() };
     bytes.fill(0);
     bytes[..3].copy_from_slice(b"TZ=");
     bytes[3..3 + zone.len()].copy_from_slice(zone.as_bytes());
-    // SAFETY: the process has one thread, so nobody reads the environment or the zone meanwhile. The
-    // variable ends with a NUL because no zone fills it.
+    // SAFETY: the process has one thread, so nothing else uses the environment or the time zone. The variable ends
+    // with a NUL because no time zone fills it.
     unsafe { tzset() };
 }
 
-fn choose(wrong: &mut Option<TimeZone>) -> TimeZone {
+/// The time zone that is configured. `invalid` becomes the content of /etc/TZ if that is not valid.
+fn choose(invalid: &mut Option<TimeZone>) -> TimeZone {
     let mut zone = TimeZone::new();
     if is_compiled(LOCALTIME) {
         zone.push(LOCALTIME);
@@ -105,19 +105,19 @@ fn choose(wrong: &mut Option<TimeZone>) -> TimeZone {
         if is_compiled(path::within(RULES, line).as_str()) {
             return zone;
         }
-        *wrong = Some(zone);
+        *invalid = Some(zone);
         zone.clear();
     }
     zone.push(UTC);
     zone
 }
 
-/// Whether this is a file of rules for the C library (tzfile(5)).
+/// Whether this file is a compiled time zone (tzfile(5)).
 fn is_compiled(path: &str) -> bool {
     begin(path, &mut [0; 4]).is_some_and(|begin| begin == b"TZif")
 }
 
-/// How a file begins.
+/// The beginning of a file.
 fn begin<'a>(path: &str, content: &'a mut [u8]) -> Option<&'a [u8]> {
     let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
     let length = read(&file, content).ok()?;

@@ -1,8 +1,8 @@
-//! Becoming another user for good.
+//! Becoming another user for ever, and giving that user the files it needs.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-// Where the kernel has two forms of these, the first is for users of 16 bits.
+// These CPUs have two forms of the calls. The older one is for 16-bit user ids.
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
@@ -24,47 +24,47 @@ pub fn is(user: User) -> bool {
     own() == user.uid
 }
 
-/// The user that this process is.
+/// The user id of this process.
 pub(super) fn own() -> u32 {
-    // SAFETY: geteuid(2) takes nothing and does not fail.
+    // SAFETY: geteuid(2) has no arguments and does not fail.
     unsafe { libc::geteuid() }
 }
 
-/// Lets this process be that user and nobody else, with the user's own group alone. These are the
-/// system calls themselves: the C library's would do it in every thread, with much code, and there
-/// is one.
+/// Makes this process that user, with only the user's own group. The calls go directly to the kernel: libc's wrappers
+/// carry code that changes every thread.
 pub fn switch_to(user: User) -> Result<(), Errno> {
     let User { uid, gid } = user;
-    // Each one takes away the right to those before.
-    // SAFETY: one group is live, and one is the number of them.
+    // The user comes last: it takes away the right to the other calls.
+    // SAFETY: `gid` is live, and the number of groups is one.
     done(unsafe { libc::syscall(SYS_setgroups, 1_usize, &raw const gid) } as libc::c_int)?;
-    // SAFETY: a call with numbers.
+    // SAFETY: the arguments are numbers.
     done(unsafe { libc::syscall(SYS_setresgid, gid, gid, gid) } as libc::c_int)?;
-    // SAFETY: a call with numbers.
+    // SAFETY: the arguments are numbers.
     done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
 }
 
-/// From here on this process is whoever owns this file, if it is root's so far. What the file says then
-/// counts for no more than its owner could do.
+/// If this process is root's, makes it the owner of this file. So the content of the file can cause nothing that its
+/// owner could not do.
 pub fn become_owner_of(path: &str) -> Result<(), Errno> {
     let uid = status_at(HERE, path)?.st_uid;
     if uid == 0 || !is_root() {
         return Ok(());
     }
-    // SAFETY: a call with numbers.
+    // SAFETY: the arguments are numbers.
     done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
 }
 
+/// Flags that open a directory and follow no symbolic link.
 const DIRECTORY: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
-/// Gives the user, who is to write there, the files of root's at the end of this path that are
-/// `ours`, and the directory itself, if it holds nothing else and is plainly for us: just made, or with
-/// a file of ours in it, or by its name. What is missing of the path is made; so is the file `new`,
-/// which is for its owner alone. `EPERM`, and nothing is given, where anybody but root had a say in it.
+/// Gives the user root's files in this directory whose names are `ours`, so that the user can write them. Also gives
+/// the directory itself, if it holds no other files and is clearly tcpmon's: just made, or with a file of ours, or by
+/// its name. Makes missing directories of the path, and the file `new` with mode 0600. `EPERM`, and nothing is given,
+/// if the user or every user could have put something there.
 pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, user: User) -> Result<(), Errno> {
-    let (directory, made) = walk(path, user)?;
+    let (directory, made) = open_checked(path, user)?;
     let status = status(&directory)?;
-    if !is_for_root_to_change(&status, user) || status.st_mode & libc::S_ISVTX != 0 {
+    if !only_root_can_change(&status, user) || status.st_mode & libc::S_ISVTX != 0 {
         return Err(Errno::EPERM);
     }
     let open_here =
@@ -76,7 +76,7 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
     directory::list(&directory, usize::MAX, &mut |name| {
         if ours(name) {
             has_ours |= Some(name) != new;
-            // What is no file stays what it is.
+            // `give` leaves everything that is no regular file.
             if let Ok(file) = open_here(name, libc::O_NONBLOCK | libc::O_NOCTTY) {
                 let _ = give(&file, libc::S_IFREG, user);
             }
@@ -88,40 +88,42 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
     if nothing_else && (made || has_ours || is_named) { give(&directory, libc::S_IFDIR, user) } else { Ok(()) }
 }
 
-/// Opens the directory at the end of a path, step by step, and makes what is missing. Returns whether
-/// it was made by this. No step is taken from where the user, or anybody else, could have put what is
-/// found there: `EPERM`.
-fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
-    let mut place = open("/", DIRECTORY, 0)?;
+/// Opens the directory with this path, one name at a time, and makes it if it is missing. Also returns whether it was
+/// made. `EPERM` if the user, or every user, could have put something there that the path leads through.
+///
+/// `shell::sandbox` follows links, too, but it lets the kernel open the directories between two links. Here each one is
+/// opened and checked by itself.
+fn open_checked(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
+    let mut directory = open("/", DIRECTORY, 0)?;
     let (mut made, mut links) = (false, 0);
-    let mut way = String::new();
+    let mut rest = String::new();
     if !path.starts_with('/') {
-        way.push_str(by_path::here().as_str());
-        way.push('/');
+        rest.push_str(by_path::here().as_str());
+        rest.push('/');
     }
-    way.push_str(path);
-    let mut at = 0;
-    while at < way.len() {
-        let (begin, end) = (at, name_end(&way, at));
-        let name = &way[begin..end];
-        at = end + 1;
+    rest.push_str(path);
+    let mut next = 0;
+    while next < rest.len() {
+        let (begin, end) = (next, name_end(&rest, next));
+        let name = &rest[begin..end];
+        next = end + 1;
         if ["", "."].contains(&name) {
             continue;
         }
-        let above = status(&place)?;
-        // In a sticky directory nobody takes away what is root's.
+        let above = status(&directory)?;
+        // In a sticky directory only root can remove or rename root's files.
         if name == ".."
             || above.st_uid != 0
-            || (above.st_mode & libc::S_ISVTX == 0 && !is_for_root_to_change(&above, user))
+            || (above.st_mode & libc::S_ISVTX == 0 && !only_root_can_change(&above, user))
         {
             return Err(Errno::EPERM);
         }
-        let directory = place.as_raw_fd();
-        let mut found = status_at(directory, name);
+        let fd = directory.as_raw_fd();
+        let mut found = status_at(fd, name);
         made = matches!(found, Err(Errno::ENOENT));
         if made {
-            make_directory_at(directory, name)?;
-            found = status_at(directory, name);
+            make_directory_at(fd, name)?;
+            found = status_at(fd, name);
         }
         let found = found?;
         if found.st_uid != 0 {
@@ -132,34 +134,34 @@ fn walk(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
             if links > limits::LINKS {
                 return Err(Errno::ELOOP);
             }
-            follow_link(directory, &mut way, begin, end)?;
-            at = 0;
-            if way.starts_with('/') {
-                place = open("/", DIRECTORY, 0)?;
+            follow_link(fd, &mut rest, begin, end)?;
+            next = 0;
+            if rest.starts_with('/') {
+                directory = open("/", DIRECTORY, 0)?;
             }
         } else {
-            place = open_at(directory, name, DIRECTORY, 0)?;
+            directory = open_at(fd, name, DIRECTORY, 0)?;
         }
     }
-    Ok((place, made))
+    Ok((directory, made))
 }
 
-/// Whether it is root's, and neither everybody nor the user's group may change it.
-fn is_for_root_to_change(status: &libc::stat, user: User) -> bool {
+/// Whether this is root's, and neither every user nor the user's group may change it.
+fn only_root_can_change(status: &libc::stat, user: User) -> bool {
     let everybody = status.st_mode & libc::S_IWOTH != 0;
     let group = status.st_mode & libc::S_IWGRP != 0 && status.st_gid == user.gid;
     status.st_uid == 0 && !everybody && !group
 }
 
-/// Gives the user this one, if it is root's and of this kind. A file with a second name is left:
-/// somebody may have planted it.
+/// Gives the user this file or directory, if it is root's and of this kind. A file with a second hard link is left: it
+/// may be planted.
 fn give(file: &OwnedFd, kind: libc::mode_t, user: User) -> Result<(), Errno> {
     let status = status(file)?;
     let is_kind = status.st_mode & libc::S_IFMT == kind;
     if status.st_uid != 0 || !is_kind || (kind == libc::S_IFREG && status.st_nlink != 1) {
         return Ok(());
     }
-    // SAFETY: fchownat(2) with an empty path, which stands for the descriptor; it is borrowed and so is
-    // open. The C library's fchown has code for descriptors that it cannot change, too.
+    // libc's fchown carries a fallback for `O_PATH` descriptors. With an empty path this call is for the descriptor.
+    // SAFETY: the path is a static string that ends with a NUL.
     done(unsafe { libc::fchownat(file.as_raw_fd(), c"".as_ptr(), user.uid, user.gid, libc::AT_EMPTY_PATH) })
 }

@@ -1,5 +1,5 @@
-//! The filter of system calls: a program in classic BPF (seccomp(2)) made from the tables of `calls`.
-//! A call that it does not let through fails with `EPERM`; nobody is killed.
+//! The filter of system calls: a classic BPF program (seccomp(2)) made from the tables of `calls`. A call that is not
+//! allowed fails with `EPERM`; the process is not killed.
 
 mod calls;
 
@@ -9,23 +9,23 @@ use super::Role;
 use crate::sys::{Errno, done};
 use calls::{CLONE, CLONE3, CPU, HELPER, MONITOR, SOCKET, UNKNOWN};
 
-/// Room for the longest program: two instructions for each call, and a few at both ends.
+/// Most instructions of a program: two for each call, and a few at both ends.
 const LENGTH: usize = 300;
 
-/// Where the kernel puts what it says of a call (`struct seccomp_data`): its number, its CPU, and the
-/// lower half of its first argument.
+/// Offsets in the kernel's description of a call (`struct seccomp_data`): its number, its CPU, and the lower half of
+/// its first argument.
 const NUMBER: u32 = 0;
 const ON_CPU: u32 = 4;
 const ARGUMENT: u32 = if cfg!(target_endian = "big") { 20 } else { 16 };
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
-/// A build with `--cfg tcpmon_fatal` ends at once at a call that was not foreseen: for our tests.
+/// For tests: a build with `--cfg tcpmon_fatal` is killed at a call that is not in the tables.
 const REFUSE: u32 =
     if cfg!(tcpmon_fatal) { libc::SECCOMP_RET_KILL_PROCESS } else { libc::SECCOMP_RET_ERRNO | libc::EPERM as u32 };
-const NOT_THERE: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+const NO_SUCH_CALL: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
-/// `CLONE_NEW*`: a process in a world of its own, where it would have rights again (clone(2)).
-const NEW_WORLD: u32 = 0x7e02_0000;
+/// `CLONE_NEW*`: a process in a new namespace, where it would have rights again (clone(2)).
+const NEW_NAMESPACE: u32 = 0x7e02_0000;
 
 const fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
@@ -35,7 +35,7 @@ const fn load(offset: u32) -> sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0)
 }
 
-/// The next `length` instructions are for what compares so with `k`, and for nothing else.
+/// Skips the next `length` instructions if the comparison with `k` is false.
 const fn only_if(comparison: u32, k: u32, length: u8) -> sock_filter {
     instruction(BPF_JMP | comparison | BPF_K, k, 0, length)
 }
@@ -44,10 +44,10 @@ const fn end(answer: u32) -> sock_filter {
     instruction(BPF_RET | BPF_K, answer, 0, 0)
 }
 
-/// What a network, a resolver and a log are reached through; no packets, no radios, no cryptography.
+/// Checks the CPU, and allows only the kinds of socket that connects, lookups and the system log need.
 static BEGIN: [sock_filter; 15] = [
     load(ON_CPU),
-    // The calls of another CPU that this one can also play have other numbers.
+    // A process can also make the calls of a related CPU (x86 on x86_64), which have other numbers.
     instruction(BPF_JMP | BPF_JEQ | BPF_K, CPU, 1, 0),
     end(REFUSE),
     load(NUMBER),
@@ -64,15 +64,15 @@ static BEGIN: [sock_filter; 15] = [
     end(REFUSE),
 ];
 
-/// What the monitor does beside all that; a helper begins no process.
+/// The monitor may fork; a helper may not.
 static PROCESSES: [sock_filter; 5] =
-    [only_if(BPF_JEQ, CLONE as u32, 4), load(ARGUMENT), only_if(BPF_JSET, NEW_WORLD, 1), end(REFUSE), end(ALLOW)];
+    [only_if(BPF_JEQ, CLONE as u32, 4), load(ARGUMENT), only_if(BPF_JSET, NEW_NAMESPACE, 1), end(REFUSE), end(ALLOW)];
 
 static END: [sock_filter; 5] = [
     only_if(BPF_JEQ, CLONE3 as u32, 1),
-    end(NOT_THERE),
+    end(NO_SUCH_CALL),
     only_if(BPF_JGE, UNKNOWN as u32, 1),
-    end(NOT_THERE),
+    end(NO_SUCH_CALL),
     end(REFUSE),
 ];
 
@@ -83,10 +83,10 @@ struct Program {
 
 impl Program {
     fn push(&mut self, instructions: &[sock_filter]) {
-        // A program that is cut short has no end, and the kernel does not take it.
+        // A program that is too long is cut. Then it does not end with a return, and the kernel refuses it.
         for instruction in instructions {
-            if let Some(place) = self.instructions.get_mut(self.length) {
-                *place = *instruction;
+            if let Some(free) = self.instructions.get_mut(self.length) {
+                *free = *instruction;
                 self.length += 1;
             }
         }
@@ -113,12 +113,13 @@ impl Program {
     }
 }
 
-/// From here on this process, and every child of it, has the calls of this role alone.
+/// From now on this process and its children have only the system calls of this role.
 pub fn confine(role: Role) -> Result<(), Errno> {
     #[cfg(all(target_arch = "x86", not(target_env = "gnu")))]
     if role == Role::Monitor {
-        // Before Linux 4.3 there were no calls of their own for sockets, but one for all of them.
-        // SAFETY: socket(2) with numbers, of a family that there is not.
+        // Linux before 4.3 has only socketcall(2) for all calls on sockets, which no filter can tell apart. This
+        // call with a family that does not exist shows whether socket(2) does.
+        // SAFETY: the arguments are numbers.
         done(unsafe { libc::syscall(libc::SYS_socket, -1, 0, 0) } as libc::c_int).or_else(|errno| match errno {
             Errno::ENOSYS => Err(errno),
             _ => Ok(()),
@@ -127,7 +128,7 @@ pub fn confine(role: Role) -> Result<(), Errno> {
     let mut program = Program::new(role);
     let whole = libc::sock_fprog { len: program.length as u16, filter: program.instructions.as_mut_ptr() };
     let mode = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
-    // SAFETY: `whole` and the program that it leads to are live; the kernel copies them.
+    // SAFETY: `whole` and its instructions are live; the kernel copies them.
     done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_SECCOMP, mode, &raw const whole) } as libc::c_int)
 }
 
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_programs_have_room_and_no_call_stands_twice() {
+    fn both_programs_fit_and_no_call_is_listed_twice() {
         for role in [Role::Monitor, Role::Helper] {
             let length = Program::new(role).length;
             assert!((150..LENGTH).contains(&length), "{role:?} needs {length}");
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_run_a_program_serve_or_change_the_box_stands_nowhere() {
+    fn no_call_that_runs_a_program_listens_or_changes_the_box_is_listed() {
         use libc::*;
         let calls = || HELPER.iter().chain(MONITOR).copied().flatten().map(|call| c_long::from(*call));
         for call in [

@@ -1,5 +1,5 @@
-//! The files that a process can open (landlock(7)). Rules bind to the directories that are there when
-//! they are made, with everything below.
+//! The files that a process can open (landlock(7)). A rule is for a directory that exists when the rule is made, and
+//! for everything below it.
 
 use core::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -18,12 +18,12 @@ const MAKE_SYM: u64 = 1 << 12;
 const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14;
 
-/// What may be done below a path.
+/// What is allowed below a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Reading alone.
+    /// Only reading.
     Read,
-    /// All that a log and a ledger need.
+    /// Everything that a log and a ledger need.
     Write,
 }
 
@@ -37,11 +37,11 @@ impl Access {
     }
 }
 
-/// Rules in the making: without one nothing can be opened.
+/// A set of rules. What no rule allows is forbidden.
 #[derive(Debug)]
 pub struct Rules {
     fd: OwnedFd,
-    /// What the kernel knows, and so what is forbidden where no rule allows it.
+    /// The rights that this kernel knows, and that these rules control.
     handled: u64,
 }
 
@@ -53,19 +53,19 @@ struct Beneath {
 }
 
 impl Rules {
-    /// No rules yet. An error where the kernel does not have it, or not in use.
+    /// No rules yet. An error if the kernel has no Landlock, or has it switched off.
     pub fn new() -> Result<Self, Errno> {
-        let (none, ask): (usize, libc::c_uint) = (0, 1);
-        // SAFETY: with this flag the call takes nothing, and gives the version.
-        let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, none, ask) };
+        let (none, version_flag): (usize, libc::c_uint) = (0, 1);
+        // SAFETY: with this flag the call reads no memory and returns the version.
+        let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, none, version_flag) };
         let handled: u64 = match number(version as c_int)? {
             1 => (1 << 13) - 1,
             2 => (1 << 14) - 1,
             _ => (1 << 15) - 1,
         };
         let flags: libc::c_uint = 0;
-        // SAFETY: `handled` is live and its size is given: the first member of
-        // `landlock_ruleset_attr`, which is enough.
+        // SAFETY: `handled` is live and its size is given. It is the first member of `landlock_ruleset_attr`, and
+        // the others may be left out.
         let made = unsafe {
             libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of_val(&handled), flags)
         };
@@ -73,25 +73,24 @@ impl Rules {
         Ok(Self { fd: unsafe { sys::made(made as RawFd) }?, handled })
     }
 
-    /// Allows this to the file, or to all below the directory, that the path leads to. What is not
-    /// there cannot be allowed.
+    /// Allows access to the file with this path, or to everything below the directory. `ENOENT` if the path does not
+    /// exist.
     pub fn allow(&self, path: &str, access: Access) -> Result<(), Errno> {
-        let place = open(path, libc::O_PATH, 0)?;
+        let file = open(path, libc::O_PATH, 0)?;
         let add = |allowed| {
-            let rule = Beneath { allowed, parent: place.as_raw_fd() };
+            let rule = Beneath { allowed, parent: file.as_raw_fd() };
             let (kind, flags): (c_int, libc::c_uint) = (1, 0);
-            // SAFETY: `rule` is live and of the form that goes with this kind,
-            // `LANDLOCK_RULE_PATH_BENEATH`; `place` is open.
+            // SAFETY: `rule` is live and has the form of this kind, `LANDLOCK_RULE_PATH_BENEATH`; `file` is open.
             done(unsafe {
                 libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), kind, &raw const rule, flags)
             } as c_int)
         };
         let allowed = access.bits() & self.handled;
-        // Most rights are only for directories, and wrong for a file.
+        // The kernel refuses a file a rule with rights that only a directory has.
         add(allowed).or_else(|_| add(allowed & (READ_FILE | WRITE_FILE | TRUNCATE)))
     }
 
-    /// From here on this process, and every child of it, is held to these rules.
+    /// From now on these rules hold for this process and its children.
     pub fn restrict(&self) -> Result<(), Errno> {
         restrict(self.fd.as_raw_fd())
     }
@@ -106,6 +105,6 @@ impl AsRawFd for Rules {
 /// The same with the number of a descriptor.
 pub(super) fn restrict(rules: RawFd) -> Result<(), Errno> {
     let flags: libc::c_uint = 0;
-    // SAFETY: a call with numbers.
+    // SAFETY: the arguments are numbers.
     done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) } as c_int)
 }

@@ -1,9 +1,9 @@
-//! For a CPU whose calls nobody has listed.
+//! For a CPU whose system calls are not listed.
 
 use super::Role;
 use crate::sys::Errno;
 
-/// There is no filter for it.
+/// Always fails: there is no filter for this CPU.
 pub fn confine(_: Role) -> Result<(), Errno> {
     Err(Errno::ENOSYS)
 }

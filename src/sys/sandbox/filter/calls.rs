@@ -1,5 +1,5 @@
-//! The system calls that each role needs, in the older and the newer form among which a C library
-//! chooses, on each CPU. Whatever is not listed is refused.
+//! The system calls that each role needs on each CPU, in the older and the newer form: the libc chooses between
+//! them. Every other call is refused.
 
 use libc::*;
 
@@ -7,28 +7,28 @@ use libc::*;
 use names::SELECT;
 use names::{EM, MMAP, PREAD, PWRITE, RENAMEAT, RSEQ, STATAT};
 
-/// The value by which seccomp(2) knows this CPU (`AUDIT_ARCH_*` of linux/audit.h): its `EM_*` of
-/// elf.h, and a bit each for 64-bit and little endian.
+/// This CPU for seccomp(2) (`AUDIT_ARCH_*` of linux/audit.h): its `EM_*` of elf.h, and a bit each for 64-bit and
+/// little endian.
 pub const CPU: u32 = EM | WIDE | LITTLE;
 const WIDE: u32 = if cfg!(target_pointer_width = "64") { 1 << 31 } else { 0 };
 const LITTLE: u32 = if cfg!(target_endian = "little") { 1 << 30 } else { 0 };
 
-/// Where the calls begin that have the same number everywhere: those since Linux 5.1.
+/// Calls since Linux 5.1 have the same number on every CPU, counted from here.
 const BASE: u16 = if cfg!(target_arch = "mips") { 4000 } else { 0 };
 
-/// Calls from here on came after this list was made. A C library goes back to an older one where
-/// they are answered with `ENOSYS`, as by an older kernel, and not where it is `EPERM`.
+/// Calls from this number on are newer than this list. They fail with `ENOSYS`, as on an older kernel: then a libc
+/// uses an older call, which it would not do after `EPERM`.
 pub const UNKNOWN: u16 = BASE + 463;
 
-/// The same holds for this one: what it asks for no filter can see.
+/// The same holds for this call: no filter can see its arguments.
 pub const CLONE3: u16 = BASE + 435;
 
-/// Of these two the arguments matter as well.
+/// Of these two calls an argument is checked, too.
 pub const SOCKET: u16 = SYS_socket as u16;
 pub const CLONE: u16 = SYS_clone as u16;
 
-/// What getaddrinfo(3) needs, with the modules that it may load, and any process: all that a helper
-/// may do. The most frequent come first, because the kernel compares in turn.
+/// A helper's calls: those of every process, and those of getaddrinfo(3) with the modules that it may load. The most
+/// frequent come first, because the kernel compares one after the other.
 pub static HELPER: &[&[u16]] = &[
     &numbers([SYS_recvfrom, SYS_sendto, SYS_connect, SYS_close, SYS_ppoll, SYS_setsockopt, SYS_clock_gettime]),
     #[cfg(target_pointer_width = "32")]
@@ -57,18 +57,18 @@ pub static HELPER: &[&[u16]] = &[
     &numbers([SYS_getuid32, SYS_geteuid32, SYS_getgid32, SYS_getegid32, SYS_ugetrlimit]),
     #[cfg(any(target_arch = "mips", target_arch = "arm"))]
     &numbers([SYS_send, SYS_recv]),
-    // What glibc makes of every call on a socket there; no filter can see which one it is.
+    // glibc uses it for every call on a socket there; no filter can see which one.
     #[cfg(all(target_arch = "x86", target_env = "gnu"))]
     &numbers([SYS_socketcall]),
 ];
 
-/// What the monitor needs beside that.
+/// The calls that only the monitor may make.
 pub static MONITOR: &[&[u16]] = &[
     &numbers([SYS_fallocate, SYS_ftruncate, SYS_flock, SYS_fchmod, PWRITE, SYS_getdents64, SYS_getcwd]),
     &numbers([SYS_mkdirat, SYS_unlinkat, SYS_linkat, SYS_symlinkat, RENAMEAT, SYS_renameat2]),
     &numbers([SYS_timerfd_create, SYS_timerfd_settime, SYS_socketpair, SYS_wait4, SYS_waitid]),
     &numbers([SYS_kill, SYS_tgkill, SYS_tkill]),
-    // What a helper does before its own filter.
+    // A helper makes these before it has its own filter.
     &numbers([SYS_prctl, SYS_dup3]),
     &[BASE + 436 /* close_range */, BASE + 446 /* landlock_restrict_self */],
     #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
@@ -87,7 +87,7 @@ const fn numbers<const N: usize>(calls: [c_long; N]) -> [u16; N] {
     numbers
 }
 
-/// What has another name on another CPU, or none in the libc crate.
+/// Calls whose name differs between CPUs or is missing in the libc crate.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod names {
     use libc::*;
@@ -98,7 +98,7 @@ mod names {
     pub const RSEQ: c_long = SYS_rseq;
     #[cfg(target_arch = "x86_64")]
     pub const SELECT: c_long = SYS_select;
-    // riscv64 never had it.
+    // riscv64 does not have it.
     pub const RENAMEAT: c_long = if cfg!(target_arch = "x86_64") { 264 } else { 38 };
     pub const EM: u32 = if cfg!(target_arch = "x86_64") {
         62
