@@ -103,7 +103,7 @@ impl EventLoop {
             console,
             signals,
             polls,
-            helpers: Resolver::new(),
+            helpers: Resolver::new(limits::HELPERS),
             connects: Connects::new(&config.settings),
             clocks,
             reports,

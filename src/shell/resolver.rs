@@ -40,6 +40,7 @@ enum Work {
 pub struct Resolver {
     /// By their numbers. Grows to the highest number that is in use, within the memory reserved at the start.
     helpers: Vec<Option<Helper>>,
+    most: usize,
     /// How many there are.
     size: usize,
     /// Numbers the requests, so that a reply is known to belong to the last one.
@@ -51,10 +52,11 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// An empty pool.
-    pub fn new() -> Self {
+    /// An empty pool, with memory for so many helpers at most.
+    pub fn new(most: usize) -> Self {
         Self {
-            helpers: Vec::with_capacity(limits::HELPERS),
+            helpers: Vec::with_capacity(most),
+            most,
             size: 0,
             token: 0,
             deaths: 0,
@@ -203,7 +205,7 @@ impl Resolver {
 
     fn spawn(&mut self, now: Instant, polls: &mut PollSet) -> Result<usize, Shortage> {
         let free = self.helpers.iter().position(Option::is_none).unwrap_or(self.helpers.len());
-        if free == limits::HELPERS {
+        if free == self.most {
             return Err(Shortage::Helpers);
         }
         if now < self.fork_from {
@@ -292,7 +294,7 @@ mod tests {
         fn new() -> Self {
             let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
             let polls = PollSet::new(limits::HELPERS as u16, 0);
-            Self { resolver: Resolver::new(), polls, _turn: turn }
+            Self { resolver: Resolver::new(limits::HELPERS), polls, _turn: turn }
         }
 
         fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {

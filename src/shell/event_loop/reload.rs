@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::EventLoop;
 use crate::base::limits;
-use crate::base::path::{self, Path};
+use crate::base::path;
 use crate::base::text::{Count, Text};
 use crate::core::monitor::{Changes, Event};
 use crate::model::directive::Directive;
@@ -19,8 +19,8 @@ const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
 enum Refusal {
     /// So many mistakes were told.
     Mistakes(usize),
-    /// This process may not write in the directory.
-    OutOfReach(Path),
+    /// This process may not write in the directory that this setting names.
+    OutOfReach(Directive),
     /// Counts that must be reported first would stand under wrong headings, or there is no room beside them.
     NotReported,
     /// The ledger cannot be used for it.
@@ -51,9 +51,11 @@ impl EventLoop {
         let before = *self.monitor.settings();
         let next = &self.next.settings;
         let ledger = next.ledger_path();
-        for directory in [next.log_dir.as_str(), path::parent(ledger.as_str())] {
+        for (directive, directory) in
+            [(Directive::LogDir, next.log_dir.as_str()), (Directive::Ledger, path::parent(ledger.as_str()))]
+        {
             if self.reports.are_logged() && !self.confinement.covers(directory) {
-                return Err(Refusal::OutOfReach(path::within("", directory)));
+                return Err(Refusal::OutOfReach(directive));
             }
         }
         if before.thresholds != next.thresholds {
@@ -83,8 +85,13 @@ impl EventLoop {
                 console
                     .say("configuration", format_args!("{file} has {}, {stays}", Count(*mistakes as u64, "mistake")));
             }
-            Refusal::OutOfReach(directory) => console
-                .say("sandbox", format_args!("{directory} cannot be written in this run, {stays}; start it anew")),
+            Refusal::OutOfReach(directive) => {
+                let path = self.next.settings.value(*directive);
+                let is_file = *directive == Directive::Ledger;
+                let directory = if is_file { path::parent(path.as_str()) } else { path.as_str() };
+                console
+                    .say("sandbox", format_args!("{directory} cannot be written in this run, {stays}; start it anew"));
+            }
             Refusal::NotReported => console
                 .say("configuration", format_args!("{file} cannot be taken in until the log can be written, {stays}")),
             Refusal::Ledger(trouble) => {
