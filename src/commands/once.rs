@@ -49,10 +49,11 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
 
 /// The exit status that stands for the worst ending.
 fn worst<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> u8 {
-    let statuses = entries.map(|entry| match entry.last.map(|end| end.ending) {
-        Some(Ending::Connected(_)) => 0,
-        Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
-        Some(Ending::Skipped(_)) | None => NOT_CHECKED,
-    });
-    statuses.max().unwrap_or(0)
+    entries.fold(0, |worst, entry| {
+        worst.max(match entry.last.as_ref().map(|end| &end.ending) {
+            Some(Ending::Connected(_)) => 0,
+            Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
+            Some(Ending::Skipped(_)) | None => NOT_CHECKED,
+        })
+    })
 }

@@ -4,7 +4,7 @@
 use core::fmt::Write;
 
 use super::{ExitCode, MISTAKES, heed_signals, load};
-use crate::base::limits;
+use crate::base::{limits, words};
 use crate::core::monitor::Span;
 use crate::model::cli::Cli;
 use crate::model::settings::Config;
@@ -83,7 +83,7 @@ fn is_relative(config: &Config, console: &mut Console) -> bool {
     let (log_dir, ledger) = (config.settings.log_dir.as_str(), config.settings.ledger.as_str());
     let mut found = tell_of_relative("log_dir", log_dir, console);
     // A ledger in log_dir is right as soon as that is.
-    if ledger.contains('/') {
+    if words::contains(ledger, b'/') {
         found |= tell_of_relative("ledger", ledger, console);
     }
     found

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::base::time::Nanos;
+use crate::base::words;
 use crate::model::directive::Directive;
 
 /// The usage text.
@@ -176,7 +177,7 @@ impl Cli {
         rest: &mut dyn Iterator<Item = &'static str>,
         tell: &mut dyn FnMut(fmt::Arguments<'_>),
     ) -> bool {
-        let (option, joined) = match argument.split_once('=') {
+        let (option, joined) = match words::split_once(argument, b'=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
             // A value may follow its letter directly: -n5, -cFILE.
             _ => match argument.split_at_checked(2) {

@@ -89,7 +89,7 @@ impl EventLoop {
         read_time_zone(&mut time_zone, &mut console);
         heap::keep_from_helpers();
         let started = clock::wall();
-        let mut polls = PollSet::new(limits::HELPERS as u16, limits::PROBES);
+        let mut polls = PollSet::new();
         polls.insert(Owner::Signals, signals.as_fd());
         let clocks = Clocks::new(&mut polls, started, time_zone);
         console.never_wait();

@@ -293,7 +293,7 @@ mod tests {
     impl Pool {
         fn new() -> Self {
             let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-            let polls = PollSet::new(limits::HELPERS as u16, 0);
+            let polls = PollSet::new();
             Self { resolver: Resolver::new(limits::HELPERS), polls, _turn: turn }
         }
 

@@ -4,6 +4,7 @@ use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use super::{Errno, clock, descriptor, length};
+use crate::base::limits;
 use crate::base::time::Nanos;
 
 /// What a descriptor is polled for.
@@ -39,41 +40,71 @@ pub enum Owner {
     Attempt(u16),
 }
 
-/// The poll set: one entry for each open descriptor, and who owns it. An owner without one costs nothing.
+/// Owners are numbered: signals, clock, helpers, attempts.
+const HELPERS: u16 = 2;
+const ATTEMPTS: u16 = HELPERS + limits::HELPERS as u16;
+const OWNERS: usize = ATTEMPTS as usize + limits::PROBES;
+
+impl Owner {
+    #[inline(always)] // Most owners are known at compile time.
+    fn number(self) -> u16 {
+        match self {
+            Owner::Signals => 0,
+            Owner::Clock => 1,
+            Owner::Helper(helper) => HELPERS + helper,
+            Owner::Attempt(slot) => ATTEMPTS + slot,
+        }
+    }
+
+    fn of(number: u16) -> Self {
+        match number {
+            0 => Owner::Signals,
+            1 => Owner::Clock,
+            HELPERS..ATTEMPTS => Owner::Helper(number - HELPERS),
+            ATTEMPTS.. => Owner::Attempt(number - ATTEMPTS),
+        }
+    }
+}
+
+/// The poll set: one entry for each open descriptor, and its owner. An owner without a descriptor costs nothing.
 #[derive(Debug)]
 pub struct PollSet {
     entries: Vec<libc::pollfd>,
-    /// The owner of each entry.
-    owners: Vec<Owner>,
+    /// The number of the owner of each entry.
+    owners: Vec<u16>,
     /// Where the entry of each owner is, plus one; 0 where it has none. Zeroes, so that memory for owners that
     /// never had one is never touched.
     positions: Box<[u16]>,
-    helpers: u16,
 }
 
 impl PollSet {
-    /// An empty set, with memory for so many helpers and attempts.
-    pub fn new(helpers: u16, attempts: usize) -> Self {
-        let most = 2 + usize::from(helpers) + attempts;
-        let (entries, owners) = (Vec::with_capacity(most), Vec::with_capacity(most));
-        Self { entries, owners, positions: vec![0; most].into(), helpers }
+    /// An empty set, with memory for a descriptor of every owner.
+    #[expect(clippy::new_without_default, reason = "it is made once, by name")]
+    pub fn new() -> Self {
+        let (entries, owners) = (Vec::with_capacity(OWNERS), Vec::with_capacity(OWNERS));
+        Self { entries, owners, positions: vec![0; OWNERS].into() }
     }
 
     /// Adds the descriptor of an owner that has none.
-    #[inline(never)] // Called from many paths, as is the removal.
+    #[inline(always)]
     pub fn insert(&mut self, owner: Owner, fd: BorrowedFd<'_>) {
         let interest = if matches!(owner, Owner::Attempt(_)) { Interest::Write } else { Interest::Read };
-        self.entries.push(entry(fd.as_raw_fd(), interest));
+        self.insert_entry(owner.number(), entry(fd.as_raw_fd(), interest));
+    }
+
+    #[inline(never)] // Called from many paths, as are the removals.
+    fn insert_entry(&mut self, owner: u16, entry: libc::pollfd) {
+        self.entries.push(entry);
         self.owners.push(owner);
-        *self.position(owner) = self.entries.len() as u16;
+        self.positions[usize::from(owner)] = self.entries.len() as u16;
     }
 
     /// Removes the descriptor of an owner, if it has one, before it is closed. The last entry moves to its
     /// position.
-    #[inline(never)]
+    #[inline(always)]
     pub fn remove(&mut self, owner: Owner) {
-        if let Some(at) = usize::from(*self.position(owner)).checked_sub(1) {
-            self.remove_at(at);
+        if let Some(at) = self.positions[usize::from(owner.number())].checked_sub(1) {
+            self.remove_at(at.into());
         }
     }
 
@@ -82,19 +113,10 @@ impl PollSet {
     pub fn remove_at(&mut self, at: usize) {
         self.entries.swap_remove(at);
         let owner = self.owners.swap_remove(at);
-        *self.position(owner) = 0;
-        if let Some(moved) = self.owners.get(at).copied() {
-            *self.position(moved) = at as u16 + 1;
+        self.positions[usize::from(owner)] = 0;
+        if let Some(moved) = self.owners.get(at) {
+            self.positions[usize::from(*moved)] = at as u16 + 1;
         }
-    }
-
-    fn position(&mut self, owner: Owner) -> &mut u16 {
-        &mut self.positions[match owner {
-            Owner::Signals => 0,
-            Owner::Clock => 1,
-            Owner::Helper(number) => 2 + usize::from(number),
-            Owner::Attempt(slot) => 2 + usize::from(self.helpers) + usize::from(slot),
-        }]
     }
 
     /// How many descriptors there are.
@@ -112,7 +134,7 @@ impl PollSet {
     pub fn ready(&self, at: usize) -> Option<(Owner, Ready)> {
         match self.entries.get(at)?.revents {
             0 => None,
-            revents => Some((self.owners[at], Ready(revents))),
+            revents => Some((Owner::of(self.owners[at]), Ready(revents))),
         }
     }
 
@@ -192,7 +214,7 @@ mod tests {
     fn an_entry_that_moves_is_still_its_owners() {
         let ((quiet, _held), (loud, other)) = (net::pair().expect("descriptors"), net::pair().expect("descriptors"));
         net::send(&other, b"x").expect("it is open");
-        let mut polls = PollSet::new(4, 4);
+        let mut polls = PollSet::new();
         let ready = |polls: &mut PollSet| -> Vec<Owner> {
             polls.wait(Some(Nanos::ZERO)).expect("poll");
             (0..polls.len()).filter_map(|at| polls.ready(at)).map(|(owner, _)| owner).collect()

@@ -51,13 +51,14 @@ impl Connects {
     ) -> (Instant, Option<Attempt>) {
         let prepared = prepare(target, &mut address);
         let started = clock::monotonic();
-        let failed =
-            |call, seen, errno: Errno| Attempt { started, seen, error: Some((call, errno.into())), handshake: None };
         let socket = match prepared {
             Ok(socket) => socket,
-            Err(errno) => return (started, Some(failed(Call::Prepare, started, errno))),
+            Err(errno) => {
+                let error = Some((Call::Prepare, errno.into()));
+                return (started, Some(Attempt { started, seen: started, error, handshake: None }));
+            }
         };
-        let end = match net::start_connect(&socket, address, target.port) {
+        let result = match net::start_connect(&socket, address, target.port) {
             Ok(false) => {
                 let slot = usize::from(probe.slot);
                 if self.connections.len() <= slot {
@@ -65,12 +66,12 @@ impl Connects {
                 }
                 polls.insert(Owner::Attempt(probe.slot), socket.as_fd());
                 self.connections[slot] = Some(Connection { socket, probe, started });
-                None
+                return (started, None);
             }
-            Ok(true) => Some(self.finish(socket, started, clock::monotonic(), Ok(()))),
-            Err(errno) => Some(failed(Call::Connect, clock::monotonic(), errno)),
+            Ok(true) => Ok(()),
+            Err(errno) => Err(errno),
         };
-        (started, end)
+        (started, Some(self.finish(socket, started, clock::monotonic(), result)))
     }
 
     /// Ends the attempt of the probe in this slot, of which poll said this at `now`. It is no longer in the poll set.

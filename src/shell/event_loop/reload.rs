@@ -1,6 +1,6 @@
 //! Going over to another configuration while the loop runs.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use super::EventLoop;
 use crate::base::limits;
@@ -9,23 +9,13 @@ use crate::base::text::{Count, Text};
 use crate::core::monitor::{Changes, Event};
 use crate::model::directive::Directive;
 use crate::model::settings::Settings;
-use crate::shell::ledger_trouble::Trouble;
 use crate::sys::clock;
 
 /// What a process cannot change once it runs.
 const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
 
-/// Why the configuration in force stays.
-enum Refusal {
-    /// So many mistakes were told.
-    Mistakes(usize),
-    /// This process may not write in the directory that this setting names.
-    OutOfReach(Directive),
-    /// Counts that must be reported first would stand under wrong headings, or there is no room beside them.
-    NotReported,
-    /// The ledger cannot be used for it.
-    Ledger(Trouble),
-}
+/// Counts that must be reported first would stand under wrong headings, or there is no room beside them.
+const NOT_REPORTED: &str = "cannot be taken in until the log can be written,";
 
 impl EventLoop {
     #[inline(never)] // LLVM would hoist its constants into the caller's loop.
@@ -35,69 +25,57 @@ impl EventLoop {
             return self.console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
         };
         let before = *self.monitor.settings();
-        match self.adopt() {
-            Ok(changes) => self.say_changes(file, &before, changes),
-            Err(refusal) => return self.say_refusal(file, &refusal),
-        }
+        let Some(changes) = self.adopt(file, &before) else { return };
+        self.say_changes(file, &before, changes);
         self.allow_descriptors();
         self.reports.begin(None, clock::wall(), &self.monitor, &mut self.console);
         self.warm_up();
     }
 
-    /// Reads the file and goes over to it, as a whole or not at all.
-    fn adopt(&mut self) -> Result<Changes, Refusal> {
+    /// Reads the file and goes over to it, as a whole. `None`: the configuration in force stays, and why was said.
+    fn adopt(&mut self, file: &str, before: &Settings) -> Option<Changes> {
         let console = &mut self.console;
-        self.config_file.load(&mut self.next, &mut |what| console.complain(what)).map_err(Refusal::Mistakes)?;
-        let before = *self.monitor.settings();
-        let next = &self.next.settings;
-        let ledger = next.ledger_path();
-        for (directive, directory) in
-            [(Directive::LogDir, next.log_dir.as_str()), (Directive::Ledger, path::parent(ledger.as_str()))]
-        {
+        if let Err(mistakes) = self.config_file.load(&mut self.next, &mut |what| console.complain(what)) {
+            return self.refuse(file, format_args!("has {},", Count(mistakes as u64, "mistake")));
+        }
+        let ledger = self.next.settings.ledger_path();
+        for directory in [self.next.settings.log_dir.as_str(), path::parent(ledger.as_str())] {
             if self.reports.are_logged() && !self.confinement.covers(directory) {
-                return Err(Refusal::OutOfReach(directive));
+                self.console.say(
+                    "sandbox",
+                    format_args!(
+                        "{directory} cannot be written in this run, the configuration in force stays; start it anew"
+                    ),
+                );
+                return None;
             }
         }
-        if before.thresholds != next.thresholds {
-            self.report_first()?;
+        if before.thresholds != self.next.settings.thresholds && !self.report_first() {
+            return self.refuse(file, format_args!("{NOT_REPORTED}"));
         }
-        self.reports.move_ledger(&mut self.monitor, &self.next).map_err(Refusal::Ledger)?;
-        let changes = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()).ok_or(Refusal::NotReported)?;
+        if let Err(trouble) = self.reports.move_ledger(&mut self.monitor, &self.next) {
+            return self.refuse(file, format_args!("cannot be taken in, the ledger {trouble};"));
+        }
+        let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
+            return self.refuse(file, format_args!("{NOT_REPORTED}"));
+        };
         self.connects.change(&self.next.settings);
-        self.reports.change(&before, &self.next);
-        Ok(changes)
+        self.reports.change(before, &self.next);
+        Some(changes)
     }
 
-    /// Reports what was counted under the thresholds in force, under their headings.
-    fn report_first(&mut self) -> Result<(), Refusal> {
+    /// Reports what was counted under the thresholds in force, under their headings. Returns whether the log has it.
+    fn report_first(&mut self) -> bool {
         self.tell(Event::ReportNow);
         while let Some(action) = self.monitor.poll_report() {
             self.carry_out(action);
         }
-        if self.reports.are_failing() { Err(Refusal::NotReported) } else { Ok(()) }
+        !self.reports.are_failing()
     }
 
-    fn say_refusal(&mut self, file: &str, refusal: &Refusal) {
-        let console = &mut self.console;
-        let stays = "the configuration in force stays";
-        match refusal {
-            Refusal::Mistakes(mistakes) => {
-                console
-                    .say("configuration", format_args!("{file} has {}, {stays}", Count(*mistakes as u64, "mistake")));
-            }
-            Refusal::OutOfReach(directive) => {
-                let path = self.next.settings.value(*directive);
-                let is_file = *directive == Directive::Ledger;
-                let directory = if is_file { path::parent(path.as_str()) } else { path.as_str() };
-                console
-                    .say("sandbox", format_args!("{directory} cannot be written in this run, {stays}; start it anew"));
-            }
-            Refusal::NotReported => console
-                .say("configuration", format_args!("{file} cannot be taken in until the log can be written, {stays}")),
-            Refusal::Ledger(trouble) => {
-                console.say("configuration", format_args!("{file} cannot be taken in, the ledger {trouble}; {stays}"));
-            }
-        }
+    fn refuse(&mut self, file: &str, why: fmt::Arguments<'_>) -> Option<Changes> {
+        self.console.say("configuration", format_args!("{file} {why} the configuration in force stays"));
+        None
     }
 
     fn say_changes(&mut self, file: &str, before: &Settings, changes: Changes) {
