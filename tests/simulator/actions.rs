@@ -1,9 +1,12 @@
 //! The monitor's actions: carries them out, gives the monitor the world's answers, and checks that
 //! each probe continues as its [`Life`] says.
 
+use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::{Action, Event, TargetId};
 use tcpmon::core::probe::{End, Input, ProbeId};
+use tcpmon::core::verdict::{Attempt, Call};
+use tcpmon::model::facts::{Fault, Handshake};
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::Address;
 
@@ -223,18 +226,27 @@ impl<W: World> Driver<W> {
         trace::note(now, || format!("<- {:?} {id:?}", life.connect_fate));
         let target = &self.book.pages[usize::from(life.record)].target;
         let address = target.literal.unwrap_or_else(|| world::address(target.port, life.current));
+        let mut attempt = Attempt { started: life.connecting, seen: now, error: None, handshake: None };
         let next = match life.connect_fate {
             ConnectFate::Accepted { .. } => {
-                let stamp = if self.world.knows_accept_time() { at } else { now };
-                self.monitor.handle(stamp, Event::Probe(id, Input::Connected));
+                let late = now.since(at);
+                let mut stamp = now;
+                if self.world.knows_accept_time() {
+                    let round_trip = at.since(life.connecting);
+                    attempt.handshake = Some(Handshake { resent: 0, round_trip, acknowledged: late });
+                    stamp = if late >= limits::BACKDATE { at } else { now };
+                }
+                self.monitor.handle(now, Event::AttemptEnded(id, attempt));
                 life.connected(stamp, address)
             }
             ConnectFate::Fails { reason, .. } => {
-                self.monitor.handle(now, Event::Probe(id, Input::ConnectFailed(reason)));
+                attempt.error = Some(fault_of(reason));
+                self.monitor.handle(now, Event::AttemptEnded(id, attempt));
                 life.connect_failed(now, reason)
             }
             ConnectFate::FallsShort { shortage, .. } => {
-                self.monitor.handle(now, Event::Probe(id, Input::FellShort(shortage)));
+                attempt.error = Some(fault_of_shortage(shortage));
+                self.monitor.handle(now, Event::AttemptEnded(id, attempt));
                 life.fell_short(now, shortage, Some(address))
             }
             ConnectFate::Hangs => return,
@@ -347,5 +359,36 @@ impl<W: World> Driver<W> {
         let pages = self.book.pages.iter().filter(retired).filter(|page| same(page.target.service.as_str()));
         let known: u64 = pages.map(|page| page.unreported().iter().sum::<u64>()).sum();
         counted > known
+    }
+}
+
+/// A call and its error that stand for this reason.
+fn fault_of(reason: Reason) -> (Call, Fault) {
+    match reason {
+        Reason::TimedOut => (Call::Connect, Fault::ETIMEDOUT),
+        Reason::Refused => (Call::Connect, Fault::ECONNREFUSED),
+        Reason::Reset => (Call::Connect, Fault::ECONNRESET),
+        Reason::NetworkUnreachable => (Call::Connect, Fault::ENETUNREACH),
+        Reason::HostUnreachable => (Call::Connect, Fault::EHOSTUNREACH),
+        Reason::Denied => (Call::Connect, Fault::EPERM),
+        Reason::NoDevice => (Call::Prepare, Fault::ENODEV),
+        Reason::Other(errno) => (Call::Connect, Fault(errno)),
+        Reason::NameNotFound | Reason::NoAddress | Reason::ResolverFailed | Reason::ResolverSilent => {
+            unreachable!("a connect does not fail with {reason}")
+        }
+    }
+}
+
+/// The same for a shortage.
+fn fault_of_shortage(shortage: Shortage) -> (Call, Fault) {
+    match shortage {
+        Shortage::Descriptors => (Call::Prepare, Fault::EMFILE),
+        Shortage::Memory => (Call::Connect, Fault::ENOBUFS),
+        Shortage::Ports => (Call::Connect, Fault::EADDRNOTAVAIL),
+        Shortage::Rights => (Call::Prepare, Fault::EACCES),
+        Shortage::Socket => (Call::Prepare, Fault::EFAULT),
+        Shortage::Processes | Shortage::Helpers | Shortage::Probes | Shortage::Late => {
+            unreachable!("no connect falls short by {shortage}")
+        }
     }
 }

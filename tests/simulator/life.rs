@@ -75,6 +75,8 @@ pub struct Life {
     addresses: u8,
     /// When its first connect began.
     started: Option<Instant>,
+    /// When its last one did.
+    pub connecting: Instant,
     reason: Option<Reason>,
     /// Whether there was no free local port for an IPv4 address. Every box has IPv4, so this is a
     /// shortage of our own.
@@ -101,6 +103,7 @@ impl Life {
             lookup: Nanos::ZERO,
             addresses: 1,
             started: None,
+            connecting: Instant::NEVER,
             reason: None,
             short: false,
         }
@@ -181,6 +184,7 @@ impl Life {
     /// A connect has begun, or could not be made.
     pub fn connect(&mut self, now: Instant) {
         self.stage = ProbeStage::Connecting;
+        self.connecting = now;
         let begins = !matches!(self.connect_fate, ConnectFate::FallsShort { begun: false, .. });
         if begins && self.started.is_none() {
             self.started = Some(now);
