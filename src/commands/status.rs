@@ -24,7 +24,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let mut time_zone = Said::default();
     loop {
         event_loop::read_time_zone(&mut time_zone, console);
-        let seen = snapshot::look(&path);
+        let seen = snapshot::read(&path);
         let goes_on = match &seen {
             Ok(ledger) => {
                 trouble = Said::default();

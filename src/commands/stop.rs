@@ -6,7 +6,7 @@ use crate::base::time::Nanos;
 use crate::model::cli::Cli;
 use crate::shell::console::Console;
 use crate::shell::ledger_file;
-use crate::shell::snapshot::{self, Look};
+use crate::shell::snapshot::{self, SnapshotError};
 use crate::sys;
 use crate::sys::{clock, process, user};
 
@@ -17,7 +17,7 @@ const LOOK: Nanos = Nanos::from_millis(20);
 /// configuration is wrong, so that it is not known what was meant.
 pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
     let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
-    let owner = match snapshot::look(&path) {
+    let owner = match snapshot::read(&path) {
         Ok(ledger) if snapshot::is_running(&ledger) => ledger.owner(),
         // It says its last words.
         Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_locked(&path) => ledger.owner(),
@@ -25,7 +25,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
             console.say("stop", format_args!("a monitor runs, but {path} does not say as which pid; nothing is ended"));
             return ExitCode::FAILURE;
         }
-        Err(Look::Trouble(trouble)) => {
+        Err(SnapshotError::Trouble(trouble)) => {
             console.say("stop", format_args!("{path} {trouble}, it cannot be known what runs"));
             return ExitCode::FAILURE;
         }

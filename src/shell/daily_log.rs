@@ -72,7 +72,7 @@ impl DailyLog {
     }
 
     /// Makes the directory if it is missing. An error if no file can be made there.
-    pub fn prepare(&self) -> Result<(), LogError> {
+    pub fn make_directory(&self) -> Result<(), LogError> {
         let directory = self.directory.as_str();
         directory::make_directories(directory)
             .and_then(|()| directory::check_directory(directory))
@@ -80,7 +80,7 @@ impl DailyLog {
     }
 
     /// Uses this directory and form from here on.
-    pub fn change(&mut self, directory: Text<{ limits::DIRECTORY }>, form: Form) {
+    pub fn set_directory_and_form(&mut self, directory: Text<{ limits::DIRECTORY }>, form: Form) {
         if self.directory != directory || self.form != form {
             self.headed.clear();
         }
@@ -211,7 +211,7 @@ impl DailyLog {
     }
 
     /// Sets the path of the ledger, which stores a log in its own directory by its name only.
-    pub fn lies_beside(&mut self, ledger: &Path) {
+    pub fn set_ledger_path(&mut self, ledger: &Path) {
         self.ledger_directory = path::within("", path::parent(ledger.as_str()));
     }
 
@@ -347,10 +347,10 @@ mod tests {
         let dir = TempDir::new("reload");
         let mut log = dir.log(5);
         append(&mut log, -300).unwrap();
-        log.change(log.directory, form(3));
+        log.set_directory_and_form(log.directory, form(3));
         append(&mut log, -200).unwrap();
         append(&mut log, -100).unwrap();
-        log.change(log.directory, form(5));
+        log.set_directory_and_form(log.directory, form(5));
         append(&mut log, 0).unwrap();
         let headers = dir.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
         assert_eq!(headers, 3);

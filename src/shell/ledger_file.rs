@@ -38,7 +38,7 @@ pub struct LedgerFile {
     missing: Option<Trouble>,
     /// What is wrong with the file was said, and is not said again before the file is right.
     said: bool,
-    /// See [`LedgerFile::is_lost`].
+    /// See [`LedgerFile::was_truncated`].
     lost: bool,
 }
 
@@ -79,7 +79,7 @@ impl LedgerFile {
 
     /// The ledger in the file, with a record for each of these targets; a new one if the file is new or
     /// damaged. If there can be none, the result is absent. Says what is wrong.
-    pub fn load(&mut self, targets: &[Target], wall: WallTime, console: &mut Console) -> Ledger {
+    pub fn open_ledger(&mut self, targets: &[Target], wall: WallTime, console: &mut Console) -> Ledger {
         match self.try_load(targets, wall, console) {
             Ok(ledger) => ledger,
             Err(trouble) => {
@@ -90,13 +90,13 @@ impl LedgerFile {
     }
 
     /// Whether another process truncated the file, and [`LedgerFile::make_anew`] has not succeeded since.
-    pub fn is_lost(&mut self) -> bool {
+    pub fn was_truncated(&mut self) -> bool {
         self.lost |= map::was_lost();
         self.lost
     }
 
     /// Replaces a truncated file by a new one with the ledger's content, unless another file has its name.
-    pub fn make_anew(&mut self, ledger: &Ledger, console: &mut Console) {
+    pub fn replace_truncated(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
         if has_name(&self.file, &self.path) != Ok(false)
             && self.rebuild_and_say("was cut short by somebody", "that was counted", ledger, words, console)
@@ -202,7 +202,7 @@ impl LedgerFile {
     /// Checks that the path still leads to this file. If nothing has the path, writes a new file; another
     /// file there is left alone. Says what happened. Returns whether another run has locked that other
     /// file: then this run must end.
-    pub fn keep_in_place(&mut self, ledger: &Ledger, console: &mut Console) -> bool {
+    pub fn check_path(&mut self, ledger: &Ledger, console: &mut Console) -> bool {
         let Some(words) = ledger.mapped() else { return false };
         let found = has_name(&self.file, &self.path);
         if found == Err(Errno::ENOENT) {

@@ -31,12 +31,12 @@ pub type Overdue = Result<WallTime, (WallTime, LogError)>;
 /// The last run's unfinished report, whose file cannot be read. Until it can, nothing may be reported: the
 /// counts may be in the log already.
 #[derive(Debug)]
-pub struct Unresolved {
+pub struct UnresolvedReport {
     file: Path,
     report: String,
 }
 
-impl Unresolved {
+impl UnresolvedReport {
     /// Its file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -66,7 +66,7 @@ pub fn recover(
     config: &Config,
     now: Option<WallTime>,
     console: &mut Console,
-) -> (Option<Overdue>, Option<Unresolved>) {
+) -> (Option<Overdue>, Option<UnresolvedReport>) {
     if ledger.is_running() {
         let alive = clock::local(ledger.alive());
         console.say(
@@ -79,7 +79,7 @@ pub fn recover(
     }
     let mut complete = false;
     if let Some(journal) = ledger.journal() {
-        let last = Unresolved { file: log.resolve_path(&journal.file), report: pending_report(ledger, &journal) };
+        let last = UnresolvedReport { file: log.resolve_path(&journal.file), report: pending_report(ledger, &journal) };
         match search_file(&journal, &last.file, &last.report) {
             Ok(found) => complete = found,
             Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
@@ -90,10 +90,10 @@ pub fn recover(
     };
     let stamp = clock::local(stamp);
     let form = *log.form();
-    log.change(config.settings.log_dir, Form::of(ledger));
+    log.set_directory_and_form(config.settings.log_dir, Form::of(ledger));
     let rows = ledger.rows();
     let written = log.append(stamp, &mut rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
-    log.change(config.settings.log_dir, form);
+    log.set_directory_and_form(config.settings.log_dir, form);
     if written.is_ok() {
         ledger.mark_reported();
     }
@@ -266,7 +266,7 @@ mod tests {
             self.recover_or_not(now).0
         }
 
-        fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<Unresolved>) {
+        fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<UnresolvedReport>) {
             let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
             let mut log = DailyLog::new(self.config.settings.log_dir, form);
             recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))

@@ -92,7 +92,7 @@ impl Confinement {
         }
         if kept {
             let ledger = config.settings.ledger_path();
-            let journalled = snapshot::journalled(&ledger);
+            let journalled = snapshot::journalled_file(&ledger);
             // The loop makes it, too, but a rule needs a directory that exists.
             let _ = directory::make_directories(config.settings.log_dir.as_str());
             self.write(&monitor, config.settings.log_dir.as_str())?;

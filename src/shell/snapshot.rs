@@ -16,11 +16,11 @@ const TRIES: u32 = 5;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
 /// A copy of the ledger at this path.
-pub fn look(path: &Path) -> Result<Ledger, Look> {
+pub fn read(path: &Path) -> Result<Ledger, SnapshotError> {
     let mut tries = 0;
     loop {
         let read = read_once(path);
-        if tries == TRIES || !matches!(read, Err(Look::Damage(_))) {
+        if tries == TRIES || !matches!(read, Err(SnapshotError::Damage(_))) {
             return read;
         }
         tries += 1;
@@ -28,8 +28,8 @@ pub fn look(path: &Path) -> Result<Ledger, Look> {
     }
 }
 
-fn read_once(path: &Path) -> Result<Ledger, Look> {
-    let ledger = Ledger::copy(&view(path)?).map_err(Look::Damage)?;
+fn read_once(path: &Path) -> Result<Ledger, SnapshotError> {
+    let ledger = Ledger::copy(&view(path)?).map_err(SnapshotError::Damage)?;
     // The log has this report, even if the run was killed before it marked it as reported.
     if ledger.progress() == Some(Progress::Written) {
         ledger.mark_reported();
@@ -37,21 +37,21 @@ fn read_once(path: &Path) -> Result<Ledger, Look> {
     Ok(ledger)
 }
 
-fn view(path: &Path) -> Result<map::View, Look> {
+fn view(path: &Path) -> Result<map::View, SnapshotError> {
     let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
-        Errno::ENOENT => Look::Nothing,
-        errno => Look::Trouble(trouble(Operation::Open)(errno)),
+        Errno::ENOENT => SnapshotError::Nothing,
+        errno => SnapshotError::Trouble(trouble(Operation::Open)(errno)),
     })?;
     let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64 * 2) as usize;
     if words == 0 {
-        return Err(Look::Nothing);
+        return Err(SnapshotError::Nothing);
     }
-    map::View::new(&file, words).map_err(|errno| Look::Trouble(trouble(Operation::Map)(errno)))
+    map::View::new(&file, words).map_err(|errno| SnapshotError::Trouble(trouble(Operation::Map)(errno)))
 }
 
 /// Why there is no snapshot. Displayed without its subject: `is cut short`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum SnapshotError {
     /// There is no file, or it is empty: no monitor has run with it.
     Nothing,
     /// It cannot be read.
@@ -60,12 +60,12 @@ pub enum Look {
     Damage(ledger::Damage),
 }
 
-impl fmt::Display for Look {
+impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Look::Nothing => f.write_str("is not there, no monitor has run with it"),
-            Look::Trouble(trouble) => trouble.fmt(f),
-            Look::Damage(damage) => damage.fmt(f),
+            SnapshotError::Nothing => f.write_str("is not there, no monitor has run with it"),
+            SnapshotError::Trouble(trouble) => trouble.fmt(f),
+            SnapshotError::Damage(damage) => damage.fmt(f),
         }
     }
 }
@@ -78,7 +78,7 @@ pub fn owner(path: &Path) -> Option<ProcessId> {
 }
 
 /// The file of the last run's unfinished report, if the ledger knows one outside its own directory.
-pub fn journalled(path: &Path) -> Option<Path> {
+pub fn journalled_file(path: &Path) -> Option<Path> {
     let Ok(ledger) = read_once(path) else { return None };
     let file = ledger.journal()?.file;
     words::contains(file.as_str(), b'/').then_some(file)

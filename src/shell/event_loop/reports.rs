@@ -17,7 +17,7 @@ use crate::shell::console::Console;
 use crate::shell::daily_log::{DailyLog, LogError};
 use crate::shell::ledger_file::LedgerFile;
 use crate::shell::ledger_trouble::Trouble;
-use crate::shell::recovery::{self, Overdue, Unresolved};
+use crate::shell::recovery::{self, Overdue, UnresolvedReport};
 use crate::sys;
 use crate::sys::{Errno, clock, process};
 
@@ -29,7 +29,7 @@ pub(super) struct Reports {
     /// `None`: the counts are kept in this process alone.
     ledger_file: Option<LedgerFile>,
     /// A report of the last run of which it is not known whether the log has it.
-    unresolved: Option<Unresolved>,
+    unresolved: Option<UnresolvedReport>,
     log_trouble: Said,
     link_trouble: Said,
     keep_trouble: Said,
@@ -52,14 +52,14 @@ impl Reports {
         console: &mut Console,
     ) -> (Self, Ledger, Option<Overdue>) {
         let ledger = match &mut ledger_file {
-            Some(file) => file.load(&config.targets, started, console),
+            Some(file) => file.open_ledger(&config.targets, started, console),
             None => Ledger::absent(),
         };
         let mut log = None;
         let (mut overdue, mut unresolved) = (None, None);
         if let Some(file) = &ledger_file {
             let log = log.insert(DailyLog::new(config.settings.log_dir, form(config)));
-            log.lies_beside(file.path());
+            log.set_ledger_path(file.path());
             let now = Some(started).filter(|started| clock_trust::is_set(*started, limits::BUILT));
             (overdue, unresolved) = recovery::recover(&ledger, log, config, now, console);
         }
@@ -71,7 +71,7 @@ impl Reports {
                 format_args!("slow and timeout stay as they were until the log can be written, reload it then"),
             );
             if let Some(log) = &mut log {
-                log.change(config.settings.log_dir, form(config));
+                log.set_directory_and_form(config.settings.log_dir, form(config));
             }
         }
         let reports = Self {
@@ -101,8 +101,8 @@ impl Reports {
             self.swept = None;
         }
         if let (Some(log), Some(file)) = (&mut self.log, &self.ledger_file) {
-            log.change(next.settings.log_dir, form(next));
-            log.lies_beside(file.path());
+            log.set_directory_and_form(next.settings.log_dir, form(next));
+            log.set_ledger_path(file.path());
         }
     }
 
@@ -131,13 +131,13 @@ impl Reports {
     /// another run has begun with a file of its own, so that this one must end.
     pub fn check_ledger(&mut self, monitor: &mut Monitor, console: &mut Console) -> bool {
         let Some(file) = &mut self.ledger_file else { return false };
-        if file.is_lost() {
+        if file.was_truncated() {
             monitor.renew_ledger();
             monitor.ledger().begin_run(process::own(), self.started);
-            file.make_anew(monitor.ledger(), console);
+            file.replace_truncated(monitor.ledger(), console);
         }
         // A run that ends does not need its file any more.
-        !monitor.is_ending() && file.keep_in_place(monitor.ledger(), console)
+        !monitor.is_ending() && file.check_path(monitor.ledger(), console)
     }
 
     /// Makes room in the ledger for the next configuration's targets, and moves it where that configuration wants it.
@@ -237,7 +237,7 @@ impl Reports {
     /// Makes the log's directory. A directory in which a report could not be written is said at once.
     fn prepare(&mut self, console: &mut Console) {
         let Some(log) = &self.log else { return };
-        if let Err(error) = log.prepare() {
+        if let Err(error) = log.make_directory() {
             say_kept(&mut self.log_trouble, log.directory(), error, console);
         }
     }
