@@ -96,6 +96,7 @@ impl Monitor {
     /// A monitor of this configuration whose ticks start at `now`. It goes on with the counts of the
     /// ledger, which has room for these targets, and keeps its own there. A clock that reads less
     /// than `built`, in seconds since 1970, is wrong. All its memory is reserved here.
+    #[expect(clippy::too_many_arguments, reason = "what a run begins with, and the two clocks")]
     pub fn new(config: &Config, span: Span, ledger: Ledger, built: i64, now: Instant, wall: WallTime) -> Self {
         let mut monitor = Self {
             settings: config.settings,

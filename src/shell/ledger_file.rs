@@ -9,6 +9,7 @@ use super::ledger_trouble::{Operation, Trouble, trouble};
 use super::snapshot::owner;
 use crate::base::limits;
 use crate::base::path::{self, Path};
+use crate::base::said::Said;
 use crate::base::text::Text;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::ledger::{self, Damage, Ledger, Memory};
@@ -36,8 +37,8 @@ pub struct LedgerFile {
     file: OwnedFd,
     /// Why the file cannot be used. Then `file` is a socket whose abstract name serves as the lock.
     missing: Option<Trouble>,
-    /// What is wrong with the file was said, and is not said again before the file is right.
-    said: bool,
+    /// What is wrong with the file.
+    trouble: Said,
     /// See [`LedgerFile::was_truncated`].
     lost: bool,
 }
@@ -69,7 +70,7 @@ impl LedgerFile {
             Ok(file) => (file, None),
             Err(trouble) => (lock_name(&path).map_err(|_| Running(None))?, Some(trouble)),
         };
-        Ok(Self { path, file, missing, said: false, lost: false })
+        Ok(Self { path, file, missing, trouble: Said::default(), lost: false })
     }
 
     /// Its path.
@@ -89,7 +90,7 @@ impl LedgerFile {
         }
     }
 
-    /// Whether another process truncated the file, and [`LedgerFile::make_anew`] has not succeeded since.
+    /// Whether another process truncated the file, and [`LedgerFile::replace_truncated`] has not succeeded since.
     pub fn was_truncated(&mut self) -> bool {
         self.lost |= map::was_lost();
         self.lost
@@ -99,34 +100,32 @@ impl LedgerFile {
     pub fn replace_truncated(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
         if has_name(&self.file, &self.path) != Ok(false)
-            && self.rebuild_and_say("was cut short by somebody", "that was counted", ledger, words, console)
+            && self.rebuild_and_say(["was cut short by somebody", "that was counted"], ledger, words, console)
         {
             self.lost = false;
         }
     }
 
-    /// Calls [`LedgerFile::rebuild`] after `what` happened to the file. Says so; a failure only once.
-    /// Returns whether it succeeded.
+    /// Calls [`LedgerFile::rebuild`] after `what` happened to the file, and says so; a failure is said once. `all` names
+    /// what the new file holds. Returns whether it succeeded.
     fn rebuild_and_say(
         &mut self,
-        what: &str,
-        all: &str,
+        [what, all]: [&str; 2],
         ledger: &Ledger,
         words: &'static [AtomicU32],
         console: &mut Console,
     ) -> bool {
         match self.rebuild(ledger, words) {
             Ok(()) => {
-                self.said = false;
+                self.trouble = Said::default();
                 self.say(console, format_args!("{what}, it is made anew with all {all}"));
                 return true;
             }
-            Err(trouble) if !self.said => {
+            Err(trouble) if self.trouble.begins() => {
                 self.say(console, format_args!("{what} and {trouble}, it is tried again"));
             }
             Err(_) => {}
         }
-        self.said = true;
         false
     }
 
@@ -206,21 +205,20 @@ impl LedgerFile {
         let Some(words) = ledger.mapped() else { return false };
         let found = has_name(&self.file, &self.path);
         if found == Err(Errno::ENOENT) {
-            self.rebuild_and_say("was taken away", "its counts", ledger, words, console);
+            self.rebuild_and_say(["was taken away", "its counts"], ledger, words, console);
             return false;
         }
-        let said = core::mem::replace(&mut self.said, found != Ok(true));
         match found {
-            Ok(true) => {}
+            Ok(true) => self.trouble = Said::default(),
             // A file that we may not open counts as another run's: the next start will use it, not ours.
             Ok(false) if matches!(test_lock(&self.path), Err(Errno::EWOULDBLOCK | Errno::EACCES)) => {
                 self.say(console, format_args!("is another run's now, this run ends with a last report"));
                 return true;
             }
-            Ok(false) if !said => {
+            Ok(false) if self.trouble.begins() => {
                 self.say(console, format_args!("is another file now, this run's counts are not kept in it"));
             }
-            Err(errno) if !said => {
+            Err(errno) if self.trouble.begins() => {
                 let trouble = trouble(Operation::Open)(errno);
                 self.say(console, format_args!("{trouble}, it is looked for again"));
             }

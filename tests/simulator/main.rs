@@ -6,6 +6,8 @@
 //! `TCPMON_SEED=N cargo test --test simulator` runs one seed alone and shows the last lines of its
 //! trace if it fails; `TCPMON_SEEDS=COUNT` sets the number of seeds.
 
+#![allow(clippy::too_many_arguments, reason = "a table of cases is read more easily as calls")]
+
 mod actions;
 mod book;
 mod bounds;

@@ -69,6 +69,7 @@ impl Ledger {
     }
 
     /// Notes that a report of everything counted is about to be written to `file` at `offset` bytes.
+    #[expect(clippy::too_many_arguments, reason = "each is one field of the journal")]
     pub fn begin_report(&self, file: &Path, offset: u64, report: &[u8], stamp: WallTime, headed: bool) {
         let Some(head) = self.head() else { return };
         self.end_report();
