@@ -5,18 +5,18 @@ use crate::base::time::{Instant, Nanos, WallTime};
 /// When the next report is due: at wall-clock multiples of the report interval since local
 /// midnight, and at midnight itself.
 ///
-/// The wall clock may step either way at any moment. A step moves the next boundary and nothing
-/// else; one that jumps over a boundary makes that report due at once, and one that goes back a
-/// little does not make a report due twice.
+/// The wall clock may step forward or back at any moment. A step moves the next boundary and nothing
+/// else. A step over a boundary makes that report due at once; a short step back does not make a
+/// report due twice.
 #[derive(Clone, Copy, Debug)]
 pub struct Boundaries {
-    /// Seconds.
+    /// The interval in seconds.
     every: u32,
-    /// The wall clock's second when the next boundary was worked out.
+    /// What the wall clock read, in seconds since 1970, when the next boundary was computed.
     seen: i64,
     /// The last boundary that was due, in seconds since 1970.
     last: Option<i64>,
-    /// The boundary that comes next, likewise.
+    /// The next boundary, in seconds since 1970.
     due: i64,
     next: Instant,
 }
@@ -26,8 +26,8 @@ const HOUR: u32 = 3600;
 const DAY: u32 = 86_400;
 
 impl Boundaries {
-    /// Boundaries every `every` (whole seconds, one second to one day), from the moment `now`
-    /// when the wall clock reads `wall`.
+    /// Boundaries at an interval of `every` (whole seconds, one second to one day), from `now` on, when
+    /// the wall clock reads `wall`.
     pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
         let mut boundaries = Self { every: 1, seen: 0, last: None, due: 0, next: now };
         boundaries.change(every, now, wall);
@@ -39,19 +39,19 @@ impl Boundaries {
         self.next
     }
 
-    /// The boundary that comes next, in seconds since 1970.
+    /// The next boundary, in seconds since 1970.
     pub fn due(&self) -> i64 {
         self.due
     }
 
-    /// Boundaries of another interval from here on.
+    /// Changes the interval from `now` on.
     pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
         self.every = (every.secs() as u32).max(1);
         self.arm(now, wall);
     }
 
-    /// Takes in that the wall clock reads `wall` at `now`. Returns the boundary that has passed
-    /// since the last reading, if one has.
+    /// The wall clock reads `wall` at `now`. Returns the boundary that has passed since the last reading, if
+    /// one has.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
         let passed = wall.unix - i64::from(wall.second_of_day() % self.every);
         let due = passed > self.seen && !self.was_due(passed);
@@ -62,7 +62,7 @@ impl Boundaries {
         due.then(|| wall.at(passed))
     }
 
-    /// Whether this boundary is one that a clock stepping back a little would bring again.
+    /// Whether a report was due at this boundary already, before the clock stepped back a little.
     fn was_due(&self, boundary: i64) -> bool {
         self.last.is_some_and(|last| boundary <= last && last - boundary < self.every.into())
     }
@@ -70,14 +70,14 @@ impl Boundaries {
     fn arm(&mut self, now: Instant, wall: WallTime) {
         self.seen = wall.unix;
         let second = wall.second_of_day();
-        let step = |second: u32| (self.every - second % self.every).min(DAY - second);
-        let mut wait = step(second);
+        let to_boundary = |second: u32| (self.every - second % self.every).min(DAY - second);
+        let mut wait = to_boundary(second);
         while self.was_due(wall.unix + i64::from(wait)) {
-            wait += step((second + wait) % DAY);
+            wait += to_boundary((second + wait) % DAY);
         }
         self.due = wall.unix + i64::from(wait);
-        // A change of the zone's offset in between would move the boundary: with a long interval
-        // the clock is looked at every hour.
+        // A change of the time zone's offset before the boundary would move it: with a long interval the
+        // clock is read every hour.
         if wait > HOUR {
             wait = HOUR - second % HOUR;
         }
@@ -91,7 +91,7 @@ mod tests {
 
     const MINUTE: i64 = 60;
 
-    /// A wall clock and a monotonic one, and boundaries that are read when they ask for it.
+    /// A wall clock and a monotonic one, and the boundaries of the wall clock.
     struct Clock {
         now: u64,
         ahead: i64,
@@ -120,13 +120,13 @@ mod tests {
             stamp.map(|stamp| stamp.to_string()[11..].to_string())
         }
 
-        /// Waits as long as it is told to, and reads.
+        /// Waits until the clock must be read, and reads it.
         fn wait(&mut self) -> Option<String> {
             self.now += self.boundaries.next().since(Instant::from_nanos(self.now)).get();
             self.read()
         }
 
-        /// The clock jumps by so many seconds, and the jump is seen at once.
+        /// The wall clock steps by `seconds` and is read at once.
         fn step(&mut self, seconds: i64) -> Option<String> {
             self.ahead += seconds;
             self.read()
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_the_zone_repeats_or_leaves_out_is_reported_by_local_time() {
+    fn an_hour_that_the_time_zone_repeats_or_leaves_out_is_reported_by_local_time() {
         let mut clock = Clock::new(1800);
         assert_eq!(clock.wait(), due("15:00:00"));
         clock.offset = 3600;
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daily_report_keeps_to_midnight_when_the_zone_changes() {
+    fn a_daily_report_keeps_to_midnight_when_the_time_zone_changes() {
         let mut clock = Clock::new(DAY.into());
         clock.offset = 3600;
         let mut stamps = Vec::new();

@@ -1,60 +1,57 @@
-//! Whether the wall clock is right: which reports wait for it, and what may be deleted by it.
+//! Whether the wall clock can be right: if not, reports wait for it and no file is deleted by it.
 //!
-//! A router without a clock boots in the past. A clock that reads less than the moment of the build is not
-//! set; see [`is_set`].
+//! A router without a hardware clock boots in the past: see [`is_set`].
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos, WallTime};
 
-/// Whether a clock that reads `wall` has been set since the box was started: it reads no less than `built`, the
-/// moment of the build in seconds since 1970.
+/// Whether a clock that reads `wall` is set. A clock that reads less than `built`, the moment of the build in
+/// seconds since 1970, is not.
 pub fn is_set(wall: WallTime, built: i64) -> bool {
     wall.unix >= built
 }
 
-/// Whether the clock is right, and which report waits for it.
+/// Whether the clock is set, and which report waits for it.
 ///
-/// A clock that reads less than the moment of the build is wrong. Until it is set, boundaries pass
-/// and nothing is reported, for at most [`limits::CLOCK_WAIT`] from the start of the run; then
-/// reports go by the clock as it is.
+/// Until the clock is set, boundaries pass without a report, for at most [`limits::CLOCK_WAIT`] from the
+/// start of the run. After that, reports use the clock as it is.
 #[derive(Debug)]
 pub struct Hold {
     built: i64,
     until: Instant,
-    right: bool,
-    /// The last boundary that nothing was reported for.
+    is_set: bool,
+    /// The last boundary that passed without a report.
     held: Option<WallTime>,
-    /// Something is to be said.
+    /// The message that reports wait is still to come.
     unsaid: bool,
 }
 
 impl Hold {
-    /// That of a program of this build whose run starts at `now`, when the clock reads `wall`.
+    /// For a run that starts at `now`, when the clock reads `wall`, of a program that was built at `built`.
     pub fn new(built: i64, now: Instant, wall: WallTime) -> Self {
-        let right = is_set(wall, built);
-        Self { built, until: now + limits::CLOCK_WAIT, right, held: None, unsaid: !right }
+        let is_set = is_set(wall, built);
+        Self { built, until: now + limits::CLOCK_WAIT, is_set, held: None, unsaid: !is_set }
     }
 
     /// Whether reports wait at `now`.
     #[inline(never)]
     pub fn is_on(&self, now: Instant) -> bool {
-        !self.right && now < self.until
+        !self.is_set && now < self.until
     }
 
-    /// When the waiting ends, where a report waits.
+    /// When the wait ends, if a report waits.
     pub fn next(&self) -> Instant {
         if self.held.is_some() { self.until } else { Instant::NEVER }
     }
 
-    /// Takes in that the clock reads `wall` at `now`, by which this boundary has passed. Leaves the
-    /// one to be reported.
+    /// The clock reads `wall` at `now`, and `boundary` has passed, if any. Changes `boundary` to the one that
+    /// is reported now, if any.
     pub fn pass(&mut self, now: Instant, wall: WallTime, boundary: &mut Option<WallTime>) {
-        let was_right = core::mem::replace(&mut self.right, is_set(wall, self.built));
-        if self.right {
-            // By the right clock none has passed yet: what was counted goes into the report of the
-            // next.
+        let was_set = core::mem::replace(&mut self.is_set, is_set(wall, self.built));
+        if self.is_set {
+            // No boundary has passed yet since the clock was set: the counts go into the next report.
             (self.held, self.unsaid) = (None, false);
-            if !was_right {
+            if !was_set {
                 *boundary = None;
             }
             return;
@@ -63,48 +60,49 @@ impl Hold {
             self.held = *boundary;
         }
         if now < self.until {
-            self.unsaid |= was_right;
+            self.unsaid |= was_set;
             *boundary = None;
         } else {
             *boundary = self.held.take();
         }
     }
 
-    /// Whether it is to be said that reports wait; once.
+    /// Whether the message that reports wait is due at `now`. True once.
     pub fn say(&mut self, now: Instant) -> bool {
         core::mem::take(&mut self.unsaid) && self.is_on(now)
     }
 }
 
-/// Whether the clock is to be trusted with deleting by it. One that jumps ahead by decades, for a
-/// moment or for good, must not cost every log there is.
+/// Whether old logs may be deleted by this clock. A clock that jumps ahead by decades, for a moment or for
+/// good, must not delete every log.
 ///
-/// It is trusted where it is what the run's own reckoning expects, or where, at the start, it is
-/// within [`YEARS`] of the build. Else two days must begin by it first.
+/// At the start the clock is trusted up to ten years after the build, later up to a month ahead of the last
+/// trusted reading plus the time since. A clock beyond that is trusted from its third day on.
 #[derive(Clone, Copy, Debug)]
 pub struct Confidence {
     built: i64,
-    /// The last reading that was trusted, and when that was.
+    /// When the clock was last trusted, and what it read, in seconds since 1970.
     known: Option<(Instant, i64)>,
+    /// Days on which the clock was not trusted, since then.
     doubts: u8,
-    /// The last day that was doubted.
+    /// The last such day.
     doubted: Option<i64>,
 }
 
-/// How long after its build a program may be started.
+/// How many seconds after the build of the program a clock is trusted at the start: ten years.
 const YEARS: i64 = 10 * 366 * 86_400;
 
-/// How far a clock in use may go ahead of the time that has passed.
+/// How many seconds a clock may get ahead of the time that has passed: a month.
 const AHEAD: i64 = 31 * 86_400;
 
 impl Confidence {
-    /// That of a program of this build, before a first reading.
+    /// For a program that was built at `built`, in seconds since 1970. No clock was read yet.
     pub fn new(built: i64) -> Self {
         Self { built, known: None, doubts: 0, doubted: None }
     }
 
-    /// Whether the clock, which reads `wall` at `now`, is trusted. To be asked each day and at the start;
-    /// to be asked more often makes no difference.
+    /// Whether the clock, which reads `wall` at `now`, is trusted. The caller asks at the start and then each
+    /// day; to ask more often makes no difference.
     pub fn trusts(&mut self, now: Instant, wall: WallTime) -> bool {
         if !is_set(wall, self.built) {
             return false;
@@ -129,7 +127,7 @@ impl Confidence {
 mod tests {
     use super::*;
 
-    /// 2026-11-23 14:30:00 in a zone two hours east.
+    /// 2026-11-23 14:30:00 at UTC+2.
     const NOW: WallTime = WallTime { unix: 1_795_437_000, nanos: 0, offset: 7200 };
 
     const DAY: u64 = 86_400;
@@ -146,7 +144,7 @@ mod tests {
         assert!(confidence.trusts(at(22), wall(22, 0)), "it was put right");
         assert!(!confidence.trusts(at(23), wall(23, 20)));
         for _ in 0..5 {
-            assert!(!confidence.trusts(at(23), wall(23, 20)), "to be asked again is no day more");
+            assert!(!confidence.trusts(at(23), wall(23, 20)), "the same day counts once");
         }
         assert!(!confidence.trusts(at(24), wall(24, 20)));
         assert!(confidence.trusts(at(25), wall(25, 20)));

@@ -1,5 +1,5 @@
-//! When a report is due: at each boundary of the wall clock, on demand, at the end of a run, and, for what the last
-//! run left, at the start of the next one.
+//! When a report is due: at each boundary of the wall clock, on demand and at the end of a run. What the last run
+//! has not reported is due at the start of the next one.
 
 use crate::base::time::{Instant, Nanos, WallTime};
 use crate::core::boundaries::Boundaries;
@@ -16,20 +16,20 @@ pub(super) enum Need {
     Report(WallTime),
 }
 
-/// What makes a report due, and how far the one that is due has come.
+/// When the next report is due, and what the one that is due still needs.
 ///
-/// The wall clock decides, so it is read first: at each boundary, and whenever a report is asked for.
+/// The wall clock decides, so it is read first: at each boundary, and for each report that is requested.
 #[derive(Debug)]
 pub(super) struct Due {
     boundaries: Boundaries,
     hold: Hold,
-    /// The last reading of the wall clock, and when that was.
+    /// When the wall clock was last read, and what it read.
     clocks: (Instant, WallTime),
-    /// The wall clock is to be read.
+    /// The wall clock must be read.
     wanted: bool,
-    /// It was asked for and has not been read yet.
+    /// A reading was requested and has not come yet.
     asked: bool,
-    /// A report was asked for, whatever the clock reads.
+    /// A report was requested. It is due whatever the clock reads.
     on_demand: bool,
     /// The stamp of the report that is due.
     stamp: Option<WallTime>,
@@ -38,8 +38,8 @@ pub(super) struct Due {
 }
 
 impl Due {
-    /// Reports every `every`, from `now` on, when the wall clock reads `wall`. A clock that reads less than `built`, in
-    /// seconds since 1970, is not set.
+    /// Reports at an interval of `every`, from `now` on, when the wall clock reads `wall`. A clock that reads less than
+    /// `built`, in seconds since 1970, is not set.
     pub fn new(every: Nanos, built: i64, now: Instant, wall: WallTime) -> Self {
         Self {
             boundaries: Boundaries::new(every, now, wall),
@@ -53,23 +53,23 @@ impl Due {
         }
     }
 
-    /// Reports at another interval from here on.
+    /// Changes the interval from `now` on.
     pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
         self.boundaries.change(every, now, wall);
     }
 
-    /// A report is asked for.
+    /// Requests a report now.
     pub fn demand(&mut self) {
         self.on_demand = true;
         self.wanted = true;
     }
 
-    /// The wall clock is to be read.
+    /// Requests a reading of the wall clock.
     pub fn want_clock(&mut self) {
         self.wanted = true;
     }
 
-    /// What is needed next, if anything is.
+    /// What the report needs next, if anything.
     pub fn poll(&mut self) -> Option<Need> {
         if core::mem::take(&mut self.wanted) {
             self.asked = true;
@@ -80,15 +80,15 @@ impl Due {
         Some(Need::Report(stamp))
     }
 
-    /// When the wall clock must be read next, if nothing happens before; [`Instant::NEVER`] while a reading is awaited.
+    /// When the wall clock must be read next if nothing happens before; [`Instant::NEVER`] while a reading is awaited.
     #[inline(never)] // Called from many paths.
     pub fn next(&self) -> Instant {
         if self.asked { Instant::NEVER } else { self.boundaries.next().min(self.hold.next()) }
     }
 
-    /// The wall clock reads `wall` at `now`. At the end of a run (`is_last`) a report is due in any case, but for a
-    /// clock that is not set: if a ledger is there (`is_kept`), it keeps the counts for a run that knows the date.
-    /// Returns false in that case: no report will come.
+    /// The wall clock reads `wall` at `now`. At the end of a run (`is_last`) a report is always due, with one
+    /// exception: the clock is not set and a ledger keeps the counts for the next run (`is_kept`). Then there is no
+    /// last report, and this returns false.
     pub fn read_clock(&mut self, now: Instant, wall: WallTime, is_last: bool, is_kept: bool) -> bool {
         let mut boundary = self.boundaries.read(now, wall);
         self.hold.pass(now, wall, &mut boundary);
@@ -106,18 +106,18 @@ impl Due {
         true
     }
 
-    /// Keeps a reading of the wall clock that was not asked for.
+    /// Keeps a reading of the wall clock that was not requested.
     pub fn note_clock(&mut self, now: Instant, wall: WallTime) {
         self.clocks = (now, wall);
     }
 
-    /// The report has been written, or could not be. Returns whether one was being written.
+    /// The report was written, or its write failed. Returns whether one was being written.
     pub fn end_report(&mut self) -> bool {
         core::mem::take(&mut self.writing)
     }
 
-    /// The boundary of the next report, for the next run to know what this one has missed; `None` while a report is
-    /// due or being written. No boundary can be missed by a clock that is not set: then it is second 0.
+    /// The boundary of the next report, which tells the next run what this one has missed; `None` while a report is
+    /// due or being written. While the clock is not set no boundary can be missed: then this is second 0.
     pub fn promised(&self) -> Option<WallTime> {
         let is_free = self.stamp.is_none() && !self.writing;
         is_free.then(|| self.clocks.1.at(if self.is_held() { 0 } else { self.boundaries.due() }))
@@ -128,12 +128,12 @@ impl Due {
         self.hold.is_on(self.clocks.0)
     }
 
-    /// Whether it is to be said that reports wait; once.
+    /// Whether the message that reports wait is due at `now`. True once.
     pub fn say_held(&mut self, now: Instant) -> bool {
         self.hold.say(now)
     }
 
-    /// The last reading of the wall clock, and when that was.
+    /// When the wall clock was last read, and what it read.
     pub fn clocks(&self) -> (Instant, WallTime) {
         self.clocks
     }
@@ -146,12 +146,12 @@ impl Due {
     }
 }
 
-/// Brings a report that the last run was writing to its end, where `is_complete` says whether all of it is in the
-/// log. Returns the second since 1970 under which the rest is to be reported at `now`, in the same seconds; `None`
-/// where counting simply goes on.
+/// Ends a report that the last run was writing; `is_complete` tells whether all of it is in the log. If counts are
+/// left that must be reported now, returns the stamp of that report; `None` if counting simply goes on. Stamp and `now`
+/// are in seconds since 1970.
 ///
-/// `now` is `None` where the clock is not set. Even so, the last run ended before its next boundary: what it
-/// left is reported under that boundary at once, so that the new run's counts stand under a later one.
+/// `now` is `None` if the clock is not set. The last run ended before its next boundary all the same: its counts are
+/// reported under that boundary at once, so that the counts of this run come under a later one.
 pub fn left_over(
     ledger: &Ledger,
     thresholds: Thresholds,
@@ -164,7 +164,7 @@ pub fn left_over(
             ledger.mark_reported();
         } else if journal.progress == Progress::Writing {
             interrupted = Some(journal.stamp.unix);
-            // A kill before the report is begun again does not change its stamp.
+            // If this run is killed before it writes the report again, the stamp stays.
             ledger.set_due(journal.stamp);
         }
         ledger.end_report();
@@ -179,6 +179,6 @@ pub fn left_over(
     if due > 0 && now.is_none_or(|now| due <= now) {
         return Some(due);
     }
-    // Counts that were sorted by other thresholds must not stand in one row with the new ones.
+    // Counts under other thresholds must not be in one row with the new ones.
     now.filter(|_| ledger.thresholds() != thresholds)
 }

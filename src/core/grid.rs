@@ -2,7 +2,7 @@
 
 use crate::base::time::{Instant, Nanos};
 
-/// A fixed grid of moments, `start + k x interval`: no drift, whatever happens between.
+/// A fixed grid of moments, `start + k x interval`. It does not drift: a late tick does not delay the next one.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
     next: Instant,
@@ -15,7 +15,7 @@ impl Grid {
         Self { next: first, interval }
     }
 
-    /// The moment that comes next.
+    /// The next moment.
     pub fn next(&self) -> Instant {
         self.next
     }
@@ -25,9 +25,8 @@ impl Grid {
         self.interval
     }
 
-    /// Moves past `now`, which is at or after [`Grid::next`]. Returns how many moments were
-    /// missed: those that lie a whole interval or more back. The last one passed is not missed,
-    /// it is late.
+    /// Moves past `now`, which is at or after [`Grid::next`]. Returns how many moments were missed.
+    /// The last moment before `now` is late, not missed.
     pub fn advance(&mut self, now: Instant) -> u64 {
         let missed = now.since(self.next).whole(self.interval);
         self.next = self.next + self.interval.times(missed + 1);

@@ -1,4 +1,4 @@
-//! The decisions, pure: time and facts come in, actions and deadlines come out. No clock, no descriptor.
+//! The decisions. Pure: time and facts come in, actions and deadlines come out; no clock, no descriptor.
 
 pub mod boundaries;
 pub mod clock_trust;

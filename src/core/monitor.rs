@@ -1,19 +1,19 @@
-//! The whole decision: which probe starts when, what each one does next, what is counted, when a
+//! All decisions of a run: which probe starts when, what each one does next, what is counted, when a
 //! report is due. Pure: time and events come in, actions and a deadline come out; no clock, no
 //! descriptor, and no allocation after [`Monitor::new`].
 //!
-//! The core is driven by three calls. Feed what happened with [`Monitor::handle`]; call
-//! [`Monitor::poll`] until it gives `None` and carry out each action at once; then wait until
-//! [`Monitor::next_deadline`] or for something to happen. Events may also be fed between two
-//! calls of `poll`. What the driver promises:
+//! The caller drives the monitor with three calls. It passes in what happened with
+//! [`Monitor::handle`]; it calls [`Monitor::poll`] until that returns `None` (a drain) and carries out
+//! each action at once; then it waits until [`Monitor::next_deadline`] or until something happens.
+//! Events may also come between two calls of `poll`. The caller promises:
 //!
-//! - [`Action::Lookup`] and [`Action::Connect`] are answered exactly once unless the monitor
-//!   drops them. With its final answer the driver has released the socket or the helper.
-//! - [`Action::ReadClock`] is answered by [`Event::Clock`], [`Action::Report`] by
-//!   [`Event::Reported`], both at once and with no other event between.
+//! - It answers [`Action::Lookup`] and [`Action::Connect`] exactly once unless the monitor drops them.
+//!   When it gives the final answer, it has released the socket or the helper.
+//! - It answers [`Action::ReadClock`] with [`Event::Clock`] and [`Action::Report`] with
+//!   [`Event::Reported`], both at once and with no other event before.
 //!
-//! What the monitor promises: after a drain the next deadline lies ahead; a drain ends; an early
-//! or repeated call changes nothing; every probe that starts ends in exactly one outcome, or is
+//! The monitor promises: after a drain the next deadline is in the future; a drain ends; an early or
+//! repeated call changes nothing; every probe that started has ended in exactly one outcome, or is
 //! counted as skipped, or is in flight; an answer that comes late, twice or for another probe is
 //! dropped.
 
@@ -45,7 +45,7 @@ struct Slot {
     target: u16,
     /// `None`: the slot is free.
     probe: Option<Probe>,
-    /// When it started.
+    /// When the latest probe here started.
     started: Instant,
 }
 
@@ -53,49 +53,50 @@ struct Slot {
 enum Stage {
     /// The run goes on.
     Running,
-    /// The last report is to be made.
+    /// The last report is due.
     LastReport,
-    /// All is done but to say so.
+    /// Everything is done; [`Action::Finish`] comes next.
     Finish,
-    /// It has been said.
+    /// [`Action::Finish`] was returned.
     Finished,
 }
 
-/// The decision-making core. See the module's page for how it is driven.
+/// All decisions of a run. The page of this module tells how to drive it.
 #[derive(Debug)]
 pub struct Monitor {
     settings: Settings,
     span: Span,
-    /// When the run ends by itself; [`Instant::NEVER`] where it does not.
+    /// When the run ends by itself; [`Instant::NEVER`] if it has no duration.
     end: Instant,
     table: TargetTable,
-    /// The first target of those with the shortest interval: its tick is a round.
+    /// The first of the targets with the shortest interval: each of its ticks begins a round.
     pacemaker: u16,
     slots: Vec<Slot>,
     free: Vec<u16>,
-    /// Probes that want to connect now.
-    line: Ring,
-    /// Probes that wait for a helper.
-    waiting: Ring,
-    /// Lookups that helpers hold.
-    asked: u16,
+    /// Slots of probes whose next attempt can start.
+    to_connect: Ring,
+    /// Slots of probes that wait for a helper.
+    to_look_up: Ring,
+    /// Lookups that helpers are busy with.
+    looking_up: u16,
     /// Probes that have started and not ended.
     in_flight: usize,
     timers: Timers,
     due: Due,
+    /// A round has begun, and [`Action::Round`] was not returned yet.
     round: bool,
     skips: Skips,
     stage: Stage,
 }
 
-/// Timers of targets have their ids behind those of the probes: a probe that ends at the very
-/// moment of a tick makes room for it.
+/// The first timer id of the targets; the ids below belong to the probes' slots. Timers that are due at the
+/// same moment come in the order of their ids: a probe that ends at the moment of a tick frees its slot first.
 const TARGET_TIMERS: u16 = limits::PROBES as u16;
 
 impl Monitor {
-    /// A monitor of this configuration whose ticks start at `now`. It goes on with the counts of the
-    /// ledger, which has room for these targets, and keeps its own there. A clock that reads less
-    /// than `built`, in seconds since 1970, is wrong. All its memory is reserved here.
+    /// A monitor of this configuration whose ticks start at `now`, when the wall clock reads `wall`. It
+    /// continues the counts of the ledger, which must have room for these targets. A clock that reads
+    /// less than `built`, in seconds since 1970, is not set. All memory is reserved here.
     #[expect(clippy::too_many_arguments, reason = "what a run begins with, and the two clocks")]
     pub fn new(config: &Config, span: Span, ledger: Ledger, built: i64, now: Instant, wall: WallTime) -> Self {
         let mut monitor = Self {
@@ -106,9 +107,9 @@ impl Monitor {
             pacemaker: 0,
             slots: Vec::with_capacity(limits::PROBES),
             free: Vec::with_capacity(limits::PROBES),
-            line: Ring::new(limits::PROBES),
-            waiting: Ring::new(limits::PROBES),
-            asked: 0,
+            to_connect: Ring::new(limits::PROBES),
+            to_look_up: Ring::new(limits::PROBES),
+            looking_up: 0,
             in_flight: 0,
             timers: Timers::new(limits::PROBES + limits::RECORDS),
             due: Due::new(config.settings.report, built, now, wall),
@@ -120,7 +121,7 @@ impl Monitor {
         monitor
     }
 
-    /// Takes in what happened at `now`.
+    /// Handles what happened at `now`.
     pub fn handle(&mut self, now: Instant, event: Event<'_>) {
         match event {
             Event::Probe(id, input) => self.answer(now, id, input),
@@ -154,7 +155,7 @@ impl Monitor {
             if core::mem::take(&mut self.round) {
                 return Some(Action::Round);
             }
-            let next = self.next_in_line(now);
+            let next = self.next_in_queue(now);
             if next.is_some() {
                 return next;
             }
@@ -172,7 +173,7 @@ impl Monitor {
             if self.due.say_held(now) {
                 return Some(Action::SayHeld(self.due.clocks().1));
             }
-            // After everything else, so that what happened at once is said at once.
+            // After everything else: one message covers all ticks that were skipped at the same moment.
             if now >= self.skips.next() {
                 let (ticks, shortage) = self.skips.say(now);
                 return Some(Action::SaySkipped(ticks, shortage));
@@ -188,8 +189,8 @@ impl Monitor {
         }
     }
 
-    /// What a report that is due needs next, and nothing else: a reload has it written before it goes over to
-    /// another configuration.
+    /// The next thing to do for a report that is due, and for nothing else. A reload calls this to write a report
+    /// before it applies another configuration.
     pub fn poll_report(&mut self) -> Option<Action> {
         Some(match self.due.poll()? {
             Need::ReadClock => Action::ReadClock,
@@ -197,30 +198,30 @@ impl Monitor {
         })
     }
 
-    /// When to call [`Monitor::poll`] again if nothing happens before.
+    /// When to call [`Monitor::poll`] again if nothing happens before; [`Instant::NEVER`]: only after an event.
     pub fn next_deadline(&self) -> Instant {
         match self.stage {
             Stage::Running => {}
             Stage::LastReport | Stage::Finish | Stage::Finished => return Instant::NEVER,
         }
-        // Without timers no probe is in flight: only the end of the run is left to wait for.
+        // Without a timer no probe is in flight, and the next thing is the end of the run.
         let timer = if self.timers.next() == Instant::NEVER { self.end } else { self.timers.next() };
         timer.min(self.due.next()).min(self.skips.next())
     }
 
-    /// How many targets of this configuration stay, and how many places all need, with those that
-    /// are gone and not reported.
+    /// How many targets stay with this configuration, and how many entries its targets need together with
+    /// the removed ones that have something to report.
     pub fn plan(&mut self, config: &Config) -> (usize, usize) {
         self.table.free_retired();
         self.table.plan(&config.targets)
     }
 
-    /// Goes over to another configuration at `now`: targets that stay keep their counts and their
-    /// grid, those that are gone are kept until their counts are in the log. `None` and no change
-    /// where too many of those still wait for that.
+    /// Applies another configuration at `now`. Targets that stay keep their counts and their grid. Removed
+    /// targets stay in the table until the log has their counts. Returns `None` and changes nothing if
+    /// those leave too little room.
     pub fn adopt(&mut self, config: &Config, now: Instant, wall: WallTime) -> Option<Changes> {
         let (kept, needed) = self.plan(config);
-        if needed > self.table.room() {
+        if needed > self.table.capacity() {
             return None;
         }
         if self.settings.report != config.settings.report {
@@ -257,12 +258,12 @@ impl Monitor {
         self.table.ledger()
     }
 
-    /// The same, for who brings it to another place or makes it longer.
+    /// The same, for a caller that moves or grows it.
     pub fn ledger_mut(&mut self) -> &mut Ledger {
         self.table.ledger_mut()
     }
 
-    /// The ledger's memory has become zeroes: keeps everything in it anew.
+    /// Writes everything to the ledger again, after its memory has become zeroes.
     pub fn renew_ledger(&mut self) {
         let (_, wall) = self.due.clocks();
         self.table.renew_ledger(wall);
@@ -270,7 +271,8 @@ impl Monitor {
         self.keep_clock();
     }
 
-    /// Learns from the ledger what the log has: the last run's report was found in it.
+    /// Reads from the ledger again what is reported. The caller has just found out whether the log has the report of
+    /// the last run.
     pub fn recall_reported(&mut self) {
         self.table.recall_reported();
     }
@@ -280,7 +282,7 @@ impl Monitor {
         &self.settings
     }
 
-    /// The target that an action is about.
+    /// The target of an action.
     pub fn target(&self, target: TargetId) -> &Target {
         &self.table[target.0].target
     }
@@ -290,14 +292,14 @@ impl Monitor {
         self.table.live()
     }
 
-    /// What the log does not have yet: a row for each target in order, then for each that is gone
-    /// and has something left.
+    /// The next report: service and unreported counts of each target in order, then of each removed
+    /// target that has something to report.
     pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
         let entries = self.table.live().chain(self.table.gone());
         entries.map(|entry| (entry.target.service.as_str(), entry.tally.unreported().columns()))
     }
 
-    /// How many probes the log does not have yet.
+    /// The number of probes that are not in the log yet.
     pub fn unreported(&self) -> u64 {
         self.table.unreported()
     }
@@ -307,7 +309,7 @@ impl Monitor {
         self.due.is_held()
     }
 
-    /// Whether the run is at its last report.
+    /// Whether the run has reached its last report.
     pub fn is_ending(&self) -> bool {
         self.stage != Stage::Running
     }
@@ -317,25 +319,25 @@ impl Monitor {
         self.in_flight
     }
 
-    /// Ticks that were skipped, over all targets that are watched.
+    /// Ticks of this run that were skipped, of all configured targets.
     pub fn skipped(&self) -> u64 {
         self.live().map(|entry| entry.skipped).sum()
     }
 
-    /// Hands an answer to the probe that asked for it; one that comes late or twice is dropped.
+    /// Passes an answer to the probe that waits for it. An answer that comes late or twice is dropped.
     fn answer(&mut self, now: Instant, id: ProbeId, input: Input<'_>) {
         if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
             self.advance(now, id.slot, input);
         }
     }
 
-    /// Carries a probe one step on. Returns whether a helper had its lookup.
+    /// Passes an input to a probe and does what it needs next. Returns whether a helper was busy with its lookup.
     fn advance(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
         let Some(probe) = &mut self.slots[usize::from(index)].probe else { return false };
         let was_looking_up = probe.is_looking_up();
         let next = probe.handle(now, input);
         if was_looking_up && !matches!(next, Next::Wait(_)) {
-            self.asked -= 1;
+            self.looking_up -= 1;
         }
         self.follow(now, index, next);
         was_looking_up
@@ -347,23 +349,23 @@ impl Monitor {
         match next {
             Next::Wait(deadline) => return self.timers.set(index, deadline),
             Next::Connect => {
-                let placed = self.line.push(index);
-                debug_assert!(placed, "a probe stands in the line once");
+                let is_queued = self.to_connect.push(index);
+                debug_assert!(is_queued, "a probe is in the queue once");
             }
             Next::Ask => {
                 self.table[slot.target].waiting += 1;
-                let placed = self.waiting.push(index);
-                debug_assert!(placed, "a probe waits once");
+                let is_queued = self.to_look_up.push(index);
+                debug_assert!(is_queued, "a probe is in the queue once");
             }
             Next::End(end) => self.finish(now, index, &end),
         }
-        // What was asked for until now is answered: its id is not valid any more.
+        // The lookup or attempt that it waited for is over: its id is no longer valid.
         let slot = &mut self.slots[usize::from(index)];
         slot.generation = slot.generation.wrapping_add(1);
         self.timers.set(index, Instant::NEVER);
     }
 
-    /// The one ending: counts and forgets a probe.
+    /// Counts a probe and frees its slot. Every probe ends here.
     fn finish(&mut self, now: Instant, index: u16, end: &End) {
         let slot = &mut self.slots[usize::from(index)];
         slot.probe = None;
@@ -376,24 +378,24 @@ impl Monitor {
         self.table.end(target, started, self.due.unix(now), end);
     }
 
-    /// Counts ticks that are no probes.
+    /// Counts skipped ticks.
     fn skip(&mut self, target: u16, ticks: u64, shortage: Shortage) {
         self.table.skip(target, ticks);
         self.skips.add(ticks, shortage);
     }
 
-    /// The next connect or lookup that can be made.
-    fn next_in_line(&mut self, now: Instant) -> Option<Action> {
-        if let Some(index) = self.line.pop() {
+    /// The next attempt or lookup that can start.
+    fn next_in_queue(&mut self, now: Instant) -> Option<Action> {
+        if let Some(index) = self.to_connect.pop() {
             let slot = &self.slots[usize::from(index)];
             let address = *slot.probe.as_ref()?.address()?;
             return Some(Action::Connect(slot.id(index), TargetId(slot.target), address));
         }
-        if self.asked >= u16::from(self.settings.helpers) {
+        if self.looking_up >= u16::from(self.settings.helpers) {
             return None;
         }
-        let index = self.waiting.pop()?;
-        self.asked += 1;
+        let index = self.to_look_up.pop()?;
+        self.looking_up += 1;
         let slot = &self.slots[usize::from(index)];
         let (id, target) = (slot.id(index), slot.target);
         self.table[target].waiting -= 1;
@@ -401,7 +403,7 @@ impl Monitor {
         Some(Action::Lookup(id, TargetId(target)))
     }
 
-    /// A target's tick: starts a probe, unless there is no room for one.
+    /// A target's tick: starts a probe, or skips the tick for a shortage.
     fn tick(&mut self, now: Instant, index: u16) {
         let entry = &mut self.table[index];
         let missed = entry.grid.advance(now);
@@ -443,7 +445,7 @@ impl Monitor {
         self.follow(now, number, next);
     }
 
-    /// A probe's deadline has passed: it ends, and what it held is dropped.
+    /// A probe's deadline has passed: ends the probe. The action releases its helper or socket.
     fn expire(&mut self, now: Instant, index: u16) -> Action {
         let id = self.slots[usize::from(index)].id(index);
         if self.advance(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
@@ -457,10 +459,10 @@ impl Monitor {
         self.timers.set(TARGET_TIMERS + index, if done { Instant::NEVER } else { next });
     }
 
-    /// Whether a run with an end of its own has reached it.
+    /// Whether a run that ends by itself is over.
     fn is_complete(&self, now: Instant) -> bool {
         let over = self.span.rounds.is_some() || now >= self.end;
-        // Without probes in flight only ticks can have timers.
+        // Without probes in flight all timers are of ticks.
         over && self.in_flight == 0 && self.timers.next() == Instant::NEVER
     }
 
@@ -479,7 +481,7 @@ impl Monitor {
         self.keep_clock();
     }
 
-    /// Keeps the last reading of the wall clock in the ledger, and the boundary of the next report.
+    /// Stores the last reading of the wall clock and the boundary of the next report in the ledger.
     fn keep_clock(&self) {
         let (now, wall) = self.due.clocks();
         self.table.ledger().set_clocks(now, wall);

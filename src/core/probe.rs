@@ -1,8 +1,8 @@
-//! One probe's life: a lookup, then a connect over the addresses it gave, then exactly one end.
+//! The life of one probe: a lookup, then a connect to the addresses it found, then exactly one end.
 //!
-//! A probe is a plain value. What happens to it is passed in with its time; what it needs next
-//! comes out as a [`Next`]. It waits for exactly one thing at a time, and each of its states has
-//! a way out: those that wait for the world have a deadline.
+//! A probe is a plain value. The caller passes in what happened and when; a [`Next`] says what the
+//! probe needs next. A probe waits for exactly one thing at a time. No state waits for ever: while a
+//! lookup or connect is under way, the probe has a deadline.
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
@@ -11,18 +11,17 @@ use crate::model::outcome::{Outcome, Speed, Thresholds};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
-/// Which lookup or connect of which probe an action or an event is about. Each has an id of its
-/// own, not used again within 2^32 of them in one slot: an answer that comes late or twice finds
-/// nobody.
+/// Identifies one lookup or one attempt of a probe, in actions and events. A slot repeats an id only
+/// after 2^32 others, so an answer that comes late or twice matches no probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProbeId {
-    /// Its place in the table, below [`limits::PROBES`].
+    /// The slot that holds the probe, below [`limits::PROBES`].
     pub slot: u16,
     generation: u32,
 }
 
 impl ProbeId {
-    /// The id of what the slot's probe asks for at its `generation`.
+    /// The id in this slot at this `generation`, which counts the slot's lookups and attempts.
     pub const fn new(slot: u16, generation: u32) -> Self {
         Self { slot, generation }
     }
@@ -31,23 +30,23 @@ impl ProbeId {
 /// What happens to a probe.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// A helper has been asked: the lookup's limit runs from here.
+    /// A helper was asked. The limit of the lookup begins now.
     LookupStarted,
-    /// The lookup took so long and gave these addresses.
+    /// The lookup took this time and found these addresses.
     Answered(Nanos, &'a [Address]),
-    /// The lookup took so long and failed.
+    /// The lookup took this time and failed.
     LookupFailed(Nanos, Reason),
-    /// The helper died by itself.
+    /// The helper died without an answer.
     LookupLost,
-    /// The connect is under way. Comes before an end that came at once, too.
+    /// An attempt has started. This comes first even if the attempt ends at once.
     ConnectStarted,
-    /// The connect was accepted. The time of this may lie before the present.
+    /// The peer accepted. The time passed in with this may lie in the past.
     Connected,
-    /// The connect failed.
+    /// The attempt failed.
     ConnectFailed(Reason),
-    /// The lookup or connect could not be made, for a reason of our own.
+    /// A shortage of our own prevented the lookup or attempt.
     FellShort(Shortage),
-    /// The deadline that the probe gave has passed.
+    /// The deadline of [`Next::Wait`] has passed.
     Expired,
 }
 
@@ -64,26 +63,27 @@ impl From<Verdict> for Input<'_> {
 /// What a probe needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A helper that makes the lookup.
+    /// A helper for its lookup.
     Ask,
-    /// A connect to [`Probe::address`].
+    /// An attempt to connect to [`Probe::address`].
     Connect,
     /// Nothing before this deadline.
     Wait(Instant),
-    /// Nothing more.
+    /// Nothing more: it has ended.
     End(End),
 }
 
-/// How a probe ended, and how long its phases took; `None` for a phase that was not made.
+/// How a probe ended and how long its phases took. The time of a phase is `None` if the phase did not happen or
+/// the tick was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
-    /// What is counted; `None` where the tick was skipped for a reason of our own.
+    /// What is counted; `None` if the tick was skipped.
     pub outcome: Option<Outcome>,
-    /// The same in words, with the reason.
+    /// The same with its reason or address, for display.
     pub ending: Ending,
-    /// Time of the lookup.
+    /// Duration of the lookup.
     pub lookup: Option<Nanos>,
-    /// Time from the first connect to its end.
+    /// Duration of the connect, from the start of its first attempt.
     pub connect: Option<Nanos>,
 }
 
@@ -91,7 +91,7 @@ pub struct End {
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     thresholds: Thresholds,
-    /// When the phase began whose limit runs; [`Instant::NEVER`] while none does.
+    /// When the limit of the current phase began; [`Instant::NEVER`] while no limit is running.
     began: Instant,
     state: State,
 }
@@ -99,11 +99,11 @@ pub struct Probe {
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a box would need the heap, and most probes connect")]
 enum State {
-    /// Wants a helper. It gets one when a lookup in flight ends, and each of those has a deadline.
+    /// Waits for a helper. It gets one when a lookup in flight ends, and each of those has a deadline.
     Waiting { asks: u8 },
-    /// A helper makes the lookup.
+    /// A helper is busy with the lookup.
     LookingUp { asks: u8 },
-    /// Connects, or is about to.
+    /// Connects, or will as soon as the caller starts the attempt.
     Connecting(Connecting),
 }
 
@@ -115,21 +115,21 @@ struct Connecting {
     count: u8,
     /// The address being tried.
     current: u8,
-    /// Why the addresses before did not accept.
+    /// Why the addresses before it did not accept: see [`Connecting::blame`].
     reason: Option<Reason>,
-    /// There was no local port for an IPv4 address. (For an IPv6 address that may only mean that
-    /// this box has no IPv6.)
+    /// No local port was left for an IPv4 address. (For an IPv6 address this may only mean that the
+    /// box has no IPv6.)
     short: bool,
 }
 
 impl Probe {
-    /// A probe that [`Probe::begin`]s next.
+    /// A new probe. [`Probe::begin`] starts it.
     pub fn new(thresholds: Thresholds) -> Self {
         Self { thresholds, began: Instant::NEVER, state: State::Waiting { asks: 0 } }
     }
 
-    /// The probe of a name needs a lookup first. That of an IP literal has made a fast one in no
-    /// time, without a helper.
+    /// Starts the probe. A name needs a lookup first; an IP literal counts as a fast lookup of 0 ns
+    /// and needs no helper.
     pub fn begin(&mut self, literal: Option<Address>) -> Next {
         match literal {
             Some(address) => self.connect_to(&[address], Nanos::ZERO, Speed::Fast),
@@ -137,9 +137,9 @@ impl Probe {
         }
     }
 
-    /// Takes in what happened at `now`.
+    /// Handles what happened at `now`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Next {
-        // No time at all where no limit runs.
+        // Zero while no limit is running.
         let elapsed = now.since(self.began);
         let next = match input {
             Input::LookupStarted => self.asked(now),
@@ -152,16 +152,16 @@ impl Probe {
             Input::FellShort(shortage) => Some(self.fell_short(elapsed, shortage)),
             Input::Expired => self.expired(elapsed),
         };
-        // What has no meaning for it leaves it waiting as before.
+        // An input without meaning in this state changes nothing.
         next.unwrap_or(Next::Wait(self.began + self.thresholds.timeout))
     }
 
-    /// Whether a helper holds its lookup.
+    /// Whether a helper is busy with its lookup.
     pub fn is_looking_up(&self) -> bool {
         matches!(self.state, State::LookingUp { .. })
     }
 
-    /// The address that it connects to, or is about to; `None` before its lookup has ended.
+    /// The address to which it connects, now or next; `None` until its lookup has ended.
     pub fn address(&self) -> Option<&Address> {
         match &self.state {
             State::Waiting { .. } | State::LookingUp { .. } => None,
@@ -177,7 +177,7 @@ impl Probe {
         None
     }
 
-    /// The lookup is asked again, but not for ever.
+    /// Asks for another helper, but not for ever.
     fn lost_helper(&mut self) -> Option<Next> {
         let State::LookingUp { asks } = self.state else { return None };
         if asks + 1 == limits::LOOKUP_ASKS {
@@ -210,7 +210,7 @@ impl Probe {
         })
     }
 
-    /// Goes on with these addresses, of which there is one at least.
+    /// Begins the connect to these addresses. There is at least one.
     fn connect_to(&mut self, addresses: &[Address], lookup: Nanos, lookup_speed: Speed) -> Next {
         let mut kept = [addresses[0]; limits::ADDRESSES];
         let count = addresses.len().min(limits::ADDRESSES);
@@ -228,7 +228,7 @@ impl Probe {
         Next::Connect
     }
 
-    /// If it was the first connect, the limit of this phase runs from here.
+    /// The limit of the connect begins with its first attempt.
     fn connecting(&mut self, now: Instant) -> Option<Next> {
         if matches!(self.state, State::Connecting(_)) && self.began == Instant::NEVER {
             self.began = now;
@@ -244,7 +244,7 @@ impl Probe {
         })
     }
 
-    /// The next address is tried, if there is one.
+    /// Tries the next address, if there is one.
     fn connect_failed(&mut self, elapsed: Nanos, reason: Reason) -> Option<Next> {
         let timeout = self.thresholds.timeout;
         let State::Connecting(connecting) = &mut self.state else { return None };
@@ -256,7 +256,7 @@ impl Probe {
         } else if verdict::is_late_connect(elapsed, timeout) {
             skip(Shortage::Late)
         } else {
-            // This address took the whole limit.
+            // This address used up the whole limit.
             connecting.fail(elapsed, Reason::TimedOut)
         })
     }
@@ -264,7 +264,7 @@ impl Probe {
     fn fell_short(&mut self, elapsed: Nanos, shortage: Shortage) -> Next {
         if let (State::Connecting(connecting), Shortage::Ports) = (&mut self.state, shortage) {
             connecting.short |= connecting.address().ip.is_ipv4();
-            // No local address for this one (no IPv6 here, say) says nothing about the others.
+            // If this address has no local one (the box has no IPv6, for instance), another may have.
             if !connecting.is_last() && elapsed < self.thresholds.timeout {
                 return connecting.next();
             }
@@ -284,7 +284,7 @@ impl Probe {
     }
 }
 
-// Apart, as are the failures: all of them are reached in many ways.
+// Not inlined, like the failures: called from many paths.
 #[inline(never)]
 fn skip(shortage: Shortage) -> Next {
     Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
@@ -304,21 +304,20 @@ impl Connecting {
         Next::Connect
     }
 
-    /// Keeps the reason that says most: a refusal outdoes "unreachable", and the first of equals
-    /// stays.
+    /// Keeps the reason that says most: any other one replaces "unreachable", else the first stays.
     fn blame(&mut self, reason: Reason) {
         if self.reason.is_none_or(|kept| kept.is_unreachable() && !reason.is_unreachable()) {
             self.reason = Some(reason);
         }
     }
 
-    /// Whether a shortage of our own stands behind the failure: what is left then says only that
-    /// there is no way to the other addresses.
+    /// Whether a shortage of our own is to blame: no local port was left for an IPv4 address, and the
+    /// other addresses failed as unreachable at most.
     fn is_our_own(&self) -> bool {
         self.short && self.reason.is_none_or(Reason::is_unreachable)
     }
 
-    /// Fails for the reason that says most.
+    /// Fails with the reason that was kept.
     fn fail_for_reason(&self, elapsed: Nanos) -> Next {
         self.fail(elapsed, self.reason.unwrap_or(Reason::TimedOut))
     }
@@ -361,19 +360,19 @@ mod tests {
     fn outcome(next: Next) -> Option<Outcome> {
         match next {
             Next::End(end) => end.outcome,
-            other => panic!("not at its end: {other:?}"),
+            other => panic!("it has not ended: {other:?}"),
         }
     }
 
     fn ending(next: Next) -> String {
         match next {
             Next::End(end) => end.ending.to_string(),
-            other => panic!("not at its end: {other:?}"),
+            other => panic!("it has not ended: {other:?}"),
         }
     }
 
-    /// A probe of a name whose lookup took `lookup` and gave `count` addresses, at time 0 of its
-    /// first connect.
+    /// A probe of a name whose lookup took `lookup` and found `count` addresses, and whose first attempt
+    /// starts at 0.
     fn connecting(lookup: Nanos, count: u8) -> Probe {
         let mut probe = Probe::new(LIMITS);
         assert_eq!(probe.begin(None), Next::Ask);
@@ -391,7 +390,7 @@ mod tests {
         let mut probe = Probe::new(LIMITS);
         assert_eq!((probe.begin(Some(address(1))), probe.address().copied()), (Next::Connect, Some(address(1))));
         probe.handle(at(7), Input::ConnectStarted);
-        let Next::End(end) = probe.handle(at(12), Input::Connected) else { panic!("no end") };
+        let Next::End(end) = probe.handle(at(12), Input::Connected) else { panic!("it has not ended") };
         assert_eq!((end.lookup, end.connect), (Some(Nanos::ZERO), Some(Nanos::new(5))));
         assert_eq!(end.outcome, Some(Outcome::FastFast));
     }
@@ -445,14 +444,14 @@ mod tests {
         assert_eq!(
             probe.handle(at(SECOND), Input::ConnectStarted),
             Next::Wait(at(5 * SECOND)),
-            "the limit runs from the first connect"
+            "the limit runs from the first attempt"
         );
         assert_eq!(
             (probe.handle(at(2 * SECOND), Input::ConnectFailed(Reason::HostUnreachable)), probe.address().copied()),
             (Next::Connect, Some(address(3)))
         );
         probe.handle(at(2 * SECOND), Input::ConnectStarted);
-        let Next::End(end) = probe.handle(at(3 * SECOND), Input::Connected) else { panic!("no end") };
+        let Next::End(end) = probe.handle(at(3 * SECOND), Input::Connected) else { panic!("it has not ended") };
         assert_eq!((end.connect, end.outcome), (Some(Nanos::from_secs(3)), Some(Outcome::FastSlow)));
         assert_eq!(end.ending, Ending::Connected(address(3)));
     }
@@ -494,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lookup_that_ends_long_after_its_limit_was_held_up_by_us() {
+    fn a_lookup_that_ends_long_after_its_limit_was_delayed_by_us() {
         for (beyond, outcome_then) in
             [(0, Some(Outcome::LookupFailed)), (499, Some(Outcome::LookupFailed)), (500, None)]
         {
@@ -511,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn no_local_port_is_not_blamed_on_a_target_whose_other_address_has_no_way() {
+    fn no_local_port_is_not_blamed_on_a_target_whose_other_address_is_unreachable() {
         let six = Address::new("2001:db8::1".parse().expect("an address"));
         let mut probe = Probe::new(LIMITS);
         probe.handle(at(0), Input::LookupStarted);

@@ -1,9 +1,9 @@
-//! Steps of the wall clock: a clock that was set, told from one that runs on or is slewed.
+//! Steps of the wall clock. A clock that is slewed makes none.
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos, WallTime};
 
-/// Tells a wall clock that was set from one that runs on, or is slewed.
+/// Notices when the wall clock was set.
 #[derive(Clone, Copy, Debug)]
 pub struct Steps {
     at: Instant,
@@ -11,14 +11,14 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// From here on, when the wall clock reads `wall`. All moments are of a clock that counts a
-    /// suspended machine's time, too.
+    /// Begins at `now`, when the wall clock reads `wall`. All instants are of a clock that also runs while
+    /// the machine is suspended.
     pub fn new(now: Instant, wall: WallTime) -> Self {
         Self { at: now, wall }
     }
 
-    /// Takes in that the wall clock reads `wall` at `now`. Returns what it would read had it not
-    /// been set, if it was set by more than [`limits::CLOCK_STEP`].
+    /// The wall clock reads `wall` at `now`. If it was set by more than [`limits::CLOCK_STEP`], returns what
+    /// it would read otherwise.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
         let passed = now.since(self.at).plus(Nanos::new(self.wall.nanos.into()));
         let expected = self.wall.unix + passed.secs() as i64;

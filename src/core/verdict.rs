@@ -1,8 +1,8 @@
-//! What happened, and whom it blames: the one place where an error, the kernel's word or our own lateness becomes a
-//! reason, a shortage or the time of an answer.
+//! What a result means: is the target to blame, or this box? This is the only file that turns an errno, the kernel's
+//! times or our own delay into a reason, a shortage or the time of an answer.
 //!
-//! The shell hands over facts: which call failed with which errno, when it called and when it looked, what the
-//! kernel says of the handshake.
+//! The shell passes in facts: which call failed with which errno, when an attempt started and when its end was seen,
+//! what the kernel knows of the handshake.
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
@@ -10,23 +10,23 @@ use crate::model::facts::{Fault, Handshake, LookupFault};
 use crate::model::message::{Addresses, Answer};
 use crate::model::reason::{Reason, Shortage};
 
-/// What an attempt that has ended means.
+/// The meaning of an attempt that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The peer accepted.
     Connected,
-    /// The attempt failed, which is for the target to answer for.
+    /// The attempt failed, and the target is to blame.
     ConnectFailed(Reason),
-    /// It failed by a shortage of our own.
+    /// The attempt failed by a shortage of our own.
     FellShort(Shortage),
 }
 
 /// A system call on the way to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// socket(2), or what makes the socket ready: the scope's index, binding to a device or to a source address.
+    /// socket(2), or a call that prepares the socket: for the scope's index, the device or the source address.
     Prepare,
-    /// connect(2), or the end of one that was under way (`SO_ERROR`).
+    /// connect(2), or its late result (`SO_ERROR`).
     Connect,
 }
 
@@ -37,15 +37,15 @@ pub struct Attempt {
     pub started: Instant,
     /// When its end was seen.
     pub seen: Instant,
-    /// What failed; `None`: the peer accepted.
+    /// What failed; `None` if the peer accepted.
     pub error: Option<(Call, Fault)>,
-    /// What the kernel says of it, where it was asked: see [`Attempt::wants_handshake`].
+    /// What the kernel knows of the handshake, if it was asked: see [`Attempt::wants_handshake`].
     pub handshake: Option<Handshake>,
 }
 
 impl Attempt {
-    /// Whether the kernel is to be asked for the handshake. A fast connect cannot have been faster by so much that
-    /// it matters; a slow one, and one that was reset, may have been accepted earlier than the loop looked.
+    /// Whether the caller must ask the kernel for the handshake. A fast attempt counts as fast in any case; one that
+    /// took `slow` or longer, or was reset, may have been accepted before the loop looked.
     pub fn wants_handshake(&self, slow: Nanos) -> bool {
         match self.error {
             None => self.seen.since(self.started) >= slow,
@@ -53,7 +53,7 @@ impl Attempt {
         }
     }
 
-    /// When the handshake ended, if that was so long before the end was seen that a loop on time would have seen it.
+    /// When the handshake ended, if a loop without delay would have seen that earlier.
     fn backdated(&self) -> Option<Instant> {
         let Handshake { resent, round_trip, acknowledged } = self.handshake?;
         let end = if resent == 0 && round_trip > Nanos::ZERO {
@@ -71,7 +71,7 @@ impl Attempt {
         self.error.is_none() || self.backdated().is_some()
     }
 
-    /// What it means for the probe, and since when.
+    /// What the attempt means for its probe, and when it ended.
     pub(super) fn judge(&self) -> (Instant, Verdict) {
         match (self.backdated(), self.error) {
             (Some(end), _) => (end, Verdict::Connected),
@@ -82,7 +82,7 @@ impl Attempt {
     }
 }
 
-/// What a connect that failed means.
+/// The meaning of a failed connect.
 fn failed(fault: Fault) -> Verdict {
     match shortage(fault) {
         Some(shortage) => Verdict::FellShort(shortage),
@@ -90,27 +90,27 @@ fn failed(fault: Fault) -> Verdict {
     }
 }
 
-/// What it means that no socket could be made ready.
+/// The meaning of a socket that could not be prepared.
 fn unprepared(fault: Fault) -> Verdict {
     match fault {
-        // This process lacks the right to use the configured way out, which says nothing about the target.
+        // This process may not use the configured device or source address. That says nothing about the target.
         Fault::EPERM | Fault::EACCES => Verdict::FellShort(Shortage::Rights),
-        // The configured device does not exist: that is a failure, which the target is there to show.
+        // The configured device does not exist. The target is there to show that, so it is a failure.
         Fault::ENODEV => failed(fault),
         _ => Verdict::FellShort(shortage(fault).unwrap_or(Shortage::Socket)),
     }
 }
 
-/// The shortage of our own that an error stands for, if it stands for one.
+/// The shortage of our own that an errno means, if any.
 #[inline(never)] // Called from many paths.
 fn shortage(fault: Fault) -> Option<Shortage> {
     match fault {
         Fault::EMFILE | Fault::ENFILE => Some(Shortage::Descriptors),
         Fault::ENOBUFS | Fault::ENOMEM => Some(Shortage::Memory),
-        // Before Linux 3.19 connect(2) gave EAGAIN where no local port was left. EADDRINUSE: no port was left to bind
-        // to (bind(2)). EAFNOSUPPORT: this box has no address of that family at all.
+        // EAGAIN: no local port was left, before Linux 3.19 (connect(2)). EADDRINUSE: no port was left to bind to
+        // (bind(2)). EAFNOSUPPORT: this box has no address of that family at all.
         Fault::EADDRNOTAVAIL | Fault::EADDRINUSE | Fault::EAGAIN | Fault::EAFNOSUPPORT => Some(Shortage::Ports),
-        // No network gives these: the call itself was wrong.
+        // These do not come from the network: the call itself was wrong.
         Fault::EALREADY
         | Fault::EBADF
         | Fault::EFAULT
@@ -136,14 +136,14 @@ fn reason(fault: Fault) -> Reason {
     }
 }
 
-/// What getaddrinfo(3) gave means, in a helper.
+/// The meaning of what getaddrinfo(3) returned in a helper.
 pub fn lookup(result: Result<Addresses, LookupFault>) -> Answer {
     let LookupFault { code, errno, socket } = match result {
         Ok(addresses) if addresses.as_slice().is_empty() => return Answer::Failed(Reason::NoAddress),
         Ok(addresses) => return Answer::Found(addresses),
         Err(fault) => fault,
     };
-    // Without a socket to ask with, glibc says that there is no such name.
+    // If glibc gets no socket for its query, it reports that the name does not exist.
     if let Some(shortage @ (Shortage::Descriptors | Shortage::Memory)) = socket.and_then(shortage) {
         return Answer::Short(shortage);
     }
@@ -160,7 +160,7 @@ pub fn lookup(result: Result<Addresses, LookupFault>) -> Answer {
     })
 }
 
-/// What it means that no helper could be forked.
+/// The shortage of a failed fork of a helper.
 pub fn fork(fault: Fault) -> Shortage {
     match fault {
         Fault::EMFILE | Fault::ENFILE => Shortage::Descriptors,
@@ -169,14 +169,14 @@ pub fn fork(fault: Fault) -> Shortage {
     }
 }
 
-/// Whether a lookup that was seen to end after `elapsed` was held up by us. On time, it would have been ended at its
-/// limit; if this process was stopped, so may the helper have been.
+/// Whether we delayed a lookup whose end was seen after `elapsed`. Without a delay it would have ended at its limit. If
+/// this process was stopped, perhaps its helper was stopped, too.
 pub(super) fn is_late_lookup(elapsed: Nanos, timeout: Nanos) -> bool {
     elapsed >= timeout.plus(limits::STALL)
 }
 
-/// Whether a connect whose attempt failed after `elapsed`, at its limit or beyond, was held up by us: the addresses
-/// that are left lost their time to us, not to the network.
+/// Whether we delayed a connect whose attempt failed after `elapsed`, at its limit or later. Then the addresses that
+/// are left lost their time to us, not to the network.
 pub(super) fn is_late_connect(elapsed: Nanos, timeout: Nanos) -> bool {
     elapsed.before(timeout) >= limits::BACKDATE
 }
@@ -204,20 +204,24 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_attempt_is_backdated_only_by_so_much_that_a_loop_on_time_would_have_seen_it() {
+    fn an_accepted_attempt_is_backdated_only_if_a_loop_without_delay_would_have_seen_it_earlier() {
         assert_eq!(judged(attempt(2000, None, None)), "Connected at 2000 ms");
         assert_eq!(judged(attempt(2000, None, Some((0, 1950, 0)))), "Connected at 1950 ms");
+        assert_eq!(judged(attempt(2000, None, Some((0, 1951, 0)))), "Connected at 2000 ms", "nearly without delay");
         assert_eq!(
-            judged(attempt(2000, None, Some((0, 1951, 0)))),
-            "Connected at 2000 ms",
-            "one that is nearly on time"
+            judged(attempt(2000, None, Some((1, 30, 900)))),
+            "Connected at 1100 ms",
+            "a resent SYN: the time of its ACK"
         );
-        assert_eq!(judged(attempt(2000, None, Some((1, 30, 900)))), "Connected at 1100 ms", "a resent SYN: by its ack");
-        assert_eq!(judged(attempt(2000, None, Some((0, 0, 900)))), "Connected at 1100 ms", "no round trip: by its ack");
+        assert_eq!(
+            judged(attempt(2000, None, Some((0, 0, 900)))),
+            "Connected at 1100 ms",
+            "no round trip: the time of its ACK"
+        );
         assert_eq!(
             judged(attempt(2000, None, Some((1, 30, 2001)))),
             "Connected at 2000 ms",
-            "an ack before the connect"
+            "an ACK before the connect"
         );
     }
 

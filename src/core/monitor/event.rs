@@ -10,56 +10,56 @@ use crate::model::target::Address;
 /// What happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// This, to the lookup or connect of a probe.
+    /// The input of a probe, about the lookup or attempt with this id.
     Probe(ProbeId, Input<'a>),
-    /// The attempt of a probe has ended; see [`crate::core::verdict`] for what that means.
+    /// The attempt with this id has ended. [`crate::core::verdict`] decides what that means.
     AttemptEnded(ProbeId, Attempt),
-    /// The wall clock reads this; it was asked for, or it has been set.
+    /// The wall clock reads this. The monitor asked for it, or the clock was set.
     Clock(WallTime),
-    /// The report is in the log, or it could not be written.
+    /// The report was written to the log, or that failed.
     Reported {
         /// Whether the log has all of it.
         written: bool,
     },
-    /// A report is wanted now.
+    /// The operator wants a report now.
     ReportNow,
-    /// The run is to end: a last report, and that is all.
+    /// The run must end, after a last report.
     Stop,
 }
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// The word for the kind lets what follows it be copied by words.
+// With a tag of 4 bytes the fields begin at a word boundary: they are copied by words, not by bytes.
 #[repr(u32)]
 pub enum Action {
     /// Ask a helper for the target's addresses.
     Lookup(ProbeId, TargetId),
-    /// Nobody waits for this lookup any more: end its helper.
+    /// The probe does not wait for this lookup any more: end its helper.
     DropLookup(ProbeId),
-    /// Connect to this address at the target's port.
+    /// Start an attempt to connect to this address at the target's port.
     Connect(ProbeId, TargetId, Address),
-    /// Nobody waits for this connect any more: close its socket.
+    /// The probe does not wait for this attempt any more: close its socket.
     DropConnect(ProbeId),
     /// Read the wall clock.
     ReadClock,
-    /// Append the [`Monitor::rows`] to the log under this stamp.
+    /// Append the [`super::Monitor::rows`] to the log under this stamp.
     Report(WallTime),
     /// A round of probes has started.
     Round,
-    /// Say that reports wait for the clock, which reads this, to be set.
+    /// Say that the clock reads this and that reports wait until it is set.
     SayHeld(WallTime),
-    /// Say that ticks were skipped: how many since it was last said, and why the last one.
+    /// Say how many ticks were skipped since the last such message, and why the last one was.
     SaySkipped(u64, Shortage),
     /// The run has ended.
     Finish,
 }
 
-/// When a run ends by itself.
+/// When a run ends by itself: at the earlier of both, never if both are `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Span {
-    /// After so many ticks of each target.
+    /// After this number of ticks of each target.
     pub rounds: Option<u32>,
-    /// After so long.
+    /// After this time.
     pub duration: Option<Nanos>,
 }
 
@@ -68,10 +68,10 @@ pub struct Span {
 pub struct Changes {
     /// Targets that stay, with their counts.
     pub kept: usize,
-    /// Targets among those that have other options of their own now.
+    /// Targets among those whose own options have changed.
     pub changed: usize,
     /// Targets that are new.
     pub added: usize,
-    /// Targets that are gone; what they counted goes into the next report.
+    /// Targets that were removed. The next report still has their counts.
     pub removed: usize,
 }

@@ -1,10 +1,10 @@
-//! Ticks that were skipped, and when that is said.
+//! Ticks that were skipped, and when the message about them is due.
 
 use crate::base::limits;
 use crate::base::time::Instant;
 use crate::model::reason::Shortage;
 
-/// Skipped ticks that have not been said yet.
+/// Skipped ticks that no message has reported yet.
 #[derive(Debug)]
 pub(super) struct Skips {
     unsaid: u64,
@@ -13,23 +13,23 @@ pub(super) struct Skips {
 }
 
 impl Skips {
-    /// None so far; some may be said from `now` on.
+    /// None so far. A message may come from `now` on.
     pub(super) fn new(now: Instant) -> Self {
         Self { unsaid: 0, last: Shortage::Late, say_from: now }
     }
 
-    /// Counts these.
+    /// Counts `ticks` skipped ticks.
     pub(super) fn add(&mut self, ticks: u64, shortage: Shortage) {
         self.unsaid += ticks;
         self.last = shortage;
     }
 
-    /// When there is something to say.
+    /// When the next message is due; [`Instant::NEVER`] if there is nothing to tell.
     pub(super) fn next(&self) -> Instant {
         if self.unsaid > 0 { self.say_from } else { Instant::NEVER }
     }
 
-    /// How many are said at `now`, and why the last one was skipped.
+    /// The content of the message that is due at `now`: how many ticks, and why the last one was skipped.
     pub(super) fn say(&mut self, now: Instant) -> (u64, Shortage) {
         self.say_from = now + limits::SAY_AGAIN;
         (core::mem::take(&mut self.unsaid), self.last)

@@ -1,5 +1,5 @@
-//! The targets that are watched, each with its counters and its grid of ticks, and those that a
-//! reload has retired and that wait for their last report.
+//! The table of targets: the configured ones, each with its counts and its grid of ticks, and those that
+//! a reload has removed and that wait for their last report (retired).
 
 use core::ops::{Index, IndexMut};
 
@@ -12,36 +12,38 @@ use crate::model::outcome::{Counts, Tally};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
 
-/// A target's place in the table, below [`limits::RECORDS`]. It stays the same as long as a
+/// The index of a target's entry in the table, below [`limits::RECORDS`]. It does not change while a
 /// probe of the target is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetId(pub(super) u16);
 
-/// A target and all that is known of it.
+/// The entry of a target: everything that the run knows of it.
 #[derive(Clone, Copy, Debug)]
 pub struct TargetEntry {
-    /// What is watched.
+    /// The target itself.
     pub target: Target,
-    /// What was counted, by earlier runs too.
+    /// What was counted, by earlier runs too. The run counts here and stores each total in the ledger: the ledger may
+    /// be absent, or a truncated file may become zeroes. See [`crate::core::ledger`].
     pub tally: Tally,
     /// What earlier runs had counted.
     before: Counts,
-    /// When the latest probe started of those that have ended, and whether it connected.
+    /// When the probe started that `state` comes from: of those that ended, the latest to start.
     judged: Instant,
     state: State,
-    /// Ticks of this run that were no probe, for reasons of our own.
+    /// Ticks of this run that were skipped.
     pub skipped: u64,
-    /// How the last tick ended, and how long its phases took.
+    /// How the last probe ended, and how long its phases took.
     pub last: Option<End>,
     pub(super) grid: Grid,
+    /// Ticks of this run, with the skipped ones.
     pub(super) ticks: u32,
     pub(super) in_flight: u16,
     /// Lookups of this target that wait for a helper.
     pub(super) waiting: u16,
-    /// The plan of a reload lets it go on.
+    /// A reload plans to continue with this entry.
     planned: bool,
     usage: Usage,
-    /// Its place in the configuration, from 1, while it is live.
+    /// The target's position in the configuration, from 1, while it is live.
     order: u32,
 }
 
@@ -74,12 +76,12 @@ impl TargetEntry {
         self.usage == Usage::Live
     }
 
-    /// Whether its counts are this target's.
+    /// Whether it is the entry of `target`.
     fn is_of(&self, target: &Target) -> bool {
         self.usage != Usage::Free && self.target.is_same_as(target)
     }
 
-    /// Whether the target, which is this one, has the same options of its own.
+    /// Whether `target`, which is the same target, also has the same options.
     fn has_options_of(&self, target: &Target) -> bool {
         let Target { service: _, host: _, scope: _, port: _, literal: _, family, source, device, interval } =
             &self.target;
@@ -90,29 +92,29 @@ impl TargetEntry {
 /// The table of all targets.
 #[derive(Debug)]
 pub(super) struct TargetTable {
-    /// Each has its record at the same place of the ledger.
+    /// The number of an entry's record in the ledger is the entry's index.
     entries: Vec<TargetEntry>,
     ledger: Ledger,
     /// The live entries in configuration order.
     order: Vec<u16>,
-    /// For a reload: the entry that goes on with each target.
+    /// For a reload: for each configured target, the entry that continues, if any.
     plan: Vec<Option<u16>>,
 }
 
 impl TargetTable {
-    /// The table of what the ledger knows, with memory for as many as there may ever be. No target
-    /// is configured yet.
+    /// The table of the targets in the ledger, with memory for the most entries there may ever be. No
+    /// target is configured yet.
     pub(super) fn new(ledger: Ledger) -> Self {
         let mut entries: Vec<TargetEntry> = Vec::with_capacity(limits::RECORDS);
-        // No tick comes before a target is installed.
+        // No target ticks before it is installed.
         let grid = Grid::new(Instant::NEVER, Nanos::ZERO);
-        for (place, record) in ledger.records() {
+        for (number, record) in ledger.records() {
             let Some(target) = record.target() else { continue };
-            // Places between that are free need a entry, too; whose does not matter.
-            while entries.len() <= place {
+            // Free records before this one need an entry, too; its target does not matter.
+            while entries.len() <= number {
                 entries.push(TargetEntry::new(&target, grid));
             }
-            let entry = &mut entries[place];
+            let entry = &mut entries[number];
             entry.tally = record.tally();
             entry.before = *entry.tally.counted();
             (entry.state, _) = record.state();
@@ -132,12 +134,12 @@ impl TargetTable {
         &mut self.ledger
     }
 
-    /// How many entries there are.
-    pub(super) fn room(&self) -> usize {
+    /// How many entries the table can have.
+    pub(super) fn capacity(&self) -> usize {
         if self.ledger.is_present() { self.ledger.capacity().min(limits::RECORDS) } else { limits::RECORDS }
     }
 
-    /// A probe that started at `started` has ended, in this second since 1970.
+    /// Counts a probe that started at `started` and has ended, at `unix` seconds since 1970.
     pub(super) fn end(&mut self, index: u16, started: Instant, unix: u32, end: &End) {
         let entry = &mut self.entries[usize::from(index)];
         let record = self.ledger.record(usize::from(index));
@@ -153,7 +155,7 @@ impl TargetTable {
             Ending::LookupFailed(_) | Ending::ConnectFailed(_) => State::Down,
             Ending::Skipped(_) => return,
         };
-        // One that started earlier and hung tells of a time that is past.
+        // A probe that started earlier and hung does not tell the present state.
         if started >= entry.judged {
             entry.judged = started;
             if entry.state != state {
@@ -163,13 +165,13 @@ impl TargetTable {
         }
     }
 
-    /// So many ticks are no probes.
+    /// Counts skipped ticks.
     pub(super) fn skip(&mut self, index: u16, ticks: u64) {
         self[index].skipped += ticks;
         self.ledger.record(usize::from(index)).skip(ticks);
     }
 
-    /// Every place that is or was in use.
+    /// The index of every entry, free ones included.
     pub(super) fn indices(&self) -> core::ops::Range<u16> {
         0..self.entries.len() as u16
     }
@@ -179,20 +181,20 @@ impl TargetTable {
         self.order.iter().map(|index| &self[*index])
     }
 
-    /// Those that are gone and have something left to report.
+    /// The removed targets that have something to report.
     pub(super) fn gone(&self) -> impl Iterator<Item = &TargetEntry> {
         self.entries.iter().filter(|entry| entry.usage == Usage::Retired && !entry.tally.is_reported())
     }
 
-    /// How many probes the log does not have yet.
+    /// The number of probes that are not in the log yet.
     pub(super) fn unreported(&self) -> u64 {
         let known = self.entries.iter().filter(|entry| entry.usage != Usage::Free);
         known.map(|entry| entry.tally.unreported().total()).sum()
     }
 
-    /// First step of a reload: works out which entry goes on with which target. Of the same ones the
-    /// first goes on with the first that was configured, and those that were gone come last. Gives how
-    /// many configured targets stay, and how many entries are needed.
+    /// First stage of a reload: decides which entry continues for which target. If a target is configured
+    /// more than once, entries and targets are matched in configuration order, with retired entries last.
+    /// Returns how many configured targets stay, and how many entries are needed.
     pub(super) fn plan(&mut self, targets: &[Target]) -> (usize, usize) {
         self.plan.clear();
         let (mut kept, mut needed) = (0, 0);
@@ -221,7 +223,7 @@ impl TargetTable {
         (kept, needed)
     }
 
-    /// Second step: retires the entries that are not in the plan. Gives how many.
+    /// Second stage: retires the entries that are not in the plan. Returns how many.
     pub(super) fn retire(&mut self) -> usize {
         self.order.clear();
         let mut retired = 0;
@@ -235,13 +237,13 @@ impl TargetTable {
         retired
     }
 
-    /// Third step, for each target in order: lets the planned entry go on, or puts a new one where
-    /// there is room. A entry keeps its grid unless the interval is another or `anew` is asked for.
-    /// Gives its place, and whether it goes on with other options.
-    pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, anew: bool) -> (u16, bool) {
+    /// Third stage, for each target in order: continues with the planned entry, or inserts a new one. An
+    /// entry keeps its grid unless its interval changes or `new_grid` is set. Returns its index, and whether
+    /// a target that stays has other options.
+    pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, new_grid: bool) -> (u16, bool) {
         let index = match self.plan[i] {
             Some(index) => index,
-            None => self.place(target, grid),
+            None => self.insert(target, grid),
         };
         self.order.push(index);
         let order = self.order.len();
@@ -250,7 +252,7 @@ impl TargetTable {
         record.set_order(order);
         let entry = &mut self[index];
         let changed = entry.is_live() && !entry.has_options_of(target);
-        if anew || !entry.is_live() || entry.grid.interval() != grid.interval() {
+        if new_grid || !entry.is_live() || entry.grid.interval() != grid.interval() {
             entry.grid = grid;
         }
         entry.target = *target;
@@ -259,7 +261,7 @@ impl TargetTable {
         (index, changed)
     }
 
-    /// Keeps everything anew in a ledger that has become zeroes.
+    /// Writes everything to a ledger whose memory has become zeroes.
     pub(super) fn renew_ledger(&mut self, began: WallTime) {
         self.ledger.renew(began);
         for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
@@ -271,14 +273,14 @@ impl TargetTable {
         }
     }
 
-    /// What the log has is what the ledger says.
+    /// Reads from the ledger again what is reported.
     pub(super) fn recall_reported(&mut self) {
         for (index, entry) in self.entries.iter_mut().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
             entry.tally = self.ledger.record(index).tally();
         }
     }
 
-    /// The log has everything now.
+    /// Marks everything as reported: the log has it.
     pub(super) fn mark_reported(&mut self) {
         for (index, entry) in self.entries.iter_mut().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
             entry.tally.mark_reported();
@@ -288,7 +290,7 @@ impl TargetTable {
         self.free_retired();
     }
 
-    /// Frees the entries of those that are gone and have nothing left.
+    /// Frees the retired entries that have nothing to report and no probe in flight.
     pub(super) fn free_retired(&mut self) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if entry.usage == Usage::Retired && entry.in_flight == 0 && entry.tally.is_reported() {
@@ -298,14 +300,14 @@ impl TargetTable {
         }
     }
 
-    /// Makes a entry where there is room; [`TargetTable::room`] was asked before.
-    fn place(&mut self, target: &Target, grid: Grid) -> u16 {
+    /// Inserts a new entry. The caller has checked [`TargetTable::capacity`].
+    fn insert(&mut self, target: &Target, grid: Grid) -> u16 {
         let entry = TargetEntry::new(target, grid);
         let free = self.entries.iter().position(|entry| entry.usage == Usage::Free);
         let index = free.unwrap_or(self.entries.len());
         self.ledger.record(index).install(target);
         match self.entries.get_mut(index) {
-            Some(place) => *place = entry,
+            Some(free) => *free = entry,
             None => self.entries.push(entry),
         }
         index as u16
@@ -315,7 +317,7 @@ impl TargetTable {
 impl Index<u16> for TargetTable {
     type Output = TargetEntry;
 
-    // Apart, as is the other: this is done everywhere, and a entry is no power of two of bytes.
+    // Not inlined, like `index_mut`: called from many paths, and the size of an entry is no power of two.
     #[inline(never)]
     fn index(&self, index: u16) -> &TargetEntry {
         &self.entries[usize::from(index)]
@@ -335,20 +337,20 @@ mod tests {
     use crate::core::ledger::Memory;
 
     #[test]
-    fn a_target_keeps_its_place_whatever_order_its_record_has() {
+    fn a_target_keeps_its_entry_whatever_order_its_record_has() {
         let targets = [(1, u32::MAX), (2, u32::MAX - 1), (3, 0)].map(|(port, order)| {
             let target = Target::new("web", "192.0.2.1", port).expect("a target");
             (target, order)
         });
         let began = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
         let ledger = Ledger::create(Memory::own(3), 3, began);
-        for (place, (target, order)) in targets.iter().enumerate() {
-            ledger.record(place).install(target);
-            ledger.record(place).set_order(*order as usize);
+        for (number, (target, order)) in targets.iter().enumerate() {
+            ledger.record(number).install(target);
+            ledger.record(number).set_order(*order as usize);
         }
-        let mut entries = TargetTable::new(ledger);
+        let mut table = TargetTable::new(ledger);
         let configured = targets.map(|(target, _)| target);
-        assert_eq!(entries.plan(&configured), (3, 3));
-        assert_eq!(entries.plan, [Some(0), Some(1), Some(2)]);
+        assert_eq!(table.plan(&configured), (3, 3));
+        assert_eq!(table.plan, [Some(0), Some(1), Some(2)]);
     }
 }
