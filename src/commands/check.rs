@@ -1,4 +1,4 @@
-//! `tcpmon check`: reads the configuration and nothing else.
+//! `tcpmon check`: reads the configuration and does nothing else.
 
 use super::{ExitCode, MISTAKES, load};
 use crate::base::text::Count;
@@ -6,18 +6,18 @@ use crate::model::cli::Cli;
 use crate::shell::config_file::Source;
 use crate::shell::console::Console;
 
-/// Tells every mistake, or that there is none.
+/// Prints every mistake, or that there is none. Exit status: 0, or 2 if there are mistakes.
 pub fn check(cli: Cli, console: &mut Console) -> ExitCode {
     match load(cli, console) {
         Ok((config, file, source)) => {
-            let place = match source {
+            let origin = match source {
                 Source::File => file.path().unwrap_or_default(),
                 Source::CommandLine => "command line",
                 Source::Defaults => "embedded default list",
             };
             let targets = Count(config.targets.len() as u64, "target");
             let in_flight = Count(config.in_flight(), "probe");
-            console.line(format_args!("{place}: right, {targets}, at most {in_flight} in flight"));
+            console.line(format_args!("{origin}: OK, {targets}, at most {in_flight} in flight"));
             ExitCode::SUCCESS
         }
         Err(_) => ExitCode::from(MISTAKES),
