@@ -1,6 +1,6 @@
-//! Trouble that is said when it begins, and again only when it has changed or has been over.
+//! Trouble that gets one message when it begins, and another one only if it changes or comes back.
 
-/// The last trouble that was said; a `T` tells one trouble from another.
+/// The trouble that the last message was about. A `T` tells one trouble from another.
 #[derive(Debug)]
 pub struct Said<T = ()>(Option<T>);
 
@@ -11,7 +11,7 @@ impl<T> Default for Said<T> {
 }
 
 impl<T: PartialEq> Said<T> {
-    /// There is this trouble. Returns whether it is to be said.
+    /// There is this trouble. Returns whether a message is due.
     pub fn is_new(&mut self, trouble: T) -> bool {
         let is_new = self.0.as_ref() != Some(&trouble);
         self.0 = Some(trouble);
@@ -25,7 +25,7 @@ impl<T: PartialEq> Said<T> {
 }
 
 impl Said {
-    /// There is trouble, of which there is only one kind. Returns whether it is to be said.
+    /// There is trouble; there is only one kind. Returns whether a message is due.
     pub fn begins(&mut self) -> bool {
         self.is_new(())
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_said_once_and_again_when_it_has_changed_or_has_been_over() {
+    fn trouble_gets_one_message_and_another_if_it_changes_or_comes_back() {
         let mut said = Said::default();
         assert_eq!([said.is_new(1), said.is_new(1), said.is_new(2), said.is_new(1)], [true, false, true, true]);
         assert_eq!([said.is_over(), said.is_over(), said.is_new(1)], [true, false, true]);

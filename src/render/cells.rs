@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use crate::base::words;
 
-/// A column: its least width, and whether its cells are numbers, which are aligned to the right.
+/// A column: its least width in characters, and whether its cells are numbers, aligned to the right.
 pub struct Column(pub u16, pub bool);
 
 /// A column of words.
@@ -13,11 +13,11 @@ pub const WORDS: Column = Column(0, false);
 /// A column of dates and times.
 pub const MOMENT: Column = Column(19, false);
 
-/// Most columns of a table.
+/// The most columns of a table.
 const COLUMNS: usize = 9;
 
-/// Writes a table. `cells` are its headings and then its rows, each cell with a tab behind it: no cell contains
-/// a tab, because control characters are refused in every text that is shown.
+/// Writes a table. `cells` holds the headings and then the rows, with a tab after each cell. No cell contains a
+/// tab, because no text that is shown may contain control characters.
 pub fn write(out: &mut dyn Write, columns: &[Column], cells: &str) -> fmt::Result {
     let mut widths = [0; COLUMNS];
     let (mut rest, mut i) = (cells, 0);

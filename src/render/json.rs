@@ -1,4 +1,4 @@
-//! The same as one line of JSON (RFC 8259), for `tcpmon status -j`.
+//! The content of `tcpmon status -j`: one line of JSON (RFC 8259).
 
 use core::fmt::{self, Write};
 
@@ -12,7 +12,7 @@ use crate::model::outcome::{Columns, Thresholds};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
 
-/// Writes it, with its newline.
+/// Writes the line, with its newline.
 #[inline(never)] // LLVM would hoist its constants into the caller's loop.
 pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
     let Seen { ledger, running, local, .. } = *seen;
@@ -62,7 +62,7 @@ fn write_target(out: &mut dyn Write, record: &Record<'_>, target: &Target, local
     )
 }
 
-/// What is displayed as an object of JSON, or as `null`.
+/// Displays a value as a JSON object, or as `null`.
 struct Object<T>(T);
 
 impl fmt::Display for Object<(Option<Last>, LocalTime)> {
@@ -110,7 +110,7 @@ impl fmt::Display for Object<Option<Summary>> {
     }
 }
 
-/// A string of JSON (RFC 8259, section 7).
+/// A JSON string (RFC 8259, section 7).
 struct Quoted<'a>(&'a dyn fmt::Display);
 
 impl fmt::Display for Quoted<'_> {
@@ -121,14 +121,14 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Writes what stands between the quotes.
+/// Writes the content of a JSON string.
 struct Escaped<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             if c.is_control() {
-                // None is beyond U+009F.
+                // All control characters are at most U+009F.
                 let digit = |number| char::from_digit(number, 16).unwrap_or_default();
                 self.0.write_str("\\u00")?;
                 self.0.write_char(digit(u32::from(c) / 16))?;
@@ -144,7 +144,7 @@ impl fmt::Write for Escaped<'_, '_> {
     }
 }
 
-/// Local time with its offset (RFC 3339) of a second since 1970; `null` for second 0, which stands for none.
+/// A second since 1970 as local time with its offset (RFC 3339); second 0 means none and is `null`.
 struct Moment(i64, LocalTime);
 
 impl fmt::Display for Moment {
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_string_of_json_keeps_what_it_is_given() {
+    fn quotes_backslashes_and_control_characters_are_escaped() {
         assert_eq!(Quoted(&"kassa \"ä\" \\ \u{1}").to_string(), "\"kassa \\\"ä\\\" \\\\ \\u0001\"");
     }
 }

@@ -1,5 +1,5 @@
-//! What a person or a program reads, as functions to a `fmt::Write`. Pure: times, and the time zone as a
-//! function, are passed in.
+//! The output that people and programs read, written to a `fmt::Write`. Pure: the caller passes in the time and
+//! the time zone.
 
 pub mod cells;
 pub mod json;
@@ -12,7 +12,7 @@ use core::fmt;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::ledger::Ledger;
 
-/// The time zone: local time of a second since 1970.
+/// The time zone: a function from a second since 1970 to local time.
 pub type LocalTime = fn(i64) -> WallTime;
 
 /// What [`status`] and [`json`] show.
@@ -20,15 +20,15 @@ pub type LocalTime = fn(i64) -> WallTime;
 pub struct Seen<'a> {
     /// A snapshot of the ledger.
     pub ledger: &'a Ledger,
-    /// Whether its run goes on.
+    /// Whether its run is still running.
     pub running: bool,
-    /// The wall clock, for rows that are not in the log yet.
+    /// The present time, as the stamp of the rows.
     pub now: WallTime,
     /// The time zone.
     pub local: LocalTime,
 }
 
-/// A time in milliseconds, or what stands in its place where there is none.
+/// A duration in milliseconds, or the given text if there is none.
 struct Millis<'a>(&'a Option<Nanos>, &'static str);
 
 impl fmt::Display for Millis<'_> {

@@ -1,4 +1,4 @@
-//! The table of `tcpmon once`: how each target's only probe ended.
+//! The table of `tcpmon once`: how the single probe of each target ended.
 
 use core::fmt::{self, Write};
 
@@ -7,7 +7,7 @@ use super::cells::{self, Column, WORDS};
 use crate::core::monitor::TargetEntry;
 use crate::core::probe::End;
 
-/// Writes it.
+/// Writes the table.
 pub fn write<'a>(out: &mut dyn Write, entries: impl Iterator<Item = &'a TargetEntry>) -> fmt::Result {
     let mut cells = String::from("Service\tTarget\tDNS ms\tConnect ms\tResult\t");
     for entry in entries {

@@ -1,5 +1,5 @@
-//! The tables of `tcpmon status`: the state of the run and of each target, what the log does not have yet, all
-//! that was counted, and how the times are distributed.
+//! The tables of `tcpmon status`: the state of the run and of each target, the counts that are not in the log
+//! yet, all counts, and the distribution of times.
 
 use core::fmt::{self, Write};
 
@@ -12,7 +12,7 @@ use crate::core::ledger::{Last, Record, State};
 use crate::model::outcome::{Counts, Tally};
 use crate::model::target::Target;
 
-/// Writes all of them.
+/// Writes all tables.
 #[inline(never)] // LLVM would hoist its constants into the caller's loop.
 pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
     let Seen { ledger, now, local, .. } = *seen;
@@ -39,7 +39,7 @@ fn write_run(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
     }
     write!(out, "Running as pid {pid} since {}, ", moment(ledger.started()))?;
     match ledger.due() {
-        // No report is due by a clock that is not set.
+        // The clock is not set, so no report is due.
         0 => writeln!(out, "reports wait for the clock to be set\n"),
         due => writeln!(out, "next report at {}\n", moment(due)),
     }
@@ -48,7 +48,7 @@ fn write_run(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
 fn write_states(out: &mut dyn Write, records: &[Record<'_>], local: LocalTime) -> fmt::Result {
     let mut cells = String::from("Service\tTarget\tState\tSince\tSkipped\tLast probe\tDNS ms\tConnect ms\tResult\t");
     for record in records {
-        // A ledger with a record in use that has no target is refused when it is read.
+        // Every record in use has a target: another ledger is refused when it is read.
         let Some(target) = record.target() else { continue };
         let (state, since) = state(record);
         let (service, endpoint, skipped) = (target.service, target.endpoint(), record.skipped());
@@ -99,7 +99,7 @@ fn add_times(cells: &mut String, service: &str, phase: &str, summary: Option<Sum
     write!(cells, "{service}\t{phase}\t{count}\t{p50}\t{p95}\t{p99}\t{max}\t")
 }
 
-/// The state of a target, and since which second of 1970 it has it.
+/// The state of a target, and since when, in seconds since 1970; `None` while unknown.
 pub(super) fn state(record: &Record<'_>) -> (&'static str, Option<i64>) {
     let (state, since) = record.state();
     match state {
@@ -109,7 +109,7 @@ pub(super) fn state(record: &Record<'_>) -> (&'static str, Option<i64>) {
     }
 }
 
-/// Local time of a second since 1970; `-` for none.
+/// A second since 1970 as local time; `-` for `None`.
 struct Local(Option<i64>, LocalTime);
 
 impl fmt::Display for Local {

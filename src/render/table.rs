@@ -1,5 +1,5 @@
-//! The daily log's form: the header and the rows, byte for byte as the original has them, but for
-//! a heading that stood one column askew there.
+//! The form of the daily log: header and rows, byte for byte as the original writes them. One heading has
+//! one space more, because it did not line up there.
 
 use core::fmt::{self, Write};
 
@@ -13,18 +13,18 @@ const NUMBERS: [u16; 7] = [7, 8, 6, 8, 7, 10, 5];
 const STAMP: usize = 19;
 const SERVICE: usize = 20;
 
-/// How wide the columns are, and what stands above them.
+/// The widths of the columns and their headings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     thresholds: Thresholds,
     service: u16,
-    /// Of the columns of numbers.
+    /// The widths of the columns of numbers.
     widths: [u16; 7],
 }
 
 impl Form {
-    /// The form for services of which the longest has `longest` characters. The headings name
-    /// the thresholds; one that is wider than its column widens it.
+    /// The form for services of at most `longest` characters. The headings name the thresholds; a heading
+    /// that is wider than its column widens the column.
     pub fn new(thresholds: Thresholds, longest: usize) -> Self {
         let mut widths = NUMBERS;
         for (column, width) in widths.iter_mut().enumerate() {
@@ -33,22 +33,22 @@ impl Form {
         Self { thresholds, service: longest.max(SERVICE) as u16, widths }
     }
 
-    /// The form for a report of a ledger's counts.
+    /// The form for a report of this ledger's counts.
     pub fn of(ledger: &Ledger) -> Self {
         Self::new(ledger.thresholds(), ledger.longest_service())
     }
 
-    /// The line above the rows, with its newline.
+    /// The header line, with its newline.
     pub fn header(&self) -> Header<'_> {
         Header(self)
     }
 
-    /// One row, with its newline.
+    /// A row, with its newline.
     pub fn row<'a>(&'a self, stamp: WallTime, service: &'a str, columns: &'a Columns) -> Row<'a> {
         Row { form: self, stamp, service, columns }
     }
 
-    /// Writes a whole report: a header, if it is to have one, and a row for each of `rows`.
+    /// Writes a whole report: a header if `headed`, and a row for each of `rows`.
     pub fn write(
         &self,
         out: &mut dyn Write,
@@ -65,7 +65,7 @@ impl Form {
         Ok(())
     }
 
-    /// A line of the table: of headings, where there are no numbers.
+    /// A line of the table; without numbers, the header.
     fn line(
         &self,
         f: &mut fmt::Formatter<'_>,
