@@ -1,4 +1,4 @@
-//! What the command line can ask for, one file a command that does more than print a text.
+//! The commands, one file each. Commands that only print a text have no file.
 
 mod check;
 mod once;
@@ -17,14 +17,14 @@ use crate::sys;
 use crate::sys::descriptor;
 use crate::sys::signal::Signals;
 
-/// What the program tells whoever started it. (The standard library's own cannot be looked into.)
+/// The exit status of the program. (The value of the standard library's `ExitCode` cannot be read.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitCode(pub u8);
 
 impl ExitCode {
-    /// All went well.
+    /// The command has succeeded.
     pub const SUCCESS: Self = Self(0);
-    /// It could not be done.
+    /// The command has failed.
     pub const FAILURE: Self = Self(1);
 }
 
@@ -34,16 +34,16 @@ impl From<u8> for ExitCode {
     }
 }
 
-/// The configuration is wrong, and nothing was started.
+/// Exit status: the configuration or the command line has mistakes, and nothing was started.
 const MISTAKES: u8 = 2;
 
-/// Prepares to be told what to do by signals, before anything takes time, and makes sure of the
-/// memory: an allocation that fails later is no message but an abort.
-fn heed_signals(console: &mut Console) -> Option<Signals> {
+/// Checks that there is enough memory and begins to receive signals, before anything slow is done. `None`:
+/// one of them failed, and a message was printed. An allocation that fails later aborts without a message.
+fn prepare(console: &mut Console) -> Option<Signals> {
     let mut memory = Vec::<u8>::new();
-    let had = memory.try_reserve_exact(limits::MEMORY).is_ok();
-    // Seen by nobody, it would not be asked for.
-    if core::hint::black_box(&memory).capacity() < limits::MEMORY || !had {
+    let is_reserved = memory.try_reserve_exact(limits::MEMORY).is_ok();
+    // Without `black_box` the compiler would remove an allocation that is never used.
+    if core::hint::black_box(&memory).capacity() < limits::MEMORY || !is_reserved {
         console.say("memory", format_args!("{} MiB cannot be had, nothing is started", limits::MEMORY >> 20));
         return None;
     }
@@ -55,8 +55,8 @@ fn heed_signals(console: &mut Console) -> Option<Signals> {
     signals.ok()
 }
 
-/// Does what the arguments behind the program's name ask for. They must live as long as the
-/// process, because a reload reads them again.
+/// Runs the command that the arguments name. The name of the program is not among them. They live as long as
+/// the process, because a reload reads them again.
 pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
     let cli = match Cli::parse(arguments, &mut |mistake| Console::new(false).complain(mistake)) {
         Ok(cli) => cli,
@@ -84,7 +84,7 @@ fn print(console: &mut Console, text: &str) -> ExitCode {
     if console.lines(text, limits::PATIENCE) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Reads the configuration, and tells every mistake.
+/// Reads the configuration and prints every mistake.
 fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source), usize> {
     let mut config_file = ConfigFile::new(cli);
     let mut config = Config::new();
@@ -92,7 +92,7 @@ fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source),
     Ok((config, config_file, source))
 }
 
-/// Reads the configuration, tells every mistake, and gives the ledger's path.
+/// Reads the configuration, prints every mistake, and returns the path of the ledger.
 fn ledger_path(cli: Cli, console: &mut Console) -> Option<Path> {
     let (config, ..) = load(cli, console).ok()?;
     Some(config.settings.ledger_path())

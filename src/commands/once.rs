@@ -1,6 +1,6 @@
-//! `tcpmon once`: probes each target one time and prints how it went.
+//! `tcpmon once`: probes each target one time and prints the results.
 
-use super::{ExitCode, heed_signals, load};
+use super::{ExitCode, load, prepare};
 use crate::base::limits;
 use crate::core::monitor::{Span, TargetEntry};
 use crate::model::cli::Cli;
@@ -11,19 +11,19 @@ use crate::shell::console::Console;
 use crate::shell::event_loop::{EventLoop, Start};
 use crate::shell::sandbox::Confinement;
 
-/// A target did not connect.
+/// Exit status: a target did not connect.
 const FAILED: u8 = 2;
 
-/// The check itself could not be made.
+/// Exit status: the check itself failed.
 pub const NOT_CHECKED: u8 = 3;
 
-/// Probes each target one time. Exit status: 0 all connected, 2 one did not, 3 the check could not
-/// be made, for all targets or for one.
+/// Probes each target one time. Exit status: 0 if all connected, 2 if one did not, 3 if a target could not be
+/// checked or the check itself failed.
 pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     let quiet = cli.quiet;
-    let Some(signals) = heed_signals(&mut console) else { return ExitCode::from(NOT_CHECKED) };
+    let Some(signals) = prepare(&mut console) else { return ExitCode::from(NOT_CHECKED) };
     let Ok((mut config, file, _)) = load(cli, &mut console) else { return ExitCode::from(NOT_CHECKED) };
-    // Spread over an interval, the only round could take an hour.
+    // If the probes were spread over an interval, the single round could last an hour.
     config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
     if !change_user::become_user(&config, &file, false, &mut console) {
@@ -47,7 +47,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
 }
 
-/// The exit status that stands for the worst ending.
+/// The exit status of the worst result.
 fn worst<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> u8 {
     entries.fold(0, |worst, entry| {
         worst.max(match entry.last.as_ref().map(|end| &end.ending) {

@@ -1,9 +1,9 @@
-//! `tcpmon run`, the main job: watches the targets until it is told to end; and `tcpmon start`, the
-//! same in the background.
+//! `tcpmon run`, which watches the targets until it is told to end, and `tcpmon start`, which does the same in
+//! the background.
 
 use core::fmt::Write;
 
-use super::{ExitCode, MISTAKES, heed_signals, load};
+use super::{ExitCode, MISTAKES, load, prepare};
 use crate::base::{limits, words};
 use crate::core::monitor::Span;
 use crate::model::cli::Cli;
@@ -18,15 +18,15 @@ use crate::sys;
 use crate::sys::background::{self, Fork};
 use crate::sys::process;
 
-/// TargetTable. Exit status: 0 at a normal end, 2 where the configuration is wrong, 1 where the run
-/// could not be started. In the background that of what stays in the foreground: 0 where a run has
-/// started or one is there already.
+/// Watches the targets. Exit status: 0 after a normal end, 2 if the configuration is wrong, 1 if the run could
+/// not start. With `in_background` this is the status of the process that stays in the foreground: 0 if a run
+/// has started or is there already.
 pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     process::set_umask();
-    let Some(signals) = heed_signals(&mut console) else { return ExitCode::FAILURE };
+    let Some(signals) = prepare(&mut console) else { return ExitCode::FAILURE };
     let span = Span { rounds: cli.rounds, duration: cli.duration };
     let Ok((config, file, source)) = load(cli, &mut console) else { return ExitCode::from(MISTAKES) };
-    if in_background && is_relative(&config, &mut console) {
+    if in_background && has_relative_path(&config, &mut console) {
         return ExitCode::from(MISTAKES);
     }
     if !change_user::become_user(&config, &file, true, &mut console) {
@@ -58,7 +58,7 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
-        // Whoever started us waits until nobody has its pipes any more: this closes them.
+        // The process that started us waits until all copies of its pipes are closed: this closes ours.
         console = Console::of_background();
     } else {
         greet(&mut console, &config, source);
@@ -66,7 +66,7 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     let confinement = Confinement::enter(&config, &file, true, &mut console);
     let mut event_loop =
         EventLoop::new(Start { config, config_file: file, span, ledger_file: Some(ledger_file), console, signals });
-    event_loop.is_confined(confinement);
+    event_loop.set_confinement(confinement);
     if let Some(starter) = starter {
         starter.tell_started();
     }
@@ -77,19 +77,19 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Whether a path is not absolute: cron starts its jobs where no operator looks, and a second start
-/// or a `status` from elsewhere would find another place. It is said.
-fn is_relative(config: &Config, console: &mut Console) -> bool {
+/// Whether a path is relative, and if so prints why that is wrong. Cron starts its jobs in a directory where no
+/// operator looks, and a second start or a `status` in another directory would use another file.
+fn has_relative_path(config: &Config, console: &mut Console) -> bool {
     let (log_dir, ledger) = (config.settings.log_dir.as_str(), config.settings.ledger.as_str());
-    let mut found = tell_of_relative("log_dir", log_dir, console);
-    // A ledger in log_dir is right as soon as that is.
+    let mut found = complain_if_relative("log_dir", log_dir, console);
+    // A ledger without a slash lies in log_dir.
     if words::contains(ledger, b'/') {
-        found |= tell_of_relative("ledger", ledger, console);
+        found |= complain_if_relative("ledger", ledger, console);
     }
     found
 }
 
-fn tell_of_relative(name: &str, path: &str, console: &mut Console) -> bool {
+fn complain_if_relative(name: &str, path: &str, console: &mut Console) -> bool {
     let is_relative = !path.starts_with('/');
     if is_relative {
         console.complain(format_args!(
@@ -99,7 +99,7 @@ fn tell_of_relative(name: &str, path: &str, console: &mut Console) -> bool {
     is_relative
 }
 
-/// The first words on the console.
+/// Prints the first lines on the console.
 fn greet(console: &mut Console, config: &Config, source: Source) {
     let mut words = String::from("Starting TCP Connection Monitor...\n");
     if source == Source::Defaults {

@@ -1,5 +1,5 @@
-//! `tcpmon status`: what the ledger says, of a monitor that runs and of one that does not any more. It only
-//! reads the ledger: it takes no lock, sends no signal and writes nothing.
+//! `tcpmon status`: shows the content of the ledger. It only reads the ledger: it works after a crash and does
+//! not disturb a running monitor. It locks nothing, sends no signal and writes nothing.
 
 use super::{ExitCode, MISTAKES, ledger_path};
 use crate::base::said::Said;
@@ -10,13 +10,13 @@ use crate::shell::console::Console;
 use crate::shell::{event_loop, snapshot};
 use crate::sys::clock;
 
-/// To the top of the terminal, and what is left of each line and of the screen cleared.
+/// Terminal codes: move to the top, clear the rest of a line, clear the rest of the screen.
 const TOP: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K\n";
 const CLEAR_REST: &str = "\x1b[J";
 
-/// Shows it, once or again and again. Exit status: 0, 1 where there is no ledger to read, 2 where the configuration
-/// is wrong.
+/// Shows the ledger, once or repeatedly. Exit status: 0, 1 if there is no ledger to read or the output is closed, 2 if
+/// the configuration is wrong.
 pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let (watch, json) = (cli.watch, cli.json);
     let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
@@ -24,8 +24,8 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let mut time_zone = Said::default();
     loop {
         event_loop::read_time_zone(&mut time_zone, console);
-        let seen = snapshot::read(&path);
-        let goes_on = match &seen {
+        let ledger = snapshot::read(&path);
+        let can_repeat = match &ledger {
             Ok(ledger) => {
                 trouble = Said::default();
                 let running = snapshot::is_running(ledger);
@@ -35,21 +35,21 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
                 let _ = if json { json::write(&mut text, &seen) } else { tables::write(&mut text, &seen) };
                 show(console, &text, watch && !json)
             }
-            Err(look) => {
-                if trouble.is_new(*look) {
-                    console.say("ledger", format_args!("{path} {look}, there is nothing to show"));
+            Err(error) => {
+                if trouble.is_new(*error) {
+                    console.say("ledger", format_args!("{path} {error}, there is nothing to show"));
                 }
                 watch
             }
         };
-        if !watch || !goes_on {
-            return if goes_on { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        if !watch || !can_repeat {
+            return if can_repeat { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         clock::rest(limits::REFRESH);
     }
 }
 
-/// Prints it; at a terminal in place of what was there before.
+/// Prints `text`; with `in_place` and on a terminal, over what was there before. Returns whether it was printed.
 fn show(console: &mut Console, text: &str, in_place: bool) -> bool {
     if in_place && console.is_terminal() {
         let mut shown = String::from(TOP);

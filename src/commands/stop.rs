@@ -1,4 +1,4 @@
-//! `tcpmon stop`: ends what runs with this configuration's ledger, and waits for it.
+//! `tcpmon stop`: ends the monitor that uses this configuration's ledger, and waits for its end.
 
 use super::{ExitCode, MISTAKES, ledger_path};
 use crate::base::limits;
@@ -10,16 +10,16 @@ use crate::shell::snapshot::{self, SnapshotError};
 use crate::sys;
 use crate::sys::{clock, process, user};
 
-/// How often it is looked whether the process is gone.
-const LOOK: Nanos = Nanos::from_millis(20);
+/// The interval at which `stop` checks whether the process has ended.
+const CHECK: Nanos = Nanos::from_millis(20);
 
-/// Ends it. Exit status: 0 where nothing runs any more, 1 where something still does, 2 where the
-/// configuration is wrong, so that it is not known what was meant.
+/// Ends the monitor. Exit status: 0 if no monitor runs any more, 1 if one still does or this is not known, 2 if the
+/// configuration is wrong.
 pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
     let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
     let owner = match snapshot::read(&path) {
         Ok(ledger) if snapshot::is_running(&ledger) => ledger.owner(),
-        // It says its last words.
+        // The run has ended, but the process still prints its last output.
         Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_locked(&path) => ledger.owner(),
         Ok(_) | Err(_) if ledger_file::is_locked(&path) => {
             console.say("stop", format_args!("a monitor runs, but {path} does not say as which pid; nothing is ended"));
@@ -34,9 +34,9 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    // The pid is what the ledger's owner has written there: root ends nothing that the owner could not.
-    let told = user::become_owner_of(path.as_str()).and_then(|()| process::terminate(owner));
-    if let Err(errno) = told.or_else(|errno| if process::is_alive(owner) { Err(errno) } else { Ok(()) }) {
+    // The owner of the ledger wrote this pid. With that user's rights we end only what the owner could end, too.
+    let sent = user::become_owner_of(path.as_str()).and_then(|()| process::terminate(owner));
+    if let Err(errno) = sent.or_else(|errno| if process::is_alive(owner) { Err(errno) } else { Ok(()) }) {
         console.say("stop", format_args!("pid {} cannot be ended ({}), it goes on", owner.pid, sys::describe(errno)));
         return ExitCode::FAILURE;
     }
@@ -49,7 +49,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
             );
             return ExitCode::FAILURE;
         }
-        clock::rest(LOOK);
+        clock::rest(CHECK);
     }
     ExitCode::SUCCESS
 }

@@ -1,5 +1,5 @@
-//! The loop: owns the descriptors, waits, stamps the time, hands facts to the monitor and carries out what it asks
-//! for. It decides nothing.
+//! The loop: owns the descriptors, waits, reads the time, passes facts to the monitor and carries out its actions.
+//! The loop decides nothing.
 
 mod clocks;
 mod connects;
@@ -33,26 +33,26 @@ use crate::sys::poll::{Owner, PollSet, Ready};
 use crate::sys::signal::{self, Signals, Wish};
 use crate::sys::{clock, descriptor, heap, process};
 
-/// How long a summary that was asked for may hold up the loop if its reader is slow.
+/// How long the loop waits for a slow reader of a summary that was requested by a signal.
 const SUMMARY_PATIENCE: Nanos = Nanos::from_millis(20);
 
-/// How long the loop rests after poll itself has failed, which must not become a spin.
+/// The pause after poll itself has failed, so that the loop does not spin.
 const POLL_PAUSE: Nanos = Nanos::from_millis(10);
 
-/// What a run begins with.
+/// What a run needs at its start.
 #[derive(Debug)]
 pub struct Start {
     /// The configuration.
     pub config: Config,
-    /// Where it comes from, for a reload.
+    /// The source of the configuration, for a reload.
     pub config_file: ConfigFile,
     /// When the run ends by itself.
     pub span: Span,
-    /// `None`: the run keeps nothing and writes no reports, as for a single check.
+    /// The ledger's file. `None`: the run stores no counts and writes no reports (`tcpmon once`).
     pub ledger_file: Option<LedgerFile>,
     /// Where messages go.
     pub console: Console,
-    /// How the run is told what to do.
+    /// The signals that control the run.
     pub signals: Signals,
 }
 
@@ -62,7 +62,7 @@ pub struct EventLoop {
     monitor: Monitor,
     config_file: ConfigFile,
     confinement: Confinement,
-    /// Where a reload builds the next configuration.
+    /// The configuration that was read last: at the start or by a reload.
     next: Config,
     console: Console,
     signals: Signals,
@@ -73,16 +73,16 @@ pub struct EventLoop {
     reports: Reports,
     poll_trouble: Said,
     signal_trouble: Said,
-    /// When poll was last asked: whatever was ready by then has been seen.
+    /// When poll last returned: everything that was ready by then has been handled.
     seen: Instant,
-    /// Attempts started since the answers were last collected.
+    /// Attempts and lookups that were started since the last poll.
     batch: usize,
     finished: bool,
 }
 
 impl EventLoop {
-    /// Everything that a run needs, with all its memory reserved. What the last run left behind is in order, and the
-    /// ticks start now. The loop lives as long as its process: the kernel frees all that it owns.
+    /// Sets up a run: reserves all memory, finishes the last report of the run before, and lets the ticks start now.
+    /// The loop lives as long as its process, so it is never dropped: the kernel frees everything.
     pub fn new(start: Start) -> ManuallyDrop<Self> {
         let Start { mut config, config_file, span, ledger_file, mut console, signals } = start;
         let mut time_zone = Said::default();
@@ -121,22 +121,23 @@ impl EventLoop {
         event_loop
     }
 
-    /// What this process has given up, for a reload that would need it.
-    pub fn is_confined(&mut self, confinement: Confinement) {
+    /// Notes what this process may still do, for a reload that needs more.
+    pub fn set_confinement(&mut self, confinement: Confinement) {
         self.confinement = confinement;
     }
 
-    /// Runs to the end.
+    /// Runs until the end of the run.
     pub fn run(&mut self) {
         while self.turn() {}
     }
 
-    /// One turn: do what is due, then wait for the next thing. Returns false at the end of the run.
+    /// One turn: does what is due, then waits for the next thing. Returns false at the end of the run.
     pub fn turn(&mut self) -> bool {
         self.drain();
         if self.finished {
             self.helpers.end(&mut self.polls);
-            // Signals that came before this are obeyed. From here on a signal may end the last words.
+            // Signals that came before this are handled. From here on a signal ends the process, also during its last
+            // output.
             while let Ok(Some(_)) = self.signals.next() {}
             signal::unblock();
             return false;
@@ -147,24 +148,24 @@ impl EventLoop {
         true
     }
 
-    /// The core, for the caller that shows how a run went.
+    /// The monitor, for a caller that shows the results.
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
     }
 
-    /// The console, for the last words.
+    /// The console, for the last output.
     pub fn console(&mut self) -> &mut Console {
         &mut self.console
     }
 
-    /// Prints the table of the whole run, in the log's form; waits for a slow reader so long.
+    /// Prints the table of the whole run, in the log's form. Waits at most `patience` for a slow reader.
     pub fn print_summary(&mut self, patience: Nanos) {
         self.reports.print_summary(&self.monitor, &mut self.console, patience);
     }
 
-    /// Does everything that was due when poll was last asked: no deadline passes before a possible answer has been
-    /// looked for. The core sees one moment for all of it, so that a drain ends however long it takes; what
-    /// is measured is stamped where it happens.
+    /// Does everything that was due when poll last returned. No deadline passes before poll has looked for an answer.
+    /// The monitor gets the same time for all of it, so that a drain ends however long it takes; measured times are
+    /// read when they are needed.
     fn drain(&mut self) {
         let now = self.seen;
         self.helpers.shrink(now, &mut self.polls);
@@ -201,7 +202,7 @@ impl EventLoop {
         self.monitor.handle(clock::monotonic(), event);
     }
 
-    /// Waits for something to happen, at most so long, and hands over all that has.
+    /// Waits until something happens, at most for `limit`, and handles everything that has.
     fn collect(&mut self, limit: Option<Nanos>) {
         self.batch = 0;
         let ready = self.polls.wait(limit);
@@ -211,26 +212,26 @@ impl EventLoop {
             Ok(_) => {
                 self.seen = now;
                 self.poll_trouble = Said::default();
-                // Backwards: see `PollSet::ready`. The signals are the first entry, and so obeyed last.
+                // Backwards: see `PollSet::ready`. The signals are the first entry, so they are handled last.
                 for at in (0..self.polls.len()).rev() {
                     if let Some((owner, ready)) = self.polls.ready(at) {
-                        self.hand_over(now, at, owner, ready);
+                        self.handle_ready(now, at, owner, ready);
                     }
                 }
             }
             Err(errno) => {
-                // Nothing was looked for, so no deadline passes, and nothing is blamed.
+                // Poll has looked for no answer, so `seen` stays: no deadline passes, and no target is blamed.
                 if self.poll_trouble.begins() {
                     self.console.say("poll", format_args!("{}, trying again", sys::describe(errno)));
                 }
-                self.heed_signals();
+                self.handle_signals();
                 clock::rest(POLL_PAUSE);
             }
         }
     }
 
-    /// Hands over what the descriptor at this position of the poll set has to say.
-    fn hand_over(&mut self, now: Instant, at: usize, owner: Owner, ready: Ready) {
+    /// Handles the ready descriptor at this position of the poll set.
+    fn handle_ready(&mut self, now: Instant, at: usize, owner: Owner, ready: Ready) {
         match owner {
             Owner::Attempt(slot) => {
                 self.polls.remove_at(at);
@@ -238,17 +239,17 @@ impl EventLoop {
                     self.monitor.handle(now, Event::AttemptEnded(probe, attempt));
                 }
             }
-            Owner::Helper(number) => self.hear(now, number),
+            Owner::Helper(number) => self.receive(now, number),
             Owner::Clock if self.clocks.was_set(&mut self.polls) => self.read_clock(),
             Owner::Clock => {}
-            // A descriptor that is ready and gives nothing must not become a spin.
-            Owner::Signals if !self.heed_signals() => clock::rest(POLL_PAUSE),
+            // If the descriptor is ready but has no signal, the loop must not spin.
+            Owner::Signals if !self.handle_signals() => clock::rest(POLL_PAUSE),
             Owner::Signals => {}
         }
     }
 
-    /// Obeys the signals that have come. Returns whether one had.
-    fn heed_signals(&mut self) -> bool {
+    /// Handles the signals that have come. Returns whether there was one.
+    fn handle_signals(&mut self) -> bool {
         let mut any = false;
         loop {
             match self.signals.next() {
@@ -284,7 +285,7 @@ impl EventLoop {
         match self.helpers.ask(clock::monotonic(), &mut self.polls, probe, target) {
             Ok(forked) => {
                 self.tell(Event::Probe(probe, Input::LookupStarted));
-                // A fork takes long enough for the answers of others to come in.
+                // A fork is slow: answers to others come in meanwhile.
                 self.batch += if forked { limits::BATCH } else { 1 };
             }
             Err(shortage) => self.tell(Event::Probe(probe, Input::FellShort(shortage))),
@@ -292,9 +293,9 @@ impl EventLoop {
     }
 
     #[inline(never)] // LLVM would hoist its constants into the caller's loop.
-    fn hear(&mut self, now: Instant, number: u16) {
+    fn receive(&mut self, now: Instant, number: u16) {
         let mut reply = None;
-        if let Some((probe, input)) = self.helpers.hear(now, &mut self.polls, number, &mut reply) {
+        if let Some((probe, input)) = self.helpers.receive(now, &mut self.polls, number, &mut reply) {
             self.monitor.handle(now, Event::Probe(probe, input));
         }
     }
@@ -323,7 +324,7 @@ impl EventLoop {
         }
     }
 
-    /// Reports wait for the clock, which reads this, to be set.
+    /// Says that the clock reads `wall` and that reports wait until it is set.
     fn say_held(&mut self, wall: WallTime) {
         if self.reports.are_logged() {
             let most = limits::CLOCK_WAIT.secs() / 60;
@@ -336,7 +337,7 @@ impl EventLoop {
         }
     }
 
-    /// The run ends. Says what is left for the next run because the clock was not set.
+    /// Says at the end of the run what is left for the next one because the clock was not set.
     fn say_left(&mut self) {
         let left = self.monitor.unreported();
         let is_kept = self.monitor.ledger().is_present();
@@ -351,7 +352,7 @@ impl EventLoop {
         }
     }
 
-    /// Makes room for as many descriptors as the configuration can need, or says that there is not enough.
+    /// Raises the limit of descriptors to what the configuration can need, or says that it is too low.
     fn allow_descriptors(&mut self) {
         let needed = self.next.in_flight() + (limits::HELPERS + limits::OWN_DESCRIPTORS) as u64;
         match descriptor::raise_descriptor_limit(needed) {
@@ -369,7 +370,7 @@ impl EventLoop {
         }
     }
 
-    /// Forks the first helper, if a target has a name to look up.
+    /// Forks the first helper if a target has a name to look up.
     fn warm_up(&mut self) {
         if self.next.targets.iter().all(|target| target.literal.is_some()) {
             return;

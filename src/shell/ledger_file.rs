@@ -331,7 +331,7 @@ fn lock_name(path: &Path) -> Result<OwnedFd, Errno> {
     let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
     // In two halves: formatting a u64 in hexadecimal would add code that nothing else needs.
     let (high, low) = ((print >> 32) as u32, print as u32);
-    net::claim(Text::<64>::format(format_args!("tcpmon-{high:08x}{low:08x}")).as_str())
+    net::bind_name(Text::<64>::format(format_args!("tcpmon-{high:08x}{low:08x}")).as_str())
 }
 
 /// FNV-1a, 64 bits: extends `sum` by these bytes.

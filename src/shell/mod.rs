@@ -1,4 +1,4 @@
-//! The thin shell around the core: descriptors, files, the console and the loop over them.
+//! The thin shell around the core: descriptors, files, the console and the event loop.
 
 pub mod change_user;
 pub mod config_file;

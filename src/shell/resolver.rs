@@ -1,8 +1,8 @@
 //! The pool of helper processes that call getaddrinfo for the loop: one lookup each at a time.
 //!
-//! It starts with one, grows while all are busy, and shrinks again. A helper whose lookup nobody
-//! waits for any more is killed: getaddrinfo cannot be interrupted. Who gets a helper when, and
-//! how often a lookup is asked again, is decided in `monitor`.
+//! The pool starts with one helper, grows while all are busy, and shrinks again. A helper is killed if
+//! its lookup is not needed any more, because getaddrinfo cannot be interrupted. The monitor decides
+//! which probe gets a helper when, and how often a lookup is repeated.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,12 +20,12 @@ use crate::sys::{Errno, clock, helper, lookup, net};
 #[derive(Debug)]
 struct Helper {
     child: Child,
-    /// Whether the child has been reaped: its pid is no longer ours to use.
+    /// The child was reaped: its pid may belong to another process now.
     reaped: bool,
     socket: OwnedFd,
     work: Work,
     forked: Instant,
-    /// It has answered: helpers work on this box.
+    /// The helper has answered at least once.
     proven: bool,
 }
 
@@ -38,21 +38,21 @@ enum Work {
 /// The pool.
 #[derive(Debug)]
 pub struct Resolver {
-    /// By their numbers. Grows to the highest number that is in use, within the memory reserved at the start.
+    /// The helpers by number, up to the highest number in use, within the memory reserved at the start.
     helpers: Vec<Option<Helper>>,
     most: usize,
-    /// How many there are.
+    /// How many helpers there are.
     size: usize,
-    /// Numbers the requests, so that a reply is known to belong to the last one.
+    /// The number of the last request. A reply carries the number of its request.
     token: u32,
-    /// Helpers that died at once since the last reply.
+    /// How many helpers died at once since the last reply.
     deaths: u32,
-    /// No helper is forked before this moment.
+    /// No helper is forked before this.
     fork_from: Instant,
 }
 
 impl Resolver {
-    /// An empty pool, with memory for so many helpers at most.
+    /// An empty pool, with memory for `most` helpers.
     pub fn new(most: usize) -> Self {
         Self {
             helpers: Vec::with_capacity(most),
@@ -72,7 +72,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// Gives a lookup to an idle helper, or to a new one. Returns whether one was forked for it.
+    /// Sends a lookup to an idle helper, or to a new one. Returns whether a new one was forked.
     pub fn ask(
         &mut self,
         now: Instant,
@@ -92,8 +92,8 @@ impl Resolver {
         helper.work = Work::Busy { probe, token: self.token };
         match net::send(&helper.socket, &packet[..length]) {
             Ok(_) => Ok(forked),
-            // It has just died, or is made sure to: reading from it says so, and the lookup is
-            // asked again.
+            // The helper has just died; if not, it is killed. The next read from it finds that, and the
+            // lookup is repeated.
             Err(Errno::EPIPE | Errno::ECONNRESET) => {
                 if !helper.reaped {
                     process::end(helper.child);
@@ -107,7 +107,7 @@ impl Resolver {
         }
     }
 
-    /// Kills the helper that has this probe's lookup.
+    /// Kills the helper that is busy with this lookup.
     pub fn drop_lookup(&mut self, polls: &mut PollSet, probe: ProbeId) {
         let has = |helper: &Option<Helper>| {
             helper.as_ref().is_some_and(|helper| matches!(helper.work, Work::Busy { probe: p, .. } if p == probe))
@@ -117,9 +117,9 @@ impl Resolver {
         }
     }
 
-    /// Reads what the helper at `index` has to say; poll says that there is something. Gives what
-    /// that means for a probe; it may lie in `reply`.
-    pub fn hear<'a>(
+    /// Reads from the helper of this number, which poll has reported as ready. Returns the input that this is
+    /// for a probe, if it is one. Addresses are in `reply`.
+    pub fn receive<'a>(
         &mut self,
         now: Instant,
         polls: &mut PollSet,
@@ -149,7 +149,7 @@ impl Resolver {
             }
             _ => {}
         }
-        // It is gone, or it says what nobody asked for and so is of no more use.
+        // The helper is dead, or its reply has another number than its request: it is not used any more.
         if !helper.proven && now.since(helper.forked) < limits::FORK_PAUSE {
             self.deaths = self.deaths.saturating_add(1);
         }
@@ -163,17 +163,17 @@ impl Resolver {
         }
     }
 
-    /// Takes note of every child that has ended.
+    /// Reaps every child that has ended.
     pub fn reap(&mut self) {
         while let Some(child) = process::reap() {
             for helper in self.helpers.iter_mut().flatten().filter(|helper| helper.child == child) {
-                // What it said before it died is still to be read: it stays until then.
+                // The helper stays until its last reply, if any, has been read.
                 helper.reaped = true;
             }
         }
     }
 
-    /// When [`Resolver::shrink`] has something to do.
+    /// When [`Resolver::shrink`] must be called next.
     pub fn next_deadline(&self) -> Instant {
         if self.size <= 1 {
             return Instant::NEVER;
@@ -182,7 +182,7 @@ impl Resolver {
         idle.fold(Instant::NEVER, Instant::min) + limits::HELPER_IDLE
     }
 
-    /// Ends helpers that have been idle for long, all but one.
+    /// Ends helpers that have been idle for [`limits::HELPER_IDLE`], but keeps one.
     pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
         for index in (0..self.helpers.len()).rev() {
             let since = self.helper(index).map_or(Instant::NEVER, Helper::idle_since);
@@ -192,7 +192,7 @@ impl Resolver {
         }
     }
 
-    /// Ends every helper and waits for their ends.
+    /// Ends all helpers and waits until they have ended.
     pub fn end(&mut self, polls: &mut PollSet) {
         for index in (0..self.helpers.len()).rev() {
             let ended = self.helper(index).filter(|helper| !helper.reaped).map(|helper| helper.child);
@@ -226,7 +226,7 @@ impl Resolver {
         self.helpers.get(index)?.as_ref()
     }
 
-    /// The one way out of the pool.
+    /// Removes a helper and ends its process. Every helper leaves the pool here.
     fn remove(&mut self, index: usize, polls: &mut PollSet) {
         polls.remove(Owner::Helper(index as u16));
         if let Some(helper) = self.helpers.get_mut(index).and_then(Option::take) {
@@ -242,7 +242,7 @@ impl Resolver {
 }
 
 impl Helper {
-    /// Since when it has no lookup; [`Instant::NEVER`] while it has one.
+    /// Since when the helper is idle; [`Instant::NEVER`] while it is busy.
     fn idle_since(&self) -> Instant {
         match self.work {
             Work::Idle { since } => since,
@@ -251,7 +251,7 @@ impl Helper {
     }
 }
 
-/// A helper's whole life: answer one request after the other until the monitor is gone.
+/// The main function of a helper: answers one request after the other until the monitor has ended.
 fn serve(socket: &OwnedFd) {
     let mut packet = [0; REQUEST + 1];
     while let Ok(length @ 1..) = net::await_packet(socket, &mut packet) {
@@ -273,28 +273,28 @@ mod tests {
     use crate::base::time::Nanos;
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    /// Reaping is for the whole process: one test has children at a time.
-    static TURN: Mutex<()> = Mutex::new(());
+    /// A reap is for the children of the whole process, so only one test at a time may have children.
+    static LOCK: Mutex<()> = Mutex::new(());
 
-    /// What a helper said.
-    enum Heard {
+    /// What was read from a helper.
+    enum Received {
         Reply,
         Lost(ProbeId),
         Nothing,
     }
 
-    /// A pool with its poll set, at moments that the test gives.
+    /// A pool and its poll set. The tests pass in the time.
     struct Pool {
         resolver: Resolver,
         polls: PollSet,
-        _turn: MutexGuard<'static, ()>,
+        _guard: MutexGuard<'static, ()>,
     }
 
     impl Pool {
         fn new() -> Self {
-            let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+            let guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
             let polls = PollSet::new();
-            Self { resolver: Resolver::new(limits::HELPERS), polls, _turn: turn }
+            Self { resolver: Resolver::new(limits::HELPERS), polls, _guard: guard }
         }
 
         fn ask(&mut self, now: Instant, slot: u16) -> Result<bool, Shortage> {
@@ -302,19 +302,19 @@ mod tests {
             self.resolver.ask(now, &mut self.polls, ProbeId::new(slot, 0), &target)
         }
 
-        /// Waits until a helper has something to say, and hears all of those that have.
-        fn hear(&mut self, now: Instant) -> Vec<Heard> {
-            assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper says something");
+        /// Waits until a helper is ready, and reads from all that are.
+        fn receive(&mut self, now: Instant) -> Vec<Received> {
+            assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper is ready");
             let ready: Vec<_> = (0..self.polls.len()).filter_map(|at| self.polls.ready(at)).collect();
-            ready.into_iter().map(|(owner, _)| self.hear_one(now, owner)).collect()
+            ready.into_iter().map(|(owner, _)| self.receive_one(now, owner)).collect()
         }
 
-        fn hear_one(&mut self, now: Instant, owner: Owner) -> Heard {
+        fn receive_one(&mut self, now: Instant, owner: Owner) -> Received {
             let Owner::Helper(number) = owner else { panic!("{owner:?} is no helper") };
-            match self.resolver.hear(now, &mut self.polls, number, &mut None) {
-                Some((probe, Input::LookupLost)) => Heard::Lost(probe),
-                Some(_) => Heard::Reply,
-                None => Heard::Nothing,
+            match self.resolver.receive(now, &mut self.polls, number, &mut None) {
+                Some((probe, Input::LookupLost)) => Received::Lost(probe),
+                Some(_) => Received::Reply,
+                None => Received::Nothing,
             }
         }
 
@@ -323,7 +323,7 @@ mod tests {
             self.resolver.size
         }
 
-        /// Kills the helpers that there are.
+        /// Kills all helpers.
         fn kill(&mut self) {
             for helper in self.resolver.helpers.iter().flatten() {
                 process::end(helper.child);
@@ -350,38 +350,38 @@ mod tests {
         assert_eq!((forked, pool.size()), (vec![false, true, true], 3));
         let mut replies = 0;
         while replies < 3 {
-            replies += pool.hear(second(2)).iter().filter(|heard| matches!(heard, Heard::Reply)).count();
+            replies += pool.receive(second(2)).iter().filter(|received| matches!(received, Received::Reply)).count();
         }
-        assert!(!pool.ask(second(3), 0).unwrap(), "an idle one is there");
-        while !matches!(pool.hear(second(4))[..], [Heard::Reply]) {}
+        assert!(!pool.ask(second(3), 0).unwrap(), "a helper is idle");
+        while !matches!(pool.receive(second(4))[..], [Received::Reply]) {}
 
         let idle = second(2) + limits::HELPER_IDLE;
         assert_eq!(pool.resolver.next_deadline(), idle);
         pool.resolver.shrink(idle.before(Nanos::new(1)), &mut pool.polls);
-        assert_eq!(pool.size(), 3, "just before its time none goes");
+        assert_eq!(pool.size(), 3, "one nanosecond earlier no helper ends");
         pool.resolver.shrink(idle, &mut pool.polls);
-        assert_eq!(pool.size(), 1, "the two that were idle for so long go");
+        assert_eq!(pool.size(), 1, "the two that were idle for that long end");
         pool.resolver.shrink(second(1000), &mut pool.polls);
         assert_eq!((pool.size(), pool.resolver.next_deadline()), (1, Instant::NEVER), "the last one stays");
     }
 
     #[test]
-    fn helpers_that_die_at_once_are_no_fork_storm() {
+    fn helpers_that_die_at_once_cause_no_fork_storm() {
         let mut pool = Pool::new();
         for death in 1..=limits::DEATHS_IN_A_ROW {
             pool.resolver.warm_up(second(5), &mut pool.polls).unwrap();
             pool.kill();
-            // It may be seen to be dead already, or only when its answer is waited for.
+            // The request may fail because the helper is dead, or be sent before it is.
             assert_eq!(pool.ask(second(5), 7), Ok(false), "death {death}");
-            assert!(matches!(pool.hear(second(5))[..], [Heard::Lost(probe)] if probe == ProbeId::new(7, 0)));
+            assert!(matches!(pool.receive(second(5))[..], [Received::Lost(probe)] if probe == ProbeId::new(7, 0)));
             pool.resolver.reap();
         }
         assert_eq!(pool.ask(second(5), 7), Err(Shortage::Processes), "forking pauses");
-        assert_eq!(pool.ask(second(6), 7), Ok(true), "and goes on after that");
-        while !matches!(pool.hear(second(6))[..], [Heard::Reply]) {}
+        assert_eq!(pool.ask(second(6), 7), Ok(true), "the pause is over");
+        while !matches!(pool.receive(second(6))[..], [Received::Reply]) {}
         pool.kill();
-        assert!(matches!(pool.hear(second(6))[..], [Heard::Nothing]), "an idle one is missed by nobody");
-        assert_eq!(pool.ask(second(6), 7), Ok(true), "one that has answered is no storm");
+        assert!(matches!(pool.receive(second(6))[..], [Received::Nothing]), "an idle helper had no lookup to lose");
+        assert_eq!(pool.ask(second(6), 7), Ok(true), "the death of a helper that has answered does not count");
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
         }
         assert_eq!(pool.ask(second(1), 99), Err(Shortage::Helpers));
         pool.resolver.drop_lookup(&mut pool.polls, ProbeId::new(5, 0));
-        assert_eq!(pool.size(), limits::HELPERS - 1, "a lookup that nobody waits for ends its helper");
+        assert_eq!(pool.size(), limits::HELPERS - 1, "a dropped lookup ends its helper");
         assert_eq!(pool.ask(second(1), 99), Ok(true));
     }
 }

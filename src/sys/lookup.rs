@@ -1,4 +1,4 @@
-//! getaddrinfo(3), as a helper calls it.
+//! getaddrinfo(3), called by the helpers.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr;
@@ -10,8 +10,8 @@ use crate::model::facts::{Fault, LookupFault};
 use crate::model::message::Addresses;
 use crate::model::target::{Address, Family};
 
-/// Looks a name up; blocks as long as the resolver does. It passes no flags, so A and AAAA are asked for
-/// whatever addresses this box has. Addresses beyond the room for them are left out.
+/// Looks up a name; blocks until the resolver answers. It passes no flags, so that A and AAAA are queried
+/// even if this box has no address of that family. Addresses beyond [`limits::ADDRESSES`] are left out.
 pub fn addresses(host: &str, family: Family) -> Result<Addresses, LookupFault> {
     let mut room = [0; limits::HOST + 1];
     let no_name = LookupFault { code: libc::EAI_NONAME, errno: Fault(0), socket: None };
@@ -34,14 +34,14 @@ pub fn addresses(host: &str, family: Family) -> Result<Addresses, LookupFault> {
         return Err(LookupFault { code: error, errno, socket: net::open_datagram().err().map(Fault::from) });
     }
     let mut addresses = Addresses::new();
-    let mut entry = list;
-    while !entry.is_null() {
-        // SAFETY: `entry` is a node of the list that getaddrinfo made, which ends with a null.
-        let node = unsafe { &*entry };
+    let mut next = list;
+    while !next.is_null() {
+        // SAFETY: `next` is a node of the list that getaddrinfo made, which ends with a null.
+        let node = unsafe { &*next };
         if address(node).is_some_and(|address| !addresses.push(address)) {
             break;
         }
-        entry = node.ai_next;
+        next = node.ai_next;
     }
     if !list.is_null() {
         // SAFETY: getaddrinfo made the list, and nothing points into it any more.
@@ -50,7 +50,7 @@ pub fn addresses(host: &str, family: Family) -> Result<Addresses, LookupFault> {
     Ok(addresses)
 }
 
-/// The address of one node; `None` for a family that is neither IPv4 nor IPv6.
+/// The address of a node; `None` if it is neither IPv4 nor IPv6.
 fn address(node: &libc::addrinfo) -> Option<Address> {
     match node.ai_family {
         libc::AF_INET => {

@@ -1,4 +1,4 @@
-//! Sockets: TCP ones, which are connected and closed and nothing else, and those within this box.
+//! Sockets: TCP sockets, which are only connected and closed, and local sockets.
 
 use core::ffi::c_int;
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
@@ -19,15 +19,15 @@ pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
     socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
-/// Takes a name that no other process on this box can have until the socket is closed: an abstract
-/// address (unix(7)). `EADDRINUSE` where somebody has it. Nobody can connect to it.
-pub fn claim(name: &str) -> Result<OwnedFd, Errno> {
-    let claim = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    bind(claim.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
-    Ok(claim)
+/// Binds an abstract socket name (unix(7)). No other process in this network namespace can bind it until the
+/// socket is closed: `EADDRINUSE` if one has it. The socket is never read.
+pub fn bind_name(name: &str) -> Result<OwnedFd, Errno> {
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
+    Ok(socket)
 }
 
-/// A nonblocking socket whose packets go to who listens at this path.
+/// A nonblocking datagram socket that is connected to the socket at this path.
 pub(super) fn open_local(path: &str) -> Result<OwnedFd, Errno> {
     let socket =
         socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
@@ -35,13 +35,13 @@ pub(super) fn open_local(path: &str) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// A socket such as a resolver asks with.
+/// A socket like the one with which a resolver sends its queries.
 pub fn open_datagram() -> Result<OwnedFd, Errno> {
     socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
 }
 
-// The C library's have code for kernels before Linux 2.6.27 and 5.1. Where all calls on sockets were one
-// before Linux 4.3 (socketcall(2)) they are used still.
+// libc's wrappers carry fallbacks for kernels before Linux 2.6.27 and 5.1, so they are not used. The exception is
+// x86, where all calls on sockets were one system call before Linux 4.3 (socketcall(2)).
 #[cfg(target_arch = "x86")]
 use libc::{getsockopt, socketpair};
 
@@ -63,12 +63,12 @@ unsafe fn getsockopt(
     unsafe { libc::syscall(libc::SYS_getsockopt, socket, level, option, value, length) as c_int }
 }
 
-/// Two sockets, closed on exec: a packet that goes into one comes out of the other.
+/// Two connected packet sockets, closed on exec.
 pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let mut pair = [0; 2];
     // SAFETY: `pair` is live and has room for both.
     done(unsafe { socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr()) })?;
-    // SAFETY: the kernel has just made both, and nothing else owns them.
+    // SAFETY: the kernel has just made both descriptors, and nothing else owns them.
     Ok(unsafe { (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1])) })
 }
 
@@ -85,12 +85,12 @@ fn receive(socket: &OwnedFd, packet: &mut [u8], flags: c_int) -> Result<usize, E
     length(unsafe { libc::recv(socket.as_raw_fd(), packet.as_mut_ptr().cast(), packet.len(), flags) })
 }
 
-/// The next packet, if one is there; 0 bytes where the other end is gone.
+/// Reads the next packet if there is one, and returns its length; 0 if the other end is closed.
 pub fn receive_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
     receive(socket, packet, libc::MSG_DONTWAIT)
 }
 
-/// Waits for the next packet; 0 bytes where the other end is gone.
+/// Waits for the next packet and returns its length; 0 if the other end is closed.
 pub fn await_packet(socket: &OwnedFd, packet: &mut [u8]) -> Result<usize, Errno> {
     loop {
         match receive(socket, packet, 0) {
@@ -116,10 +116,10 @@ pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bo
     }
 }
 
-/// Connects from this local address, with a port that the kernel picks at the connect
-/// (`IP_BIND_ADDRESS_NO_PORT`, ip(7)), so that only the whole pair of addresses must be free.
+/// Binds the socket to this local address. The kernel picks the port at the connect
+/// (`IP_BIND_ADDRESS_NO_PORT`, ip(7)), so that only the pair of both addresses and ports must be free.
 pub fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
-    // Kernels before 4.2 do not know it, and then the port is picked here.
+    // Kernels before 4.2 do not know this option and pick the port here.
     let _ = set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1_i32.to_ne_bytes());
     match source {
         IpAddr::V4(ip) => bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(ip, 0))),
@@ -127,9 +127,9 @@ pub fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
     }
 }
 
-/// Connects through this network device (`SO_BINDTODEVICE`, socket(7)).
+/// Binds the socket to this network device (`SO_BINDTODEVICE`, socket(7)).
 pub fn bind_device(socket: &OwnedFd, device: &str) -> Result<(), Errno> {
-    // The kernel needs no NUL behind it.
+    // The kernel needs no NUL at the end.
     set(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())
 }
 
@@ -140,11 +140,11 @@ fn set(socket: &OwnedFd, level: c_int, option: c_int, value: &[u8]) -> Result<()
     done(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) })
 }
 
-/// The index of a network device (if_nametoindex(3)); `ENODEV` where there is none.
+/// The index of a network device (if_nametoindex(3)); `ENODEV` if it does not exist.
 pub fn device_index(device: &str) -> Result<u32, Errno> {
     let mut name = [0_u8; libc::IFNAMSIZ];
-    let Some(place) = name[..libc::IFNAMSIZ - 1].get_mut(..device.len()) else { return Err(Errno::ENODEV) };
-    place.copy_from_slice(device.as_bytes());
+    let Some(room) = name[..libc::IFNAMSIZ - 1].get_mut(..device.len()) else { return Err(Errno::ENODEV) };
+    room.copy_from_slice(device.as_bytes());
     // SAFETY: `name` ends with a NUL because its last byte is one.
     match unsafe { libc::if_nametoindex(name.as_ptr().cast()) } {
         0 => Err(Errno::last()),
@@ -152,12 +152,12 @@ pub fn device_index(device: &str) -> Result<u32, Errno> {
     }
 }
 
-/// Lets close(2) send a reset (`SO_LINGER` of zero, socket(7)).
+/// Makes close(2) send a reset (`SO_LINGER` of zero, socket(7)).
 pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
     setsockopt(socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
 }
 
-/// Takes the error with which a connect ended (`SO_ERROR`); reading clears it. `Ok` is none.
+/// Reads and clears the error with which a connect ended (`SO_ERROR`); `Ok` if there is none.
 pub fn connect_error(socket: &OwnedFd) -> Result<(), Errno> {
     let mut error: c_int = 0;
     let mut length = size_of_val(&error) as libc::socklen_t;
@@ -168,12 +168,12 @@ pub fn connect_error(socket: &OwnedFd) -> Result<(), Errno> {
     if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }
 
-/// What the kernel says of a handshake; `None` where it does not say enough.
+/// What the kernel knows of a handshake (`TCP_INFO`, tcp(7)); `None` if it does not tell enough.
 pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
     // SAFETY: `tcp_info` is plain data for which zeroes are a valid value.
     let mut info: libc::tcp_info = unsafe { core::mem::zeroed() };
     let mut length = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: `info` is live and `length` is its size; an older kernel writes less and says so.
+    // SAFETY: `info` is live and `length` is its size; an older kernel writes less and sets `length`.
     let result = unsafe {
         getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length)
     };

@@ -7,32 +7,32 @@ use super::{Errno, clock, descriptor, length};
 use crate::base::limits;
 use crate::base::time::Nanos;
 
-/// What a descriptor is polled for.
+/// The event for which a descriptor is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Something to read.
+    /// It has something to read.
     Read,
-    /// Room to write, or a connect that has ended.
+    /// It has room to write, or its connect has ended.
     Write,
 }
 
-/// What poll says of a descriptor. The bits are never masked.
+/// The events that poll has reported for a descriptor. No bit is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready(i16);
 
 impl Ready {
-    /// `POLLOUT` alone: a connect that was accepted, and no error to be asked for.
+    /// `POLLOUT` alone: the connect was accepted, and `SO_ERROR` need not be read.
     pub fn is_connected(self) -> bool {
         self.0 == libc::POLLOUT
     }
 }
 
-/// Whose descriptor it is. Each owner has one at most.
+/// The owner of a descriptor. An owner has at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The signals.
+    /// Signals.
     Signals,
-    /// The notice that the wall clock was set.
+    /// Changes of the wall clock.
     Clock,
     /// The helper of this number.
     Helper(u16),
@@ -79,28 +79,28 @@ pub struct PollSet {
 
 impl PollSet {
     /// An empty set, with memory for a descriptor of every owner.
-    #[expect(clippy::new_without_default, reason = "it is made once, by name")]
+    #[expect(clippy::new_without_default, reason = "there is only one caller")]
     pub fn new() -> Self {
         let (entries, owners) = (Vec::with_capacity(OWNERS), Vec::with_capacity(OWNERS));
         Self { entries, owners, positions: vec![0; OWNERS].into() }
     }
 
-    /// Adds the descriptor of an owner that has none.
+    /// Adds the descriptor of an owner that has none yet.
     #[inline(always)]
     pub fn insert(&mut self, owner: Owner, fd: BorrowedFd<'_>) {
         let interest = if matches!(owner, Owner::Attempt(_)) { Interest::Write } else { Interest::Read };
         self.insert_entry(owner.number(), entry(fd.as_raw_fd(), interest));
     }
 
-    #[inline(never)] // Called from many paths, as are the removals.
+    #[inline(never)] // Called from many paths, like `remove_at`.
     fn insert_entry(&mut self, owner: u16, entry: libc::pollfd) {
         self.entries.push(entry);
         self.owners.push(owner);
         self.positions[usize::from(owner)] = self.entries.len() as u16;
     }
 
-    /// Removes the descriptor of an owner, if it has one, before it is closed. The last entry moves to its
-    /// position.
+    /// Removes the descriptor of an owner, if there is one; the caller closes it later. The last entry moves to
+    /// its position.
     #[inline(always)]
     pub fn remove(&mut self, owner: Owner) {
         if let Some(at) = self.positions[usize::from(owner.number())].checked_sub(1) {
@@ -129,8 +129,8 @@ impl PollSet {
         self.entries.is_empty()
     }
 
-    /// Whose the descriptor at this position is and what the last wait said of it, if it said anything. Whoever goes
-    /// through all of them goes backwards: an entry that moves on a removal has been looked at by then.
+    /// The owner of the descriptor at this position and the events that the last wait reported; `None` if none. A
+    /// caller that removes entries on its way goes backwards: the entry that moves on a removal was handled before.
     pub fn ready(&self, at: usize) -> Option<(Owner, Ready)> {
         match self.entries.get(at)?.revents {
             0 => None,
@@ -138,9 +138,8 @@ impl PollSet {
         }
     }
 
-    /// Waits until a descriptor is ready or `limit` has passed; `None` waits for ever. The limit is exact to the
-    /// nanosecond (ppoll(2)), so nothing is rounded. Returns how many are ready; after a signal's interruption that
-    /// is none.
+    /// Waits until a descriptor is ready or `limit` has passed; `None` waits for ever. The limit is not rounded:
+    /// ppoll(2) counts nanoseconds. Returns how many descriptors are ready; 0 after an interruption by a signal.
     pub fn wait(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
         match poll(&mut self.entries, limit) {
             Err(Errno::EINVAL) => self.wait_in_parts(limit),
@@ -148,8 +147,8 @@ impl PollSet {
         }
     }
 
-    /// poll refuses more entries than descriptors may be open. If somebody lowers that limit below what is in use,
-    /// the set is polled in parts, with short pauses.
+    /// poll refuses more entries than the limit of open descriptors. If that limit is lowered below what is in use,
+    /// this polls the set in parts, with short pauses.
     fn wait_in_parts(&mut self, limit: Option<Nanos>) -> Result<usize, Errno> {
         let [descriptors, _] = descriptor::descriptor_limits()?;
         let part = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
@@ -169,7 +168,7 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 
 /// ppoll(2). After an interruption by a signal, and after an error, no entry is ready.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
-    // A wait that is longer than a 32-bit time_t holds ends early, which does no harm.
+    // A limit that is too long for a 32-bit time_t is shortened: the wait ends early, which does no harm.
     let mut time = limit.map(clock::kernel_time);
     let (time, none) = (time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut), core::ptr::null::<c_long>());
     // libc's wrapper is not used: it carries a second call for times of 64 bits.
@@ -180,7 +179,7 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
     match length(ready as isize) {
         ready @ Ok(_) => ready,
         Err(errno) => {
-            // They still hold the answers of the turn before.
+            // They still hold the events of the last wait.
             for entry in entries {
                 entry.revents = 0;
             }
@@ -189,8 +188,8 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
     }
 }
 
-/// Waits until `fd` is ready or `limit` has passed. Returns whether it is ready: an error counts as ready, and comes
-/// with the read or write.
+/// Waits until `fd` is ready or `limit` has passed. Returns whether it is ready. An error counts as ready: the read or
+/// write that follows returns it.
 pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest, limit: Nanos) -> bool {
     let mut entries = [entry(fd.as_raw_fd(), interest)];
     poll(&mut entries, Some(limit)).is_ok_and(|ready| ready > 0)
@@ -211,7 +210,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
-    fn an_entry_that_moves_is_still_its_owners() {
+    fn an_entry_that_moves_keeps_its_owner() {
         let ((quiet, _held), (loud, other)) = (net::pair().expect("descriptors"), net::pair().expect("descriptors"));
         net::send(&other, b"x").expect("it is open");
         let mut polls = PollSet::new();
@@ -228,7 +227,7 @@ mod tests {
         assert_eq!(ready(&mut polls), [Owner::Helper(0), Owner::Attempt(3)], "the last entry has moved");
         polls.remove(Owner::Helper(3));
         polls.remove(Owner::Clock);
-        assert_eq!(polls.len(), 3, "what has none is left alone");
+        assert_eq!(polls.len(), 3, "to remove an owner without a descriptor changes nothing");
         polls.remove(Owner::Helper(0));
         polls.remove(Owner::Attempt(3));
         assert_eq!((ready(&mut polls), polls.len()), (vec![], 1));

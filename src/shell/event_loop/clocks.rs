@@ -1,4 +1,4 @@
-//! The wall clock and the time zone: read, and said where they were set or are wrong.
+//! Reads the wall clock and the time zone. Says when the clock was set or the time zone is invalid.
 
 use std::os::fd::AsFd;
 
@@ -13,14 +13,14 @@ use crate::sys::time_zone;
 /// What is known of the wall clock.
 #[derive(Debug)]
 pub(super) struct Clocks {
-    /// `None`: the kernel tells of no change, so it is noticed at the next boundary.
+    /// `None`: the kernel does not report changes of the clock, so they are noticed at the next boundary.
     changes: Option<ClockChanges>,
     steps: Steps,
     time_zone: Said,
 }
 
 impl Clocks {
-    /// Reads the time zone, and lets the poll set know of changes of the clock, which reads `wall`.
+    /// The clock reads `wall` now; poll will report its changes. `time_zone` is the trouble with the time zone so far.
     pub fn new(polls: &mut PollSet, wall: WallTime, time_zone: Said) -> Self {
         let changes = ClockChanges::new().ok();
         if let Some(changes) = &changes {
@@ -29,7 +29,7 @@ impl Clocks {
         Self { changes, steps: Steps::new(clock::since_boot(), wall), time_zone }
     }
 
-    /// What the wall clock reads. If it was set, that is said.
+    /// Reads the wall clock. Says so if it was set.
     pub fn read(&mut self, console: &mut Console) -> WallTime {
         let wall = clock::wall();
         if let Some(expected) = self.steps.read(clock::since_boot(), wall) {
@@ -38,7 +38,8 @@ impl Clocks {
         wall
     }
 
-    /// Poll has said something of the clock. Returns whether it was set; if not, its timer has ended and is removed.
+    /// Poll has reported the clock's descriptor as ready. Returns whether the clock was set. If not, the descriptor is
+    /// of no more use and is removed.
     pub fn was_set(&mut self, polls: &mut PollSet) -> bool {
         let was_set = self.changes.as_ref().is_some_and(ClockChanges::was_set);
         if !was_set {
@@ -48,13 +49,13 @@ impl Clocks {
         was_set
     }
 
-    /// Reads the rules of the time zone anew.
+    /// Reads the rules of the time zone again.
     pub fn read_time_zone(&mut self, console: &mut Console) {
         read_time_zone(&mut self.time_zone, console);
     }
 }
 
-/// Reads the rules of the time zone. If /etc/TZ holds none, that is said once.
+/// Reads the rules of the time zone. Says once if /etc/TZ is invalid.
 pub(crate) fn read_time_zone(said: &mut Said, console: &mut Console) {
     match time_zone::apply() {
         Some(wrong) if said.begins() => {

@@ -1,4 +1,4 @@
-//! The attempts: started, polled, and ended. What an end means is decided in `core::verdict`.
+//! The attempts: starts them, has them polled and ends them. `core::verdict` decides what an end means.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -22,26 +22,27 @@ struct Connection {
 /// The attempts under way.
 #[derive(Debug)]
 pub(super) struct Connects {
-    /// By the slot of their probes. Grows to the highest slot that was in use, within the memory reserved here.
+    /// The attempts by the slots of their probes, up to the highest slot used so far, within the memory reserved at the
+    /// start.
     connections: Vec<Option<Connection>>,
-    /// From so long on the kernel is asked when a connect was accepted.
+    /// If an attempt takes this long, the kernel is asked when the peer accepted.
     slow: Nanos,
     close: Close,
 }
 
 impl Connects {
-    /// None yet.
+    /// No attempts yet.
     pub fn new(settings: &Settings) -> Self {
         let connections = Vec::with_capacity(limits::PROBES);
         Self { connections, slow: settings.thresholds.slow, close: settings.close }
     }
 
-    /// Goes over to other settings.
+    /// Applies other settings.
     pub fn change(&mut self, settings: &Settings) {
         (self.slow, self.close) = (settings.thresholds.slow, settings.close);
     }
 
-    /// Starts an attempt. Returns when connect(2) was called and, where it is known at once, how the attempt ended.
+    /// Starts an attempt. Returns when connect(2) was called, and the attempt itself if it ended at once.
     pub fn start(
         &mut self,
         polls: &mut PollSet,
@@ -74,7 +75,8 @@ impl Connects {
         (started, Some(self.finish(socket, started, clock::monotonic(), result)))
     }
 
-    /// Ends the attempt of the probe in this slot, of which poll said this at `now`. It is no longer in the poll set.
+    /// Ends the attempt of the probe in this slot, which poll reported as `ready` at `now`. The caller has removed it
+    /// from the poll set.
     pub fn end(&mut self, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
         let Connection { socket, probe, started } = self.connections.get_mut(usize::from(slot))?.take()?;
         // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
@@ -97,7 +99,7 @@ impl Connects {
         attempt
     }
 
-    /// Closes the attempt of a probe that does not wait for it any more.
+    /// Closes an attempt for which its probe does not wait any more.
     pub fn drop(&mut self, polls: &mut PollSet, probe: ProbeId) {
         if let Some(connection) = self.connections.get_mut(usize::from(probe.slot)) {
             if connection.as_ref().is_some_and(|connection| connection.probe == probe) {
@@ -108,7 +110,7 @@ impl Connects {
     }
 }
 
-/// A socket that is ready to connect to the target at this address, which may still need the index of its scope.
+/// A socket that is ready to connect to the target at this address. If the target has a scope, the address gets it.
 fn prepare(target: &Target, address: &mut Address) -> Result<OwnedFd, Errno> {
     let socket = net::open(address.ip)?;
     if !target.scope.is_empty() {

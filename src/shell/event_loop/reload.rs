@@ -1,4 +1,4 @@
-//! Going over to another configuration while the loop runs.
+//! The reload: applies another configuration during the run.
 
 use core::fmt::{self, Write};
 
@@ -11,10 +11,10 @@ use crate::model::directive::Directive;
 use crate::model::settings::Settings;
 use crate::sys::clock;
 
-/// What a process cannot change once it runs.
+/// The settings that need a new start: a reload cannot change them.
 const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
 
-/// Counts that must be reported first would stand under wrong headings, or there is no room beside them.
+/// Some counts must be reported first: they would come under wrong headings, or there is no room for new targets.
 const NOT_REPORTED: &str = "cannot be taken in until the log can be written,";
 
 impl EventLoop {
@@ -32,7 +32,7 @@ impl EventLoop {
         self.warm_up();
     }
 
-    /// Reads the file and goes over to it, as a whole. `None`: the configuration in force stays, and why was said.
+    /// Reads the file and applies it as a whole. `None`: a message has said why the configuration in force stays.
     fn adopt(&mut self, file: &str, before: &Settings) -> Option<Changes> {
         let console = &mut self.console;
         if let Err(mistakes) = self.config_file.load(&mut self.next, &mut |what| console.complain(what)) {
@@ -64,7 +64,7 @@ impl EventLoop {
         Some(changes)
     }
 
-    /// Reports what was counted under the thresholds in force, under their headings. Returns whether the log has it.
+    /// Writes a report now, under the thresholds in force. Returns whether it was written.
     fn report_first(&mut self) -> bool {
         self.tell(Event::ReportNow);
         while let Some(action) = self.monitor.poll_report() {

@@ -1,4 +1,4 @@
-//! The reports: written to the daily log, kept in the ledger's file, and said on the console.
+//! Writes the reports to the daily log and says so on the console; looks after the ledger's file.
 
 use core::fmt::Write;
 
@@ -21,30 +21,29 @@ use crate::shell::recovery::{self, Overdue, UnresolvedReport};
 use crate::sys;
 use crate::sys::{Errno, clock, process};
 
-/// Where the counts go.
+/// The files of a run: its log and its ledger.
 #[derive(Debug)]
 pub(super) struct Reports {
-    /// `None`: nothing is logged, as for a single check.
+    /// `None`: nothing is logged (`tcpmon once`).
     log: Option<DailyLog>,
-    /// `None`: the counts are kept in this process alone.
+    /// `None`: the counts are only in this process.
     ledger_file: Option<LedgerFile>,
-    /// A report of the last run of which it is not known whether the log has it.
+    /// A report of the last run that may or may not be in the log.
     unresolved: Option<UnresolvedReport>,
     log_trouble: Said,
     link_trouble: Said,
     keep_trouble: Said,
     confidence: Confidence,
-    /// The day, since 1970, on which old logs were last looked for.
+    /// The day, counted from 1970, on which old logs were last deleted.
     swept: Option<i64>,
     started: WallTime,
     summary: String,
 }
 
 impl Reports {
-    /// The log and the ledger of a run that starts at `started`, brought into agreement, with memory for the longest
-    /// summary; a run without a ledger's file writes no reports. Where counts of the last run must be reported first,
-    /// under their own thresholds, the configuration goes on with those. Also returns the ledger, and the report that
-    /// was overdue.
+    /// Opens log and ledger for a run that starts at `started`, and makes them agree. A run without a ledger's file
+    /// writes no reports. If counts of the last run must be reported first, the configuration keeps their thresholds
+    /// until then. Also returns the ledger, and the report that was overdue. Reserves memory for the longest summary.
     pub fn open(
         mut ledger_file: Option<LedgerFile>,
         config: &mut Config,
@@ -64,7 +63,7 @@ impl Reports {
             (overdue, unresolved) = recovery::recover(&ledger, log, config, now, console);
         }
         if !ledger.is_reported() && ledger.thresholds() != config.settings.thresholds {
-            // What is counted must not stand in one row with what was sorted by other thresholds.
+            // Counts under other thresholds must not be in one row with the new ones.
             config.settings.thresholds = ledger.thresholds();
             console.say(
                 "configuration",
@@ -89,11 +88,11 @@ impl Reports {
         (reports, ledger, overdue)
     }
 
-    /// Goes over to another configuration.
+    /// Applies another configuration.
     pub fn change(&mut self, before: &Settings, next: &Config) {
         let same_directory = before.log_dir == next.settings.log_dir;
         if !same_directory {
-            // Trouble with another directory is another trouble.
+            // Trouble in another directory needs a message of its own.
             self.log_trouble = Said::default();
             self.keep_trouble = Said::default();
         }
@@ -106,8 +105,8 @@ impl Reports {
         }
     }
 
-    /// Prepares the log for the next report and deletes old logs, at the start and after a reload. Says before what
-    /// became of a report that was overdue at the start.
+    /// Makes the log's directory and deletes old logs, at the start and after a reload. If a report was overdue at the
+    /// start, says first whether it was written.
     pub fn begin(&mut self, overdue: Option<Overdue>, today: WallTime, monitor: &Monitor, console: &mut Console) {
         match overdue {
             Some(Ok(stamp)) => self.say_written(stamp, console),
@@ -127,8 +126,8 @@ impl Reports {
         self.log_trouble.is_on()
     }
 
-    /// Looks after the ledger's file before a report: it is made anew if it was cut short or removed. Returns whether
-    /// another run has begun with a file of its own, so that this one must end.
+    /// Checks the ledger's file before a report, and makes it again if it was truncated or removed. Returns whether
+    /// another run has begun with its own file, so that this run must end.
     pub fn check_ledger(&mut self, monitor: &mut Monitor, console: &mut Console) -> bool {
         let Some(file) = &mut self.ledger_file else { return false };
         if file.was_truncated() {
@@ -136,23 +135,23 @@ impl Reports {
             monitor.ledger().begin_run(process::own(), self.started);
             file.replace_truncated(monitor.ledger(), console);
         }
-        // A run that ends does not need its file any more.
+        // At the end of a run its file is not needed any more.
         !monitor.is_ending() && file.check_path(monitor.ledger(), console)
     }
 
-    /// Makes room in the ledger for the next configuration's targets, and moves it where that configuration wants it.
+    /// Makes room in the ledger for the next configuration's targets, and moves it to that configuration's path.
     pub fn move_ledger(&mut self, monitor: &mut Monitor, next: &Config) -> Result<(), Trouble> {
         let Some(file) = &mut self.ledger_file else { return Ok(()) };
         let (_, needed) = monitor.plan(next);
         if needed > limits::RECORDS {
-            // There is no room; the monitor will refuse.
+            // Too many; the monitor will refuse the configuration.
             return Ok(());
         }
         file.grow(monitor.ledger_mut(), needed)?;
         file.move_to(next.settings.ledger_path(), monitor.ledger())
     }
 
-    /// Appends a report to the log. Returns whether the counts are in it.
+    /// Appends a report to the log. Returns whether the log has the counts now.
     pub fn write(&mut self, stamp: WallTime, monitor: &mut Monitor, console: &mut Console) -> bool {
         if let Some(unresolved) = &self.unresolved {
             match unresolved.resolve(monitor.ledger()) {
@@ -164,7 +163,7 @@ impl Reports {
             }
             self.unresolved = None;
         }
-        // Before the report, because this may make room for it.
+        // This may free the space that the report needs.
         self.delete_old(stamp, monitor.settings().keep, console);
         let Some(log) = &mut self.log else { return true };
         match log.append(stamp, &mut monitor.rows(), monitor.ledger()) {
@@ -195,7 +194,7 @@ impl Reports {
         console.lines(&self.summary, patience);
     }
 
-    /// A report was written: says so, lets the link name its file, and says that trouble is over.
+    /// After a written report: says so, updates the link, and says that earlier trouble is over.
     fn say_written(&mut self, stamp: WallTime, console: &mut Console) {
         let Some(log) = &self.log else { return };
         let path = log.path(stamp);
@@ -220,7 +219,7 @@ impl Reports {
         console.line(format_args!("Statistics logged to {path} at {stamp}"));
     }
 
-    /// A report could not be written: says what becomes of the counts, when the trouble begins and at the end of the run.
+    /// After a failed report: says what happens to the counts, when the trouble begins and at the end of the run.
     fn say_trouble(&mut self, stamp: WallTime, error: LogError, monitor: &Monitor, console: &mut Console) {
         let Some(log) = &self.log else { return };
         let path = self.unresolved.as_ref().map_or(log.path(stamp), |unresolved| *unresolved.file());
@@ -234,7 +233,7 @@ impl Reports {
         }
     }
 
-    /// Makes the log's directory. A directory in which a report could not be written is said at once.
+    /// Makes the log's directory. Says at once if no report could be written there.
     fn prepare(&mut self, console: &mut Console) {
         let Some(log) = &self.log else { return };
         if let Err(error) = log.make_directory() {
@@ -242,8 +241,7 @@ impl Reports {
         }
     }
 
-    /// Deletes the logs that are not kept any more: at the start, with the first report of each day, and after a
-    /// reload.
+    /// Deletes logs beyond `keep`: at the start, with the first report of each day, and after a reload.
     fn delete_old(&mut self, today: WallTime, keep: Keep, console: &mut Console) {
         let Some(log) = &self.log else { return };
         if keep == Keep::ALL || self.swept.replace(today.day()) == Some(today.day()) {
@@ -263,7 +261,7 @@ impl Reports {
     }
 }
 
-/// Says what becomes of the counts when trouble with the log begins.
+/// Says what happens to the counts, if this trouble with the log is new.
 fn say_kept(trouble: &mut Said, path: &str, error: LogError, console: &mut Console) {
     if trouble.begins() {
         console.say(
