@@ -200,7 +200,7 @@ fn imports_are_read_as_they_are_written() {
     };
     let content = "use super::{Errno, by_path::{self, open}};\n// use crate::shell;\nfn f() { crate::base::text::f() }";
     assert_eq!(found("sys::file", content), ["base::text::f", "sys::Errno", "sys::by_path", "sys::by_path::open"]);
-    assert_eq!(found("core::monitor::watch", "use super::super::probe as p;"), ["core::probe"]);
+    assert_eq!(found("core::monitor::entry", "use super::super::probe as p;"), ["core::probe"]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub const FORK_PAUSE: Nanos = Nanos::from_secs(1);
 /// A helper that was idle for this long is ended, but the last one stays.
 pub const HELPER_IDLE: Nanos = Nanos::from_secs(30);
 
-/// How often a lookup is repeated because its helper died, before its tick is skipped.
+/// How often a lookup is asked in all, where helpers die over it, before its tick is skipped.
 pub const LOOKUP_ASKS: u8 = 3;
 
 /// Bytes of a service's label in UTF-8.

@@ -159,18 +159,18 @@ fn keeps_every_bound(config: &Config) {
 
 /// The README's promises about a target from any source.
 pub fn keeps_its_bounds(target: &Target) {
-    let Target { service, host, scope: zone, port, literal, family, source, device, interval } = target;
-    let (service, host, zone, device) = (service.as_str(), host.as_str(), zone.as_str(), device.as_str());
+    let Target { service, host, scope, port, literal, family, source, device, interval } = target;
+    let (service, host, scope, device) = (service.as_str(), host.as_str(), scope.as_str(), device.as_str());
     assert!((1..=limits::SERVICE).contains(&service.len()) && service.trim() == service, "{target:?}");
     assert!((1..=limits::HOST).contains(&host.len()), "{target:?}");
-    for text in [service, host, zone] {
+    for text in [service, host, scope] {
         assert!(!text.contains(|c: char| c == '|' || c.is_control()), "{target:?}");
     }
     assert!(device.len() <= limits::DEVICE && !device.contains(['/', ' ']), "{target:?}");
     assert_ne!(*port, 0, "{target:?}");
     assert_eq!(host.parse().ok(), literal.map(|address| address.ip), "{target:?}");
     let is_linked = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    assert_eq!(literal.is_some_and(|address| is_linked(address.ip)), !zone.is_empty(), "{target:?}");
+    assert_eq!(literal.is_some_and(|address| is_linked(address.ip)), !scope.is_empty(), "{target:?}");
     assert!(interval.is_none_or(|own| (limits::INTERVAL.0..=limits::INTERVAL.1).contains(&own)), "{target:?}");
     let family_of = |ip: IpAddr| if ip.is_ipv4() { Family::Inet } else { Family::Inet6 };
     if let Some(Address { ip, .. }) = literal {
@@ -205,8 +205,8 @@ fn written_out(config: &Config) -> Given {
     let odd = |target: &Target| first(target.service.as_str()) || first(target.device.as_str());
     let of_the_line = config.targets.iter().rposition(odd).map_or(0, |last| last + 1);
     for (at, target) in config.targets.iter().enumerate() {
-        let Target { service, host, scope: zone, port, literal, family, source, device, interval } = target;
-        let zone = if zone.is_empty() { String::new() } else { format!("%{zone}") };
+        let Target { service, host, scope, port, literal, family, source, device, interval } = target;
+        let scope = if scope.is_empty() { String::new() } else { format!("%{scope}") };
         let mut options = String::new();
         options += match family {
             Family::Any => "",
@@ -219,9 +219,9 @@ fn written_out(config: &Config) -> Given {
             options += &format!(" device {device}");
         }
         if at >= of_the_line {
-            file += &format!("target {service} {host}{zone} {port}{options}\n");
+            file += &format!("target {service} {host}{scope} {port}{options}\n");
         } else if literal.is_some_and(|address| address.ip.is_ipv6()) {
-            given.arguments.push(format!("{service}=[{host}{zone}]:{port}{options}"));
+            given.arguments.push(format!("{service}=[{host}{scope}]:{port}{options}"));
         } else {
             given.arguments.push(format!("{service}={host}:{port}{options}"));
         }

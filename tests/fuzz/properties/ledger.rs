@@ -475,7 +475,7 @@ fn is_right(record: &Record<'_>) {
 fn can_be_used(mut ledger: Ledger, room: usize) {
     let thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
     let due = due::left_over(&ledger, thresholds, Some(1_760_020_200), |journal| journal.headed);
-    assert_eq!(ledger.journal(), None, "settled");
+    assert_eq!(ledger.journal(), None, "resolved");
     assert!(due.is_none() || !ledger.is_reported(), "a report of nothing");
     let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
     ledger.begin_report(&file, 0, b"", WallTime { unix: 0, nanos: 0, offset: 0 }, false);
