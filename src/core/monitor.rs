@@ -19,10 +19,12 @@
 
 mod event;
 mod skips;
+mod slots;
 mod target_table;
 
 pub use event::{Action, Changes, Event, Span};
 use skips::Skips;
+use slots::Slots;
 use target_table::TargetTable;
 pub use target_table::{TargetEntry, TargetId};
 
@@ -38,16 +40,6 @@ use crate::model::outcome::Columns;
 use crate::model::reason::{Ending, Shortage};
 use crate::model::settings::{Config, Settings};
 use crate::model::target::Target;
-
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    target: u16,
-    /// `None`: the slot is free.
-    probe: Option<Probe>,
-    /// When the latest probe here started.
-    started: Instant,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -71,16 +63,13 @@ pub struct Monitor {
     table: TargetTable,
     /// The first of the targets with the shortest interval: each of its ticks begins a round.
     pacemaker: u16,
-    slots: Vec<Slot>,
-    free: Vec<u16>,
+    slots: Slots,
     /// Slots of probes whose next attempt can start.
     to_connect: Ring,
     /// Slots of probes that wait for a helper.
     to_look_up: Ring,
     /// Lookups that helpers are busy with.
     looking_up: u16,
-    /// Probes that have started and not ended.
-    in_flight: usize,
     timers: Timers,
     due: Due,
     /// A round has begun, and [`Action::Round`] was not returned yet.
@@ -105,12 +94,10 @@ impl Monitor {
             end: span.duration.map_or(Instant::NEVER, |duration| now + duration),
             table: TargetTable::new(ledger),
             pacemaker: 0,
-            slots: Vec::with_capacity(limits::PROBES),
-            free: Vec::with_capacity(limits::PROBES),
+            slots: Slots::new(),
             to_connect: Ring::new(limits::PROBES),
             to_look_up: Ring::new(limits::PROBES),
             looking_up: 0,
-            in_flight: 0,
             timers: Timers::new(limits::PROBES + limits::RECORDS),
             due: Due::new(config.settings.report, built, now, wall),
             round: false,
@@ -316,7 +303,7 @@ impl Monitor {
 
     /// Probes that have started and not ended.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.slots.in_flight()
     }
 
     /// Ticks of this run that were skipped, of all configured targets.
@@ -326,14 +313,14 @@ impl Monitor {
 
     /// Passes an answer to the probe that waits for it. An answer that comes late or twice is dropped.
     fn answer(&mut self, now: Instant, id: ProbeId, input: Input<'_>) {
-        if self.slots.get(usize::from(id.slot)).is_some_and(|slot| slot.id(id.slot) == id) {
+        if self.slots.is_current(id) {
             self.advance(now, id.slot, input);
         }
     }
 
     /// Passes an input to a probe and does what it needs next. Returns whether a helper was busy with its lookup.
     fn advance(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
-        let Some(probe) = &mut self.slots[usize::from(index)].probe else { return false };
+        let Some(probe) = &mut self.slots[index].probe else { return false };
         let was_looking_up = probe.is_looking_up();
         let next = probe.handle(now, input);
         if was_looking_up && !matches!(next, Next::Wait(_)) {
@@ -345,7 +332,6 @@ impl Monitor {
 
     /// Does what a probe needs next.
     fn follow(&mut self, now: Instant, index: u16, next: Next) {
-        let slot = &mut self.slots[usize::from(index)];
         match next {
             Next::Wait(deadline) => return self.timers.set(index, deadline),
             Next::Connect => {
@@ -353,25 +339,19 @@ impl Monitor {
                 debug_assert!(is_queued, "a probe is in the queue once");
             }
             Next::Ask => {
-                self.table[slot.target].waiting += 1;
+                self.table[self.slots[index].target].waiting += 1;
                 let is_queued = self.to_look_up.push(index);
                 debug_assert!(is_queued, "a probe is in the queue once");
             }
             Next::End(end) => self.finish(now, index, &end),
         }
-        // The lookup or attempt that it waited for is over: its id is no longer valid.
-        let slot = &mut self.slots[usize::from(index)];
-        slot.generation = slot.generation.wrapping_add(1);
+        self.slots[index].invalidate();
         self.timers.set(index, Instant::NEVER);
     }
 
     /// Counts a probe and frees its slot. Every probe ends here.
     fn finish(&mut self, now: Instant, index: u16, end: &End) {
-        let slot = &mut self.slots[usize::from(index)];
-        slot.probe = None;
-        let (target, started) = (slot.target, slot.started);
-        self.free.push(index);
-        self.in_flight -= 1;
+        let (target, started) = self.slots.release(index);
         if let Ending::Skipped(shortage) = end.ending {
             self.skip(target, 1, shortage);
         }
@@ -387,17 +367,16 @@ impl Monitor {
     /// The next attempt or lookup that can start.
     fn next_in_queue(&mut self, now: Instant) -> Option<Action> {
         if let Some(index) = self.to_connect.pop() {
-            let slot = &self.slots[usize::from(index)];
+            let slot = &self.slots[index];
             let address = *slot.probe.as_ref()?.address()?;
-            return Some(Action::Connect(slot.id(index), TargetId(slot.target), address));
+            return Some(Action::Connect(self.slots.id(index), TargetId(slot.target), address));
         }
         if self.looking_up >= u16::from(self.settings.helpers) {
             return None;
         }
         let index = self.to_look_up.pop()?;
         self.looking_up += 1;
-        let slot = &self.slots[usize::from(index)];
-        let (id, target) = (slot.id(index), slot.target);
+        let (id, target) = (self.slots.id(index), self.slots[index].target);
         self.table[target].waiting -= 1;
         self.advance(now, index, Input::LookupStarted);
         Some(Action::Lookup(id, TargetId(target)))
@@ -415,7 +394,7 @@ impl Monitor {
         let bound = self.settings.in_flight(&entry.target) + 1;
         let shortage = if entry.waiting > 0 {
             Some(Shortage::Helpers)
-        } else if u64::from(entry.in_flight) >= bound || (self.free.is_empty() && self.slots.len() == limits::PROBES) {
+        } else if u64::from(entry.in_flight) >= bound || self.slots.is_full() {
             Some(Shortage::Probes)
         } else {
             None
@@ -429,25 +408,17 @@ impl Monitor {
     }
 
     fn start(&mut self, now: Instant, index: u16) {
-        self.in_flight += 1;
         let entry = &mut self.table[index];
         entry.in_flight += 1;
-        let number = match self.free.pop() {
-            Some(number) => number,
-            None => {
-                self.slots.push(Slot { generation: 0, target: index, probe: None, started: now });
-                self.slots.len() as u16 - 1
-            }
-        };
-        let slot = &mut self.slots[usize::from(number)];
-        (slot.target, slot.started) = (index, now);
-        let next = slot.probe.insert(Probe::new(self.settings.thresholds)).begin(entry.target.literal);
-        self.follow(now, number, next);
+        let slot = self.slots.allocate(index, now);
+        let probe = self.slots[slot].probe.insert(Probe::new(self.settings.thresholds));
+        let next = probe.begin(entry.target.literal);
+        self.follow(now, slot, next);
     }
 
     /// A probe's deadline has passed: ends the probe. The action releases its helper or socket.
     fn expire(&mut self, now: Instant, index: u16) -> Action {
-        let id = self.slots[usize::from(index)].id(index);
+        let id = self.slots.id(index);
         if self.advance(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
     }
 
@@ -463,7 +434,7 @@ impl Monitor {
     fn is_complete(&self, now: Instant) -> bool {
         let over = self.span.rounds.is_some() || now >= self.end;
         // Without probes in flight all timers are of ticks.
-        over && self.in_flight == 0 && self.timers.next() == Instant::NEVER
+        over && self.slots.in_flight() == 0 && self.timers.next() == Instant::NEVER
     }
 
     fn stop(&mut self) {
@@ -505,11 +476,5 @@ impl Monitor {
         if self.stage == Stage::LastReport {
             self.stage = Stage::Finish;
         }
-    }
-}
-
-impl Slot {
-    fn id(&self, slot: u16) -> ProbeId {
-        ProbeId::new(slot, self.generation)
     }
 }

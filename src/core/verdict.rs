@@ -160,6 +160,9 @@ pub fn lookup(result: Result<Addresses, LookupFault>) -> Answer {
     })
 }
 
+/// The shortage of a helper that is there and whose socket did not accept a request.
+pub const NO_ROOM_TO_ASK: Shortage = Shortage::Memory;
+
 /// The shortage of a failed fork of a helper.
 pub fn fork(fault: Fault) -> Shortage {
     match fault {

@@ -102,7 +102,7 @@ impl Resolver {
             }
             Err(_) => {
                 helper.work = Work::Idle { since: now };
-                Err(Shortage::Memory)
+                Err(verdict::NO_ROOM_TO_ASK)
             }
         }
     }
