@@ -22,6 +22,11 @@ impl<T: PartialEq> Said<T> {
     pub fn is_over(&mut self) -> bool {
         self.0.take().is_some()
     }
+
+    /// The trouble is over, if there was one.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl Said {

@@ -7,7 +7,7 @@ use crate::base::{limits, words};
 use crate::model::cli::Cli;
 use crate::render::{Seen, json, status as tables};
 use crate::shell::console::Console;
-use crate::shell::{event_loop, snapshot};
+use crate::shell::{snapshot, time_zone};
 use crate::sys::clock;
 
 /// Terminal codes: move to the top, clear the rest of a line, clear the rest of the screen.
@@ -21,13 +21,13 @@ pub fn status(cli: Cli, console: &mut Console) -> ExitCode {
     let (watch, json) = (cli.watch, cli.json);
     let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
     let mut trouble = Said::default();
-    let mut time_zone = Said::default();
+    let mut wrong_time_zone = Said::default();
     loop {
-        event_loop::read_time_zone(&mut time_zone, console);
+        time_zone::read(&mut wrong_time_zone, console);
         let ledger = snapshot::read(&path);
         let can_repeat = match &ledger {
             Ok(ledger) => {
-                trouble = Said::default();
+                trouble.clear();
                 let running = snapshot::is_running(ledger);
                 let seen = Seen { ledger, running, now: clock::wall(), local: clock::local };
                 let mut text = String::new();

@@ -3,6 +3,7 @@
 //! A router without a hardware clock boots in the past: see [`is_set`].
 
 use crate::base::limits;
+use crate::base::said::Said;
 use crate::base::time::{Instant, Nanos, WallTime};
 
 /// Whether a clock that reads `wall` is set. A clock that reads less than `built`, the moment of the build in
@@ -22,15 +23,15 @@ pub struct Hold {
     is_set: bool,
     /// The last boundary that passed without a report.
     held: Option<WallTime>,
-    /// The message that reports wait is still to come.
-    unsaid: bool,
+    /// That reports wait.
+    said: Said,
 }
 
 impl Hold {
     /// For a run that starts at `now`, when the clock reads `wall`, of a program that was built at `built`.
     pub fn new(built: i64, now: Instant, wall: WallTime) -> Self {
         let is_set = is_set(wall, built);
-        Self { built, until: now + limits::CLOCK_WAIT, is_set, held: None, unsaid: !is_set }
+        Self { built, until: now + limits::CLOCK_WAIT, is_set, held: None, said: Said::default() }
     }
 
     /// Whether reports wait at `now`.
@@ -50,7 +51,8 @@ impl Hold {
         let was_set = core::mem::replace(&mut self.is_set, is_set(wall, self.built));
         if self.is_set {
             // No boundary has passed yet since the clock was set: the counts go into the next report.
-            (self.held, self.unsaid) = (None, false);
+            self.held = None;
+            self.said.clear();
             if !was_set {
                 *boundary = None;
             }
@@ -60,7 +62,6 @@ impl Hold {
             self.held = *boundary;
         }
         if now < self.until {
-            self.unsaid |= was_set;
             *boundary = None;
         } else {
             *boundary = self.held.take();
@@ -69,7 +70,7 @@ impl Hold {
 
     /// Whether the message that reports wait is due at `now`. True once.
     pub fn say(&mut self, now: Instant) -> bool {
-        core::mem::take(&mut self.unsaid) && self.is_on(now)
+        self.is_on(now) && self.said.begins()
     }
 }
 

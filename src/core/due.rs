@@ -179,6 +179,11 @@ pub fn left_over(
     if due > 0 && now.is_none_or(|now| due <= now) {
         return Some(due);
     }
-    // Counts under other thresholds must not be in one row with the new ones.
-    now.filter(|_| ledger.thresholds() != thresholds)
+    now.filter(|_| is_due_between(ledger.thresholds(), thresholds))
+}
+
+/// Whether counts that were sorted by the thresholds `sorted` must be reported before others are sorted by `next`: no
+/// row may have both.
+pub fn is_due_between(sorted: Thresholds, next: Thresholds) -> bool {
+    sorted != next
 }

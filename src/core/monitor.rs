@@ -371,7 +371,7 @@ impl Monitor {
             let address = *slot.probe.as_ref()?.address()?;
             return Some(Action::Connect(self.slots.id(index), TargetId(slot.target), address));
         }
-        if self.looking_up >= u16::from(self.settings.helpers) {
+        if self.looking_up >= self.settings.helpers {
             return None;
         }
         let index = self.to_look_up.pop()?;

@@ -93,12 +93,12 @@ pub struct Probe {
     thresholds: Thresholds,
     /// When the limit of the current phase began; [`Instant::NEVER`] while no limit is running.
     began: Instant,
-    state: State,
+    phase: Phase,
 }
 
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a box would need the heap, and most probes connect")]
-enum State {
+enum Phase {
     /// Waits for a helper. It gets one when a lookup in flight ends, and each of those has a deadline.
     Waiting { asks: u8 },
     /// A helper is busy with the lookup.
@@ -125,7 +125,7 @@ struct Connecting {
 impl Probe {
     /// A new probe. [`Probe::begin`] starts it.
     pub fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, began: Instant::NEVER, state: State::Waiting { asks: 0 } }
+        Self { thresholds, began: Instant::NEVER, phase: Phase::Waiting { asks: 0 } }
     }
 
     /// Starts the probe. A name needs a lookup first; an IP literal counts as a fast lookup of 0 ns
@@ -158,20 +158,20 @@ impl Probe {
 
     /// Whether a helper is busy with its lookup.
     pub fn is_looking_up(&self) -> bool {
-        matches!(self.state, State::LookingUp { .. })
+        matches!(self.phase, Phase::LookingUp { .. })
     }
 
     /// The address to which it connects, now or next; `None` until its lookup has ended.
     pub fn address(&self) -> Option<&Address> {
-        match &self.state {
-            State::Waiting { .. } | State::LookingUp { .. } => None,
-            State::Connecting(connecting) => Some(connecting.address()),
+        match &self.phase {
+            Phase::Waiting { .. } | Phase::LookingUp { .. } => None,
+            Phase::Connecting(connecting) => Some(connecting.address()),
         }
     }
 
     fn asked(&mut self, now: Instant) -> Option<Next> {
-        if let State::Waiting { asks } | State::LookingUp { asks } = self.state {
-            self.state = State::LookingUp { asks };
+        if let Phase::Waiting { asks } | Phase::LookingUp { asks } = self.phase {
+            self.phase = Phase::LookingUp { asks };
             self.began = now;
         }
         None
@@ -179,11 +179,11 @@ impl Probe {
 
     /// Asks for another helper, but not for ever.
     fn lost_helper(&mut self) -> Option<Next> {
-        let State::LookingUp { asks } = self.state else { return None };
+        let Phase::LookingUp { asks } = self.phase else { return None };
         if asks + 1 == limits::LOOKUP_ASKS {
             return Some(skip(Shortage::Processes));
         }
-        self.state = State::Waiting { asks: asks + 1 };
+        self.phase = Phase::Waiting { asks: asks + 1 };
         self.began = Instant::NEVER;
         Some(Next::Ask)
     }
@@ -215,7 +215,7 @@ impl Probe {
         let mut kept = [addresses[0]; limits::ADDRESSES];
         let count = addresses.len().min(limits::ADDRESSES);
         kept[..count].copy_from_slice(&addresses[..count]);
-        self.state = State::Connecting(Connecting {
+        self.phase = Phase::Connecting(Connecting {
             lookup,
             lookup_speed,
             addresses: kept,
@@ -230,14 +230,14 @@ impl Probe {
 
     /// The limit of the connect begins with its first attempt.
     fn connecting(&mut self, now: Instant) -> Option<Next> {
-        if matches!(self.state, State::Connecting(_)) && self.began == Instant::NEVER {
+        if matches!(self.phase, Phase::Connecting(_)) && self.began == Instant::NEVER {
             self.began = now;
         }
         None
     }
 
     fn connected(&mut self, elapsed: Nanos) -> Option<Next> {
-        let State::Connecting(connecting) = &self.state else { return None };
+        let Phase::Connecting(connecting) = &self.phase else { return None };
         Some(match self.thresholds.speed(elapsed) {
             Some(speed) => connecting.end(elapsed, Some(speed), Ending::Connected(*connecting.address())),
             None => connecting.fail(elapsed, Reason::TimedOut),
@@ -247,7 +247,7 @@ impl Probe {
     /// Tries the next address, if there is one.
     fn connect_failed(&mut self, elapsed: Nanos, reason: Reason) -> Option<Next> {
         let timeout = self.thresholds.timeout;
-        let State::Connecting(connecting) = &mut self.state else { return None };
+        let Phase::Connecting(connecting) = &mut self.phase else { return None };
         connecting.blame(reason);
         Some(if connecting.is_last() {
             if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail_for_reason(elapsed) }
@@ -262,7 +262,7 @@ impl Probe {
     }
 
     fn fell_short(&mut self, elapsed: Nanos, shortage: Shortage) -> Next {
-        if let (State::Connecting(connecting), Shortage::Ports) = (&mut self.state, shortage) {
+        if let (Phase::Connecting(connecting), Shortage::Ports) = (&mut self.phase, shortage) {
             connecting.short |= connecting.address().ip.is_ipv4();
             // If this address has no local one (the box has no IPv6, for instance), another may have.
             if !connecting.is_last() && elapsed < self.thresholds.timeout {
@@ -276,10 +276,10 @@ impl Probe {
     }
 
     fn expired(&mut self, elapsed: Nanos) -> Option<Next> {
-        match &self.state {
-            State::Waiting { .. } => None,
-            State::LookingUp { .. } => Some(self.lookup_failed(elapsed, Reason::TimedOut)),
-            State::Connecting(connecting) => Some(connecting.fail(elapsed, Reason::TimedOut)),
+        match &self.phase {
+            Phase::Waiting { .. } => None,
+            Phase::LookingUp { .. } => Some(self.lookup_failed(elapsed, Reason::TimedOut)),
+            Phase::Connecting(connecting) => Some(connecting.fail(elapsed, Reason::TimedOut)),
         }
     }
 }

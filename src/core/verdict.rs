@@ -1,5 +1,6 @@
-//! What a result means: is the target to blame, or this box? This is the only file that turns an errno, the kernel's
-//! times or our own delay into a reason, a shortage or the time of an answer.
+//! What a fact means: is the target to blame, or this box? This is the only file that decides what an errno, the
+//! kernel's times and a late look at an answer mean: a reason, a shortage, or an earlier time of the answer. (A probe
+//! that reached its own deadline timed out, see `probe`; ticks that were missed are late, see `monitor`.)
 //!
 //! The shell passes in facts: which call failed with which errno, when an attempt started and when its end was seen,
 //! what the kernel knows of the handshake.
@@ -110,6 +111,8 @@ fn shortage(fault: Fault) -> Option<Shortage> {
         // EAGAIN: no local port was left, before Linux 3.19 (connect(2)). EADDRINUSE: no port was left to bind to
         // (bind(2)). EAFNOSUPPORT: this box has no address of that family at all.
         Fault::EADDRNOTAVAIL | Fault::EADDRINUSE | Fault::EAGAIN | Fault::EAFNOSUPPORT => Some(Shortage::Ports),
+        // The socket hung up without an error: it was never connected (`tcp_poll` of Linux).
+        Fault::NONE => Some(Shortage::Socket),
         // These do not come from the network: the call itself was wrong.
         Fault::EALREADY
         | Fault::EBADF
@@ -153,22 +156,35 @@ pub fn lookup(result: Result<Addresses, LookupFault>) -> Answer {
         LookupFault::AGAIN => Reason::ResolverSilent,
         LookupFault::MEMORY => return Answer::Short(Shortage::Memory),
         LookupFault::SYSTEM => match shortage(errno) {
-            Some(shortage) if shortage != Shortage::Socket => return Answer::Short(shortage),
-            Some(_) | None => Reason::ResolverFailed,
+            Some(Shortage::Descriptors) => return Answer::Short(Shortage::Descriptors),
+            Some(Shortage::Socket) | None => Reason::ResolverFailed,
+            // The resolver got no port, buffer or memory.
+            Some(_) => return Answer::Short(Shortage::Memory),
         },
         _ => Reason::ResolverFailed,
     })
 }
 
-/// The shortage of a helper that is there and whose socket did not accept a request.
-pub const NO_ROOM_TO_ASK: Shortage = Shortage::Memory;
+/// Why no helper could be asked for a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// There are as many helpers as may be, and all are busy.
+    Full,
+    /// Helpers died again and again, so none is forked for a while.
+    Paused,
+    /// A helper could not be forked.
+    Fork(Fault),
+    /// The socket of an idle helper did not accept the request.
+    Send,
+}
 
-/// The shortage of a failed fork of a helper.
-pub fn fork(fault: Fault) -> Shortage {
-    match fault {
-        Fault::EMFILE | Fault::ENFILE => Shortage::Descriptors,
-        Fault::ENOMEM | Fault::ENOBUFS => Shortage::Memory,
-        _ => Shortage::Processes,
+/// The shortage of a lookup for which no helper could be asked.
+pub fn unasked(why: Unasked) -> Shortage {
+    match why {
+        Unasked::Full => Shortage::Helpers,
+        Unasked::Fork(Fault::EMFILE | Fault::ENFILE) => Shortage::Descriptors,
+        Unasked::Fork(Fault::ENOMEM | Fault::ENOBUFS) | Unasked::Send => Shortage::Memory,
+        Unasked::Fork(_) | Unasked::Paused => Shortage::Processes,
     }
 }
 
@@ -283,6 +299,7 @@ mod tests {
             (LookupFault::AGAIN, Fault(0), None, Answer::Failed(Reason::ResolverSilent)),
             (LookupFault::MEMORY, Fault(0), None, Answer::Short(Shortage::Memory)),
             (LookupFault::SYSTEM, Fault::ENFILE, None, Answer::Short(Shortage::Descriptors)),
+            (LookupFault::SYSTEM, Fault::EADDRNOTAVAIL, None, Answer::Short(Shortage::Memory)),
             (LookupFault::SYSTEM, Fault::EBADF, None, Answer::Failed(Reason::ResolverFailed)),
             (LookupFault::SYSTEM, Fault::ECONNREFUSED, None, Answer::Failed(Reason::ResolverFailed)),
             (-4, Fault(0), None, Answer::Failed(Reason::ResolverFailed)),
@@ -293,8 +310,16 @@ mod tests {
     }
 
     #[test]
-    fn no_fork_is_a_shortage_of_descriptors_memory_or_processes() {
-        let shortages = [Fault::EMFILE, Fault::ENOMEM, Fault::EAGAIN].map(fork);
-        assert_eq!(shortages, [Shortage::Descriptors, Shortage::Memory, Shortage::Processes]);
+    fn a_helper_that_cannot_be_asked_is_a_shortage() {
+        for (why, shortage) in [
+            (Unasked::Full, Shortage::Helpers),
+            (Unasked::Paused, Shortage::Processes),
+            (Unasked::Fork(Fault::EMFILE), Shortage::Descriptors),
+            (Unasked::Fork(Fault::ENOMEM), Shortage::Memory),
+            (Unasked::Fork(Fault::EAGAIN), Shortage::Processes),
+            (Unasked::Send, Shortage::Memory),
+        ] {
+            assert_eq!(unasked(why), shortage, "{why:?}");
+        }
     }
 }

@@ -21,7 +21,7 @@ pub enum Kind {
     /// How a connection is closed.
     Close,
     /// A number from 1 to this.
-    Count(u8),
+    Count(u16),
     /// The name of a user.
     User,
 }
@@ -57,7 +57,7 @@ directives! {
     Ledger "ledger" Kind::File;
     Spread "spread" Kind::Switch;
     Close "close" Kind::Close;
-    Helpers "helpers" Kind::Count(limits::HELPERS as u8);
+    Helpers "helpers" Kind::Count(limits::HELPERS as u16);
     User "user" Kind::User;
     Sandbox "sandbox" Kind::Switch;
 }
@@ -71,6 +71,23 @@ impl Directive {
     /// The kind of its value.
     pub fn kind(self) -> Kind {
         Self::TABLE[self as usize].1
+    }
+
+    /// Whether a run cannot change it: it counts at the start alone.
+    pub fn is_lasting(self) -> bool {
+        match self {
+            Directive::User | Directive::Sandbox => true,
+            Directive::Interval
+            | Directive::Timeout
+            | Directive::Slow
+            | Directive::Report
+            | Directive::LogDir
+            | Directive::Keep
+            | Directive::Ledger
+            | Directive::Spread
+            | Directive::Close
+            | Directive::Helpers => false,
+        }
     }
 
     /// The directive with this word.

@@ -1,4 +1,4 @@
-//! The names of the files of the daily log.
+//! The names of the files of the daily log, and of those beside the ledger.
 
 use crate::base::path;
 use crate::base::text::Text;
@@ -12,6 +12,11 @@ pub type Name = Text<32>;
 pub const LATEST: &str = "tcp_stats_latest.log";
 /// The name under which a new link is made, before it replaces that one.
 pub const LATEST_NEW: &str = ".tcp_stats_latest.new";
+
+/// What the name of a new ledger that will replace the old one has behind the ledger's name.
+pub const LEDGER_NEW: &str = ".new";
+/// The same of a damaged ledger; a number may follow.
+pub const LEDGER_DAMAGED: &str = ".damaged";
 
 /// The name of the file for a report of this moment.
 pub fn of(stamp: WallTime) -> Name {

@@ -41,7 +41,7 @@ pub struct Settings {
     /// How connections are closed.
     pub close: Close,
     /// The most helpers at a time.
-    pub helpers: u8,
+    pub helpers: u16,
     /// The user that a run becomes after root has started it; [`NO_USER`] if it stays root.
     pub user: Text<{ limits::USER }>,
     /// Whether a run gives up the files and system calls that it does not need.
@@ -62,7 +62,7 @@ impl Default for Settings {
             ledger: Text::new(),
             spread: false,
             close: Close::Fin,
-            helpers: limits::HELPERS as u8,
+            helpers: limits::HELPERS as u16,
             user: Text::new(),
             sandbox: true,
         };
@@ -227,7 +227,7 @@ pub(super) fn set_duration(setting: &mut Nanos, directive: Directive, value: &st
     fits
 }
 
-fn set_count(setting: &mut u8, directive: Directive, value: &str) -> bool {
+fn set_count(setting: &mut u16, directive: Directive, value: &str) -> bool {
     let Kind::Count(most) = directive.kind() else { return false };
     let count = value.parse().ok().filter(|count| (1..=most).contains(count));
     count.map(|count| *setting = count).is_some()

@@ -14,7 +14,7 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
     let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
     let name = config.settings.user;
     if !user::is_root() {
-        console.say("user", format_args!("only root can become {name}, this run goes on as who started it"));
+        console.say("user", format_args!("only root can become {name}, this run keeps its user"));
         return true;
     }
     if kept {
@@ -48,7 +48,9 @@ fn hand_over(config: &Config, user: User) {
         let of_ledger = name.strip_prefix(ledger).filter(|_| !["", ".", ".."].contains(&ledger));
         log_names::is_log(name)
             || [log_names::LATEST_NEW, log_names::LATEST].contains(&name)
-            || of_ledger.is_some_and(|rest| ["", ".new"].contains(&rest) || rest.starts_with(".damaged"))
+            || of_ledger.is_some_and(|rest| {
+                ["", log_names::LEDGER_NEW].contains(&rest) || rest.starts_with(log_names::LEDGER_DAMAGED)
+            })
     };
     let give = |directory: &str, new: Option<&str>| {
         let _ = user::hand_over(directory, &is_ours, new, user);

@@ -6,8 +6,6 @@ mod connects;
 mod reload;
 mod reports;
 
-pub(crate) use clocks::read_time_zone;
-
 use core::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 
@@ -28,8 +26,9 @@ use crate::shell::console::Console;
 use crate::shell::ledger_file::LedgerFile;
 use crate::shell::resolver::Resolver;
 use crate::shell::sandbox::Confinement;
+use crate::shell::time_zone;
 use crate::sys;
-use crate::sys::poll::{Owner, PollSet, Ready};
+use crate::sys::poll::{Owner, PollSet};
 use crate::sys::signal::{self, Signals, Wish};
 use crate::sys::{clock, descriptor, heap, process};
 
@@ -85,17 +84,19 @@ impl EventLoop {
     /// The loop lives as long as its process, so it is never dropped: the kernel frees everything.
     pub fn new(start: Start) -> ManuallyDrop<Self> {
         let Start { mut config, config_file, span, ledger_file, mut console, signals } = start;
-        let mut time_zone = Said::default();
-        read_time_zone(&mut time_zone, &mut console);
+        let mut wrong_time_zone = Said::default();
+        time_zone::read(&mut wrong_time_zone, &mut console);
         heap::keep_from_helpers();
         let started = clock::wall();
         let mut polls = PollSet::new();
         polls.insert(Owner::Signals, signals.as_fd());
-        let clocks = Clocks::new(&mut polls, started, time_zone);
+        let clocks = Clocks::new(&mut polls, started, wrong_time_zone);
         console.never_wait();
         let (reports, ledger, overdue) = Reports::open(ledger_file, &mut config, started, &mut console);
+        // No system call between the two: a kill there would date the end of the last run by this one's clocks.
+        let own = process::own();
         ledger.set_clocks(clock::monotonic(), started);
-        ledger.begin_run(process::own(), started);
+        ledger.begin_run(own, started);
         let mut event_loop = ManuallyDrop::new(Self {
             monitor: Monitor::new(&config, span, ledger, limits::BUILT, clock::monotonic(), started),
             config_file,
@@ -211,13 +212,8 @@ impl EventLoop {
             Ok(0) => self.seen = now,
             Ok(_) => {
                 self.seen = now;
-                self.poll_trouble = Said::default();
-                // Backwards: see `PollSet::ready`. The signals are the first entry, so they are handled last.
-                for at in (0..self.polls.len()).rev() {
-                    if let Some((owner, ready)) = self.polls.ready(at) {
-                        self.handle_ready(now, at, owner, ready);
-                    }
-                }
+                self.poll_trouble.clear();
+                self.handle_ready(now);
             }
             Err(errno) => {
                 // Poll has looked for no answer, so `seen` stays: no deadline passes, and no target is blamed.
@@ -230,21 +226,28 @@ impl EventLoop {
         }
     }
 
-    /// Handles the ready descriptor at this position of the poll set.
-    fn handle_ready(&mut self, now: Instant, at: usize, owner: Owner, ready: Ready) {
-        match owner {
-            Owner::Attempt(slot) => {
+    /// Handles what poll reported: the attempts first, then the helpers in their order, the clock and the signals.
+    fn handle_ready(&mut self, now: Instant) {
+        // Backwards: an entry that moves on a removal was looked at before.
+        for at in (0..self.polls.len()).rev() {
+            if let Some((slot, ready)) = self.polls.ready_attempt(at) {
                 self.polls.remove_at(at);
                 if let Some((probe, attempt)) = self.connects.end(now, slot, ready) {
                     self.monitor.handle(now, Event::AttemptEnded(probe, attempt));
                 }
             }
-            Owner::Helper(number) => self.receive(now, number),
-            Owner::Clock if self.clocks.was_set(&mut self.polls) => self.read_clock(),
-            Owner::Clock => {}
-            // If the descriptor is ready but has no signal, the loop must not spin.
-            Owner::Signals if !self.handle_signals() => clock::rest(POLL_PAUSE),
-            Owner::Signals => {}
+        }
+        for number in 0..self.helpers.numbers() {
+            if self.polls.is_ready(Owner::Helper(number)) {
+                self.receive(now, number);
+            }
+        }
+        if self.polls.is_ready(Owner::Clock) && self.clocks.was_set(&mut self.polls) {
+            self.read_clock();
+        }
+        if self.polls.is_ready(Owner::Signals) && !self.handle_signals() {
+            // The descriptor is ready but has no signal: the loop must not spin.
+            clock::rest(POLL_PAUSE);
         }
     }
 
@@ -255,7 +258,7 @@ impl EventLoop {
             match self.signals.next() {
                 Ok(Some(wish)) => {
                     any = true;
-                    self.signal_trouble = Said::default();
+                    self.signal_trouble.clear();
                     self.obey(wish);
                 }
                 Ok(None) => return any,

@@ -5,7 +5,7 @@ use core::fmt;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::OwnedFd;
 
-use super::ledger_trouble::{Operation, Trouble, trouble};
+use super::ledger_trouble::{Operation, Trouble, failed};
 use super::snapshot::owner;
 use crate::base::limits;
 use crate::base::path::{self, Path};
@@ -13,6 +13,7 @@ use crate::base::said::Said;
 use crate::base::text::Text;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::ledger::{self, Damage, Ledger, Memory};
+use crate::model::log_names;
 use crate::model::process_id::ProcessId;
 use crate::model::target::Target;
 use crate::shell::console::Console;
@@ -47,23 +48,23 @@ impl LedgerFile {
     /// Locks the file; makes it first if it is missing. If it cannot be locked, an abstract socket name
     /// serves as the lock instead.
     pub fn lock(path: Path) -> Result<Self, Running> {
-        let mut attempt = 0;
+        let mut tries = 0;
         let locked = loop {
             match try_lock(&path) {
                 Err(Trouble { what: Operation::Lock, errno: Errno::EWOULDBLOCK }) => {
                     let owner = owner(&path).filter(|owner| process::is_alive(*owner));
-                    if owner.is_some() || attempt == TRIES {
+                    if owner.is_some() || tries == TRIES {
                         return Err(Running(owner));
                     }
                 }
                 // Another start set this file aside between our `open` and `lock`.
-                Err(Trouble { errno: Errno::ESTALE, .. }) if attempt == TRIES => {
-                    break Err(trouble(Operation::Lock)(Errno::EAGAIN));
+                Err(Trouble { errno: Errno::ESTALE, .. }) if tries == TRIES => {
+                    break Err(failed(Operation::Lock)(Errno::EAGAIN));
                 }
                 Err(Trouble { errno: Errno::ESTALE, .. }) => {}
                 other => break other,
             }
-            attempt += 1;
+            tries += 1;
             clock::rest(PAUSE);
         };
         let (file, missing) = match locked {
@@ -100,7 +101,7 @@ impl LedgerFile {
     pub fn replace_truncated(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
         if has_name(&self.file, &self.path) != Ok(false)
-            && self.rebuild_and_say(["was cut short by somebody", "that was counted"], ledger, words, console)
+            && self.rebuild_and_say(["was truncated", "that was counted"], ledger, words, console)
         {
             self.lost = false;
         }
@@ -117,8 +118,8 @@ impl LedgerFile {
     ) -> bool {
         match self.rebuild(ledger, words) {
             Ok(()) => {
-                self.trouble = Said::default();
-                self.say(console, format_args!("{what}, it is made anew with all {all}"));
+                self.trouble.clear();
+                self.say(console, format_args!("{what}, it is written again with all {all}"));
                 return true;
             }
             Err(trouble) if self.trouble.begins() => {
@@ -137,10 +138,10 @@ impl LedgerFile {
         if let Some(trouble) = self.missing {
             return Err(trouble);
         }
-        let size = file::size(&self.file).map_err(trouble(Operation::Open))?;
+        let size = file::size(&self.file).map_err(failed(Operation::Open))?;
         let length = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64) as usize;
         let words = map(&self.file)?;
-        map::guard(words).map_err(trouble(Operation::Map))?;
+        map::guard(words).map_err(failed(Operation::Map))?;
         if size > 0 && !(is_ledger_size(size) && Ledger::is_unfinished(&words[..length])) {
             let opened = match file::is_own(&self.file) {
                 Ok(false) => Err(Damage::Stranger),
@@ -160,8 +161,8 @@ impl LedgerFile {
         }
         file::make_private(&self.file);
         let capacity = capacity_for(targets.len());
-        file::allocate(&self.file, bytes(capacity)).map_err(trouble(Operation::Make))?;
-        map::replace(words, &self.file).map_err(trouble(Operation::Map))?;
+        file::allocate(&self.file, bytes(capacity)).map_err(failed(Operation::Make))?;
+        map::replace(words, &self.file).map_err(failed(Operation::Map))?;
         Ok(Ledger::create(Memory::Mapped(words), capacity, wall))
     }
 
@@ -174,7 +175,7 @@ impl LedgerFile {
     ) -> Result<(), Trouble> {
         let needed = ledger.records_for(targets);
         if needed > limits::RECORDS {
-            return Err(trouble(Operation::Use)(Errno::ENOSPC));
+            return Err(failed(Operation::Use)(Errno::ENOSPC));
         }
         file::make_private(&self.file);
         if !ledger.is_mapped() {
@@ -183,7 +184,7 @@ impl LedgerFile {
             ledger.move_to(Memory::Mapped(words));
         }
         // The file may have holes, for instance if it was copied.
-        file::allocate(&self.file, bytes(ledger.capacity())).map_err(trouble(Operation::Make))?;
+        file::allocate(&self.file, bytes(ledger.capacity())).map_err(failed(Operation::Make))?;
         self.grow(ledger, needed)
     }
 
@@ -193,7 +194,7 @@ impl LedgerFile {
             return Ok(());
         }
         let capacity = capacity_for(needed);
-        file::allocate(&self.file, bytes(capacity)).map_err(trouble(Operation::Lengthen))?;
+        file::allocate(&self.file, bytes(capacity)).map_err(failed(Operation::Lengthen))?;
         ledger.grow(capacity);
         Ok(())
     }
@@ -205,11 +206,11 @@ impl LedgerFile {
         let Some(words) = ledger.mapped() else { return false };
         let found = has_name(&self.file, &self.path);
         if found == Err(Errno::ENOENT) {
-            self.rebuild_and_say(["was taken away", "its counts"], ledger, words, console);
+            self.rebuild_and_say(["was removed", "its counts"], ledger, words, console);
             return false;
         }
         match found {
-            Ok(true) => self.trouble = Said::default(),
+            Ok(true) => self.trouble.clear(),
             // A file that we may not open counts as another run's: the next start will use it, not ours.
             Ok(false) if matches!(test_lock(&self.path), Err(Errno::EWOULDBLOCK | Errno::EACCES)) => {
                 self.say(console, format_args!("is another run's now, this run ends with a last report"));
@@ -219,7 +220,7 @@ impl LedgerFile {
                 self.say(console, format_args!("is another file now, this run's counts are not kept in it"));
             }
             Err(errno) if self.trouble.begins() => {
-                let trouble = trouble(Operation::Open)(errno);
+                let trouble = failed(Operation::Open)(errno);
                 self.say(console, format_args!("{trouble}, it is looked for again"));
             }
             Ok(false) | Err(_) => {}
@@ -230,7 +231,7 @@ impl LedgerFile {
     /// Moves the file to another path, where nothing may be yet. After an error it has its old path.
     pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
-        let moved = trouble(Operation::Move);
+        let moved = failed(Operation::Move);
         // The path of the unfinished report's file may be relative to the ledger.
         if ledger.progress().is_some() {
             return Err(moved(Errno::EBUSY));
@@ -257,8 +258,8 @@ impl LedgerFile {
     /// Writes a new file with the ledger's content, renames it to the path, and maps it where the old one
     /// was mapped.
     fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
-        directory::make_directories(path::parent(self.path.as_str())).map_err(trouble(Operation::Make))?;
-        let scratch = beside(&self.path, "new");
+        directory::make_directories(path::parent(self.path.as_str())).map_err(failed(Operation::Make))?;
+        let scratch = beside(&self.path, log_names::LEDGER_NEW);
         let file = new_file(&scratch)?;
         // Nothing is counted until it is mapped: both files hold the same.
         let made = file::allocate(&file, bytes(ledger.capacity()))
@@ -267,20 +268,20 @@ impl LedgerFile {
         if let Err(errno) = made {
             // The next try removes a leftover.
             let _ = by_path::remove(scratch.as_str());
-            return Err(trouble(Operation::Make)(errno));
+            return Err(failed(Operation::Make)(errno));
         }
         self.file = file;
-        map::replace(words, &self.file).map_err(trouble(Operation::Map))
+        map::replace(words, &self.file).map_err(failed(Operation::Map))
     }
 
     /// The path that a damaged file is given.
     fn path_aside(&self) -> Path {
-        let mut aside = beside(&self.path, "damaged");
+        let mut aside = beside(&self.path, log_names::LEDGER_DAMAGED);
         for n in 1..MOST_DAMAGED {
             if !by_path::exists(aside.as_str()) {
                 break;
             }
-            aside = Text::format(format_args!("{}.damaged.{n}", self.path));
+            aside = Text::format(format_args!("{}{}.{n}", self.path, log_names::LEDGER_DAMAGED));
         }
         aside
     }
@@ -288,13 +289,13 @@ impl LedgerFile {
     /// Renames the file to `aside`, and goes on with a new one.
     fn set_aside(&mut self, aside: &Path) -> Result<(), Trouble> {
         // The new file is locked before it has the path: no other start can lock it first.
-        let scratch = beside(&self.path, "new");
+        let scratch = beside(&self.path, log_names::LEDGER_NEW);
         let file = new_file(&scratch)?;
         let path = self.path.as_str();
         by_path::link(path, aside.as_str())
             .or_else(|_| by_path::rename(path, aside.as_str()))
             .and_then(|()| by_path::rename(scratch.as_str(), path))
-            .map_err(trouble(Operation::SetAside))?;
+            .map_err(failed(Operation::SetAside))?;
         self.file = file;
         Ok(())
     }
@@ -303,16 +304,16 @@ impl LedgerFile {
 /// Opens and locks the file. `EWOULDBLOCK`: another process has locked it; `ESTALE`: the path no longer
 /// leads to it.
 fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
-    let (file, _) = open(path).map_err(trouble(Operation::Open))?;
-    file::lock(&file).map_err(trouble(Operation::Lock))?;
-    if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(trouble(Operation::Open)(Errno::ESTALE)) }
+    let (file, _) = open(path).map_err(failed(Operation::Open))?;
+    file::lock(&file).map_err(failed(Operation::Lock))?;
+    if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(failed(Operation::Open)(Errno::ESTALE)) }
 }
 
 /// Makes and locks a file. One that an earlier try has left there is removed.
 fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
-    by_path::remove(path.as_str()).map_err(trouble(Operation::Make))?;
-    let (file, _) = file::open_private(path.as_str(), true).map_err(trouble(Operation::Make))?;
-    file::lock(&file).map_err(trouble(Operation::Lock))?;
+    by_path::remove(path.as_str()).map_err(failed(Operation::Make))?;
+    let (file, _) = file::open_private(path.as_str(), true).map_err(failed(Operation::Make))?;
+    file::lock(&file).map_err(failed(Operation::Lock))?;
     Ok(file)
 }
 
@@ -360,7 +361,7 @@ fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
 
 /// Maps the file, at the size of the largest ledger.
 fn map(file: &OwnedFd) -> Result<&'static [AtomicU32], Trouble> {
-    map::shared(file, ledger::words(limits::RECORDS)).map_err(trouble(Operation::Map))
+    map::shared(file, ledger::words(limits::RECORDS)).map_err(failed(Operation::Map))
 }
 
 /// Locks the file at this path for a moment. `EWOULDBLOCK`: another process has locked it.
@@ -375,7 +376,7 @@ fn is_ledger_size(size: u64) -> bool {
 }
 
 fn beside(path: &Path, suffix: &str) -> Path {
-    Text::format(format_args!("{path}.{suffix}"))
+    Text::format(format_args!("{path}{suffix}"))
 }
 
 /// The capacity of a ledger for this many targets, in records: rounded up to whole batches.

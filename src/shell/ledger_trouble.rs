@@ -46,6 +46,6 @@ impl fmt::Display for Trouble {
 }
 
 /// Turns an errno into an error of this operation.
-pub(super) fn trouble(what: Operation) -> impl Fn(Errno) -> Trouble {
+pub(super) fn failed(what: Operation) -> impl Fn(Errno) -> Trouble {
     move |errno| Trouble { what, errno }
 }

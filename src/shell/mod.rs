@@ -11,3 +11,4 @@ pub mod recovery;
 pub mod resolver;
 pub mod sandbox;
 pub mod snapshot;
+pub mod time_zone;

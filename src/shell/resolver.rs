@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::base::limits;
 use crate::base::time::Instant;
 use crate::core::probe::{Input, ProbeId};
-use crate::core::verdict;
+use crate::core::verdict::{self, Unasked};
 use crate::model::message::{Answer, REPLY, REQUEST, Reply, Request};
 use crate::model::reason::Shortage;
 use crate::model::target::Target;
@@ -88,7 +88,7 @@ impl Resolver {
         self.token = self.token.wrapping_add(1);
         let mut packet = [0; REQUEST];
         let length = Request { token: self.token, family: target.family, host: target.host }.encode(&mut packet);
-        let Some(helper) = &mut self.helpers[index] else { return Err(Shortage::Processes) };
+        let Some(helper) = &mut self.helpers[index] else { return Err(verdict::unasked(Unasked::Full)) };
         helper.work = Work::Busy { probe, token: self.token };
         match net::send(&helper.socket, &packet[..length]) {
             Ok(_) => Ok(forked),
@@ -96,13 +96,13 @@ impl Resolver {
             // lookup is repeated.
             Err(Errno::EPIPE | Errno::ECONNRESET) => {
                 if !helper.reaped {
-                    process::end(helper.child);
+                    process::kill_child(helper.child);
                 }
                 Ok(forked)
             }
             Err(_) => {
                 helper.work = Work::Idle { since: now };
-                Err(verdict::NO_ROOM_TO_ASK)
+                Err(verdict::unasked(Unasked::Send))
             }
         }
     }
@@ -184,9 +184,11 @@ impl Resolver {
 
     /// Ends helpers that have been idle for [`limits::HELPER_IDLE`], but keeps one.
     pub fn shrink(&mut self, now: Instant, polls: &mut PollSet) {
-        for index in (0..self.helpers.len()).rev() {
+        let mut index = self.helpers.len();
+        while self.size > 1 && index > 0 {
+            index -= 1;
             let since = self.helper(index).map_or(Instant::NEVER, Helper::idle_since);
-            if self.size > 1 && now >= since + limits::HELPER_IDLE {
+            if now >= since + limits::HELPER_IDLE {
                 self.remove(index, polls);
             }
         }
@@ -206,12 +208,12 @@ impl Resolver {
     fn spawn(&mut self, now: Instant, polls: &mut PollSet) -> Result<usize, Shortage> {
         let free = self.helpers.iter().position(Option::is_none).unwrap_or(self.helpers.len());
         if free == self.most {
-            return Err(Shortage::Helpers);
+            return Err(verdict::unasked(Unasked::Full));
         }
         if now < self.fork_from {
-            return Err(Shortage::Processes);
+            return Err(verdict::unasked(Unasked::Paused));
         }
-        let (child, socket) = helper::spawn(serve).map_err(|errno| verdict::fork(errno.into()))?;
+        let (child, socket) = helper::spawn(serve).map_err(|errno| verdict::unasked(Unasked::Fork(errno.into())))?;
         polls.insert(Owner::Helper(free as u16), socket.as_fd());
         if free == self.helpers.len() {
             self.helpers.push(None);
@@ -220,6 +222,11 @@ impl Resolver {
         self.size += 1;
         self.helpers[free] = Some(Helper { child, reaped: false, socket, work, forked: now, proven: false });
         Ok(free)
+    }
+
+    /// The numbers of helpers are below this.
+    pub fn numbers(&self) -> u16 {
+        self.helpers.len() as u16
     }
 
     fn helper(&self, index: usize) -> Option<&Helper> {
@@ -232,7 +239,7 @@ impl Resolver {
         if let Some(helper) = self.helpers.get_mut(index).and_then(Option::take) {
             self.size -= 1;
             if !helper.reaped {
-                process::end(helper.child);
+                process::kill_child(helper.child);
             }
         }
         while let Some(None) = self.helpers.last() {
@@ -305,12 +312,12 @@ mod tests {
         /// Waits until a helper is ready, and reads from all that are.
         fn receive(&mut self, now: Instant) -> Vec<Received> {
             assert!(self.polls.wait(Some(Nanos::from_secs(20))).unwrap() > 0, "a helper is ready");
-            let ready: Vec<_> = (0..self.polls.len()).filter_map(|at| self.polls.ready(at)).collect();
-            ready.into_iter().map(|(owner, _)| self.receive_one(now, owner)).collect()
+            let numbers = 0..self.resolver.numbers();
+            let ready: Vec<_> = numbers.filter(|number| self.polls.is_ready(Owner::Helper(*number))).collect();
+            ready.into_iter().map(|number| self.receive_one(now, number)).collect()
         }
 
-        fn receive_one(&mut self, now: Instant, owner: Owner) -> Received {
-            let Owner::Helper(number) = owner else { panic!("{owner:?} is no helper") };
+        fn receive_one(&mut self, now: Instant, number: u16) -> Received {
             match self.resolver.receive(now, &mut self.polls, number, &mut None) {
                 Some((probe, Input::LookupLost)) => Received::Lost(probe),
                 Some(_) => Received::Reply,
@@ -326,7 +333,7 @@ mod tests {
         /// Kills all helpers.
         fn kill(&mut self) {
             for helper in self.resolver.helpers.iter().flatten() {
-                process::end(helper.child);
+                process::kill_child(helper.child);
             }
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::AtomicU32;
 
-use super::ledger_trouble::{Operation, Trouble, trouble};
+use super::ledger_trouble::{Operation, Trouble, failed};
 use crate::base::path::Path;
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
@@ -40,13 +40,13 @@ fn read_once(path: &Path) -> Result<Ledger, SnapshotError> {
 fn view(path: &Path) -> Result<map::View, SnapshotError> {
     let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
         Errno::ENOENT => SnapshotError::Nothing,
-        errno => SnapshotError::Trouble(trouble(Operation::Open)(errno)),
+        errno => SnapshotError::Trouble(failed(Operation::Open)(errno)),
     })?;
     let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64 * 2) as usize;
     if words == 0 {
         return Err(SnapshotError::Nothing);
     }
-    map::View::new(&file, words).map_err(|errno| SnapshotError::Trouble(trouble(Operation::Map)(errno)))
+    map::View::new(&file, words).map_err(|errno| SnapshotError::Trouble(failed(Operation::Map)(errno)))
 }
 
 /// Why there is no snapshot. Displayed without its subject: `is cut short`.

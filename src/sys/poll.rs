@@ -55,15 +55,6 @@ impl Owner {
             Owner::Attempt(slot) => ATTEMPTS + slot,
         }
     }
-
-    fn of(number: u16) -> Self {
-        match number {
-            0 => Owner::Signals,
-            1 => Owner::Clock,
-            HELPERS..ATTEMPTS => Owner::Helper(number - HELPERS),
-            ATTEMPTS.. => Owner::Attempt(number - ATTEMPTS),
-        }
-    }
 }
 
 /// The poll set: one entry for each open descriptor, and its owner. An owner without a descriptor costs nothing.
@@ -129,13 +120,20 @@ impl PollSet {
         self.entries.is_empty()
     }
 
-    /// The owner of the descriptor at this position and the events that the last wait reported; `None` if none. A
-    /// caller that removes entries on its way goes backwards: the entry that moves on a removal was handled before.
-    pub fn ready(&self, at: usize) -> Option<(Owner, Ready)> {
-        match self.entries.get(at)?.revents {
-            0 => None,
-            revents => Some((Owner::of(self.owners[at]), Ready(revents))),
-        }
+    /// The slot of the attempt at this position and the events that the last wait reported of it; `None` if none, or
+    /// if it belongs to another owner. A caller that removes entries on its way goes backwards: then the entry that
+    /// moves was looked at before.
+    pub fn ready_attempt(&self, at: usize) -> Option<(u16, Ready)> {
+        let slot = self.owners.get(at)?.checked_sub(ATTEMPTS)?;
+        let revents = self.entries[at].revents;
+        (revents != 0).then_some((slot, Ready(revents)))
+    }
+
+    /// Whether the last wait reported an event of this owner.
+    #[inline(never)] // Called from many paths.
+    pub fn is_ready(&self, owner: Owner) -> bool {
+        let at = usize::from(self.positions[usize::from(owner.number())]);
+        at > 0 && self.entries[at - 1].revents != 0
     }
 
     /// Waits until a descriptor is ready or `limit` has passed; `None` waits for ever. The limit is not rounded:
@@ -214,22 +212,25 @@ mod tests {
         let ((quiet, _held), (loud, other)) = (net::pair().expect("descriptors"), net::pair().expect("descriptors"));
         net::send(&other, b"x").expect("it is open");
         let mut polls = PollSet::new();
-        let ready = |polls: &mut PollSet| -> Vec<Owner> {
+        let ready = |polls: &mut PollSet| {
             polls.wait(Some(Nanos::ZERO)).expect("poll");
-            (0..polls.len()).filter_map(|at| polls.ready(at)).map(|(owner, _)| owner).collect()
+            let attempts = (0..polls.len()).filter_map(|at| polls.ready_attempt(at)).map(|(slot, _)| slot);
+            let helpers = (0..4).filter(|number| polls.is_ready(Owner::Helper(*number)));
+            (attempts.collect::<Vec<_>>(), helpers.collect::<Vec<_>>())
         };
         polls.insert(Owner::Signals, quiet.as_fd());
         polls.insert(Owner::Helper(3), quiet.as_fd());
         polls.insert(Owner::Attempt(3), quiet.as_fd());
         polls.insert(Owner::Helper(0), loud.as_fd());
-        assert_eq!(ready(&mut polls), [Owner::Attempt(3), Owner::Helper(0)]);
+        assert_eq!(ready(&mut polls), (vec![3], vec![0]));
         polls.remove(Owner::Helper(3));
-        assert_eq!(ready(&mut polls), [Owner::Helper(0), Owner::Attempt(3)], "the last entry has moved");
+        assert_eq!(ready(&mut polls), (vec![3], vec![0]), "the last entry has moved");
+        assert!(!polls.is_ready(Owner::Signals) && !polls.is_ready(Owner::Clock));
         polls.remove(Owner::Helper(3));
         polls.remove(Owner::Clock);
         assert_eq!(polls.len(), 3, "to remove an owner without a descriptor changes nothing");
         polls.remove(Owner::Helper(0));
         polls.remove(Owner::Attempt(3));
-        assert_eq!((ready(&mut polls), polls.len()), (vec![], 1));
+        assert_eq!((ready(&mut polls), polls.len()), ((vec![], vec![]), 1));
     }
 }

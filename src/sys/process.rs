@@ -20,7 +20,7 @@ pub(super) fn fork() -> Result<Option<Child>, Errno> {
 }
 
 /// Kills a child. It must still be reaped.
-pub fn end(child: Child) {
+pub fn kill_child(child: Child) {
     // The only error is that the pid does not exist. Before the child is reaped, it does.
     let _ = kill(child.0, libc::SIGKILL);
 }

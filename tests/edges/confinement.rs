@@ -200,7 +200,7 @@ fn only_root_can_become_the_user_and_the_user_must_exist() {
     if ended.stderr.starts_with("unshare: ") {
         return skip("confinement::only_root_can_become_the_user", "no user namespace can be made here");
     }
-    let said = "exit 0\ntcpmon: user: only root can become nobody, this run goes on as who started it";
+    let said = "exit 0\ntcpmon: user: only root can become nobody, this run keeps its user";
     assert_eq!(ended.outcome(), said);
 }
 
@@ -237,11 +237,11 @@ fn a_reload_to_a_directory_that_the_run_cannot_write_to_is_refused() {
     assert_eq!(
         ended.outcome(),
         "exit 0\n\
-         tcpmon: sandbox: b cannot be written in this run, the configuration in force stays; start it anew\n\
-         tcpmon: sandbox: .. cannot be written in this run, the configuration in force stays; start it anew\n\
+         tcpmon: sandbox: b cannot be written in this run, the configuration in force stays; restart the run\n\
+         tcpmon: sandbox: .. cannot be written in this run, the configuration in force stays; restart the run\n\
          tcpmon: configuration: conf re-read, 1 target kept (0 with other options), 0 new, 0 gone, log_dir a/log is \
          now a/other, ledger a/log/tcpmon.ledger is now a/other/tcpmon.ledger\n\
-         tcpmon: sandbox: a change of it takes a new start, this run goes on as it is"
+         tcpmon: sandbox: a change needs a restart, this run goes on as it is"
     );
     assert_eq!(total(&rows_in(&dir.path().join("a/other")), "web"), web.total() as u64);
     assert!(!dir.path().join("b").exists());

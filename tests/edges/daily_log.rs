@@ -189,7 +189,7 @@ fn a_directory_that_is_removed_is_made_again_or_waited_for() {
     let ended = run.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let (ledger, log): (Vec<&str>, Vec<&str>) = ended.stderr.lines().partition(|line| line.contains(": ledger: "));
-    assert_eq!(ledger, ["tcpmon: ledger: log/tcpmon.ledger was taken away, it is made anew with all its counts"]);
+    assert_eq!(ledger, ["tcpmon: ledger: log/tcpmon.ledger was removed, it is written again with all its counts"]);
     // It may be removed between a report and the link to its file.
     let log: Vec<_> = log.into_iter().filter(|line| !line.contains("cannot be made a link")).collect();
     assert!([0, 2].contains(&log.len()), "said when it begins and when it ends: {log:?}");

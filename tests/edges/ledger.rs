@@ -199,8 +199,7 @@ fn a_ledger_that_is_cut_short_while_it_is_in_use_is_made_anew() {
     fs::write(dir.path().join(LEDGER), "").expect("our own file");
     web.wait_for_a_round(2);
     run.signal(Signal::SIGUSR1);
-    let said =
-        format!("tcpmon: ledger: {LEDGER} was cut short by somebody, it is made anew with all that was counted\n");
+    let said = format!("tcpmon: ledger: {LEDGER} was truncated, it is written again with all that was counted\n");
     wait_until("it is said", || run.stderr() == said);
     web.wait_for_a_round(2);
     let counted = dir.run("status --json").json();
@@ -415,7 +414,7 @@ fn a_reload_moves_the_ledger_and_grows_it() {
     dir.write("conf", &format!("interval 300ms\nreport 1h\nledger ./taken\n{many}"));
     run.signal(Signal::SIGHUP);
     wait_until("it is refused", || {
-        run.stderr().contains("cannot be taken in, the ledger cannot be moved (File exists)")
+        run.stderr().contains("cannot be applied, the ledger cannot be moved (File exists)")
     });
     run.signal(Signal::SIGKILL);
     run.wait();

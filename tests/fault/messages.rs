@@ -33,7 +33,7 @@ pub fn crash(complaints: &str) -> Option<&str> {
 pub fn meaning(message: &str) -> Option<String> {
     const MEANINGS: [(&str, &str); 18] = [
         (" re-read, ", ""),
-        ("it is made anew with all its counts", ""),
+        ("it is written again with all its counts", ""),
         ("can be written again", "report kept for the next"),
         ("counts are kept", "report kept for the next"),
         ("cannot be made a link", "link left as it is"),

@@ -192,7 +192,7 @@ impl TargetTable {
         known.map(|entry| entry.tally.unreported().total()).sum()
     }
 
-    /// First stage of a reload: decides which entry continues for which target. If a target is configured
+    /// The first part of a reload: decides which entry continues for which target. If a target is configured
     /// more than once, entries and targets are matched in configuration order, with retired entries last.
     /// Returns how many configured targets stay, and how many entries are needed.
     pub(super) fn plan(&mut self, targets: &[Target]) -> (usize, usize) {
@@ -223,7 +223,7 @@ impl TargetTable {
         (kept, needed)
     }
 
-    /// Second stage: retires the entries that are not in the plan. Returns how many.
+    /// The second part: retires the entries that are not in the plan. Returns how many.
     pub(super) fn retire(&mut self) -> usize {
         self.order.clear();
         let mut retired = 0;
@@ -237,7 +237,7 @@ impl TargetTable {
         retired
     }
 
-    /// Third stage, for each target in order: continues with the planned entry, or inserts a new one. An
+    /// The third part, for each target in order: continues with the planned entry, or inserts a new one. An
     /// entry keeps its grid unless its interval changes or `new_grid` is set. Returns its index, and whether
     /// a target that stays has other options.
     pub(super) fn install(&mut self, i: usize, target: &Target, grid: Grid, new_grid: bool) -> (u16, bool) {

@@ -30,7 +30,7 @@ fn the_sample_is_valid_and_shows_the_defaults_except_log_dir_and_keep() {
     assert_eq!(config.settings, Settings { log_dir, keep, ..Settings::default() });
     assert_eq!(config.targets.len(), 3);
     for directive in Directive::ALL {
-        assert!(SAMPLE.contains(&format!("\n{}", directive.name())), "{directive:?} is missing");
+        assert!(SAMPLE.contains(&format!("\n{} ", directive.name())), "{directive:?} is missing");
     }
 }
 

@@ -6,9 +6,9 @@ use crate::base::said::Said;
 use crate::base::time::WallTime;
 use crate::core::steps::Steps;
 use crate::shell::console::Console;
+use crate::shell::time_zone;
 use crate::sys::clock::{self, ClockChanges};
 use crate::sys::poll::{Owner, PollSet};
-use crate::sys::time_zone;
 
 /// What is known of the wall clock.
 #[derive(Debug)]
@@ -16,17 +16,17 @@ pub(super) struct Clocks {
     /// `None`: the kernel does not report changes of the clock, so they are noticed at the next boundary.
     changes: Option<ClockChanges>,
     steps: Steps,
-    time_zone: Said,
+    wrong_time_zone: Said,
 }
 
 impl Clocks {
-    /// The clock reads `wall` now; poll will report its changes. `time_zone` is the trouble with the time zone so far.
-    pub fn new(polls: &mut PollSet, wall: WallTime, time_zone: Said) -> Self {
+    /// The clock reads `wall` now; poll will report its changes. `wrong_time_zone` is the trouble with the time zone so far.
+    pub fn new(polls: &mut PollSet, wall: WallTime, wrong_time_zone: Said) -> Self {
         let changes = ClockChanges::new().ok();
         if let Some(changes) = &changes {
             polls.insert(Owner::Clock, changes.as_fd());
         }
-        Self { changes, steps: Steps::new(clock::since_boot(), wall), time_zone }
+        Self { changes, steps: Steps::new(clock::since_boot(), wall), wrong_time_zone }
     }
 
     /// Reads the wall clock. Says so if it was set.
@@ -51,17 +51,6 @@ impl Clocks {
 
     /// Reads the rules of the time zone again.
     pub fn read_time_zone(&mut self, console: &mut Console) {
-        read_time_zone(&mut self.time_zone, console);
-    }
-}
-
-/// Reads the rules of the time zone. Says once if /etc/TZ is invalid.
-pub(crate) fn read_time_zone(said: &mut Said, console: &mut Console) {
-    match time_zone::apply() {
-        Some(wrong) if said.begins() => {
-            console.say("clock", format_args!("\"{wrong}\" in /etc/TZ is no time zone, local time is UTC"));
-        }
-        Some(_) => {}
-        None => drop(said.is_over()),
+        time_zone::read(&mut self.wrong_time_zone, console);
     }
 }

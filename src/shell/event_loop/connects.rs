@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
 use crate::core::probe::ProbeId;
 use crate::core::verdict::{Attempt, Call};
+use crate::model::facts::Fault;
 use crate::model::settings::{Close, Settings};
 use crate::model::target::{Address, Target};
 use crate::sys::poll::{Owner, PollSet, Ready};
@@ -59,35 +60,35 @@ impl Connects {
                 return (started, Some(Attempt { started, seen: started, error, handshake: None }));
             }
         };
-        let result = match net::start_connect(&socket, address, target.port) {
+        let error = match net::start_connect(&socket, address, target.port) {
             Ok(false) => {
                 let slot = usize::from(probe.slot);
-                if self.connections.len() <= slot {
-                    self.connections.resize_with(slot + 1, || None);
+                while self.connections.len() <= slot {
+                    self.connections.push(None);
                 }
                 polls.insert(Owner::Attempt(probe.slot), socket.as_fd());
                 self.connections[slot] = Some(Connection { socket, probe, started });
                 return (started, None);
             }
-            Ok(true) => Ok(()),
-            Err(errno) => Err(errno),
+            Ok(true) => None,
+            Err(errno) => Some(errno.into()),
         };
-        (started, Some(self.finish(socket, started, clock::monotonic(), result)))
+        (started, Some(self.finish(socket, started, clock::monotonic(), error)))
     }
 
     /// Ends the attempt of the probe in this slot, which poll reported as `ready` at `now`. The caller has removed it
     /// from the poll set.
     pub fn end(&mut self, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
         let Connection { socket, probe, started } = self.connections.get_mut(usize::from(slot))?.take()?;
-        // A socket that has hung up without an error was never connected (`tcp_poll` of Linux).
-        let result = if ready.is_connected() { Ok(()) } else { net::connect_error(&socket).and(Err(Errno::ENOTCONN)) };
-        Some((probe, self.finish(socket, started, now, result)))
+        let failed = || net::connect_error(&socket).err().map_or(Fault::NONE, Fault::from);
+        let error = if ready.is_connected() { None } else { Some(failed()) };
+        Some((probe, self.finish(socket, started, now, error)))
     }
 
     /// Collects the facts of an attempt that has ended, and closes its socket.
     #[inline(never)] // Called from two paths.
-    fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, result: Result<(), Errno>) -> Attempt {
-        let error = result.err().map(|errno| (Call::Connect, errno.into()));
+    fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, error: Option<Fault>) -> Attempt {
+        let error = error.map(|fault| (Call::Connect, fault));
         let mut attempt = Attempt { started, seen, error, handshake: None };
         if attempt.wants_handshake(self.slow) {
             attempt.handshake = net::handshake(&socket);

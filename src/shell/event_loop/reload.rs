@@ -6,16 +6,14 @@ use super::EventLoop;
 use crate::base::limits;
 use crate::base::path;
 use crate::base::text::{Count, Text};
+use crate::core::due;
 use crate::core::monitor::{Changes, Event};
 use crate::model::directive::Directive;
 use crate::model::settings::Settings;
 use crate::sys::clock;
 
-/// The settings that need a new start: a reload cannot change them.
-const LASTING: [Directive; 2] = [Directive::User, Directive::Sandbox];
-
 /// Some counts must be reported first: they would come under wrong headings, or there is no room for new targets.
-const NOT_REPORTED: &str = "cannot be taken in until the log can be written,";
+const NOT_REPORTED: &str = "cannot be applied until the log can be written,";
 
 impl EventLoop {
     #[inline(never)] // LLVM would hoist its constants into the caller's loop.
@@ -44,17 +42,17 @@ impl EventLoop {
                 self.console.say(
                     "sandbox",
                     format_args!(
-                        "{directory} cannot be written in this run, the configuration in force stays; start it anew"
+                        "{directory} cannot be written in this run, the configuration in force stays; restart the run"
                     ),
                 );
                 return None;
             }
         }
-        if before.thresholds != self.next.settings.thresholds && !self.report_first() {
+        if due::is_due_between(before.thresholds, self.next.settings.thresholds) && !self.report_first() {
             return self.refuse(file, format_args!("{NOT_REPORTED}"));
         }
         if let Err(trouble) = self.reports.move_ledger(&mut self.monitor, &self.next) {
-            return self.refuse(file, format_args!("cannot be taken in, the ledger {trouble};"));
+            return self.refuse(file, format_args!("cannot be applied, the ledger {trouble};"));
         }
         let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
             return self.refuse(file, format_args!("{NOT_REPORTED}"));
@@ -87,10 +85,10 @@ impl EventLoop {
                 "{file} re-read, {kept} kept ({changed} with other options), {added} new, {removed} gone{differences}"
             ),
         );
-        for directive in LASTING {
+        for directive in Directive::ALL.into_iter().filter(|directive| directive.is_lasting()) {
             if before.value(directive) != self.next.settings.value(directive) {
                 let name = directive.name();
-                self.console.say(name, format_args!("a change of it takes a new start, this run goes on as it is"));
+                self.console.say(name, format_args!("a change needs a restart, this run goes on as it is"));
             }
         }
     }
@@ -101,7 +99,7 @@ fn differences(before: &Settings, after: &Settings) -> Text<{ limits::MESSAGE / 
     let mut text = Text::new();
     for directive in Directive::ALL {
         let (was, is) = (before.value(directive), after.value(directive));
-        if was != is && !LASTING.contains(&directive) {
+        if was != is && !directive.is_lasting() {
             // Writing to a Text never fails.
             let _ = write!(text, ", {} {was} is now {is}", directive.name());
         }

@@ -7,6 +7,7 @@ use crate::base::said::Said;
 use crate::base::text::Count;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::clock_trust::{self, Confidence};
+use crate::core::due;
 use crate::core::ledger::Ledger;
 use crate::core::monitor::Monitor;
 use crate::model::keep::Keep;
@@ -62,8 +63,7 @@ impl Reports {
             let now = Some(started).filter(|started| clock_trust::is_set(*started, limits::BUILT));
             (overdue, unresolved) = recovery::recover(&ledger, log, config, now, console);
         }
-        if !ledger.is_reported() && ledger.thresholds() != config.settings.thresholds {
-            // Counts under other thresholds must not be in one row with the new ones.
+        if !ledger.is_reported() && due::is_due_between(ledger.thresholds(), config.settings.thresholds) {
             config.settings.thresholds = ledger.thresholds();
             console.say(
                 "configuration",
@@ -93,8 +93,8 @@ impl Reports {
         let same_directory = before.log_dir == next.settings.log_dir;
         if !same_directory {
             // Trouble in another directory needs a message of its own.
-            self.log_trouble = Said::default();
-            self.keep_trouble = Said::default();
+            self.log_trouble.clear();
+            self.keep_trouble.clear();
         }
         if !same_directory || before.keep != next.settings.keep {
             self.swept = None;
@@ -202,7 +202,7 @@ impl Reports {
             console.say("log", format_args!("{path} can be written again, this report holds all that was kept"));
         }
         match log.link_latest(stamp) {
-            Ok(()) => drop(self.link_trouble.is_over()),
+            Ok(()) => self.link_trouble.clear(),
             Err(errno) if self.link_trouble.begins() => {
                 let why = if errno == Errno::EOPNOTSUPP { "the file system has none" } else { sys::describe(errno) };
                 console.say(
@@ -251,7 +251,7 @@ impl Reports {
             return;
         }
         match log.delete_old(keep, today) {
-            Ok(()) | Err(Errno::ENOENT) => drop(self.keep_trouble.is_over()),
+            Ok(()) | Err(Errno::ENOENT) => self.keep_trouble.clear(),
             Err(errno) if self.keep_trouble.begins() => {
                 let (directory, why) = (log.directory(), sys::describe(errno));
                 console.say("log", format_args!("old files in {directory} cannot be deleted ({why}), they stay"));
