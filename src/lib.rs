@@ -10,8 +10,8 @@
 //! Each target has a fixed grid of ticks. A tick starts a probe: a lookup, made by getaddrinfo in a helper process,
 //! then a connect, which is one attempt or several in turn over the addresses that the lookup gave. A probe ends in
 //! exactly one of seven outcomes and adds one to one of its target's seven counters. The columns of the log are sums
-//! of those, and a report is what was counted since the last report that was written. A tick that cannot become a
-//! probe for a shortage of our own is skipped, counted apart and said.
+//! of those, and a report is what was counted since the last report that was written. If a tick cannot become a
+//! probe because of a shortage of our own, it is skipped: it gets a counter of its own and a message.
 //!
 //! # A pure core in a thin shell
 //!
@@ -48,12 +48,13 @@
 //!
 //! # Layers
 //!
-//! The folders are the layers. Each imports only from those above it in this table; inside a folder no two files
-//! import each other. A test reads the table and the `use` lines.
+//! The folders are the layers. Each imports only from those above it in this table. Inside a folder no two files
+//! import each other; a file and the folder of its parts (`monitor.rs`, `monitor/`) count as one. A test reads the table
+//! and the imports.
 //!
 //! | folder | what |
 //! |---|---|
-//! | `base/` | words, text, time, limits, ring, timers, path, histogram, what was said |
+//! | `base/` | words, text, time, limits, ring, timers, path, histogram, messages that are said once |
 //! | `model/` | what is watched and counted, facts, settings and their readers, messages to helpers, names of log files |
 //! | `core/` | the decisions: probe, verdict, grid, boundaries, clock, due, ledger, monitor |
 //! | `render/` | what is read: table, status, JSON |

@@ -36,7 +36,7 @@ pub const FORK_PAUSE: Nanos = Nanos::from_secs(1);
 /// A helper that was idle for this long is ended, but the last one stays.
 pub const HELPER_IDLE: Nanos = Nanos::from_secs(30);
 
-/// How often a lookup is asked in all, where helpers die over it, before its tick is skipped.
+/// After this many helpers have died over a lookup, its tick is skipped.
 pub const LOOKUP_ASKS: u8 = 3;
 
 /// Bytes of a service's label in UTF-8.
@@ -99,8 +99,8 @@ pub const SAY_AGAIN: Nanos = Nanos::from_secs(60);
 /// do not contain our own batch. The poll between costs 1/8 of a system call for each probe.
 pub const BATCH: usize = 8;
 
-/// How much earlier the kernel must date the end of a handshake than our own clock does, for its time to
-/// count. The kernel's clock may have ticks of 10 ms.
+/// The kernel's time of the end of a handshake is used if it is at least this much earlier than our own. The
+/// kernel's clock may have ticks of 10 ms.
 pub const BACKDATE: Nanos = Nanos::from_millis(50);
 
 /// If a lookup ends this long after its limit, the resolver is not the only cause: the box or the whole session

@@ -26,7 +26,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
             return ExitCode::FAILURE;
         }
         Err(SnapshotError::Trouble(trouble)) => {
-            console.say("stop", format_args!("{path} {trouble}, it cannot be known what runs"));
+            console.say("stop", format_args!("{path} {trouble}, so it is not known whether a monitor runs"));
             return ExitCode::FAILURE;
         }
         Ok(_) | Err(_) => {
@@ -45,7 +45,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
         if clock::monotonic() >= until {
             console.say(
                 "stop",
-                format_args!("pid {} has not ended within {}, it was told to", owner.pid, limits::STOP_WAIT),
+                format_args!("pid {} was told to end and has not within {}", owner.pid, limits::STOP_WAIT),
             );
             return ExitCode::FAILURE;
         }

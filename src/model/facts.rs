@@ -1,5 +1,5 @@
-//! Facts that the kernel and the C library give, as the core reads them: errors by number, and a handshake. `sys`
-//! checks at compile time that every number is that of this CPU.
+//! Facts from the kernel and the C library: errors by number, and the times of a handshake. `sys` checks at compile
+//! time that the numbers are right for the CPU.
 
 use crate::base::time::Nanos;
 
@@ -16,6 +16,7 @@ const fn on(others: i32, mips: i32) -> Fault {
 
 #[allow(missing_docs, reason = "errno(3) has the meanings")]
 impl Fault {
+    /// No error.
     pub const NONE: Self = Self(0);
     pub const EPERM: Self = Self(1);
     pub const EBADF: Self = Self(9);
@@ -50,9 +51,9 @@ impl Fault {
 pub struct LookupFault {
     /// What it returned: one of the `EAI_` numbers below.
     pub code: i32,
-    /// `errno` afterwards, which counts where the code is [`LookupFault::SYSTEM`].
+    /// `errno` after the call. It has a meaning only if the code is [`LookupFault::SYSTEM`].
     pub errno: Fault,
-    /// Why a resolver could have had no socket at that moment, if it could not.
+    /// The error of a socket that was opened for a test just afterwards; `None` if it could be opened.
     pub socket: Option<Fault>,
 }
 
@@ -60,7 +61,7 @@ pub struct LookupFault {
 impl LookupFault {
     pub const NONAME: i32 = -2;
     pub const AGAIN: i32 = -3;
-    /// An extension of glibc, which musl gives, too.
+    /// An extension of glibc. musl returns it, too.
     pub const NODATA: i32 = -5;
     /// An extension of glibc.
     pub const ADDRFAMILY: i32 = -9;
@@ -73,7 +74,7 @@ impl LookupFault {
 pub struct Handshake {
     /// Segments sent again (`tcpi_total_retrans`): before data is sent these are SYNs.
     pub resent: u32,
-    /// Its round trip, to the microsecond; zero where the kernel has none (`tcpi_rtt`).
+    /// Its round trip, to the microsecond; zero if the kernel did not measure it (`tcpi_rtt`).
     pub round_trip: Nanos,
     /// How long ago the peer last acknowledged something, in ticks of 1 to 10 ms (`tcpi_last_ack_recv`). Without
     /// data sent, this is the handshake.

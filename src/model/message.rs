@@ -21,13 +21,13 @@ pub const REPLY: usize = 4 + 8 + 1 + ADDRESS * limits::ADDRESSES;
 /// Bytes of one address: family, 16 bytes of address, scope.
 const ADDRESS: usize = 1 + 16 + 4;
 
-/// The kind of a reply is 0 for addresses, 1 and the index of the reason, or this and the index of the shortage.
+/// The kind of a reply: 0 means addresses, 1 + index means a reason, and this + index means a shortage.
 const SHORT: u8 = 128;
 
 /// A name to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The reply has the same.
+    /// The reply repeats it.
     pub token: u32,
     /// Which addresses are wanted.
     pub family: Family,

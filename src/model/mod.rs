@@ -1,15 +1,15 @@
 //! The nouns: what is watched, what is counted, what the configuration and the command line say. Plain
 //! values and their readers; the decisions are in `core`.
 
-/// Adds to an enum a list of its variants, and `index`. A variant that is not in the list does not compile; `else`
-/// excepts one that is not a single value.
+/// Adds to an enum a list of its variants, and `index`. A variant that is missing in the list does not compile. A
+/// variant with a value cannot be in the list; it stands behind `else`.
 macro_rules! listed {
     ($(#[$doc:meta])+ $name:ident::$list:ident = [$($variant:ident),+ $(,)?] $(else $other:ident)?;) => {
         impl $name {
             $(#[$doc])+
             pub const $list: [$name; [$(stringify!($variant)),+].len()] = [$($name::$variant),+];
 
-            /// Its position in the list, from 0; of one that is not in the list its length.
+            /// Its position in the list, from 0. A variant that is not in the list has the length of the list.
             pub const fn index(self) -> usize {
                 enum Position { $($variant),+ }
                 match self {

@@ -14,7 +14,7 @@ use crate::base::text::Count;
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
 
-/// The sample configuration: `tcpmon sample` prints it, and its targets are watched where none are configured.
+/// The sample configuration: `tcpmon sample` prints it, and its targets are the default.
 pub const SAMPLE: &str = include_str!("../tcpmon.conf");
 
 /// The location of a piece of configuration.
@@ -43,7 +43,7 @@ pub struct Reader<'a> {
     mistakes: usize,
     /// Where each setting was set.
     set: [Option<Location<'a>>; Directive::ALL.len()],
-    /// Settings whose value was invalid: their value in force is then no ground for another mistake.
+    /// Settings whose value was invalid: the value in force is not the configured one, so no other mistake may be derived from it.
     wrong: [bool; Directive::ALL.len()],
     /// Whether settings are skipped.
     targets_only: bool,
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
     fn target(&mut self, service: &str, host: &str, port: &str, mut options: &str) {
         let before = self.mistakes;
         let mut target = Target::default();
-        // What is no port number has the message of port 0.
+        // A port that is no number gets the same message as port 0.
         let port = words::number(port, u16::MAX.into()).unwrap_or(0) as u16;
         for result in [target.set_service(service), target.set_host(host), target.set_port(port)] {
             if let Err(error) = result {
@@ -301,7 +301,7 @@ fn family_of(ip: IpAddr) -> Family {
     if ip.is_ipv4() { Family::Inet } else { Family::Inet6 }
 }
 
-/// Why the source of a target does not go with its host.
+/// What is wrong with a target's family and source for its host, if anything.
 fn contradiction(target: &Target) -> Option<&'static str> {
     let host = target.literal.map_or(target.family, |address| family_of(address.ip));
     if matches!(target.source, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local()) {

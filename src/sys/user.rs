@@ -43,8 +43,8 @@ pub fn switch_to(user: User) -> Result<(), Errno> {
     done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
 }
 
-/// If this process is root's, makes it the owner of this file. So the content of the file can cause nothing that its
-/// owner could not do.
+/// If this process runs as root, it becomes the user who owns this file. Then the content of the file can make it do
+/// nothing that this user could not do.
 pub fn become_owner_of(path: &str) -> Result<(), Errno> {
     let uid = status_at(HERE, path)?.st_uid;
     if uid == 0 || !is_root() {
