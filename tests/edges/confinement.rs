@@ -231,7 +231,7 @@ fn a_reload_to_a_directory_that_the_run_cannot_write_to_is_refused() {
     // Below the directory above the old log directory the run may write.
     conf("log_dir a/other\nsandbox off\n");
     run.signal(Signal::SIGHUP);
-    wait_for(&run, "a change of it takes a new start", 1);
+    wait_for(&run, "a change needs a restart", 1);
     web.wait_for_a_round(1);
     let ended = run.end();
     assert_eq!(
