@@ -26,7 +26,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
             return ExitCode::FAILURE;
         }
         Err(SnapshotError::Trouble(trouble)) => {
-            console.say("stop", format_args!("{path} {trouble}, so it is not known whether a monitor runs"));
+            console.say("stop", format_args!("{path} {trouble}, it is not known what runs"));
             return ExitCode::FAILURE;
         }
         Ok(_) | Err(_) => {

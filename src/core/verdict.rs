@@ -22,13 +22,15 @@ pub enum Verdict {
     FellShort(Shortage),
 }
 
-/// A system call on the way to a connection.
+/// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// socket(2), or a call that prepares the socket: for the scope's index, the device or the source address.
-    Prepare,
-    /// connect(2), or its late result (`SO_ERROR`).
-    Connect,
+pub enum Failure {
+    /// The socket could not be made ready: socket(2), the index of the scope, or a bind to a device or a source address.
+    Prepare(Fault),
+    /// connect(2) failed, at once or later (`SO_ERROR`).
+    Connect(Fault),
+    /// The socket hung up without an error: it was never connected (`tcp_poll` of Linux).
+    HungUp,
 }
 
 /// An attempt that has ended, as the shell saw it.
@@ -39,7 +41,7 @@ pub struct Attempt {
     /// When its end was seen.
     pub seen: Instant,
     /// What failed; `None` if the peer accepted.
-    pub error: Option<(Call, Fault)>,
+    pub error: Option<Failure>,
     /// What the kernel knows of the handshake, if it was asked: see [`Attempt::wants_handshake`].
     pub handshake: Option<Handshake>,
 }
@@ -50,7 +52,7 @@ impl Attempt {
     pub fn wants_handshake(&self, slow: Nanos) -> bool {
         match self.error {
             None => self.seen.since(self.started) >= slow,
-            Some((_, fault)) => fault == Fault::ECONNRESET,
+            Some(failure) => failure == Failure::Connect(Fault::ECONNRESET),
         }
     }
 
@@ -77,8 +79,9 @@ impl Attempt {
         match (self.backdated(), self.error) {
             (Some(end), _) => (end, Verdict::Connected),
             (None, None) => (self.seen, Verdict::Connected),
-            (None, Some((Call::Prepare, fault))) => (self.seen, unprepared(fault)),
-            (None, Some((Call::Connect, fault))) => (self.seen, failed(fault)),
+            (None, Some(Failure::Prepare(fault))) => (self.seen, unprepared(fault)),
+            (None, Some(Failure::Connect(fault))) => (self.seen, failed(fault)),
+            (None, Some(Failure::HungUp)) => (self.seen, Verdict::FellShort(Shortage::Socket)),
         }
     }
 }
@@ -111,8 +114,6 @@ fn shortage(fault: Fault) -> Option<Shortage> {
         // EAGAIN: no local port was left, before Linux 3.19 (connect(2)). EADDRINUSE: no port was left to bind to
         // (bind(2)). EAFNOSUPPORT: this box has no address of that family at all.
         Fault::EADDRNOTAVAIL | Fault::EADDRINUSE | Fault::EAGAIN | Fault::EAFNOSUPPORT => Some(Shortage::Ports),
-        // The socket hung up without an error: it was never connected (`tcp_poll` of Linux).
-        Fault::NONE => Some(Shortage::Socket),
         // These do not come from the network: the call itself was wrong.
         Fault::EALREADY
         | Fault::EBADF
@@ -208,7 +209,7 @@ mod tests {
         Instant::from_nanos(0) + Nanos::from_millis(millis)
     }
 
-    fn attempt(seen: u64, error: Option<(Call, Fault)>, handshake: Option<(u32, u64, u64)>) -> Attempt {
+    fn attempt(seen: u64, error: Option<Failure>, handshake: Option<(u32, u64, u64)>) -> Attempt {
         let handshake = handshake.map(|(resent, round_trip, acknowledged)| Handshake {
             resent,
             round_trip: Nanos::from_millis(round_trip),
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_reset_after_a_handshake_that_ended_long_ago_was_accepted() {
-        let reset = Some((Call::Connect, Fault::ECONNRESET));
+        let reset = Some(Failure::Connect(Fault::ECONNRESET));
         assert_eq!(judged(attempt(500, reset, Some((0, 20, 0)))), "Connected at 20 ms");
         assert_eq!(judged(attempt(40, reset, Some((0, 20, 0)))), "ConnectFailed(Reset) at 40 ms");
         assert_eq!(judged(attempt(500, reset, None)), "ConnectFailed(Reset) at 500 ms");
@@ -257,33 +258,34 @@ mod tests {
         let slow = Nanos::from_millis(1000);
         let asked = |seen, error| attempt(seen, error, None).wants_handshake(slow);
         assert_eq!((asked(999, None), asked(1000, None)), (false, true));
-        assert!(asked(1, Some((Call::Connect, Fault::ECONNRESET))));
-        assert!(!asked(1000, Some((Call::Connect, Fault::ECONNREFUSED))));
+        assert!(asked(1, Some(Failure::Connect(Fault::ECONNRESET))));
+        assert!(!asked(1000, Some(Failure::Connect(Fault::ECONNREFUSED))));
     }
 
     #[test]
     fn every_errno_blames_the_target_or_us_by_the_call_that_gave_it() {
-        for (call, fault, expected) in [
-            (Call::Connect, Fault::ECONNREFUSED, "ConnectFailed(Refused)"),
-            (Call::Connect, Fault::EPIPE, "ConnectFailed(Reset)"),
-            (Call::Connect, Fault::ETIMEDOUT, "ConnectFailed(TimedOut)"),
-            (Call::Connect, Fault::ENETDOWN, "ConnectFailed(NetworkUnreachable)"),
-            (Call::Connect, Fault::EHOSTDOWN, "ConnectFailed(HostUnreachable)"),
-            (Call::Connect, Fault::EPERM, "ConnectFailed(Denied)"),
-            (Call::Connect, Fault::ENODEV, "ConnectFailed(NoDevice)"),
-            (Call::Connect, Fault(71), "ConnectFailed(Other(71))"),
-            (Call::Connect, Fault::ENOBUFS, "FellShort(Memory)"),
-            (Call::Connect, Fault::EADDRNOTAVAIL, "FellShort(Ports)"),
-            (Call::Connect, Fault::EAFNOSUPPORT, "FellShort(Ports)"),
-            (Call::Connect, Fault::EBADF, "FellShort(Socket)"),
-            (Call::Prepare, Fault::EMFILE, "FellShort(Descriptors)"),
-            (Call::Prepare, Fault::EACCES, "FellShort(Rights)"),
-            (Call::Prepare, Fault::ENODEV, "ConnectFailed(NoDevice)"),
-            (Call::Prepare, Fault::EADDRNOTAVAIL, "FellShort(Ports)"),
-            (Call::Prepare, Fault::ECONNREFUSED, "FellShort(Socket)"),
+        for (failure, expected) in [
+            (Failure::Connect(Fault::ECONNREFUSED), "ConnectFailed(Refused)"),
+            (Failure::Connect(Fault::EPIPE), "ConnectFailed(Reset)"),
+            (Failure::Connect(Fault::ETIMEDOUT), "ConnectFailed(TimedOut)"),
+            (Failure::Connect(Fault::ENETDOWN), "ConnectFailed(NetworkUnreachable)"),
+            (Failure::Connect(Fault::EHOSTDOWN), "ConnectFailed(HostUnreachable)"),
+            (Failure::Connect(Fault::EPERM), "ConnectFailed(Denied)"),
+            (Failure::Connect(Fault::ENODEV), "ConnectFailed(NoDevice)"),
+            (Failure::Connect(Fault(71)), "ConnectFailed(Other(71))"),
+            (Failure::Connect(Fault::ENOBUFS), "FellShort(Memory)"),
+            (Failure::Connect(Fault::EADDRNOTAVAIL), "FellShort(Ports)"),
+            (Failure::Connect(Fault::EAFNOSUPPORT), "FellShort(Ports)"),
+            (Failure::Connect(Fault::EBADF), "FellShort(Socket)"),
+            (Failure::Prepare(Fault::EMFILE), "FellShort(Descriptors)"),
+            (Failure::Prepare(Fault::EACCES), "FellShort(Rights)"),
+            (Failure::Prepare(Fault::ENODEV), "ConnectFailed(NoDevice)"),
+            (Failure::Prepare(Fault::EADDRNOTAVAIL), "FellShort(Ports)"),
+            (Failure::Prepare(Fault::ECONNREFUSED), "FellShort(Socket)"),
+            (Failure::HungUp, "FellShort(Socket)"),
         ] {
-            let (_, verdict) = attempt(1, Some((call, fault)), None).judge();
-            assert_eq!(format!("{verdict:?}"), expected, "{call:?} {fault:?}");
+            let (_, verdict) = attempt(1, Some(failure), None).judge();
+            assert_eq!(format!("{verdict:?}"), expected, "{failure:?}");
         }
     }
 

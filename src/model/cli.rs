@@ -13,10 +13,10 @@ usage: tcpmon [COMMAND] [OPTIONS] [SERVICE=HOST:PORT ...]
 Times name lookups and TCP connects to every target, every 2 seconds, and appends a table to a daily log.
 
 commands:
-  run       watch the targets until a signal ends the run (the default command)
+  run       watch the targets until a signal ends it (the default)
   start     the same in the background, for cron and at boot; does nothing if it runs already
   stop      end the run in the background, and wait for its last report
-  status    show the state of each target and all counts, also after the run was killed
+  status    show the state of each target and all counts, also of a killed run
   once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
   check     read the configuration and report every mistake; exit status 0 or 2
   sample    print a configuration to start from

@@ -16,8 +16,6 @@ const fn on(others: i32, mips: i32) -> Fault {
 
 #[allow(missing_docs, reason = "errno(3) has the meanings")]
 impl Fault {
-    /// No error.
-    pub const NONE: Self = Self(0);
     pub const EPERM: Self = Self(1);
     pub const EBADF: Self = Self(9);
     pub const EAGAIN: Self = Self(11);

@@ -5,7 +5,7 @@ use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::{Action, Event, TargetId};
 use tcpmon::core::probe::{End, Input, ProbeId};
-use tcpmon::core::verdict::{Attempt, Call};
+use tcpmon::core::verdict::{Attempt, Failure};
 use tcpmon::model::facts::{Fault, Handshake};
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::Address;
@@ -363,16 +363,16 @@ impl<W: World> Driver<W> {
 }
 
 /// A call and its error that stand for this reason.
-fn fault_of(reason: Reason) -> (Call, Fault) {
+fn fault_of(reason: Reason) -> Failure {
     match reason {
-        Reason::TimedOut => (Call::Connect, Fault::ETIMEDOUT),
-        Reason::Refused => (Call::Connect, Fault::ECONNREFUSED),
-        Reason::Reset => (Call::Connect, Fault::ECONNRESET),
-        Reason::NetworkUnreachable => (Call::Connect, Fault::ENETUNREACH),
-        Reason::HostUnreachable => (Call::Connect, Fault::EHOSTUNREACH),
-        Reason::Denied => (Call::Connect, Fault::EPERM),
-        Reason::NoDevice => (Call::Prepare, Fault::ENODEV),
-        Reason::Other(errno) => (Call::Connect, Fault(errno)),
+        Reason::TimedOut => Failure::Connect(Fault::ETIMEDOUT),
+        Reason::Refused => Failure::Connect(Fault::ECONNREFUSED),
+        Reason::Reset => Failure::Connect(Fault::ECONNRESET),
+        Reason::NetworkUnreachable => Failure::Connect(Fault::ENETUNREACH),
+        Reason::HostUnreachable => Failure::Connect(Fault::EHOSTUNREACH),
+        Reason::Denied => Failure::Connect(Fault::EPERM),
+        Reason::NoDevice => Failure::Prepare(Fault::ENODEV),
+        Reason::Other(errno) => Failure::Connect(Fault(errno)),
         Reason::NameNotFound | Reason::NoAddress | Reason::ResolverFailed | Reason::ResolverSilent => {
             unreachable!("a connect does not fail with {reason}")
         }
@@ -380,13 +380,13 @@ fn fault_of(reason: Reason) -> (Call, Fault) {
 }
 
 /// The same for a shortage.
-fn fault_of_shortage(shortage: Shortage) -> (Call, Fault) {
+fn fault_of_shortage(shortage: Shortage) -> Failure {
     match shortage {
-        Shortage::Descriptors => (Call::Prepare, Fault::EMFILE),
-        Shortage::Memory => (Call::Connect, Fault::ENOBUFS),
-        Shortage::Ports => (Call::Connect, Fault::EADDRNOTAVAIL),
-        Shortage::Rights => (Call::Prepare, Fault::EACCES),
-        Shortage::Socket => (Call::Prepare, Fault::EFAULT),
+        Shortage::Descriptors => Failure::Prepare(Fault::EMFILE),
+        Shortage::Memory => Failure::Connect(Fault::ENOBUFS),
+        Shortage::Ports => Failure::Connect(Fault::EADDRNOTAVAIL),
+        Shortage::Rights => Failure::Prepare(Fault::EACCES),
+        Shortage::Socket => Failure::Prepare(Fault::EFAULT),
         Shortage::Processes | Shortage::Helpers | Shortage::Probes | Shortage::Late => {
             unreachable!("no connect falls short by {shortage}")
         }

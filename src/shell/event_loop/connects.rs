@@ -5,8 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
 use crate::core::probe::ProbeId;
-use crate::core::verdict::{Attempt, Call};
-use crate::model::facts::Fault;
+use crate::core::verdict::{Attempt, Failure};
 use crate::model::settings::{Close, Settings};
 use crate::model::target::{Address, Target};
 use crate::sys::poll::{Owner, PollSet, Ready};
@@ -56,7 +55,7 @@ impl Connects {
         let socket = match prepared {
             Ok(socket) => socket,
             Err(errno) => {
-                let error = Some((Call::Prepare, errno.into()));
+                let error = Some(Failure::Prepare(errno.into()));
                 return (started, Some(Attempt { started, seen: started, error, handshake: None }));
             }
         };
@@ -71,7 +70,7 @@ impl Connects {
                 return (started, None);
             }
             Ok(true) => None,
-            Err(errno) => Some(errno.into()),
+            Err(errno) => Some(Failure::Connect(errno.into())),
         };
         (started, Some(self.finish(socket, started, clock::monotonic(), error)))
     }
@@ -80,15 +79,15 @@ impl Connects {
     /// from the poll set.
     pub fn end(&mut self, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
         let Connection { socket, probe, started } = self.connections.get_mut(usize::from(slot))?.take()?;
-        let failed = || net::connect_error(&socket).err().map_or(Fault::NONE, Fault::from);
-        let error = if ready.is_connected() { None } else { Some(failed()) };
+        let failure =
+            || net::connect_error(&socket).err().map_or(Failure::HungUp, |errno| Failure::Connect(errno.into()));
+        let error = if ready.is_connected() { None } else { Some(failure()) };
         Some((probe, self.finish(socket, started, now, error)))
     }
 
     /// Collects the facts of an attempt that has ended, and closes its socket.
     #[inline(never)] // Called from two paths.
-    fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, error: Option<Fault>) -> Attempt {
-        let error = error.map(|fault| (Call::Connect, fault));
+    fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, error: Option<Failure>) -> Attempt {
         let mut attempt = Attempt { started, seen, error, handshake: None };
         if attempt.wants_handshake(self.slow) {
             attempt.handshake = net::handshake(&socket);
