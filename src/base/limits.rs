@@ -22,6 +22,10 @@ pub const PROBES: usize = IN_FLIGHT + TARGETS;
 /// Most addresses of one name that a connect tries. A longer answer is cut.
 pub const ADDRESSES: usize = 8;
 
+/// The least time that an address of several gets before it is given up, and that must be left for the next one: an
+/// answer to the first SYN that is sent again, after 1 s (RFC 6298, section 2), is still seen.
+pub const SHARE: Nanos = Nanos::from_millis(1500);
+
 /// Most helper processes. Each may hold a lookup for the whole timeout.
 pub const HELPERS: usize = 64;
 
@@ -102,6 +106,13 @@ pub const BATCH: usize = 8;
 /// The kernel's time of the end of a handshake is used if it is at least this much earlier than our own. The
 /// kernel's clock may have ticks of 10 ms.
 pub const BACKDATE: Nanos = Nanos::from_millis(50);
+
+/// Bytes of a packet that only a loopback device sends: Linux sends 65,536 there, and sent 16,436 before 3.6. The
+/// largest frames of an Ethernet are smaller.
+pub const LOOPBACK_MTU: u32 = 16_384;
+
+/// The local ports of connects if the kernel does not tell them: all that a process without rights can have.
+pub const LOCAL_PORTS: (u16, u16) = (1024, u16::MAX);
 
 /// If a lookup ends this long after its limit, the resolver is not the only cause: the box or the whole session
 /// was stopped, perhaps the helper with us.

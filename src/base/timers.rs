@@ -42,6 +42,11 @@ impl Timers {
         self.sift(position);
     }
 
+    /// Whether `id` has a deadline.
+    pub fn has(&self, id: u16) -> bool {
+        self.positions[usize::from(id)] != 0
+    }
+
     /// The earliest deadline; [`Instant::NEVER`] if there is none.
     pub fn next(&self) -> Instant {
         self.heap.first().map_or(Instant::NEVER, |(at, _)| *at)

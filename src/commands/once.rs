@@ -52,7 +52,7 @@ fn worst<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> u8 {
     entries.fold(0, |worst, entry| {
         worst.max(match entry.last.as_ref().map(|end| &end.ending) {
             Some(Ending::Connected(_)) => 0,
-            Some(Ending::LookupFailed(_) | Ending::ConnectFailed(_)) => FAILED,
+            Some(Ending::LookupFailed(_) | Ending::ConnectFailed(..)) => FAILED,
             Some(Ending::Skipped(_)) | None => NOT_CHECKED,
         })
     })

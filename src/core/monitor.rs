@@ -234,6 +234,12 @@ impl Monitor {
         for index in self.table.indices() {
             self.arm(index);
         }
+        for index in self.slots.indices() {
+            // One that waits for a helper or for its next attempt has no deadline.
+            if let Some(probe) = self.slots[index].probe.as_mut().filter(|_| self.timers.has(index)) {
+                self.timers.set(index, probe.renew(now, &self.settings.thresholds));
+            }
+        }
         self.table.ledger().set_thresholds(self.settings.thresholds);
         self.due.note_clock(now, wall);
         self.keep_clock();
@@ -322,7 +328,7 @@ impl Monitor {
     fn advance(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
         let Some(probe) = &mut self.slots[index].probe else { return false };
         let was_looking_up = probe.is_looking_up();
-        let next = probe.handle(now, input);
+        let next = probe.handle(now, &self.settings.thresholds, input);
         if was_looking_up && !matches!(next, Next::Wait(_)) {
             self.looking_up -= 1;
         }
@@ -351,7 +357,11 @@ impl Monitor {
 
     /// Counts a probe and frees its slot. Every probe ends here.
     fn finish(&mut self, now: Instant, index: u16, end: &End) {
+        let given_up = self.slots[index].probe.as_ref().filter(|_| end.gave_up).map(Probe::given_up);
         let (target, started) = self.slots.release(index);
+        if let Some(given_up) = given_up {
+            self.table[target].given_up = given_up;
+        }
         if let Ending::Skipped(shortage) = end.ending {
             self.skip(target, 1, shortage);
         }
@@ -411,7 +421,7 @@ impl Monitor {
         let entry = &mut self.table[index];
         entry.in_flight += 1;
         let slot = self.slots.allocate(index, now);
-        let probe = self.slots[slot].probe.insert(Probe::new(self.settings.thresholds));
+        let probe = self.slots[slot].probe.insert(Probe::new());
         let next = probe.begin(entry.target.literal);
         self.follow(now, slot, next);
     }

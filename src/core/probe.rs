@@ -7,7 +7,8 @@
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
 use crate::core::verdict::{self, Verdict};
-use crate::model::outcome::{Outcome, Speed, Thresholds};
+use crate::model::message::Addresses;
+use crate::model::outcome::{Outcome, Thresholds};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
@@ -85,14 +86,17 @@ pub struct End {
     pub lookup: Option<Nanos>,
     /// Duration of the connect, from the start of its first attempt.
     pub connect: Option<Nanos>,
+    /// Whether addresses were given up because they stayed silent: see [`Probe::given_up`].
+    pub gave_up: bool,
 }
 
-/// A probe that has not ended.
+/// A probe that has not ended. The caller passes in the thresholds in force: a reload may change them at any time.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
-    thresholds: Thresholds,
     /// When the limit of the current phase began; [`Instant::NEVER`] while no limit is running.
     began: Instant,
+    /// How long that phase lasted when the thresholds were last changed. No deadline is before that.
+    renewed: Nanos,
     phase: Phase,
 }
 
@@ -110,50 +114,94 @@ enum Phase {
 #[derive(Clone, Copy, Debug)]
 struct Connecting {
     lookup: Nanos,
-    lookup_speed: Speed,
     addresses: [Address; limits::ADDRESSES],
     count: u8,
     /// The address being tried.
     current: u8,
-    /// Why the addresses before it did not accept: see [`Connecting::blame`].
-    reason: Option<Reason>,
-    /// No local port was left for an IPv4 address. (For an IPv6 address this may only mean that the
-    /// box has no IPv6.)
+    /// The addresses that were given up: a bit for each.
+    given_up: u8,
+    /// How long the connect had lasted when the attempt started.
+    started: Nanos,
+    /// The same without delays of ours that do not matter: a share that ends at a limit does not miss it by them.
+    planned: Nanos,
+    /// By how much we were late to give addresses up, together.
+    late: Nanos,
+    /// Why the addresses before it did not accept, and one of them: see [`Connecting::blame`].
+    reason: Option<(Reason, u8)>,
+    /// No local port was left for an address.
     short: bool,
 }
 
+// One bit of `given_up` for each address.
+const _: () = assert!(limits::ADDRESSES <= u8::BITS as usize);
+
 impl Probe {
     /// A new probe. [`Probe::begin`] starts it.
-    pub fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, began: Instant::NEVER, phase: Phase::Waiting { asks: 0 } }
+    #[expect(clippy::new_without_default, reason = "there is only one caller")]
+    pub fn new() -> Self {
+        Self { began: Instant::NEVER, renewed: Nanos::ZERO, phase: Phase::Waiting { asks: 0 } }
     }
 
     /// Starts the probe. A name needs a lookup first; an IP literal counts as a fast lookup of 0 ns
     /// and needs no helper.
     pub fn begin(&mut self, literal: Option<Address>) -> Next {
         match literal {
-            Some(address) => self.connect_to(&[address], Nanos::ZERO, Speed::Fast),
+            Some(address) => self.connect_to(&[address], Nanos::ZERO),
             None => Next::Ask,
         }
     }
 
-    /// Handles what happened at `now`.
-    pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Next {
+    /// Handles what happened at `now`, while these thresholds are in force.
+    pub fn handle(&mut self, now: Instant, thresholds: &Thresholds, input: Input<'_>) -> Next {
         // Zero while no limit is running.
         let elapsed = now.since(self.began);
         let next = match input {
             Input::LookupStarted => self.asked(now),
-            Input::Answered(elapsed, addresses) => Some(self.answered(elapsed, addresses)),
-            Input::LookupFailed(elapsed, reason) => Some(self.lookup_failed(elapsed, reason)),
+            Input::Answered(elapsed, addresses) => Some(self.answered(elapsed, thresholds, addresses)),
+            Input::LookupFailed(elapsed, reason) => Some(self.lookup_failed(elapsed, thresholds, reason)),
             Input::LookupLost => self.lost_helper(),
             Input::ConnectStarted => self.connecting(now),
-            Input::Connected => self.connected(elapsed),
-            Input::ConnectFailed(reason) => self.connect_failed(elapsed, reason),
-            Input::FellShort(shortage) => Some(self.fell_short(elapsed, shortage)),
-            Input::Expired => self.expired(elapsed),
+            Input::Connected => self.connected(elapsed, thresholds),
+            Input::ConnectFailed(reason) => self.connect_failed(elapsed, thresholds, reason),
+            Input::FellShort(shortage) => Some(self.fell_short(elapsed, thresholds, shortage)),
+            Input::Expired => self.expired(elapsed, thresholds),
         };
         // An input without meaning in this state changes nothing.
-        next.unwrap_or(Next::Wait(self.began + self.thresholds.timeout))
+        next.unwrap_or_else(|| Next::Wait(self.deadline(thresholds)))
+    }
+
+    /// Goes on under other thresholds from `now` on, while it waits for a deadline. Returns the new one, which may have
+    /// passed.
+    pub fn renew(&mut self, now: Instant, thresholds: &Thresholds) -> Instant {
+        self.renewed = now.since(self.began);
+        self.deadline(thresholds)
+    }
+
+    /// When the current wait ends: at the limit of the phase, or when the address has had its share.
+    fn deadline(&self, thresholds: &Thresholds) -> Instant {
+        let limit = match &self.phase {
+            Phase::Waiting { .. } | Phase::LookingUp { .. } => thresholds.timeout,
+            Phase::Connecting(connecting) => connecting.share_end(thresholds.timeout).unwrap_or(thresholds.timeout),
+        };
+        self.began + limit
+    }
+
+    /// By how much `elapsed` is later than this limit, for which the caller had to wait.
+    fn late(&self, elapsed: Nanos, limit: Nanos) -> Nanos {
+        elapsed.before(limit.max(self.renewed))
+    }
+
+    /// The addresses that were given up because they stayed silent for their share of the time.
+    pub fn given_up(&self) -> Addresses {
+        let mut given_up = Addresses::new();
+        if let Phase::Connecting(connecting) = &self.phase {
+            for (i, address) in connecting.addresses.iter().enumerate() {
+                if connecting.given_up & (1 << i) != 0 {
+                    given_up.push(*address);
+                }
+            }
+        }
+        given_up
     }
 
     /// Whether a helper is busy with its lookup.
@@ -172,7 +220,7 @@ impl Probe {
     fn asked(&mut self, now: Instant) -> Option<Next> {
         if let Phase::Waiting { asks } | Phase::LookingUp { asks } = self.phase {
             self.phase = Phase::LookingUp { asks };
-            self.began = now;
+            (self.began, self.renewed) = (now, Nanos::ZERO);
         }
         None
     }
@@ -188,39 +236,37 @@ impl Probe {
         Some(Next::Ask)
     }
 
-    fn answered(&mut self, elapsed: Nanos, addresses: &[Address]) -> Next {
-        match self.thresholds.speed(elapsed) {
-            Some(speed) if !addresses.is_empty() => self.connect_to(addresses, elapsed, speed),
-            Some(_) => self.lookup_failed(elapsed, Reason::NoAddress),
-            None => self.lookup_failed(elapsed, Reason::TimedOut),
+    fn answered(&mut self, elapsed: Nanos, thresholds: &Thresholds, addresses: &[Address]) -> Next {
+        if elapsed < thresholds.timeout && !addresses.is_empty() {
+            self.connect_to(addresses, elapsed)
+        } else {
+            self.lookup_failed(elapsed, thresholds, Reason::NoAddress)
         }
     }
 
     #[inline(never)]
-    fn lookup_failed(&mut self, elapsed: Nanos, reason: Reason) -> Next {
-        if verdict::is_late_lookup(elapsed, self.thresholds.timeout) {
+    fn lookup_failed(&mut self, elapsed: Nanos, thresholds: &Thresholds, reason: Reason) -> Next {
+        if verdict::is_late_lookup(self.late(elapsed, thresholds.timeout)) {
             return skip(Shortage::Late);
         }
-        let reason = if elapsed < self.thresholds.timeout { reason } else { Reason::TimedOut };
-        Next::End(End {
-            outcome: Some(Outcome::LookupFailed),
-            ending: Ending::LookupFailed(reason),
-            lookup: Some(elapsed),
-            connect: None,
-        })
+        let reason = if elapsed < thresholds.timeout { reason } else { Reason::TimedOut };
+        fail_lookup(elapsed, reason, false)
     }
 
     /// Begins the connect to these addresses. There is at least one.
-    fn connect_to(&mut self, addresses: &[Address], lookup: Nanos, lookup_speed: Speed) -> Next {
+    fn connect_to(&mut self, addresses: &[Address], lookup: Nanos) -> Next {
         let mut kept = [addresses[0]; limits::ADDRESSES];
         let count = addresses.len().min(limits::ADDRESSES);
         kept[..count].copy_from_slice(&addresses[..count]);
         self.phase = Phase::Connecting(Connecting {
             lookup,
-            lookup_speed,
             addresses: kept,
             count: count as u8,
             current: 0,
+            given_up: 0,
+            started: Nanos::ZERO,
+            planned: Nanos::ZERO,
+            late: Nanos::ZERO,
             reason: None,
             short: false,
         });
@@ -230,56 +276,84 @@ impl Probe {
 
     /// The limit of the connect begins with its first attempt.
     fn connecting(&mut self, now: Instant) -> Option<Next> {
-        if matches!(self.phase, Phase::Connecting(_)) && self.began == Instant::NEVER {
-            self.began = now;
+        let Phase::Connecting(connecting) = &mut self.phase else { return None };
+        if self.began == Instant::NEVER {
+            (self.began, self.renewed) = (now, Nanos::ZERO);
         }
+        connecting.started = now.since(self.began);
         None
     }
 
-    fn connected(&mut self, elapsed: Nanos) -> Option<Next> {
+    fn connected(&mut self, elapsed: Nanos, thresholds: &Thresholds) -> Option<Next> {
         let Phase::Connecting(connecting) = &self.phase else { return None };
-        Some(match self.thresholds.speed(elapsed) {
-            Some(speed) => connecting.end(elapsed, Some(speed), Ending::Connected(*connecting.address())),
-            None => connecting.fail(elapsed, Reason::TimedOut),
+        Some(if elapsed < thresholds.timeout {
+            connecting.end(elapsed, thresholds, Ending::Connected(*connecting.address()))
+        } else {
+            connecting.fail(elapsed, thresholds, Reason::TimedOut)
         })
     }
 
     /// Tries the next address, if there is one.
-    fn connect_failed(&mut self, elapsed: Nanos, reason: Reason) -> Option<Next> {
-        let timeout = self.thresholds.timeout;
+    fn connect_failed(&mut self, elapsed: Nanos, thresholds: &Thresholds, reason: Reason) -> Option<Next> {
+        let late = self.late(elapsed, thresholds.timeout);
         let Phase::Connecting(connecting) = &mut self.phase else { return None };
         connecting.blame(reason);
         Some(if connecting.is_last() {
-            if connecting.is_our_own() { skip(Shortage::Ports) } else { connecting.fail_for_reason(elapsed) }
-        } else if elapsed < timeout {
-            connecting.next()
-        } else if verdict::is_late_connect(elapsed, timeout) {
+            if connecting.is_our_own() {
+                skip(Shortage::Ports)
+            } else {
+                connecting.fail_for_reason(elapsed, thresholds)
+            }
+        } else if elapsed < thresholds.timeout {
+            connecting.next(elapsed)
+        } else if verdict::is_late_connect(late) {
             skip(Shortage::Late)
         } else {
             // This address used up the whole limit.
-            connecting.fail(elapsed, Reason::TimedOut)
+            connecting.fail(elapsed, thresholds, Reason::TimedOut)
         })
     }
 
-    fn fell_short(&mut self, elapsed: Nanos, shortage: Shortage) -> Next {
+    fn fell_short(&mut self, elapsed: Nanos, thresholds: &Thresholds, shortage: Shortage) -> Next {
         if let (Phase::Connecting(connecting), Shortage::Ports) = (&mut self.phase, shortage) {
-            connecting.short |= connecting.address().ip.is_ipv4();
-            // If this address has no local one (the box has no IPv6, for instance), another may have.
-            if !connecting.is_last() && elapsed < self.thresholds.timeout {
-                return connecting.next();
+            connecting.short = true;
+            // The ports to another address may be free.
+            if !connecting.is_last() && elapsed < thresholds.timeout {
+                return connecting.next(elapsed);
             }
             if connecting.reason.is_some() && !connecting.is_our_own() {
-                return connecting.fail_for_reason(elapsed);
+                return connecting.fail_for_reason(elapsed, thresholds);
             }
         }
         skip(shortage)
     }
 
-    fn expired(&mut self, elapsed: Nanos) -> Option<Next> {
-        match &self.phase {
+    /// Ends a lookup or a connect at its limit. An address that has had its share is given up for the next one.
+    fn expired(&mut self, elapsed: Nanos, thresholds: &Thresholds) -> Option<Next> {
+        let timeout = thresholds.timeout;
+        let deadline = self.deadline(thresholds).since(self.began);
+        let late = self.late(elapsed, deadline);
+        match &mut self.phase {
             Phase::Waiting { .. } => None,
-            Phase::LookingUp { .. } => Some(self.lookup_failed(elapsed, Reason::TimedOut)),
-            Phase::Connecting(connecting) => Some(connecting.fail(elapsed, Reason::TimedOut)),
+            Phase::LookingUp { .. } => Some(self.lookup_failed(elapsed, thresholds, Reason::TimedOut)),
+            Phase::Connecting(_) if elapsed < deadline => None,
+            Phase::Connecting(connecting) if elapsed < timeout => Some(connecting.give_up(elapsed, timeout, late)),
+            Phase::Connecting(connecting) => {
+                // Addresses that were not tried, or had next to no time, lost it to us.
+                let is_cut_short = timeout.before(connecting.started) < limits::SHARE;
+                let late = if deadline < timeout {
+                    late
+                } else if is_cut_short {
+                    connecting.late
+                } else {
+                    Nanos::ZERO
+                };
+                Some(if verdict::is_late_connect(late) {
+                    skip(Shortage::Late)
+                } else {
+                    connecting.fail(elapsed, thresholds, Reason::TimedOut)
+                })
+            }
         }
     }
 }
@@ -287,7 +361,18 @@ impl Probe {
 // Not inlined, like the failures: called from many paths.
 #[inline(never)]
 fn skip(shortage: Shortage) -> Next {
-    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
+    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None, gave_up: false })
+}
+
+#[inline(never)]
+fn fail_lookup(elapsed: Nanos, reason: Reason, gave_up: bool) -> Next {
+    Next::End(End {
+        outcome: Some(Outcome::LookupFailed),
+        ending: Ending::LookupFailed(reason),
+        lookup: Some(elapsed),
+        connect: None,
+        gave_up,
+    })
 }
 
 impl Connecting {
@@ -299,40 +384,73 @@ impl Connecting {
         self.current + 1 >= self.count
     }
 
-    fn next(&mut self) -> Next {
+    /// How long the connect may have lasted when the address being tried has had its share of the limit; `None` if it
+    /// has all the time that is left, because it is the last one or too little would be left for the next.
+    fn share_end(&self, timeout: Nanos) -> Option<Nanos> {
+        if self.is_last() {
+            return None;
+        }
+        let share = self.share(timeout);
+        let leaves_enough = self.planned.plus(share).plus(limits::SHARE) <= timeout;
+        leaves_enough.then(|| self.started.plus(share))
+    }
+
+    fn share(&self, timeout: Nanos) -> Nanos {
+        timeout.fraction(1, self.count.into()).max(limits::SHARE)
+    }
+
+    /// Gives the address being tried up, `late` after its share has ended.
+    fn give_up(&mut self, elapsed: Nanos, timeout: Nanos, late: Nanos) -> Next {
+        let planned = self.planned.plus(self.share(timeout));
+        self.given_up |= 1 << self.current;
+        self.late = self.late.plus(late);
+        self.blame(Reason::TimedOut);
+        self.next(if verdict::is_late_connect(elapsed.before(planned)) { elapsed } else { planned })
+    }
+
+    fn next(&mut self, planned: Nanos) -> Next {
         self.current += 1;
+        self.planned = planned;
         Next::Connect
     }
 
     /// Keeps the reason that says most: any other one replaces "unreachable", else the first stays.
     fn blame(&mut self, reason: Reason) {
-        if self.reason.is_none_or(|kept| kept.is_unreachable() && !reason.is_unreachable()) {
-            self.reason = Some(reason);
+        if self.reason.is_none_or(|(kept, _)| kept.is_unreachable() && !reason.is_unreachable()) {
+            self.reason = Some((reason, self.current));
         }
     }
 
-    /// Whether a shortage of our own is to blame: no local port was left for an IPv4 address, and the
-    /// other addresses failed as unreachable at most.
+    /// Whether a shortage of our own is to blame: no local port was left for an address, and the others failed as
+    /// unreachable at most.
     fn is_our_own(&self) -> bool {
-        self.short && self.reason.is_none_or(Reason::is_unreachable)
+        self.short && self.reason.is_none_or(|(reason, _)| reason.is_unreachable())
     }
 
     /// Fails with the reason that was kept.
-    fn fail_for_reason(&self, elapsed: Nanos) -> Next {
-        self.fail(elapsed, self.reason.unwrap_or(Reason::TimedOut))
+    fn fail_for_reason(&self, elapsed: Nanos, thresholds: &Thresholds) -> Next {
+        let (reason, at) = self.reason.unwrap_or((Reason::TimedOut, self.current));
+        self.end(elapsed, thresholds, Ending::ConnectFailed(reason, self.addresses[usize::from(at)]))
     }
 
     #[inline(never)]
-    fn fail(&self, elapsed: Nanos, reason: Reason) -> Next {
-        self.end(elapsed, None, Ending::ConnectFailed(reason))
+    fn fail(&self, elapsed: Nanos, thresholds: &Thresholds, reason: Reason) -> Next {
+        self.end(elapsed, thresholds, Ending::ConnectFailed(reason, *self.address()))
     }
 
-    fn end(&self, elapsed: Nanos, speed: Option<Speed>, ending: Ending) -> Next {
+    /// Sorts both phases by the thresholds in force now: the lookup may have ended under others.
+    fn end(&self, elapsed: Nanos, thresholds: &Thresholds, ending: Ending) -> Next {
+        let gave_up = self.given_up != 0;
+        let Some(lookup_speed) = thresholds.speed(self.lookup) else {
+            return fail_lookup(self.lookup, Reason::TimedOut, gave_up);
+        };
+        let speed = if let Ending::Connected(_) = ending { thresholds.speed(elapsed) } else { None };
         Next::End(End {
-            outcome: Some(Outcome::of(self.lookup_speed, speed)),
+            outcome: Some(Outcome::of(lookup_speed, speed)),
             ending,
             lookup: Some(self.lookup),
             connect: Some(elapsed),
+            gave_up,
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::base::time::{Instant, Nanos};
 use crate::model::facts::{Fault, Handshake, LookupFault};
 use crate::model::message::{Addresses, Answer};
 use crate::model::reason::{Reason, Shortage};
+use crate::model::target::Address;
 
 /// The meaning of an attempt that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Failure {
     Prepare(Fault),
     /// connect(2) failed, at once or later (`SO_ERROR`).
     Connect(Fault),
+    /// connect(2) failed with `EADDRNOTAVAIL`, and so did a datagram connect to the same address.
+    NoSource,
     /// The socket hung up without an error: it was never connected (`tcp_poll` of Linux).
     HungUp,
 }
@@ -40,49 +43,66 @@ pub struct Attempt {
     pub started: Instant,
     /// When its end was seen.
     pub seen: Instant,
-    /// What failed; `None` if the peer accepted.
+    /// What failed; `None` if the socket is connected.
     pub error: Option<Failure>,
-    /// What the kernel knows of the handshake, if it was asked: see [`Attempt::wants_handshake`].
+    /// What the kernel knows of the handshake of an attempt that [`Attempt::was_accepted`].
     pub handshake: Option<Handshake>,
+    /// The socket is connected to itself: see [`Attempt::may_have_met_itself`].
+    pub met_itself: bool,
 }
 
 impl Attempt {
-    /// Whether the caller must ask the kernel for the handshake. A fast attempt counts as fast in any case; one that
-    /// took `slow` or longer, or was reset, may have been accepted before the loop looked.
-    pub fn wants_handshake(&self, slow: Nanos) -> bool {
+    /// Whether the handshake was complete. A peer that resets the connection afterwards has accepted it: in answer to
+    /// a SYN a reset is `ECONNREFUSED`, later it is `ECONNRESET`, and `EPIPE` after the peer's FIN (`tcp_reset` of
+    /// Linux).
+    pub fn was_accepted(&self) -> bool {
         match self.error {
-            None => self.seen.since(self.started) >= slow,
-            Some(failure) => failure == Failure::Connect(Fault::ECONNRESET),
+            None => true,
+            Some(Failure::Connect(fault)) => matches!(fault, Fault::ECONNRESET | Fault::EPIPE),
+            Some(Failure::Prepare(_) | Failure::NoSource | Failure::HungUp) => false,
         }
     }
 
-    /// When the handshake ended, if a loop without delay would have seen that earlier.
-    fn backdated(&self) -> Option<Instant> {
-        let Handshake { resent, round_trip, acknowledged } = self.handshake?;
-        let end = if resent == 0 && round_trip > Nanos::ZERO {
+    /// Whether an attempt to this address and port may have met no listener but itself (RFC 9293, section 3.5,
+    /// simultaneous open). The kernel had to choose the target's port as the local one, from the range `local_ports`,
+    /// and the address must be one of this box. The way to those is the loopback device, whose packets are larger than
+    /// any of a network.
+    pub fn may_have_met_itself(&self, address: Address, port: u16, local_ports: (u16, u16)) -> bool {
+        let loops = || self.handshake.is_none_or(|handshake| handshake.path_mtu >= limits::LOOPBACK_MTU);
+        let in_range = local_ports.0 <= port && port <= local_ports.1;
+        in_range && self.error.is_none() && (address.ip.is_loopback() || loops())
+    }
+
+    /// When the peer accepted, if it has: the round trip of the handshake after the start, however late the loop
+    /// looked. If a SYN was sent again, or if the kernel has only ticks, it is when the loop saw it; or when the peer
+    /// last acknowledged something, if a loop without delay would have seen that earlier.
+    fn accepted(&self) -> Instant {
+        let Some(Handshake { resent, round_trip, is_exact, acknowledged, .. }) = self.handshake else {
+            return self.seen;
+        };
+        let is_measured = resent == 0 && round_trip > Nanos::ZERO;
+        let end = if is_measured {
             self.started + round_trip
         } else if acknowledged <= self.seen.since(self.started) {
             self.seen.before(acknowledged)
         } else {
-            return None;
+            return self.seen;
         };
-        Some(end).filter(|end| self.seen.since(*end) >= limits::BACKDATE)
-    }
-
-    /// Whether the peer has accepted.
-    pub fn is_accepted(&self) -> bool {
-        self.error.is_none() || self.backdated().is_some()
+        let is_late = self.seen.since(end) >= limits::BACKDATE;
+        if (is_measured && is_exact) || is_late { end.min(self.seen) } else { self.seen }
     }
 
     /// What the attempt means for its probe, and when it ended.
     pub(super) fn judge(&self) -> (Instant, Verdict) {
-        match (self.backdated(), self.error) {
-            (Some(end), _) => (end, Verdict::Connected),
-            (None, None) => (self.seen, Verdict::Connected),
-            (None, Some(Failure::Prepare(fault))) => (self.seen, unprepared(fault)),
-            (None, Some(Failure::Connect(fault))) => (self.seen, failed(fault)),
-            (None, Some(Failure::HungUp)) => (self.seen, Verdict::FellShort(Shortage::Socket)),
-        }
+        let verdict = match self.error {
+            _ if self.met_itself => Verdict::ConnectFailed(Reason::Refused),
+            _ if self.was_accepted() => return (self.accepted(), Verdict::Connected),
+            Some(Failure::Prepare(fault)) => unprepared(fault),
+            Some(Failure::Connect(fault)) => failed(fault),
+            Some(Failure::NoSource) => Verdict::ConnectFailed(Reason::NoFamily),
+            Some(Failure::HungUp) | None => Verdict::FellShort(Shortage::Socket),
+        };
+        (self.seen, verdict)
     }
 }
 
@@ -99,8 +119,12 @@ fn unprepared(fault: Fault) -> Verdict {
     match fault {
         // This process may not use the configured device or source address. That says nothing about the target.
         Fault::EPERM | Fault::EACCES => Verdict::FellShort(Shortage::Rights),
-        // The configured device does not exist. The target is there to show that, so it is a failure.
-        Fault::ENODEV => failed(fault),
+        // The device or source address that was configured does not exist, or this box has nothing of that address
+        // family. The target is there to show that, so it is a failure. bind(2) gives EADDRNOTAVAIL for the address
+        // alone: for a port it would be EADDRINUSE.
+        Fault::ENODEV => Verdict::ConnectFailed(Reason::NoDevice),
+        Fault::EADDRNOTAVAIL => Verdict::ConnectFailed(Reason::NoSourceAddress),
+        Fault::EAFNOSUPPORT => Verdict::ConnectFailed(Reason::NoFamily),
         _ => Verdict::FellShort(shortage(fault).unwrap_or(Shortage::Socket)),
     }
 }
@@ -112,8 +136,8 @@ fn shortage(fault: Fault) -> Option<Shortage> {
         Fault::EMFILE | Fault::ENFILE => Some(Shortage::Descriptors),
         Fault::ENOBUFS | Fault::ENOMEM => Some(Shortage::Memory),
         // EAGAIN: no local port was left, before Linux 3.19 (connect(2)). EADDRINUSE: no port was left to bind to
-        // (bind(2)). EAFNOSUPPORT: this box has no address of that family at all.
-        Fault::EADDRNOTAVAIL | Fault::EADDRINUSE | Fault::EAGAIN | Fault::EAFNOSUPPORT => Some(Shortage::Ports),
+        // (bind(2)).
+        Fault::EADDRNOTAVAIL | Fault::EADDRINUSE | Fault::EAGAIN => Some(Shortage::Ports),
         // These do not come from the network: the call itself was wrong.
         Fault::EALREADY
         | Fault::EBADF
@@ -130,12 +154,12 @@ fn shortage(fault: Fault) -> Option<Shortage> {
 fn reason(fault: Fault) -> Reason {
     match fault {
         Fault::ECONNREFUSED => Reason::Refused,
-        Fault::ECONNRESET | Fault::EPIPE => Reason::Reset,
         Fault::ETIMEDOUT => Reason::TimedOut,
         Fault::ENETUNREACH | Fault::ENETDOWN => Reason::NetworkUnreachable,
         Fault::EHOSTUNREACH | Fault::EHOSTDOWN => Reason::HostUnreachable,
         Fault::EPERM | Fault::EACCES => Reason::Denied,
         Fault::ENODEV => Reason::NoDevice,
+        Fault::EAFNOSUPPORT => Reason::NoFamily,
         Fault(other) => Reason::Other(other),
     }
 }
@@ -189,16 +213,16 @@ pub fn unasked(why: Unasked) -> Shortage {
     }
 }
 
-/// Whether we delayed a lookup whose end was seen after `elapsed`. Without a delay it would have ended at its limit. If
-/// this process was stopped, perhaps its helper was stopped, too.
-pub(super) fn is_late_lookup(elapsed: Nanos, timeout: Nanos) -> bool {
-    elapsed >= timeout.plus(limits::STALL)
+/// Whether we delayed a lookup whose end was seen this late, after its limit. If this process was stopped, perhaps its
+/// helper was stopped, too.
+pub(super) fn is_late_lookup(late: Nanos) -> bool {
+    late >= limits::STALL
 }
 
-/// Whether we delayed a connect whose attempt failed after `elapsed`, at its limit or later. Then the addresses that
-/// are left lost their time to us, not to the network.
-pub(super) fn is_late_connect(elapsed: Nanos, timeout: Nanos) -> bool {
-    elapsed.before(timeout) >= limits::BACKDATE
+/// Whether addresses of a connect lost their time to us, not to the network, if it passed to the next one this late in
+/// all.
+pub(super) fn is_late_connect(late: Nanos) -> bool {
+    late >= limits::BACKDATE
 }
 
 #[cfg(test)]
@@ -213,9 +237,17 @@ mod tests {
         let handshake = handshake.map(|(resent, round_trip, acknowledged)| Handshake {
             resent,
             round_trip: Nanos::from_millis(round_trip),
+            is_exact: true,
             acknowledged: Nanos::from_millis(acknowledged),
+            path_mtu: 1500,
         });
-        Attempt { started: at(0), seen: at(seen), error, handshake }
+        Attempt { started: at(0), seen: at(seen), error, handshake, met_itself: false }
+    }
+
+    /// The same of a kernel that measures a round trip in ticks.
+    fn in_ticks(mut attempt: Attempt) -> Attempt {
+        attempt.handshake.as_mut().expect("a handshake").is_exact = false;
+        attempt
     }
 
     fn judged(attempt: Attempt) -> String {
@@ -224,10 +256,18 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_attempt_is_backdated_only_if_a_loop_without_delay_would_have_seen_it_earlier() {
-        assert_eq!(judged(attempt(2000, None, None)), "Connected at 2000 ms");
+    fn the_time_of_an_accepted_attempt_is_the_round_trip_of_its_handshake() {
+        assert_eq!(judged(attempt(2000, None, None)), "Connected at 2000 ms", "the kernel does not say");
         assert_eq!(judged(attempt(2000, None, Some((0, 1950, 0)))), "Connected at 1950 ms");
-        assert_eq!(judged(attempt(2000, None, Some((0, 1951, 0)))), "Connected at 2000 ms", "nearly without delay");
+        assert_eq!(judged(attempt(21, None, Some((0, 20, 0)))), "Connected at 20 ms");
+        assert_eq!(judged(attempt(20, None, Some((0, 21, 0)))), "Connected at 20 ms", "never after it was seen");
+    }
+
+    #[test]
+    fn without_an_exact_round_trip_only_a_loop_that_was_delayed_is_corrected() {
+        assert_eq!(judged(in_ticks(attempt(2000, None, Some((0, 1950, 0))))), "Connected at 1950 ms");
+        assert_eq!(judged(in_ticks(attempt(2000, None, Some((0, 1951, 0))))), "Connected at 2000 ms");
+        assert_eq!(judged(attempt(2000, None, Some((1, 30, 49)))), "Connected at 2000 ms");
         assert_eq!(
             judged(attempt(2000, None, Some((1, 30, 900)))),
             "Connected at 1100 ms",
@@ -246,27 +286,39 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_after_a_handshake_that_ended_long_ago_was_accepted() {
-        let reset = Some(Failure::Connect(Fault::ECONNRESET));
-        assert_eq!(judged(attempt(500, reset, Some((0, 20, 0)))), "Connected at 20 ms");
-        assert_eq!(judged(attempt(40, reset, Some((0, 20, 0)))), "ConnectFailed(Reset) at 40 ms");
-        assert_eq!(judged(attempt(500, reset, None)), "ConnectFailed(Reset) at 500 ms");
+    fn a_peer_that_resets_after_the_handshake_has_accepted() {
+        for fault in [Fault::ECONNRESET, Fault::EPIPE] {
+            let reset = Some(Failure::Connect(fault));
+            assert_eq!(judged(attempt(500, reset, Some((0, 20, 0)))), "Connected at 20 ms");
+            assert_eq!(judged(attempt(21, reset, Some((0, 20, 0)))), "Connected at 20 ms");
+            assert_eq!(judged(attempt(500, reset, Some((1, 20, 400)))), "Connected at 100 ms");
+            assert_eq!(judged(attempt(21, reset, None)), "Connected at 21 ms");
+        }
     }
 
     #[test]
-    fn the_kernel_is_asked_for_slow_connects_and_resets_alone() {
-        let slow = Nanos::from_millis(1000);
-        let asked = |seen, error| attempt(seen, error, None).wants_handshake(slow);
-        assert_eq!((asked(999, None), asked(1000, None)), (false, true));
-        assert!(asked(1, Some(Failure::Connect(Fault::ECONNRESET))));
-        assert!(!asked(1000, Some(Failure::Connect(Fault::ECONNREFUSED))));
+    fn a_socket_that_has_met_itself_was_refused() {
+        let address = |text: &str| Address::new(text.parse().expect("an address"));
+        let may = |path_mtu, text, port| {
+            let mut attempt = attempt(1, None, Some((0, 1, 0)));
+            attempt.handshake.as_mut().expect("a handshake").path_mtu = path_mtu;
+            attempt.may_have_met_itself(address(text), port, (40_000, 40_007))
+        };
+        assert_eq!((may(65_535, "192.0.2.1", 40_000), may(65_536, "2001:db8::1", 40_007)), (true, true));
+        assert_eq!((may(65_535, "192.0.2.1", 39_999), may(65_535, "127.0.0.1", 40_008)), (false, false));
+        assert!(!may(9000, "192.0.2.1", 40_000), "a network's packets");
+        assert!(may(1500, "127.0.0.1", 40_000) && may(1500, "::1", 40_000), "a loopback device with small packets");
+        assert!(attempt(1, None, None).may_have_met_itself(address("192.0.2.1"), 40_000, (40_000, 40_007)));
+        let refused = Some(Failure::Connect(Fault::ECONNREFUSED));
+        assert!(!attempt(1, refused, None).may_have_met_itself(address("::1"), 40_000, (40_000, 40_007)));
+        let met = Attempt { met_itself: true, ..attempt(1, None, Some((0, 1, 0))) };
+        assert_eq!(judged(met), "ConnectFailed(Refused) at 1 ms");
     }
 
     #[test]
     fn every_errno_blames_the_target_or_us_by_the_call_that_gave_it() {
         for (failure, expected) in [
             (Failure::Connect(Fault::ECONNREFUSED), "ConnectFailed(Refused)"),
-            (Failure::Connect(Fault::EPIPE), "ConnectFailed(Reset)"),
             (Failure::Connect(Fault::ETIMEDOUT), "ConnectFailed(TimedOut)"),
             (Failure::Connect(Fault::ENETDOWN), "ConnectFailed(NetworkUnreachable)"),
             (Failure::Connect(Fault::EHOSTDOWN), "ConnectFailed(HostUnreachable)"),
@@ -275,12 +327,15 @@ mod tests {
             (Failure::Connect(Fault(71)), "ConnectFailed(Other(71))"),
             (Failure::Connect(Fault::ENOBUFS), "FellShort(Memory)"),
             (Failure::Connect(Fault::EADDRNOTAVAIL), "FellShort(Ports)"),
-            (Failure::Connect(Fault::EAFNOSUPPORT), "FellShort(Ports)"),
+            (Failure::NoSource, "ConnectFailed(NoFamily)"),
+            (Failure::Connect(Fault::EAFNOSUPPORT), "ConnectFailed(NoFamily)"),
             (Failure::Connect(Fault::EBADF), "FellShort(Socket)"),
             (Failure::Prepare(Fault::EMFILE), "FellShort(Descriptors)"),
             (Failure::Prepare(Fault::EACCES), "FellShort(Rights)"),
             (Failure::Prepare(Fault::ENODEV), "ConnectFailed(NoDevice)"),
-            (Failure::Prepare(Fault::EADDRNOTAVAIL), "FellShort(Ports)"),
+            (Failure::Prepare(Fault::EADDRNOTAVAIL), "ConnectFailed(NoSourceAddress)"),
+            (Failure::Prepare(Fault::EADDRINUSE), "FellShort(Ports)"),
+            (Failure::Prepare(Fault::EAFNOSUPPORT), "ConnectFailed(NoFamily)"),
             (Failure::Prepare(Fault::ECONNREFUSED), "FellShort(Socket)"),
             (Failure::HungUp, "FellShort(Socket)"),
         ] {

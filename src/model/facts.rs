@@ -72,9 +72,13 @@ impl LookupFault {
 pub struct Handshake {
     /// Segments sent again (`tcpi_total_retrans`): before data is sent these are SYNs.
     pub resent: u32,
-    /// Its round trip, to the microsecond; zero if the kernel did not measure it (`tcpi_rtt`).
+    /// Its round trip; zero if the kernel did not measure it (`tcpi_rtt`).
     pub round_trip: Nanos,
+    /// Whether the round trip was measured in microseconds: before Linux 3.15 it was measured in ticks.
+    pub is_exact: bool,
     /// How long ago the peer last acknowledged something, in ticks of 1 to 10 ms (`tcpi_last_ack_recv`). Without
     /// data sent, this is the handshake.
     pub acknowledged: Nanos,
+    /// Bytes of the largest packet on the way to the peer (`tcpi_pmtu`).
+    pub path_mtu: u32,
 }

@@ -19,7 +19,7 @@ pub enum Reason {
     TimedOut,
     /// `ECONNREFUSED`.
     Refused,
-    /// `ECONNRESET`.
+    /// `ECONNRESET`, in ledgers of earlier versions: a peer that resets after the handshake has accepted.
     Reset,
     /// `ENETUNREACH`, `ENETDOWN`.
     NetworkUnreachable,
@@ -29,6 +29,10 @@ pub enum Reason {
     Denied,
     /// `ENODEV`: the device of the target does not exist.
     NoDevice,
+    /// `EADDRNOTAVAIL` from bind(2): this box does not have the source address of the target.
+    NoSourceAddress,
+    /// `EAFNOSUPPORT`, or `EADDRNOTAVAIL` also from a datagram connect: this box has no address of that family.
+    NoFamily,
     /// Any other errno.
     Other(i32),
 }
@@ -47,13 +51,15 @@ listed! {
         HostUnreachable,
         Denied,
         NoDevice,
+        NoSourceAddress,
+        NoFamily,
     ] else Other;
 }
 
 impl Reason {
-    /// Whether it only says that there is no route: the reason of another address says more.
+    /// Whether it only says that there is no way: the reason of another address says more.
     pub fn is_unreachable(self) -> bool {
-        matches!(self, Reason::NetworkUnreachable | Reason::HostUnreachable)
+        matches!(self, Reason::NetworkUnreachable | Reason::HostUnreachable | Reason::NoFamily)
     }
 }
 
@@ -71,6 +77,8 @@ impl fmt::Display for Reason {
             Reason::HostUnreachable => "host unreachable",
             Reason::Denied => "denied by this host",
             Reason::NoDevice => "no such device",
+            Reason::NoSourceAddress => "no such source address",
+            Reason::NoFamily => "no address of that family here",
             Reason::Other(errno) => return write!(f, "error {errno}"),
         })
     }
@@ -83,7 +91,7 @@ pub enum Shortage {
     Descriptors,
     /// `ENOBUFS`, `ENOMEM`.
     Memory,
-    /// `EADDRNOTAVAIL`: no free local port, or the source address is not on this box.
+    /// `EADDRNOTAVAIL`, `EADDRINUSE`: no free local port.
     Ports,
     /// `EAGAIN` from fork, or helpers that die again and again.
     Processes,
@@ -109,7 +117,7 @@ impl fmt::Display for Shortage {
         f.write_str(match self {
             Shortage::Descriptors => "too many open files",
             Shortage::Memory => "out of memory or network buffers",
-            Shortage::Ports => "no local address or port to connect from",
+            Shortage::Ports => "no free local port to connect from",
             Shortage::Processes => "no helper process could be started",
             Shortage::Rights => "no right to use the device, which needs root or CAP_NET_RAW",
             Shortage::Socket => "no usable socket could be made",
@@ -120,7 +128,7 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// How a tick ended. Displayed in words.
+/// How a tick ended. Displayed in words, without the address of which a reason speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // A kind of 32 bits aligns what follows it, so that it is copied by words.
 #[repr(u32)]
@@ -129,8 +137,8 @@ pub enum Ending {
     Connected(Address),
     /// The lookup failed.
     LookupFailed(Reason),
-    /// The connect failed.
-    ConnectFailed(Reason),
+    /// The connect failed; the reason speaks of this address.
+    ConnectFailed(Reason, Address),
     /// There was no probe, or it could not be finished, by a shortage of our own.
     Skipped(Shortage),
 }
@@ -140,7 +148,7 @@ impl fmt::Display for Ending {
         let (what, detail): (&str, &dyn fmt::Display) = match self {
             Ending::Connected(address) => ("connected to", address),
             Ending::LookupFailed(reason) => ("lookup failed:", reason),
-            Ending::ConnectFailed(reason) => ("connect failed:", reason),
+            Ending::ConnectFailed(reason, _) => ("connect failed:", reason),
             Ending::Skipped(shortage) => ("skipped:", shortage),
         };
         write!(f, "{what} {detail}")

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::status::state;
-use super::{LocalTime, Millis, Seen};
+use super::{LocalTime, Millis, Seen, Shown};
 use crate::base::histogram::Summary;
 use crate::base::text::Text;
 use crate::base::words;
@@ -53,7 +53,7 @@ fn write_target(out: &mut dyn Write, record: &Record<'_>, target: &Target, local
         Quoted(&format_args!("{host}{percent}{scope}")),
         record.usage() == Usage::Live,
         Moment(since.unwrap_or(0), local),
-        Object((record.last(), local)),
+        Object((record.last(), target, local)),
         record.skipped(),
         Object(record.tally().unreported().columns()),
         Object(record.tally().counted().columns()),
@@ -65,20 +65,20 @@ fn write_target(out: &mut dyn Write, record: &Record<'_>, target: &Target, local
 /// Displays a value as a JSON object, or as `null`.
 struct Object<T>(T);
 
-impl fmt::Display for Object<(Option<Last>, LocalTime)> {
+impl fmt::Display for Object<(Option<Last>, &Target, LocalTime)> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(Last { at, ending, lookup, connect }), local) = &self.0 else { return f.write_str("null") };
+        let (Some(Last { at, ending, lookup, connect }), target, local) = &self.0 else { return f.write_str("null") };
         let kind = match ending {
             Ending::Connected(_) => "connected",
             Ending::LookupFailed(_) => "lookup failed",
-            Ending::ConnectFailed(_) => "connect failed",
+            Ending::ConnectFailed(..) => "connect failed",
             Ending::Skipped(_) => "skipped",
         };
         write!(
             f,
             "{{\"at\":{},\"outcome\":\"{kind}\",\"detail\":{},\"dns_ms\":{},\"connect_ms\":{}}}",
             Moment(*at, *local),
-            Quoted(ending),
+            Quoted(&Shown(ending, target)),
             Millis(lookup, "null"),
             Millis(connect, "null"),
         )

@@ -11,6 +11,8 @@ use core::fmt;
 
 use crate::base::time::{Nanos, WallTime};
 use crate::core::ledger::Ledger;
+use crate::model::reason::Ending;
+use crate::model::target::Target;
 
 /// The time zone: a function from a second since 1970 to local time.
 pub type LocalTime = fn(i64) -> WallTime;
@@ -36,6 +38,19 @@ impl fmt::Display for Millis<'_> {
         match self.0 {
             Some(time) => time.as_millis().fmt(f),
             None => f.write_str(self.1),
+        }
+    }
+}
+
+/// How a tick of this target ended. The address of which a reason speaks is shown if the target has a name.
+struct Shown<'a>(&'a Ending, &'a Target);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        match self.0 {
+            Ending::ConnectFailed(_, address) if self.1.literal.is_none() => write!(f, " ({address})"),
+            Ending::Connected(_) | Ending::LookupFailed(_) | Ending::ConnectFailed(..) | Ending::Skipped(_) => Ok(()),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use core::fmt::{self, Write};
 
-use super::Millis;
 use super::cells::{self, Column, WORDS};
+use super::{Millis, Shown};
 use crate::core::monitor::TargetEntry;
 use crate::core::probe::End;
 
@@ -13,8 +13,16 @@ pub fn write<'a>(out: &mut dyn Write, entries: impl Iterator<Item = &'a TargetEn
     for entry in entries {
         write!(cells, "{}\t{}\t", entry.target.service, entry.target.endpoint())?;
         match &entry.last {
-            Some(End { ending, lookup, connect, .. }) => {
-                write!(cells, "{}\t{}\t{ending}\t", Millis(lookup, "-"), Millis(connect, "-"))?;
+            Some(End { ending, lookup, connect, gave_up, .. }) => {
+                let shown = Shown(ending, &entry.target);
+                write!(cells, "{}\t{}\t{shown}", Millis(lookup, "-"), Millis(connect, "-"))?;
+                let silent = if *gave_up { entry.given_up.as_slice() } else { &[] };
+                let mut before = "; silent: ";
+                for address in silent {
+                    write!(cells, "{before}{address}")?;
+                    before = ", ";
+                }
+                cells.write_char('\t')?;
             }
             None => cells.write_str("-\t-\tnot checked\t")?,
         }

@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 
 use super::cells::{self, Column, MOMENT, WORDS};
 use super::table::Form;
-use super::{LocalTime, Millis, Seen};
+use super::{LocalTime, Millis, Seen, Shown};
 use crate::base::histogram::Summary;
 use crate::base::time::WallTime;
 use crate::core::ledger::{Last, Record, State};
@@ -56,7 +56,8 @@ fn write_states(out: &mut dyn Write, records: &[Record<'_>], local: LocalTime) -
         match &record.last() {
             Some(Last { at, ending, lookup, connect }) => {
                 let (lookup, connect) = (Millis(lookup, "-"), Millis(connect, "-"));
-                write!(cells, "{}\t{lookup}\t{connect}\t{ending}\t", Local(Some(*at), local))?;
+                let shown = Shown(ending, &target);
+                write!(cells, "{}\t{lookup}\t{connect}\t{shown}\t", Local(Some(*at), local))?;
             }
             None => cells.write_str("-\t-\t-\tnone yet\t")?,
         }

@@ -9,7 +9,7 @@ use crate::shell::snapshot;
 use crate::sys::by_path::{self, HERE};
 use crate::sys::file::{self, Identity};
 use crate::sys::sandbox::{self, Access, Role, Rules};
-use crate::sys::{Errno, describe, directory, process, time_zone};
+use crate::sys::{Errno, describe, directory, net, process, time_zone};
 
 /// The directories that a resolver reads: its configuration, what other programs write for it, and the modules that
 /// it loads, with what those read. Also the time zones.
@@ -90,6 +90,8 @@ impl Confinement {
                 may_read(directory);
             });
         }
+        // The loop reads it, now and after a reload.
+        let _ = monitor.allow(net::LOCAL_PORTS, Access::Read);
         if kept {
             let ledger = config.settings.ledger_path();
             let journalled = snapshot::journalled_file(&ledger);

@@ -5,18 +5,23 @@ use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, getsockname, setsockopt, socket, sockopt,
 };
 
+pub use nix::sys::socket::SockType;
+
+use super::by_path::open as open_file;
+use super::descriptor::read;
 use super::{Errno, done, length};
 use crate::base::time::Nanos;
+use crate::base::words;
 use crate::model::facts::Handshake;
 use crate::model::target::Address;
 
-/// A nonblocking TCP socket of the family of `ip`, closed on exec.
-pub fn open(ip: IpAddr) -> Result<OwnedFd, Errno> {
+/// A nonblocking socket of this kind and of the family of `ip`, closed on exec.
+pub fn open(ip: IpAddr, kind: SockType) -> Result<OwnedFd, Errno> {
     let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+    socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
 /// Binds an abstract socket name (unix(7)). No other process in this network namespace can bind it until the
@@ -152,6 +157,18 @@ pub fn device_index(device: &str) -> Result<u32, Errno> {
     }
 }
 
+/// Where the kernel tells [`local_ports`] (ip(7)). It holds for IPv6, too.
+pub const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// The first and the last port that the kernel chooses as the local one of a connect; `None` if it does not tell.
+pub fn local_ports() -> Option<(u16, u16)> {
+    let mut content = [0; 32];
+    let length = read(&open_file(LOCAL_PORTS, libc::O_RDONLY, 0).ok()?, &mut content).ok()?;
+    let (first, rest) = words::leading_number(core::str::from_utf8(&content[..length]).ok()?)?;
+    let (last, _) = words::leading_number(rest.get(1..)?)?;
+    Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?))
+}
+
 /// Makes close(2) send a reset (`SO_LINGER` of zero, socket(7)).
 pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
     setsockopt(socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
@@ -168,22 +185,43 @@ pub fn connect_error(socket: &OwnedFd) -> Result<(), Errno> {
     if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }
 
+/// The words of `struct tcp_info` (linux/tcp.h) up to those that Linux 3.15 added, together with a round trip in
+/// microseconds: `tcpi_pacing_rate` and `tcpi_max_pacing_rate`. (glibc's own struct ends before them.)
+const TCP_INFO_WORDS: usize = 30;
+/// Where some of its words are.
+const LAST_ACK_RECV: usize = 14;
+const PATH_MTU: usize = 15;
+const ROUND_TRIP: usize = 17;
+const TOTAL_RETRANS: usize = 25;
+
 /// What the kernel knows of a handshake (`TCP_INFO`, tcp(7)); `None` if it does not tell enough.
 pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
-    // SAFETY: `tcp_info` is plain data for which zeroes are a valid value.
-    let mut info: libc::tcp_info = unsafe { core::mem::zeroed() };
+    let mut info = [0_u32; TCP_INFO_WORDS];
     let mut length = size_of_val(&info) as libc::socklen_t;
     // SAFETY: `info` is live and `length` is its size; an older kernel writes less and sets `length`.
     let result = unsafe {
         getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length)
     };
-    let reaches = core::mem::offset_of!(libc::tcp_info, tcpi_total_retrans) + size_of::<u32>();
-    if result != 0 || (length as usize) < reaches {
+    let words = length as usize / size_of::<u32>();
+    if result != 0 || words <= TOTAL_RETRANS {
         return None;
     }
     Some(Handshake {
-        resent: info.tcpi_total_retrans,
-        round_trip: Nanos::new(u64::from(info.tcpi_rtt) * 1000),
-        acknowledged: Nanos::from_millis(info.tcpi_last_ack_recv.into()),
+        resent: info[TOTAL_RETRANS],
+        round_trip: Nanos::new(u64::from(info[ROUND_TRIP]) * 1000),
+        is_exact: words >= TCP_INFO_WORDS,
+        acknowledged: Nanos::from_millis(info[LAST_ACK_RECV].into()),
+        path_mtu: info[PATH_MTU],
     })
+}
+
+/// Whether the socket is connected to this address and port from the same address and port: to itself.
+pub fn is_connected_to_itself(socket: &OwnedFd, address: Address, port: u16) -> bool {
+    let fd = socket.as_raw_fd();
+    match address.ip {
+        IpAddr::V4(ip) => {
+            getsockname::<SockaddrIn>(fd).is_ok_and(|own| SocketAddrV4::from(own) == SocketAddrV4::new(ip, port))
+        }
+        IpAddr::V6(ip) => getsockname::<SockaddrIn6>(fd).is_ok_and(|own| (own.ip(), own.port()) == (ip, port)),
+    }
 }

@@ -83,6 +83,14 @@ pub fn unanswered(to: SocketAddr) -> usize {
     rows.filter(|row| row[2] == remote && row[3] == SYN_SENT).count()
 }
 
+/// How many sockets of this namespace still keep the port of a connection that has ended.
+pub fn sockets_in_time_wait() -> usize {
+    const TIME_WAIT: &str = "06";
+    let tables = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default());
+    let rows = tables.iter().flat_map(|table| table.lines().skip(1));
+    rows.filter(|row| row.split_whitespace().nth(3) == Some(TIME_WAIT)).count()
+}
+
 /// A counter of this namespace's TCP (RFC 4022): `ActiveOpens` are the connects that sent a SYN,
 /// `AttemptFails` those that were refused or given up.
 pub fn tcp_counter(name: &str) -> u64 {

@@ -2,7 +2,7 @@
 //! backlog is full, and a closed port.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -131,10 +131,15 @@ pub struct Full {
 impl Full {
     /// On a free port of 127.0.0.1.
     pub fn new() -> Self {
+        Self::on("127.0.0.1:0")
+    }
+
+    /// On this IPv4 address.
+    pub fn on(address: &str) -> Self {
         let fd = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .expect("a descriptor is free");
-        let any_port = SockaddrIn::new(127, 0, 0, 1, 0);
-        socket::bind(fd.as_raw_fd(), &any_port).expect("loopback is up");
+        let address: SocketAddrV4 = address.parse().expect("an address and a port");
+        socket::bind(fd.as_raw_fd(), &SockaddrIn::from(address)).expect("loopback is up, and the port is free");
         // The kernel accepts one more than the backlog. With a backlog of 0 it would answer no SYN at
         // all where syncookies are off.
         socket::listen(&fd, Backlog::new(1).expect("1 is allowed")).expect("it is bound");

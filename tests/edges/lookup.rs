@@ -196,7 +196,7 @@ fn of_twenty_addresses_the_first_eight_are_tried() {
         let _not_tried = Accepting::on(&format!("127.0.1.9:{port}")).expect("all of 127.0.0.0/8 is on loopback");
         let once = dir.run(&format!("once web=many.test:{port}"));
         assert_eq!(once.outcome(), "exit 2");
-        assert_eq!(once.check().result, "connect failed: refused");
+        assert_eq!(once.check().result, "connect failed: refused (127.0.1.1)");
         assert_eq!(tcp_counter("ActiveOpens") - connects, 8);
     });
 }

@@ -43,7 +43,7 @@ pub fn meaning(message: &str) -> Option<String> {
         ("signals: ", "signals wait"),
         ("the limit is not known", "limit unknown"),
         ("it is tried again at the next lookup", ""),
-        ("no local address or port", "skipped (ports)"),
+        ("no free local port", "skipped (ports)"),
         ("the monitor was stopped or late", ""),
         ("it is tried again", "ledger made again later"),
         ("this run goes on without it", "no ledger"),

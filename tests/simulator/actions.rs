@@ -7,20 +7,15 @@ use tcpmon::core::monitor::{Action, Event, TargetId};
 use tcpmon::core::probe::{End, Input, ProbeId};
 use tcpmon::core::verdict::{Attempt, Failure};
 use tcpmon::model::facts::{Fault, Handshake};
-use tcpmon::model::reason::{Ending, Reason, Shortage};
+use tcpmon::model::reason::{Reason, Shortage};
 use tcpmon::model::target::Address;
 
-use crate::book::{Page, PageUsage};
 use crate::driver::Driver;
 use crate::kill_plan::KillPoint;
 use crate::life::{Life, Next, ProbeStage};
 use crate::queue::{Due, Request};
 use crate::trace;
 use crate::world::{self, Ask, ConnectFate, LookupEnd, World};
-
-/// A probe that is late by more than this was delayed by our own process. Below it, the loop cannot
-/// tell that from an address that used the whole limit.
-const CLOCK_TOLERANCE: Nanos = Nanos::from_millis(100);
 
 impl<W: World> Driver<W> {
     /// Carries out one action.
@@ -181,7 +176,7 @@ impl<W: World> Driver<W> {
             }
             LookupEnd::FallsShort { shortage, .. } => {
                 self.monitor.handle(now, Event::Probe(id, Input::FellShort(shortage)));
-                life.fell_short(now, shortage, None)
+                life.fell_short(now, shortage)
             }
             LookupEnd::Hangs => return,
         };
@@ -200,8 +195,7 @@ impl<W: World> Driver<W> {
         self.to_connect -= 1;
         let (now, number) = (self.now, self.number());
         let Some(life) = &mut self.lives[usize::from(id.slot)] else { return };
-        let wanted = literal.unwrap_or_else(|| world::address(port, life.current));
-        assert_eq!(address, wanted, "address {} of the target with port {port}", life.current);
+        assert_eq!(address, life.address(), "address {} of the target with port {port}", life.current);
         let fate = self.world.connect(Ask { port, limits: life.limits, elapsed: life.elapsed(now) });
         (life.id, life.request.number, life.connect_fate) = (id, number, fate);
         life.connect(now);
@@ -224,20 +218,26 @@ impl<W: World> Driver<W> {
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         trace::note(now, || format!("<- {:?} {id:?}", life.connect_fate));
-        let target = &self.book.pages[usize::from(life.record)].target;
-        let address = target.literal.unwrap_or_else(|| world::address(target.port, life.current));
-        let mut attempt = Attempt { started: life.connecting, seen: now, error: None, handshake: None };
+        let mut attempt =
+            Attempt { started: life.connecting, seen: now, error: None, handshake: None, met_itself: false };
         let next = match life.connect_fate {
             ConnectFate::Accepted { .. } => {
                 let late = now.since(at);
                 let mut stamp = now;
                 if self.world.knows_accept_time() {
                     let round_trip = at.since(life.connecting);
-                    attempt.handshake = Some(Handshake { resent: 0, round_trip, acknowledged: late });
-                    stamp = if late >= limits::BACKDATE { at } else { now };
+                    let (resent, is_exact) = (u32::from(self.random.one_in(8)), !self.random.one_in(8));
+                    attempt.handshake =
+                        Some(Handshake { resent, round_trip, is_exact, acknowledged: late, path_mtu: 1500 });
+                    let is_measured = resent == 0 && is_exact && round_trip > Nanos::ZERO;
+                    stamp = if is_measured || late >= limits::BACKDATE { at } else { now };
+                }
+                if self.random.one_in(8) {
+                    // The peer has reset the connection since.
+                    attempt.error = Some(Failure::Connect(self.random.pick(&[Fault::ECONNRESET, Fault::EPIPE])));
                 }
                 self.monitor.handle(now, Event::AttemptEnded(id, attempt));
-                life.connected(stamp, address)
+                life.connected(stamp)
             }
             ConnectFate::Fails { reason, .. } => {
                 attempt.error = Some(fault_of(reason));
@@ -247,7 +247,7 @@ impl<W: World> Driver<W> {
             ConnectFate::FallsShort { shortage, .. } => {
                 attempt.error = Some(fault_of_shortage(shortage));
                 self.monitor.handle(now, Event::AttemptEnded(id, attempt));
-                life.fell_short(now, shortage, Some(address))
+                life.fell_short(now, shortage)
             }
             ConnectFate::Hangs => return,
         };
@@ -255,12 +255,12 @@ impl<W: World> Driver<W> {
     }
 
     fn give_up(&mut self, id: ProbeId, stage: ProbeStage) {
-        let Some(Some(life)) = self.lives.get(usize::from(id.slot)) else {
+        let Some(Some(life)) = self.lives.get_mut(usize::from(id.slot)) else {
             unreachable!("{id:?} is dropped, but its slot is free");
         };
         assert_eq!((life.id, life.stage), (id, stage), "what is dropped");
         assert!(life.deadline.is_some_and(|deadline| self.turn >= deadline), "{id:?} is dropped before its deadline");
-        let next = life.given_up(self.turn);
+        let next = life.give_up(self.turn);
         if self.random.one_in(self.options.late_answers) {
             self.answer_later(id);
         }
@@ -287,8 +287,10 @@ impl<W: World> Driver<W> {
             }
             None => {
                 assert!(literal == (stage == ProbeStage::MustConnect), "{id:?} begins with the wrong action");
-                let limits = self.book.see_probe(record);
-                self.lives[slot] = Some(Life::new(id, record, limits, literal));
+                self.book.see_probe(record);
+                let limits = self.book.settings.thresholds;
+                let target = &self.book.pages[usize::from(record)].target;
+                self.lives[slot] = Some(Life::new(id, record, limits, target));
                 true
             }
         }
@@ -308,16 +310,6 @@ impl<W: World> Driver<W> {
             }
             Next::Connect => self.to_connect += 1,
             Next::End(end) => self.finish(id.slot, end),
-            Next::EndLate { skipped, failed } => {
-                let end = if self.has_counted(id.slot) { failed } else { skipped };
-                let life = self.lives[usize::from(id.slot)].as_ref();
-                let late = life.and_then(|life| life.deadline).map(|deadline| self.now.since(deadline));
-                assert!(
-                    end == skipped || late.is_some_and(|late| late <= CLOCK_TOLERANCE),
-                    "{end:?} where we were late by {late:?}"
-                );
-                self.finish(id.slot, end);
-            }
         }
         if self.random.one_in(self.options.repeated_answers) {
             self.answer_again(id);
@@ -337,28 +329,12 @@ impl<W: World> Driver<W> {
         let page = &self.book.pages[usize::from(life.record)];
         if let Some(entry) = page.entry(&self.monitor) {
             assert_eq!(entry.last, Some(end), "how the probe of {} ended", page.target.service);
+            assert!(!end.gave_up || entry.given_up.as_slice() == life.given_up, "the silent addresses");
             if let Some(outcome) = end.outcome {
                 let counted = u64::from(entry.tally.counted().of(outcome));
                 assert_eq!(counted, page.counted[outcome as usize], "{outcome:?} of {}", page.target.service);
             }
         }
-    }
-
-    /// Whether the monitor has counted one probe more than the book for the target of the probe in
-    /// this slot.
-    fn has_counted(&self, slot: u16) -> bool {
-        let Some(life) = &self.lives[usize::from(slot)] else { return false };
-        let page = &self.book.pages[usize::from(life.record)];
-        if let Some(entry) = page.entry(&self.monitor) {
-            return !matches!(entry.last, Some(End { ending: Ending::Skipped(_), .. }));
-        }
-        let same = |service: &str| service == page.target.service.as_str();
-        let rows = self.monitor.rows().skip(self.book.order.len()).filter(|(service, _)| same(service));
-        let counted: u64 = rows.map(|(_, row)| row.total).sum();
-        let retired = |page: &&Page| page.usage == PageUsage::Retired;
-        let pages = self.book.pages.iter().filter(retired).filter(|page| same(page.target.service.as_str()));
-        let known: u64 = pages.map(|page| page.unreported().iter().sum::<u64>()).sum();
-        counted > known
     }
 }
 
@@ -367,13 +343,14 @@ fn fault_of(reason: Reason) -> Failure {
     match reason {
         Reason::TimedOut => Failure::Connect(Fault::ETIMEDOUT),
         Reason::Refused => Failure::Connect(Fault::ECONNREFUSED),
-        Reason::Reset => Failure::Connect(Fault::ECONNRESET),
         Reason::NetworkUnreachable => Failure::Connect(Fault::ENETUNREACH),
         Reason::HostUnreachable => Failure::Connect(Fault::EHOSTUNREACH),
         Reason::Denied => Failure::Connect(Fault::EPERM),
         Reason::NoDevice => Failure::Prepare(Fault::ENODEV),
+        Reason::NoSourceAddress => Failure::Prepare(Fault::EADDRNOTAVAIL),
+        Reason::NoFamily => Failure::NoSource,
         Reason::Other(errno) => Failure::Connect(Fault(errno)),
-        Reason::NameNotFound | Reason::NoAddress | Reason::ResolverFailed | Reason::ResolverSilent => {
+        Reason::Reset | Reason::NameNotFound | Reason::NoAddress | Reason::ResolverFailed | Reason::ResolverSilent => {
             unreachable!("a connect does not fail with {reason}")
         }
     }

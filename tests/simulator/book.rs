@@ -8,7 +8,7 @@ use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::{Monitor, Span, TargetEntry};
 use tcpmon::core::probe::End;
-use tcpmon::model::outcome::{Columns, Outcome, Thresholds};
+use tcpmon::model::outcome::{Columns, Outcome};
 use tcpmon::model::settings::{Config, Settings};
 use tcpmon::model::target::Target;
 
@@ -47,8 +47,6 @@ pub struct Page {
     lives: i32,
     /// Probes that have started and whose first action was not seen yet.
     unseen: i32,
-    /// The limits of the unseen probe.
-    unseen_limits: Thresholds,
     /// Probes whose helper died and that wait for another.
     again: i32,
     /// The last wake-up that changed this page.
@@ -204,18 +202,14 @@ impl Book {
         self.ticks.peek().map_or(Instant::NEVER, |Reverse((at, _))| *at)
     }
 
-    /// The first action of a probe of this target was seen. Returns the probe's limits.
-    pub fn see_probe(&mut self, record: u16) -> Thresholds {
+    /// The first action of a probe of this target was seen.
+    pub fn see_probe(&mut self, record: u16) {
         let page = self.page_mut(record);
-        // A probe that waited since an earlier wake-up comes before one that started in this one.
-        let waited = page.before.1 == 1 && page.seen == 0;
-        let limits = page.unseen_limits;
         page.seen += 1;
         page.lives += 1;
         page.unseen -= 1;
         self.lives += 1;
         self.unseen -= 1;
-        if waited { limits } else { self.settings.thresholds }
     }
 
     /// A probe of this target has lost its helper and waits for another (`by` is 1), or has got it (-1).
@@ -270,7 +264,6 @@ impl Book {
             let skipped = missed + u64::from(!started);
             if started {
                 page.unseen += 1;
-                page.unseen_limits = limits;
                 assert!(page.lives + page.unseen <= bound, "{} has more than {bound} in flight", page.target.service);
             } else {
                 page.skipped += 1;
@@ -408,7 +401,6 @@ impl Page {
             ticks: 0,
             lives: 0,
             unseen: 0,
-            unseen_limits: Thresholds { slow: Nanos::ZERO, timeout: Nanos::ZERO },
             again: 0,
             wake: 0,
             before: (0, 0),

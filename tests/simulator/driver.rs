@@ -6,6 +6,7 @@ use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::ledger::Ledger;
 use tcpmon::core::monitor::{Changes, Event, Monitor, Span, TargetEntry, TargetId};
 use tcpmon::core::probe::ProbeId;
+use tcpmon::model::outcome::Thresholds;
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::Target;
 
@@ -15,7 +16,7 @@ use crate::clock_wait::ClockWait;
 use crate::kill_plan::KillPoint;
 use crate::ledger_words;
 use crate::life::{Life, ProbeStage};
-use crate::queue::Queue;
+use crate::queue::{Due, Queue};
 use crate::random::Random;
 use crate::restart::Storage;
 use crate::trace;
@@ -313,6 +314,7 @@ impl<W: World> Driver<W> {
                 self.clock_wait.note(self.now);
                 self.book.adopt(config, &self.records(), &self.monitor, self.now);
                 self.book.check_continued(&candidates, true);
+                self.renew_lives(config.settings.thresholds);
                 self.owe(|owed| owed.thresholds = config.settings.thresholds);
                 self.owe_next();
             }
@@ -323,6 +325,15 @@ impl<W: World> Driver<W> {
             }
         }
         changes
+    }
+
+    /// Every probe in flight goes on under these limits.
+    fn renew_lives(&mut self, limits: Thresholds) {
+        for (slot, life) in self.lives.iter_mut().enumerate() {
+            if let Some(deadline) = life.as_mut().and_then(|life| life.renew(self.now, limits)) {
+                self.queue.push(deadline.max(self.now), Due::Deadline(slot as u16));
+            }
+        }
     }
 
     pub(crate) fn want_report(&mut self) {

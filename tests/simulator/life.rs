@@ -9,10 +9,10 @@ use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::probe::{End, ProbeId};
 use tcpmon::model::outcome::{Outcome, Thresholds};
 use tcpmon::model::reason::{Ending, Reason, Shortage};
-use tcpmon::model::target::Address;
+use tcpmon::model::target::{Address, Target};
 
 use crate::queue::Request;
-use crate::world::{ConnectFate, LookupEnd};
+use crate::world::{self, ConnectFate, LookupEnd};
 
 /// What the monitor has to do next about a probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,9 +23,6 @@ pub enum Next {
     Connect,
     /// Count its end.
     End(End),
-    /// The limit is over and addresses are left. The probe has failed if it was late by so little that
-    /// the loop cannot see it; otherwise it is skipped.
-    EndLate { skipped: End, failed: End },
 }
 
 /// What a probe does or must do.
@@ -50,7 +47,7 @@ pub struct Life {
     pub request: Request,
     /// The record number of its target.
     pub record: u16,
-    /// The limits it started with.
+    /// The limits in force.
     pub limits: Thresholds,
     /// What it does or must do.
     pub stage: ProbeStage,
@@ -77,15 +74,27 @@ pub struct Life {
     started: Option<Instant>,
     /// When its last one did.
     pub connecting: Instant,
-    reason: Option<Reason>,
-    /// Whether there was no free local port for an IPv4 address. Every box has IPv4, so this is a
-    /// shortage of our own.
+    /// When the address being tried has had its share of the limit, if another one comes after it.
+    share_end: Option<Instant>,
+    /// When the attempt would have started if we had not been a little late.
+    planned: Nanos,
+    /// How late we gave addresses up, together.
+    late: Nanos,
+    /// When the limits last changed while it waited.
+    renewed: Option<Instant>,
+    /// The silent addresses that were given up.
+    pub given_up: Vec<Address>,
+    reason: Option<(Reason, Address)>,
+    /// Whether there was no free local port for an address.
     short: bool,
+    literal: Option<Address>,
+    port: u16,
 }
 
 impl Life {
     /// A probe of a literal has a lookup of no time with one address.
-    pub fn new(id: ProbeId, record: u16, limits: Thresholds, literal: bool) -> Self {
+    pub fn new(id: ProbeId, record: u16, limits: Thresholds, target: &Target) -> Self {
+        let literal = target.literal.is_some();
         Self {
             id,
             request: Request { slot: id.slot, number: 0 },
@@ -104,9 +113,52 @@ impl Life {
             addresses: 1,
             started: None,
             connecting: Instant::NEVER,
+            share_end: None,
+            planned: Nanos::ZERO,
+            late: Nanos::ZERO,
+            renewed: None,
+            given_up: Vec::new(),
             reason: None,
             short: false,
+            literal: target.literal,
+            port: target.port,
         }
+    }
+
+    /// The address being tried.
+    pub fn address(&self) -> Address {
+        self.literal.unwrap_or_else(|| world::address(self.port, self.current))
+    }
+
+    /// The limits change. Returns the new deadline, if it has one.
+    pub fn renew(&mut self, now: Instant, limits: Thresholds) -> Option<Instant> {
+        self.limits = limits;
+        (self.forecast, self.disturbed) = (None, true);
+        self.deadline?;
+        self.renewed = Some(now);
+        let began = match self.stage {
+            ProbeStage::Connecting => {
+                self.share();
+                self.started?
+            }
+            ProbeStage::LookingUp | ProbeStage::MustLookUp | ProbeStage::MustConnect => self.asked,
+        };
+        self.deadline = Some(self.share_end.unwrap_or(began + limits.timeout));
+        self.deadline
+    }
+
+    /// By how much `now` is later than `deadline`, which may have been later before the limits changed.
+    fn late_after(&self, deadline: Instant, now: Instant) -> Nanos {
+        now.since(self.renewed.map_or(deadline, |renewed| renewed.max(deadline)))
+    }
+
+    /// Computes when the address being tried has had its share.
+    fn share(&mut self) {
+        let least = limits::SHARE.get();
+        let timeout = self.limits.timeout.get();
+        let share = (timeout / u64::from(self.addresses)).max(least);
+        let leaves_enough = self.planned.get() + share + least <= timeout;
+        self.share_end = (leaves_enough && !self.is_last()).then(|| self.connecting + Nanos::new(share));
     }
 
     /// Whether a helper was asked before.
@@ -123,7 +175,7 @@ impl Life {
 
     /// The helper has begun; the limit runs from here.
     pub fn begin_lookup(&mut self, now: Instant) {
-        self.asked = now;
+        (self.asked, self.renewed) = (now, None);
         let deadline = now + self.limits.timeout;
         self.deadline = Some(deadline);
         let fails_at = |after: Nanos| Some(((now + after).min(deadline), Outcome::LookupFailed));
@@ -154,15 +206,20 @@ impl Life {
 
     /// The lookup has failed.
     pub fn lookup_failed(&self, elapsed: Nanos, reason: Reason) -> Next {
-        if elapsed.get() >= self.limits.timeout.get() + limits::STALL.get() {
+        if self.late_after(self.asked + self.limits.timeout, self.asked + elapsed) >= limits::STALL {
             return skipped(Shortage::Late);
         }
         let reason = if elapsed >= self.limits.timeout { Reason::TimedOut } else { reason };
+        self.without_lookup(elapsed, reason)
+    }
+
+    fn without_lookup(&self, elapsed: Nanos, reason: Reason) -> Next {
         Next::End(End {
             outcome: Some(Outcome::LookupFailed),
             ending: Ending::LookupFailed(reason),
             lookup: Some(elapsed),
             connect: None,
+            gave_up: !self.given_up.is_empty(),
         })
     }
 
@@ -187,13 +244,15 @@ impl Life {
         self.connecting = now;
         let begins = !matches!(self.connect_fate, ConnectFate::FallsShort { begun: false, .. });
         if begins && self.started.is_none() {
-            self.started = Some(now);
+            (self.started, self.renewed) = (Some(now), None);
         }
         let Some(started) = self.started else { return };
-        let deadline = started + self.limits.timeout;
+        self.share();
+        let deadline = self.share_end.unwrap_or(started + self.limits.timeout);
         self.deadline = Some(deadline);
-        let timed_out = Some((deadline, self.outcome(None)));
-        let in_time = |after| now.since(started).get() + Nanos::get(after) < self.limits.timeout.get();
+        // What comes after an address that is given up is not known yet. Nor is a limit that passes while we connect.
+        let timed_out = (self.share_end.is_none() && deadline > now).then(|| (deadline, self.outcome(None)));
+        let in_time = |after: Nanos| now + after < deadline;
         self.forecast = match self.connect_fate {
             ConnectFate::Accepted { after } if in_time(after) => {
                 let elapsed = (now + after).since(started);
@@ -210,76 +269,103 @@ impl Life {
     }
 
     /// The connect was accepted.
-    pub fn connected(&self, at: Instant, address: Address) -> Next {
+    pub fn connected(&self, at: Instant) -> Next {
         let elapsed = self.elapsed(at);
         if elapsed < self.limits.timeout {
-            self.end(Some(elapsed), elapsed, Ending::Connected(address))
+            self.end(Some(elapsed), elapsed, Ending::Connected(self.address()))
         } else {
-            self.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut))
+            self.timed_out(elapsed)
         }
+    }
+
+    fn timed_out(&self, elapsed: Nanos) -> Next {
+        self.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut, self.address()))
+    }
+
+    fn keep(&mut self, reason: Reason) {
+        self.reason = match self.reason {
+            Some(first) if !is_unreachable(first.0) || is_unreachable(reason) => Some(first),
+            Some(_) | None => Some((reason, self.address())),
+        };
     }
 
     /// The connect has failed.
     pub fn connect_failed(&mut self, now: Instant, reason: Reason) -> Next {
-        self.reason = match self.reason {
-            Some(first) if !is_unreachable(first) || is_unreachable(reason) => Some(first),
-            Some(_) | None => Some(reason),
-        };
+        self.keep(reason);
         let elapsed = self.elapsed(now);
         if self.is_last() {
             return match self.blame() {
-                Some(reason) => self.end(None, elapsed, Ending::ConnectFailed(reason)),
+                Some((reason, address)) => self.end(None, elapsed, Ending::ConnectFailed(reason, address)),
                 None => skipped(Shortage::Ports),
             };
         }
         if elapsed < self.limits.timeout {
-            self.current += 1;
-            return self.must_connect();
+            return self.must_connect_next(elapsed);
         }
         // Addresses are left and the time is over: this address used all of it, or our process was too
         // late to try the others.
-        let failed = self.end(None, elapsed, Ending::ConnectFailed(Reason::TimedOut));
-        match (skipped(Shortage::Late), failed) {
-            (Next::End(skipped), Next::End(failed)) if elapsed > self.limits.timeout => {
-                Next::EndLate { skipped, failed }
-            }
-            (_, failed) => failed,
-        }
+        let limit = self.started.unwrap_or(now) + self.limits.timeout;
+        self.timed_out_late(elapsed, self.late_after(limit, now))
     }
 
-    /// The request could not be made for a shortage of our own; for a connect, with its address.
-    pub fn fell_short(&mut self, now: Instant, shortage: Shortage, address: Option<Address>) -> Next {
-        if let (Some(address), Shortage::Ports) = (address, shortage) {
-            self.short |= address.ip.is_ipv4();
+    /// The time is over; some of it was lost because we were late by so much.
+    fn timed_out_late(&self, elapsed: Nanos, late: Nanos) -> Next {
+        if late >= limits::BACKDATE { skipped(Shortage::Late) } else { self.timed_out(elapsed) }
+    }
+
+    /// The request could not be made for a shortage of our own.
+    pub fn fell_short(&mut self, now: Instant, shortage: Shortage) -> Next {
+        if let (ProbeStage::Connecting, Shortage::Ports) = (self.stage, shortage) {
+            self.short = true;
             if !self.is_last() && self.elapsed(now) < self.limits.timeout {
-                self.current += 1;
-                return self.must_connect();
+                return self.must_connect_next(self.elapsed(now));
             }
-            if let Some(reason) = self.blame() {
-                return self.end(None, self.elapsed(now), Ending::ConnectFailed(reason));
+            if let Some((reason, address)) = self.blame() {
+                return self.end(None, self.elapsed(now), Ending::ConnectFailed(reason, address));
             }
         }
         skipped(shortage)
     }
 
     /// The monitor has given it up.
-    pub fn given_up(&self, now: Instant) -> Next {
-        match self.stage {
-            ProbeStage::LookingUp => self.lookup_failed(now.since(self.asked), Reason::TimedOut),
-            ProbeStage::MustLookUp | ProbeStage::MustConnect | ProbeStage::Connecting => {
-                self.end(None, self.elapsed(now), Ending::ConnectFailed(Reason::TimedOut))
+    pub fn give_up(&mut self, now: Instant) -> Next {
+        if self.stage == ProbeStage::LookingUp {
+            return self.lookup_failed(now.since(self.asked), Reason::TimedOut);
+        }
+        let (elapsed, timeout) = (self.elapsed(now), self.limits.timeout);
+        match self.share_end {
+            Some(share_end) if elapsed < timeout => {
+                let late = self.late_after(share_end, now);
+                let share = share_end.since(self.connecting);
+                let planned = Nanos::new(self.planned.get() + share.get());
+                let is_late = elapsed.get() >= planned.get() + limits::BACKDATE.get();
+                self.late = Nanos::new(self.late.get() + late.get());
+                self.given_up.push(self.address());
+                self.keep(Reason::TimedOut);
+                self.must_connect_next(if is_late { elapsed } else { planned })
+            }
+            Some(share_end) => self.timed_out_late(elapsed, self.late_after(share_end, now)),
+            None => {
+                let had = timeout.get().saturating_sub(self.elapsed(self.connecting).get());
+                self.timed_out_late(elapsed, if had < limits::SHARE.get() { self.late } else { Nanos::ZERO })
             }
         }
     }
 
-    /// The reason that blames the network, if there is one. If an IPv4 address could not be tried for
-    /// lack of a port, unreachable other addresses are no reason.
-    fn blame(&self) -> Option<Reason> {
-        self.reason.filter(|reason| !self.short || !is_unreachable(*reason))
+    /// The reason that blames the network, if there is one. If an address could not be tried for lack of a port,
+    /// unreachable other addresses are no reason.
+    fn blame(&self) -> Option<(Reason, Address)> {
+        self.reason.filter(|(reason, _)| !self.short || !is_unreachable(*reason))
     }
 
     fn is_last(&self) -> bool {
         self.current + 1 == self.addresses
+    }
+
+    fn must_connect_next(&mut self, planned: Nanos) -> Next {
+        self.current += 1;
+        self.planned = planned;
+        self.must_connect()
     }
 
     fn must_connect(&mut self) -> Next {
@@ -289,11 +375,16 @@ impl Life {
     }
 
     fn end(&self, connected: Option<Nanos>, elapsed: Nanos, ending: Ending) -> Next {
+        if self.lookup >= self.limits.timeout {
+            // The limits have changed since the lookup.
+            return self.without_lookup(self.lookup, Reason::TimedOut);
+        }
         Next::End(End {
             outcome: Some(self.outcome(connected)),
             ending,
             lookup: Some(self.lookup),
             connect: Some(elapsed),
+            gave_up: !self.given_up.is_empty(),
         })
     }
 
@@ -312,9 +403,9 @@ impl Life {
 }
 
 fn is_unreachable(reason: Reason) -> bool {
-    matches!(reason, Reason::NetworkUnreachable | Reason::HostUnreachable)
+    matches!(reason, Reason::NetworkUnreachable | Reason::HostUnreachable | Reason::NoFamily)
 }
 
 fn skipped(shortage: Shortage) -> Next {
-    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None })
+    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None, gave_up: false })
 }

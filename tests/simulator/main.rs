@@ -33,6 +33,7 @@ mod reloads;
 mod restart;
 mod scenario;
 mod seeds;
+mod shares;
 mod simulation;
 mod store_order;
 mod trace;

@@ -163,7 +163,7 @@ fn without_a_local_port_an_unreachable_other_family_blames_no_target() {
             "0s lookup web",
             "0s connect web",
             "0s connect web, address 2",
-            "0s say that 1 ticks were skipped: no local address or port to connect from",
+            "0s say that 1 ticks were skipped: no free local port to connect from",
         ],
     );
     assert_eq!((sim.counted("web").as_str(), sim.skipped("web")), ("nothing", 1));
@@ -171,9 +171,10 @@ fn without_a_local_port_an_unreachable_other_family_blames_no_target() {
 
 #[test]
 fn an_address_that_took_the_whole_limit_is_a_failure_however_many_are_left() {
-    let mut sim = Simulation::start("interval 1m\ntarget web host.example 1", |world| {
+    let mut sim = Simulation::start("interval 1m\ntimeout 2900ms\ntarget web host.example 1", |world| {
+        // With less than 3 s no address is given up for another one.
         world.lookups(1, &[answers(0.001, 2)]);
-        world.connects(1, &[fails(5.0, Reason::Refused)]);
+        world.connects(1, &[fails(2.9, Reason::Refused)]);
     });
     sim.assert_lines(59.0, &["0s lookup web", "0.001s connect web"]);
     assert_eq!((sim.counted("web").as_str(), sim.skipped("web")), ("1 failed", 0));
@@ -195,7 +196,7 @@ fn addresses_are_tried_in_order_within_one_limit() {
     let mut sim = Simulation::start("interval 1m\ntarget web host.example 1", |world| {
         world.lookups(1, &[answers(0.5, 12), answers(0.5, 3)]);
         let refused = fails(0.1, Reason::Refused);
-        world.connects(1, &[refused, refused, refused, accepted(0.25), fails(4.0, Reason::Reset), HANGS[0]]);
+        world.connects(1, &[refused, refused, refused, accepted(0.25), fails(1.0, Reason::Denied), HANGS[0]]);
     });
     sim.assert_lines(
         59.0,
@@ -209,7 +210,14 @@ fn addresses_are_tried_in_order_within_one_limit() {
     );
     sim.assert_lines(
         119.0,
-        &["60s lookup web", "60.5s connect web", "64.5s connect web, address 2", "65.5s drop connect web"],
+        &[
+            "60s lookup web",
+            "60.5s connect web",
+            "61.5s connect web, address 2",
+            "63.166666666s drop connect web",
+            "63.166666666s connect web, address 3",
+            "65.5s drop connect web",
+        ],
     );
     assert_eq!(sim.counted("web"), "1 fast 1 failed");
 }
@@ -229,7 +237,7 @@ fn more_addresses_than_fit_are_not_tried() {
 fn an_address_family_that_this_box_does_not_have_costs_the_other_no_time() {
     let mut sim = Simulation::start("interval 1m\ntarget web host.example 1", |world| {
         world.lookups(1, &[answers(0.5, 2)]);
-        world.connects(1, &[ConnectFate::FallsShort { begun: false, shortage: Shortage::Ports }, HANGS[0]]);
+        world.connects(1, &[fails(0.0, Reason::NoFamily), HANGS[0]]);
     });
     sim.assert_lines(
         59.0,
@@ -278,8 +286,8 @@ fn a_reason_better_than_unreachable_is_kept_and_of_equals_the_first() {
         world.lookups(1, &[answers(0.0, 3)]);
         let reasons = [
             [Reason::NetworkUnreachable, Reason::HostUnreachable, Reason::HostUnreachable],
-            [Reason::HostUnreachable, Reason::Refused, Reason::Reset],
-            [Reason::Reset, Reason::HostUnreachable, Reason::Refused],
+            [Reason::HostUnreachable, Reason::Refused, Reason::Denied],
+            [Reason::Denied, Reason::HostUnreachable, Reason::Refused],
         ];
         world.connects(1, &reasons.concat().into_iter().map(|reason| fails(0.1, reason)).collect::<Vec<_>>());
     });
@@ -289,7 +297,10 @@ fn a_reason_better_than_unreachable_is_kept_and_of_equals_the_first() {
         let last = sim.driver.monitor.live().next().and_then(|entry| entry.last);
         endings.extend(last.map(|end| end.ending.to_string()));
     }
-    assert_eq!(endings, ["connect failed: network unreachable", "connect failed: refused", "connect failed: reset"]);
+    assert_eq!(
+        endings,
+        ["connect failed: network unreachable", "connect failed: refused", "connect failed: denied by this host"]
+    );
 }
 
 #[test]

@@ -130,7 +130,8 @@ impl World for RandomWorld {
         if self.random.below(100) < self.connects.failing {
             let reasons = [
                 Reason::Refused,
-                Reason::Reset,
+                Reason::NoSourceAddress,
+                Reason::NoFamily,
                 Reason::NetworkUnreachable,
                 Reason::HostUnreachable,
                 Reason::Denied,

@@ -22,7 +22,7 @@ fn a_removed_target_with_a_probe_in_flight_is_reported_when_the_probe_has_ended(
     let text = "interval 3m\ntimeout 100s\ntarget web 192.0.2.1 1\ntarget db 192.0.2.2 2";
     let mut sim = Simulation::start(text, |world| world.connects(2, &[ConnectFate::Hangs]));
     sim.run_until(250.0);
-    sim.reload("interval 3m\ntimeout 40s\ntarget web 192.0.2.1 1");
+    sim.reload("interval 3m\ntimeout 90s\ntarget web 192.0.2.1 1");
     assert_eq!(sim.driver.monitor.in_flight(), 1, "the probe of db");
     let reports: Vec<String> = sim.lines_until(899.0).into_iter().filter(|line| line.contains("db")).collect();
     assert_eq!(
@@ -33,8 +33,8 @@ fn a_removed_target_with_a_probe_in_flight_is_reported_when_the_probe_has_ended(
             "180s connect db",
             // The limits change: what was counted under the old ones is reported at once.
             "250s report 14:34:10, web: 2 fast, db: 1 failed",
-            // The probe keeps the limits that it started with.
-            "280s drop connect db",
+            // The limit in force is the new one.
+            "270s drop connect db",
             "300s report 14:35:00, web: nothing, db: 1 failed",
         ]
     );

@@ -41,10 +41,23 @@ pub(super) fn micros(time: Nanos) -> u32 {
 /// The detail of an IPv6 address. That of an IPv4 address is 0.
 const IPV6: u32 = 6;
 
-fn unpack(guarded: &Guarded) -> Address {
+/// Writes an address. Returns whether it is an IPv6 one.
+fn pack(Address { ip, scope }: Address, last: &mut Guarded) -> bool {
+    let bits = match ip {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    };
+    for i in 0..4 {
+        last.set(ADDRESS, i, (bits >> (32 * i)) as u32);
+    }
+    last.set(ADDRESS, 4, scope);
+    ip.is_ipv6()
+}
+
+fn unpack(guarded: &Guarded, is_ipv6: bool) -> Address {
     let word = |i| guarded.of(ADDRESS, i);
     let bits = |i| u128::from(word(i));
-    let ip = if guarded.of(ENDING, 1) == IPV6 {
+    let ip = if is_ipv6 {
         IpAddr::V6(Ipv6Addr::from((bits(3) << 96) | (bits(2) << 64) | (bits(1) << 32) | bits(0)))
     } else {
         IpAddr::V4(Ipv4Addr::from(word(0)))
@@ -57,20 +70,10 @@ const ERRNO: u32 = 1 << 31;
 
 pub(super) fn encode(ending: Ending, last: &mut Guarded) {
     let (kind, detail) = match ending {
-        Ending::Connected(Address { ip, scope }) => {
-            let (family, bits) = match ip {
-                IpAddr::V4(ip) => (0, u128::from(u32::from(ip))),
-                IpAddr::V6(ip) => (IPV6, u128::from(ip)),
-            };
-            for i in 0..4 {
-                last.set(ADDRESS, i, (bits >> (32 * i)) as u32);
-            }
-            last.set(ADDRESS, 4, scope);
-            (1, family)
-        }
+        Ending::Connected(address) => (1, if pack(address, last) { IPV6 } else { 0 }),
         Ending::LookupFailed(reason) => (2, reason_code(reason)),
-        Ending::ConnectFailed(reason) => (3, reason_code(reason)),
         Ending::Skipped(shortage) => (4, shortage.index() as u32 + 1),
+        Ending::ConnectFailed(reason, address) => (if pack(address, last) { 6 } else { 5 }, reason_code(reason)),
     };
     last.set(ENDING, 0, kind);
     last.set(ENDING, 1, detail);
@@ -79,10 +82,11 @@ pub(super) fn encode(ending: Ending, last: &mut Guarded) {
 pub(super) fn decode(guarded: &Guarded) -> Option<Ending> {
     let detail = guarded.of(ENDING, 1);
     match guarded.of(ENDING, 0) {
-        1 => Some(Ending::Connected(unpack(guarded))),
+        1 => Some(Ending::Connected(unpack(guarded, detail == IPV6))),
         2 => decode_reason(detail).map(Ending::LookupFailed),
-        3 => decode_reason(detail).map(Ending::ConnectFailed),
+        // 3 was a failed connect without its address.
         4 => Shortage::ALL.get((detail as usize).checked_sub(1)?).copied().map(Ending::Skipped),
+        kind @ (5 | 6) => Some(Ending::ConnectFailed(decode_reason(detail)?, unpack(guarded, kind == 6))),
         _ => None,
     }
 }
@@ -123,10 +127,14 @@ mod tests {
             (9, Reason::HostUnreachable),
             (10, Reason::Denied),
             (11, Reason::NoDevice),
+            (12, Reason::NoSourceAddress),
+            (13, Reason::NoFamily),
             (0x8000_0005, Reason::Other(5)),
         ] {
             assert_eq!(coded(Ending::LookupFailed(reason)), (2, code));
-            assert_eq!(coded(Ending::ConnectFailed(reason)), (3, code));
+            let address = |text: &str| Address::new(text.parse().expect("an address"));
+            assert_eq!(coded(Ending::ConnectFailed(reason, address("192.0.2.1"))), (5, code));
+            assert_eq!(coded(Ending::ConnectFailed(reason, address("2001:db8::1"))), (6, code));
         }
         for (code, shortage) in [
             (1, Shortage::Descriptors),
@@ -145,7 +153,8 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_no_ending() {
-        for (kind, detail) in [(0, 1), (2, 0), (2, 12), (3, 0), (3, 12), (4, 0), (4, 10), (4, u32::MAX), (5, 1)] {
+        for (kind, detail) in [(0, 1), (2, 0), (2, 14), (3, 6), (4, 0), (4, 10), (4, u32::MAX), (5, 0), (6, 14), (7, 1)]
+        {
             let mut last = Guarded([0; GUARDED]);
             last.set(ENDING, 0, kind);
             last.set(ENDING, 1, detail);

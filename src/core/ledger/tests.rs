@@ -182,7 +182,7 @@ fn a_ledger_of_another_layout_is_converted_with_its_counts() {
 fn connected(lookup: Nanos) -> End {
     let address = Address { ip: "fe80::1234:5678:9abc:def0".parse().expect("an address"), scope: 7 };
     let (ending, outcome) = (Ending::Connected(address), Some(Outcome::FastFast));
-    End { outcome, ending, lookup: Some(lookup), connect: Some(Nanos::new(1_234_567)) }
+    End { outcome, ending, lookup: Some(lookup), connect: Some(Nanos::new(1_234_567)), gave_up: false }
 }
 
 #[test]
@@ -190,15 +190,15 @@ fn the_last_end_is_kept_with_its_reason_and_times() {
     let ledger = sample();
     let record = ledger.record(0);
     assert_eq!(record.last(), None);
-    let of = |ending| End { outcome: None, ending, lookup: None, connect: None };
+    let of = |ending| End { outcome: None, ending, lookup: None, connect: None, gave_up: false };
     let v4 = Address::new("192.0.2.7".parse().expect("an address"));
     for ending in [
         Ending::Connected(v4),
         connected(Nanos::ZERO).ending,
         Ending::LookupFailed(Reason::ResolverSilent),
         Ending::LookupFailed(Reason::NoDevice),
-        Ending::ConnectFailed(Reason::Other(71)),
-        Ending::ConnectFailed(Reason::TimedOut),
+        Ending::ConnectFailed(Reason::Other(71), Address::new(core::net::Ipv4Addr::new(192, 0, 2, 1).into())),
+        Ending::ConnectFailed(Reason::TimedOut, Address::new(core::net::Ipv6Addr::LOCALHOST.into())),
         Ending::Skipped(Shortage::Descriptors),
         Ending::Skipped(Shortage::Late),
     ] {
@@ -217,7 +217,7 @@ fn only_what_did_not_fail_is_in_the_distribution_and_a_literal_has_no_lookups() 
     let record = ledger.record(0);
     record.end(1, &connected(Nanos::ZERO));
     assert_eq!(record.lookups(), None);
-    let failed = Ending::ConnectFailed(Reason::Refused);
+    let failed = Ending::ConnectFailed(Reason::Refused, Address::new(core::net::Ipv4Addr::LOCALHOST.into()));
     record.end(1, &End { ending: failed, outcome: Some(Outcome::FastFailed), ..connected(Nanos::from_millis(3)) });
     let failed = Ending::LookupFailed(Reason::NameNotFound);
     record.end(1, &End { ending: failed, connect: None, ..connected(Nanos::from_millis(9)) });

@@ -48,6 +48,11 @@ impl Slots {
         self.slots.len() - self.free.len()
     }
 
+    /// The index of every slot, free ones included.
+    pub fn indices(&self) -> core::ops::Range<u16> {
+        0..self.slots.len() as u16
+    }
+
     /// A free slot for a probe of this target that starts at `now`; [`Slots::is_full`] was asked before.
     pub fn allocate(&mut self, target: u16, now: Instant) -> u16 {
         let index = self.free.pop().unwrap_or_else(|| {

@@ -8,6 +8,7 @@ use crate::base::time::{Instant, Nanos, WallTime};
 use crate::core::grid::Grid;
 use crate::core::ledger::{Ledger, State, Usage};
 use crate::core::probe::End;
+use crate::model::message::Addresses;
 use crate::model::outcome::{Counts, Tally};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
@@ -34,6 +35,8 @@ pub struct TargetEntry {
     pub skipped: u64,
     /// How the last probe ended, and how long its phases took.
     pub last: Option<End>,
+    /// The addresses that it gave up, if it did ([`End::gave_up`]).
+    pub given_up: Addresses,
     pub(super) grid: Grid,
     /// Ticks of this run, with the skipped ones.
     pub(super) ticks: u32,
@@ -57,6 +60,7 @@ impl TargetEntry {
             state: State::Unknown,
             skipped: 0,
             last: None,
+            given_up: Addresses::new(),
             grid,
             ticks: 0,
             in_flight: 0,
@@ -152,7 +156,7 @@ impl TargetTable {
         record.end(unix, end);
         let state = match end.ending {
             Ending::Connected(_) => State::Up,
-            Ending::LookupFailed(_) | Ending::ConnectFailed(_) => State::Down,
+            Ending::LookupFailed(_) | Ending::ConnectFailed(..) => State::Down,
             Ending::Skipped(_) => return,
         };
         // A probe that started earlier and hung does not tell the present state.

@@ -3,11 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::base::limits;
-use crate::base::time::{Instant, Nanos};
+use crate::base::time::Instant;
 use crate::core::probe::ProbeId;
 use crate::core::verdict::{Attempt, Failure};
 use crate::model::settings::{Close, Settings};
 use crate::model::target::{Address, Target};
+use crate::sys::net::SockType;
 use crate::sys::poll::{Owner, PollSet, Ready};
 use crate::sys::{Errno, clock, net};
 
@@ -17,6 +18,8 @@ struct Connection {
     socket: OwnedFd,
     probe: ProbeId,
     started: Instant,
+    address: Address,
+    port: u16,
 }
 
 /// The attempts under way.
@@ -25,21 +28,21 @@ pub(super) struct Connects {
     /// The attempts by the slots of their probes, up to the highest slot used so far, within the memory reserved at the
     /// start.
     connections: Vec<Option<Connection>>,
-    /// If an attempt takes this long, the kernel is asked when the peer accepted.
-    slow: Nanos,
     close: Close,
+    /// The local ports that the kernel chooses from.
+    local_ports: (u16, u16),
 }
 
 impl Connects {
     /// No attempts yet.
     pub fn new(settings: &Settings) -> Self {
         let connections = Vec::with_capacity(limits::PROBES);
-        Self { connections, slow: settings.thresholds.slow, close: settings.close }
+        Self { connections, close: settings.close, local_ports: local_ports() }
     }
 
     /// Applies other settings.
     pub fn change(&mut self, settings: &Settings) {
-        (self.slow, self.close) = (settings.thresholds.slow, settings.close);
+        (self.close, self.local_ports) = (settings.close, local_ports());
     }
 
     /// Starts an attempt. Returns when connect(2) was called, and the attempt itself if it ended at once.
@@ -50,13 +53,14 @@ impl Connects {
         target: &Target,
         mut address: Address,
     ) -> (Instant, Option<Attempt>) {
-        let prepared = prepare(target, &mut address);
+        let prepared = prepare(target, &mut address, SockType::Stream);
         let started = clock::monotonic();
         let socket = match prepared {
             Ok(socket) => socket,
             Err(errno) => {
                 let error = Some(Failure::Prepare(errno.into()));
-                return (started, Some(Attempt { started, seen: started, error, handshake: None }));
+                let attempt = Attempt { started, seen: started, error, handshake: None, met_itself: false };
+                return (started, Some(attempt));
             }
         };
         let error = match net::start_connect(&socket, address, target.port) {
@@ -66,35 +70,42 @@ impl Connects {
                     self.connections.push(None);
                 }
                 polls.insert(Owner::Attempt(probe.slot), socket.as_fd());
-                self.connections[slot] = Some(Connection { socket, probe, started });
+                let port = target.port;
+                self.connections[slot] = Some(Connection { socket, probe, started, address, port });
                 return (started, None);
             }
             Ok(true) => None,
+            Err(Errno::EADDRNOTAVAIL) if has_no_source(target, address) => Some(Failure::NoSource),
             Err(errno) => Some(Failure::Connect(errno.into())),
         };
-        (started, Some(self.finish(socket, started, clock::monotonic(), error)))
+        let connection = Connection { socket, probe, started, address, port: target.port };
+        (started, Some(self.finish(&connection, clock::monotonic(), error)))
     }
 
     /// Ends the attempt of the probe in this slot, which poll reported as `ready` at `now`. The caller has removed it
     /// from the poll set.
     pub fn end(&mut self, now: Instant, slot: u16, ready: Ready) -> Option<(ProbeId, Attempt)> {
-        let Connection { socket, probe, started } = self.connections.get_mut(usize::from(slot))?.take()?;
-        let failure =
-            || net::connect_error(&socket).err().map_or(Failure::HungUp, |errno| Failure::Connect(errno.into()));
-        let error = if ready.is_connected() { None } else { Some(failure()) };
-        Some((probe, self.finish(socket, started, now, error)))
+        let connection = self.connections.get_mut(usize::from(slot))?.take()?;
+        let failure = |errno: Errno| Failure::Connect(errno.into());
+        let error = (!ready.is_connected())
+            .then(|| net::connect_error(&connection.socket).err().map_or(Failure::HungUp, failure));
+        Some((connection.probe, self.finish(&connection, now, error)))
     }
 
-    /// Collects the facts of an attempt that has ended, and closes its socket.
+    /// Collects the facts of an attempt that has ended, and decides how its socket is closed. The caller drops it.
     #[inline(never)] // Called from two paths.
-    fn finish(&self, socket: OwnedFd, started: Instant, seen: Instant, error: Option<Failure>) -> Attempt {
-        let mut attempt = Attempt { started, seen, error, handshake: None };
-        if attempt.wants_handshake(self.slow) {
-            attempt.handshake = net::handshake(&socket);
-        }
-        if self.close == Close::Rst && attempt.is_accepted() {
-            // If it fails, the connection is closed in the normal way, which does no harm.
-            let _ = net::reset_on_close(&socket);
+    fn finish(&self, connection: &Connection, seen: Instant, error: Option<Failure>) -> Attempt {
+        let Connection { socket, started, address, port, .. } = connection;
+        let mut attempt = Attempt { started: *started, seen, error, handshake: None, met_itself: false };
+        if attempt.was_accepted() {
+            attempt.handshake = net::handshake(socket);
+            attempt.met_itself = attempt.may_have_met_itself(*address, *port, self.local_ports)
+                && net::is_connected_to_itself(socket, *address, *port);
+            if self.close == Close::Rst || attempt.met_itself {
+                // If it fails, the connection is closed in the normal way, which does no harm. (A socket that has met
+                // itself keeps its port for a minute then.)
+                let _ = net::reset_on_close(socket);
+            }
         }
         attempt
     }
@@ -110,9 +121,21 @@ impl Connects {
     }
 }
 
+fn local_ports() -> (u16, u16) {
+    net::local_ports().unwrap_or(limits::LOCAL_PORTS)
+}
+
+/// Whether this box has no address to connect from, after connect(2) has failed with `EADDRNOTAVAIL`: this may also
+/// mean that no local port is free. A datagram socket has ports of its own, and its connect sends nothing (udp(7)).
+fn has_no_source(target: &Target, mut address: Address) -> bool {
+    let connected = prepare(target, &mut address, SockType::Datagram)
+        .and_then(|socket| net::start_connect(&socket, address, target.port));
+    connected == Err(Errno::EADDRNOTAVAIL)
+}
+
 /// A socket that is ready to connect to the target at this address. If the target has a scope, the address gets it.
-fn prepare(target: &Target, address: &mut Address) -> Result<OwnedFd, Errno> {
-    let socket = net::open(address.ip)?;
+fn prepare(target: &Target, address: &mut Address, kind: SockType) -> Result<OwnedFd, Errno> {
+    let socket = net::open(address.ip, kind)?;
     if !target.scope.is_empty() {
         address.scope = net::device_index(target.scope.as_str())?;
     }

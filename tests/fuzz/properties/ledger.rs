@@ -151,7 +151,7 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
         7 => {
             let lookup = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 7 != 0);
             let connect = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 5 != 0);
-            let end = End { outcome: None, ending: ending(bytes), lookup, connect };
+            let end = End { outcome: None, ending: ending(bytes), lookup, connect, gave_up: false };
             record.end(u32::from_le_bytes(bytes.array()), &end);
             if record.usage() != Usage::Free {
                 assert_eq!(record.last().map(|last| last.ending), Some(end.ending), "the last end is kept");
@@ -194,8 +194,14 @@ fn ending(bytes: &mut Bytes<'_>) -> Ending {
         0 => Ending::Connected(Address::new(bytes.array::<4>().into())),
         1 => Ending::Connected(Address { ip: bytes.array::<16>().into(), scope: u32::from_le_bytes(bytes.array()) }),
         2 => Ending::LookupFailed(Reason::NAMED[which / 6 % Reason::NAMED.len()]),
-        3 => Ending::ConnectFailed(Reason::NAMED[which / 6 % Reason::NAMED.len()]),
-        4 => Ending::ConnectFailed(Reason::Other(i32::from_le_bytes(bytes.array()) & i32::MAX)),
+        3 => {
+            let reason = Reason::NAMED[which / 6 % Reason::NAMED.len()];
+            Ending::ConnectFailed(reason, Address::new(bytes.array::<4>().into()))
+        }
+        4 => {
+            let reason = Reason::Other(i32::from_le_bytes(bytes.array()) & i32::MAX);
+            Ending::ConnectFailed(reason, Address::new(bytes.array::<16>().into()))
+        }
         _ => Ending::Skipped(Shortage::ALL[which / 6 % Shortage::ALL.len()]),
     }
 }
@@ -502,8 +508,13 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
         let once = Counts::new([0, 1, 0, 0, 0, 0, 0]);
         assert_eq!(record.tally().unreported(), once);
         let connected = Ending::Connected(Address::new([192, 0, 2, 7].into()));
-        let end =
-            End { outcome: Some(Outcome::FastFast), ending: connected, lookup: None, connect: Some(Nanos::new(1)) };
+        let end = End {
+            outcome: Some(Outcome::FastFast),
+            ending: connected,
+            lookup: None,
+            connect: Some(Nanos::new(1)),
+            gave_up: false,
+        };
         record.end(7, &end);
         assert_eq!(record.last().map(|last| (last.at, last.ending)), Some((7, connected)));
         record.set_state(State::Up, 7);
