@@ -26,8 +26,14 @@ pub const ADDRESSES: usize = 8;
 /// answer to the first SYN that is sent again, after 1 s (RFC 6298, section 2), is still seen.
 pub const SHARE: Nanos = Nanos::from_millis(1500);
 
-/// Most helper processes. Each may hold a lookup for the whole timeout.
-pub const HELPERS: usize = 64;
+/// Most helper processes. Each may hold a lookup for the whole timeout: 100 names at the default 2 s and 5 s need 300.
+pub const HELPERS: usize = 512;
+
+/// Bytes of memory that a helper has for itself.
+pub const HELPER_MEMORY: u64 = 64 << 10;
+
+/// The share of this box's memory that helpers may have together: one in so many bytes.
+pub const HELPERS_SHARE: u64 = 8;
 
 /// Helpers that may die at once, in a row without an answer between, before forking pauses. A helper has died
 /// at once if it never answered and is younger than the pause.

@@ -3,6 +3,7 @@
 use super::{ExitCode, MISTAKES, load};
 use crate::base::text::Count;
 use crate::model::cli::Cli;
+use crate::shell::bounds;
 use crate::shell::config_file::Source;
 use crate::shell::console::Console;
 
@@ -17,6 +18,8 @@ pub fn check(cli: Cli, console: &mut Console) -> ExitCode {
             };
             let targets = Count(config.targets.len() as u64, "target");
             let in_flight = Count(config.in_flight(), "probe");
+            bounds::allow_descriptors(&config, console);
+            bounds::say_helpers(&config, console);
             console.line(format_args!("{origin}: OK, {targets}, at most {in_flight} in flight"));
             ExitCode::SUCCESS
         }

@@ -57,6 +57,8 @@ enum Stage {
 #[derive(Debug)]
 pub struct Monitor {
     settings: Settings,
+    /// The most lookups that helpers may be busy with.
+    helpers: u16,
     span: Span,
     /// When the run ends by itself; [`Instant::NEVER`] if it has no duration.
     end: Instant,
@@ -90,6 +92,7 @@ impl Monitor {
     pub fn new(config: &Config, span: Span, ledger: Ledger, built: i64, now: Instant, wall: WallTime) -> Self {
         let mut monitor = Self {
             settings: config.settings,
+            helpers: config.helpers(),
             span,
             end: span.duration.map_or(Instant::NEVER, |duration| now + duration),
             table: TargetTable::new(ledger),
@@ -215,7 +218,7 @@ impl Monitor {
             self.due.change(config.settings.report, now, wall);
         }
         let spread_changed = self.settings.spread != config.settings.spread;
-        self.settings = config.settings;
+        (self.settings, self.helpers) = (config.settings, config.helpers());
         let removed = self.table.retire();
         let count = config.targets.len();
         let mut changed = 0;
@@ -345,7 +348,9 @@ impl Monitor {
                 debug_assert!(is_queued, "a probe is in the queue once");
             }
             Next::Ask => {
-                self.table[self.slots[index].target].waiting += 1;
+                let entry = &mut self.table[self.slots[index].target];
+                entry.waiting += 1;
+                entry.last_to_wait = index;
                 let is_queued = self.to_look_up.push(index);
                 debug_assert!(is_queued, "a probe is in the queue once");
             }
@@ -381,7 +386,7 @@ impl Monitor {
             let address = *slot.probe.as_ref()?.address()?;
             return Some(Action::Connect(self.slots.id(index), TargetId(slot.target), address));
         }
-        if self.looking_up >= self.settings.helpers {
+        if self.looking_up >= self.helpers {
             return None;
         }
         let index = self.to_look_up.pop()?;
@@ -402,16 +407,14 @@ impl Monitor {
         }
         let entry = &self.table[index];
         let bound = self.settings.in_flight(&entry.target) + 1;
-        let shortage = if entry.waiting > 0 {
-            Some(Shortage::Helpers)
+        if entry.waiting > 0 {
+            // The latest one has waited for a whole interval: it is skipped, and its position in the queue is this tick's.
+            self.slots[entry.last_to_wait].started = now;
+            self.skip(index, 1, Shortage::Helpers);
         } else if u64::from(entry.in_flight) >= bound || self.slots.is_full() {
-            Some(Shortage::Probes)
+            self.skip(index, 1, Shortage::Probes);
         } else {
-            None
-        };
-        match shortage {
-            Some(shortage) => self.skip(index, 1, shortage),
-            None => self.start(now, index),
+            self.start(now, index);
         }
         self.round |= index == self.pacemaker;
         self.arm(index);

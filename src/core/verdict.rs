@@ -65,12 +65,16 @@ impl Attempt {
 
     /// Whether an attempt to this address and port may have met no listener but itself (RFC 9293, section 3.5,
     /// simultaneous open). The kernel had to choose the target's port as the local one, from the range `local_ports`,
-    /// and the address must be one of this box. The way to those is the loopback device, whose packets are larger than
-    /// any of a network.
+    /// and the address must be one of this box: the way to those is the loopback device, whose packets are larger than
+    /// any of a network. And it must have received its own SYN and its own answer: a listener has sent one segment, as
+    /// long as it sends no data.
     pub fn may_have_met_itself(&self, address: Address, port: u16, local_ports: (u16, u16)) -> bool {
-        let loops = || self.handshake.is_none_or(|handshake| handshake.path_mtu >= limits::LOOPBACK_MTU);
         let in_range = local_ports.0 <= port && port <= local_ports.1;
-        in_range && self.error.is_none() && (address.ip.is_loopback() || loops())
+        let loops = |handshake: Handshake| {
+            let is_near = address.ip.is_loopback() || handshake.path_mtu >= limits::LOOPBACK_MTU;
+            is_near && handshake.received.is_none_or(|received| received > 1)
+        };
+        in_range && self.error.is_none() && self.handshake.is_none_or(loops)
     }
 
     /// When the peer accepted, if it has: the round trip of the handshake after the start, however late the loop
@@ -240,6 +244,7 @@ mod tests {
             is_exact: true,
             acknowledged: Nanos::from_millis(acknowledged),
             path_mtu: 1500,
+            received: Some(1),
         });
         Attempt { started: at(0), seen: at(seen), error, handshake, met_itself: false }
     }
@@ -299,11 +304,15 @@ mod tests {
     #[test]
     fn a_socket_that_has_met_itself_was_refused() {
         let address = |text: &str| Address::new(text.parse().expect("an address"));
-        let may = |path_mtu, text, port| {
+        let may_after = |received, path_mtu, text, port| {
             let mut attempt = attempt(1, None, Some((0, 1, 0)));
-            attempt.handshake.as_mut().expect("a handshake").path_mtu = path_mtu;
+            let handshake = attempt.handshake.as_mut().expect("a handshake");
+            (handshake.path_mtu, handshake.received) = (path_mtu, received);
             attempt.may_have_met_itself(address(text), port, (40_000, 40_007))
         };
+        let may = |path_mtu, text, port| may_after(Some(2), path_mtu, text, port);
+        assert!(may_after(None, 65_535, "192.0.2.1", 40_000), "an old kernel");
+        assert!(!may_after(Some(1), 65_535, "192.0.2.1", 40_000), "the peer has sent its answer and nothing else");
         assert_eq!((may(65_535, "192.0.2.1", 40_000), may(65_536, "2001:db8::1", 40_007)), (true, true));
         assert_eq!((may(65_535, "192.0.2.1", 39_999), may(65_535, "127.0.0.1", 40_008)), (false, false));
         assert!(!may(9000, "192.0.2.1", 40_000), "a network's packets");

@@ -81,4 +81,6 @@ pub struct Handshake {
     pub acknowledged: Nanos,
     /// Bytes of the largest packet on the way to the peer (`tcpi_pmtu`).
     pub path_mtu: u32,
+    /// Segments received so far (`tcpi_segs_in`); `None` before Linux 4.2.
+    pub received: Option<u32>,
 }

@@ -250,6 +250,6 @@ mod tests {
             Reply::decode(&packet[..13]).is_some()
         };
         let kinds: Vec<u8> = (0..=255).filter(is_message).collect();
-        assert_eq!(kinds, (1..=13).chain(128..=136).collect::<Vec<u8>>(), "kinds without addresses");
+        assert_eq!(kinds, (1..=13).chain(128..=137).collect::<Vec<u8>>(), "kinds without addresses");
     }
 }

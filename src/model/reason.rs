@@ -105,11 +105,14 @@ pub enum Shortage {
     Late,
     /// Any other errno of socket, bind or connect that is our own.
     Socket,
+    /// The C library cannot read the file that names the resolvers, or that of the known hosts. It does not say so: it
+    /// would ask this host instead, or pass over a name.
+    ResolverFile,
 }
 
 listed! {
     /// Every shortage. The ledger writes the index: a new one comes last.
-    Shortage::ALL = [Descriptors, Memory, Ports, Processes, Rights, Helpers, Probes, Late, Socket];
+    Shortage::ALL = [Descriptors, Memory, Ports, Processes, Rights, Helpers, Probes, Late, Socket, ResolverFile];
 }
 
 impl fmt::Display for Shortage {
@@ -121,6 +124,7 @@ impl fmt::Display for Shortage {
             Shortage::Processes => "no helper process could be started",
             Shortage::Rights => "no right to use the device, which needs root or CAP_NET_RAW",
             Shortage::Socket => "no usable socket could be made",
+            Shortage::ResolverFile => "a file of the resolver cannot be read",
             Shortage::Helpers => "all helpers are busy",
             Shortage::Probes => "too many probes in flight",
             Shortage::Late => "the monitor was stopped or late",

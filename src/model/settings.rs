@@ -40,7 +40,7 @@ pub struct Settings {
     pub spread: bool,
     /// How connections are closed.
     pub close: Close,
-    /// The most helpers at a time.
+    /// An upper bound of helpers at a time: see [`Config::helpers`].
     pub helpers: u16,
     /// The user that a run becomes after root has started it; [`NO_USER`] if it stays root.
     pub user: Text<{ limits::USER }>,
@@ -156,12 +156,15 @@ pub struct Config {
     pub settings: Settings,
     /// The targets in the order of a report; never more than [`limits::TARGETS`].
     pub targets: Vec<Target>,
+    /// How many helpers this box has memory for.
+    pub room: u16,
 }
 
 impl Config {
     /// No targets, and the default settings. The only allocation of a configuration.
     pub fn new() -> Self {
-        Self { settings: Settings::default(), targets: Vec::with_capacity(limits::TARGETS) }
+        let targets = Vec::with_capacity(limits::TARGETS);
+        Self { settings: Settings::default(), targets, room: limits::HELPERS as u16 }
     }
 
     /// The length of the longest service in characters.
@@ -172,6 +175,19 @@ impl Config {
     /// How many probes can be in flight.
     pub fn in_flight(&self) -> u64 {
         self.targets.iter().map(|target| self.settings.in_flight(target)).sum()
+    }
+
+    /// How many lookups can be under way while no name server answers: a new one starts every interval, and each lasts
+    /// at most one phase.
+    pub fn lookups(&self) -> u64 {
+        let names = self.targets.iter().filter(|target| target.literal.is_none());
+        names.map(|target| self.settings.thresholds.timeout.cover(self.settings.interval_of(target))).sum()
+    }
+
+    /// The most helpers at a time: as many as can be needed, within the bounds of the settings and of the memory.
+    pub fn helpers(&self) -> u16 {
+        let most = self.settings.helpers.min(self.room).max(1);
+        self.lookups().min(most.into()) as u16
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::passwd::{self, User};
 use crate::model::reader::Reader;
 use crate::model::settings::Config;
 use crate::sys;
-use crate::sys::{Errno, file};
+use crate::sys::{Errno, file, process};
 
 /// The files that are tried when none is named.
 const DEFAULT_PATHS: [&str; 2] = ["./tcpmon.conf", "/etc/tcpmon.conf"];
@@ -31,6 +31,8 @@ pub struct ConfigFile {
     path: Option<&'static str>,
     content: Vec<u8>,
     user: Option<User>,
+    /// How many helpers this box has memory for.
+    room: u16,
 }
 
 impl ConfigFile {
@@ -43,7 +45,8 @@ impl ConfigFile {
             path =
                 DEFAULT_PATHS.iter().find(|path| file::read_whole(path, &mut content) != Err(Errno::ENOENT)).copied();
         }
-        Self { cli, path, content, user: None }
+        let room = process::memory() / limits::HELPERS_SHARE / limits::HELPER_MEMORY;
+        Self { cli, path, content, user: None, room: room.min(limits::HELPERS as u64) as u16 }
     }
 
     /// The command line.
@@ -94,9 +97,8 @@ impl ConfigFile {
             file::read_whole(passwd::PASSWD, content).ok()?;
             passwd::find(content, name)
         });
-        match reader.finish() {
-            0 => Ok(source),
-            mistakes => Err(mistakes),
-        }
+        let mistakes = reader.finish();
+        config.room = self.room;
+        if mistakes == 0 { Ok(source) } else { Err(mistakes) }
     }
 }

@@ -19,8 +19,10 @@ use crate::base::text::Count;
 use crate::base::time::{Instant, Nanos, WallTime};
 use crate::core::monitor::{Action, Event, Monitor, Span, TargetId};
 use crate::core::probe::{Input, ProbeId};
+use crate::model::reason::Shortage;
 use crate::model::settings::Config;
 use crate::model::target::Address;
+use crate::shell::bounds;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
 use crate::shell::ledger_file::LedgerFile;
@@ -30,7 +32,7 @@ use crate::shell::time_zone;
 use crate::sys;
 use crate::sys::poll::{Owner, PollSet};
 use crate::sys::signal::{self, Signals, Wish};
-use crate::sys::{clock, descriptor, heap, process};
+use crate::sys::{by_path, clock, heap, lookup, process};
 
 /// How long the loop waits for a slow reader of a summary that was requested by a signal.
 const SUMMARY_PATIENCE: Nanos = Nanos::from_millis(20);
@@ -115,8 +117,11 @@ impl EventLoop {
             batch: 0,
             finished: false,
         });
-        event_loop.allow_descriptors();
-        let EventLoop { reports, monitor, console, .. } = &mut *event_loop;
+        let EventLoop { reports, monitor, console, next, .. } = &mut *event_loop;
+        bounds::allow_descriptors(next, console);
+        if reports.are_logged() {
+            bounds::say_helpers(next, console);
+        }
         reports.begin(overdue, started, monitor, console);
         event_loop.warm_up();
         event_loop
@@ -187,10 +192,7 @@ impl EventLoop {
             Action::ReadClock => self.read_clock(),
             Action::Report(stamp) => self.report(stamp),
             Action::Round => self.console.dot(),
-            Action::SaySkipped(ticks, shortage) => self.console.say(
-                "probes",
-                format_args!("{} skipped ({shortage}), no target is blamed and probing goes on", Count(ticks, "tick")),
-            ),
+            Action::SaySkipped(ticks, shortage) => self.say_skipped(ticks, shortage),
             Action::SayHeld(wall) => self.say_held(wall),
             Action::Finish => {
                 self.say_left();
@@ -327,6 +329,31 @@ impl EventLoop {
         }
     }
 
+    fn say_skipped(&mut self, ticks: u64, shortage: Shortage) {
+        self.console.say(
+            "probes",
+            format_args!("{} skipped ({shortage}), no target is blamed and probing goes on", Count(ticks, "tick")),
+        );
+        if shortage == Shortage::ResolverFile {
+            self.say_forbidden(lookup::forbidden_file().unwrap_or(lookup::RESOLVERS));
+        }
+    }
+
+    /// Says which file of the resolver helpers cannot read. A sandbox cannot be widened.
+    fn say_forbidden(&mut self, path: &str) {
+        let mut room = [0; limits::PATH];
+        match by_path::destination(path, &mut room).filter(|file| *file != path) {
+            Some(file) => self.console.say(
+                "resolver",
+                format_args!("{path} leads to {file}, which this run may not read; names are skipped until the run is started anew"),
+            ),
+            None => self.console.say(
+                "resolver",
+                format_args!("{path} may not be read by this run; names are skipped until it can be"),
+            ),
+        }
+    }
+
     /// Says that the clock reads `wall` and that reports wait until it is set.
     fn say_held(&mut self, wall: WallTime) {
         if self.reports.are_logged() {
@@ -352,24 +379,6 @@ impl EventLoop {
                     "was not set, the run ends without its last report of {left}; the ledger keeps it for the next run"
                 ),
             );
-        }
-    }
-
-    /// Raises the limit of descriptors to what the configuration can need, or says that it is too low.
-    fn allow_descriptors(&mut self) {
-        let needed = self.next.in_flight() + (limits::HELPERS + limits::OWN_DESCRIPTORS) as u64;
-        match descriptor::raise_descriptor_limit(needed) {
-            Ok(limit) if limit >= needed => {}
-            Ok(limit) => self.console.say(
-                "descriptors",
-                format_args!(
-                    "{limit} may be open and {needed} can be needed when targets hang, ticks beyond are skipped; raise it with ulimit -n"
-                ),
-            ),
-            Err(errno) => self.console.say(
-                "descriptors",
-                format_args!("the limit is not known ({}), ticks beyond it are skipped", sys::describe(errno)),
-            ),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The thin shell around the core: descriptors, files, the console and the event loop.
 
+pub mod bounds;
 pub mod change_user;
 pub mod config_file;
 pub mod console;

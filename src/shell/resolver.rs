@@ -263,8 +263,14 @@ fn serve(socket: &OwnedFd) {
     let mut packet = [0; REQUEST + 1];
     while let Ok(length @ 1..) = net::await_packet(socket, &mut packet) {
         let Some(request) = packet.get(..length).and_then(Request::decode) else { return };
+        // Is no part of the lookup's time.
+        let is_forbidden = lookup::forbidden_file().is_some();
         let begin = clock::monotonic();
-        let answer = verdict::lookup(lookup::addresses(request.host.as_str(), request.family));
+        let answer = if is_forbidden {
+            Answer::Short(Shortage::ResolverFile)
+        } else {
+            verdict::lookup(lookup::addresses(request.host.as_str(), request.family))
+        };
         let elapsed = clock::monotonic().since(begin);
         let mut reply = [0; REPLY];
         let length = Reply { token: request.token, elapsed, answer }.encode(&mut reply);

@@ -161,6 +161,14 @@ pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
     Ok(read_link_at(HERE, link, &mut buffer)? == content.as_bytes())
 }
 
+/// The file to which a path leads in the end, through all its links; `None` if it does not exist, or if proc(5) is not
+/// mounted. The path is written to `room`.
+pub fn destination<'a>(path: &str, room: &'a mut [u8]) -> Option<&'a str> {
+    let file = open(path, libc::O_PATH, 0).ok()?;
+    let link = Text::<32>::format(format_args!("/proc/self/fd/{}", file.as_raw_fd()));
+    core::str::from_utf8(read_link_at(HERE, link.as_str(), room).ok()?).ok()
+}
+
 /// Follows one symbolic link (path_resolution(7)). `path[begin..end]` is the link's path, as seen from
 /// `directory`; afterwards `path` is where the link leads, with what stood behind the link. A relative path still
 /// begins in `directory`. What stood before `begin` is dropped. `EPERM` if the link's content is not UTF-8.

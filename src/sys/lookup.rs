@@ -4,11 +4,24 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr;
 use std::ffi::CStr;
 
+use super::by_path::open;
 use super::{Errno, net};
 use crate::base::limits;
 use crate::model::facts::{Fault, LookupFault};
 use crate::model::message::Addresses;
 use crate::model::target::{Address, Family};
+
+/// The file that names the resolvers (resolv.conf(5)).
+pub const RESOLVERS: &str = "/etc/resolv.conf";
+
+/// The files without which getaddrinfo(3) gives a wrong answer; the second one has the known hosts (hosts(5)).
+const FILES: [&str; 2] = [RESOLVERS, "/etc/hosts"];
+
+/// The first of the resolver's files that exists and that this process may not read.
+pub fn forbidden_file() -> Option<&'static str> {
+    let forbidden = |path: &&str| matches!(open(path, libc::O_RDONLY, 0), Err(Errno::EACCES | Errno::EPERM));
+    FILES.into_iter().find(forbidden)
+}
 
 /// Looks up a name; blocks until the resolver answers. It passes no flags, so that A and AAAA are queried
 /// even if this box has no address of that family. Addresses beyond [`limits::ADDRESSES`] are left out.

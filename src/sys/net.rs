@@ -185,14 +185,15 @@ pub fn connect_error(socket: &OwnedFd) -> Result<(), Errno> {
     if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }
 
-/// The words of `struct tcp_info` (linux/tcp.h) up to those that Linux 3.15 added, together with a round trip in
-/// microseconds: `tcpi_pacing_rate` and `tcpi_max_pacing_rate`. (glibc's own struct ends before them.)
-const TCP_INFO_WORDS: usize = 30;
-/// Where some of its words are.
+/// Words of `struct tcp_info` (linux/tcp.h), and where some of them are. (glibc's own struct ends at 26 words.)
+const TCP_INFO_WORDS: usize = 36;
+/// Linux 3.15 added the words before this one, and measures a round trip in microseconds.
+const EXACT_WORDS: usize = 30;
 const LAST_ACK_RECV: usize = 14;
 const PATH_MTU: usize = 15;
 const ROUND_TRIP: usize = 17;
 const TOTAL_RETRANS: usize = 25;
+const SEGS_IN: usize = 35;
 
 /// What the kernel knows of a handshake (`TCP_INFO`, tcp(7)); `None` if it does not tell enough.
 pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
@@ -209,9 +210,10 @@ pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
     Some(Handshake {
         resent: info[TOTAL_RETRANS],
         round_trip: Nanos::new(u64::from(info[ROUND_TRIP]) * 1000),
-        is_exact: words >= TCP_INFO_WORDS,
+        is_exact: words >= EXACT_WORDS,
         acknowledged: Nanos::from_millis(info[LAST_ACK_RECV].into()),
         path_mtu: info[PATH_MTU],
+        received: (words > SEGS_IN).then_some(info[SEGS_IN]),
     })
 }
 

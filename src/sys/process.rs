@@ -50,6 +50,15 @@ pub(super) fn pid() -> libc::pid_t {
     unsafe { libc::getpid() }
 }
 
+/// Bytes of this box's memory (sysinfo(2)); 0 if the kernel does not tell.
+pub fn memory() -> u64 {
+    // SAFETY: `sysinfo` is plain data for which zeroes are a valid value.
+    let mut info: libc::sysinfo = unsafe { core::mem::zeroed() };
+    // SAFETY: `info` is live.
+    let told = done(unsafe { libc::sysinfo(&raw mut info) });
+    told.map_or(0, |()| u64::from(info.totalram).saturating_mul(info.mem_unit.max(1).into()))
+}
+
 /// This process. Its start time is read once, at the first call: a confined process cannot read it any more.
 pub fn own() -> ProcessId {
     static PID: AtomicU32 = AtomicU32::new(0);

@@ -174,12 +174,28 @@ fn the_pool_stays_within_its_limit_and_every_lookup_gets_a_helper() {
             most = most.max(helpers(run.pid()).len());
             clock::a_moment();
         }
-        assert_eq!(run.wait().outcome(), "exit 0");
+        assert_eq!(run.wait().code(), Some(0));
         assert_eq!(most, 2);
         for name in names {
             assert_eq!(dir.counted(name), "3 | 0 | 3 | 0 | 0 | 0 | 3", "{name}");
         }
     });
+}
+
+#[test]
+fn too_few_helpers_are_said_by_check_and_at_the_start_and_enough_are_not() {
+    let dir = RunDir::new();
+    let names: String = (1..=10).map(|i| format!("target n{i} n{i}.test 80\n")).collect();
+    dir.write("tcpmon.conf", &format!("{names}target literal 127.0.0.1 80\n"));
+    let said = "tcpmon: helpers: 30 can be needed while no name server answers and 20 helpers may run (the setting helpers), ticks beyond are skipped then; watch fewer names, or use a longer interval or a shorter timeout\n";
+    let check = dir.run("check --helpers 20 -c tcpmon.conf");
+    assert_eq!((check.code(), check.stderr.as_str()), (Some(0), said));
+    let ended = dir.run("run -q -n 1 --helpers 20 -c tcpmon.conf");
+    assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), said));
+    for enough in ["", "--helpers 30", "--helpers 20 --interval 5s", "--helpers 10 --timeout 2s"] {
+        let check = dir.run(&format!("check {enough} -c tcpmon.conf"));
+        assert_eq!((check.code(), check.stderr.as_str()), (Some(0), ""), "{enough}");
+    }
 }
 
 #[test]

@@ -4,15 +4,17 @@
 //! different errors, and musl ignores REFUSED until its own 5 s are over. There the tests check only
 //! `lookup failed` and the count. For a name that does not exist both give the same reason.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use simple_dns::RCODE;
 
-use crate::clock::wait_until;
+use crate::clock::{self, wait_until};
 use crate::dns::{Answer, Server};
 use crate::kernel::tcp_counter;
 use crate::listener::Accepting;
-use crate::namespace;
+use crate::namespace::{self, Disk};
 use crate::running::{Ended, RunDir};
 
 /// A closed port.
@@ -262,5 +264,48 @@ fn a_resolver_that_comes_back_is_used_at_the_next_tick() {
         assert_eq!(column(6), 12, "{rows:?}");
         // The lookups before the change were never answered, all later ones were.
         assert!((3..=4).contains(&column(4)) && column(0) + column(4) == 12, "{rows:?}");
+    });
+}
+
+#[test]
+fn a_resolver_file_that_moves_out_of_the_sandbox_is_said_and_blamed_on_nobody() {
+    namespace::within(|| {
+        let dns = Server::start();
+        let web = Accepting::new();
+        dns.addresses("web.test", &["127.0.0.1"]);
+        let dir = RunDir::new();
+        // A directory of /etc of our own, and one that no sandbox includes.
+        let (etc, far) = (Disk::mounted(Path::new("/etc"), "64k"), Disk::mounted(Path::new("/mnt"), "64k"));
+        let write =
+            |disk: &Disk, name: &str, text: &str| fs::write(disk.path().join(name), text).expect("there is room");
+        write(&etc, "hosts", "127.0.0.1 localhost\n");
+        write(&etc, "nsswitch.conf", "hosts: files dns\n");
+        write(&etc, "resolv.conf", "nameserver 127.0.0.1\n");
+        write(&far, "resolv.conf", "nameserver 127.0.0.1\n");
+        if fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|list| !list.contains("landlock")) {
+            return namespace::skip("lookup::a_resolver_file_that_moves", "this kernel has no Landlock");
+        }
+
+        let run = dir.start(&format!("-q --interval 50ms --report 1h web=web.test:{}", web.address.port()));
+        wait_until("it probes", || web.accepted().len() >= 3);
+        fs::remove_file("/etc/resolv.conf").expect("it is ours");
+        std::os::unix::fs::symlink("/mnt/resolv.conf", "/etc/resolv.conf").expect("there is room");
+        let said = "tcpmon: resolver: /etc/resolv.conf leads to /mnt/resolv.conf, which this run may not read; names are skipped until the run is started anew";
+        wait_until("it says so", || run.stderr().contains(said));
+        let accepted = web.accepted().len();
+        clock::let_pass(Duration::from_millis(300));
+        assert_eq!(web.accepted().len(), accepted, "nothing is looked up");
+        // A file that can be read again needs no restart.
+        fs::remove_file("/etc/resolv.conf").expect("it is ours");
+        write(&etc, "resolv.conf", "nameserver 127.0.0.1\n");
+        wait_until("it probes again", || web.accepted().len() > accepted + 2);
+        let ended = run.end();
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let row = &dir.rows()[0];
+        assert_eq!((row.numbers[4], row.numbers[5]), (0, 0), "nobody is blamed: {row:?}");
+        assert_eq!(ended.stderr.lines().count(), 2, "said once: {}", ended.stderr);
+
+        let once = dir.run(&format!("once web=web.test:{}", web.address.port()));
+        assert_eq!(once.outcome(), "exit 0");
     });
 }

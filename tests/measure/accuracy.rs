@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -19,11 +21,15 @@ use crate::{Result, TARGETS, cannot_run, far_peer, listeners, name_of};
 pub const INSIDE: &str = "accuracy-in-namespace";
 
 const RUNS: usize = 20;
-const DELAY: Duration = Duration::from_millis(20);
 
-/// A reported time may not be shorter than the captured one by more than this (nanoseconds): two
-/// clocks are read at two moments.
-const TOO_SHORT: i64 = -100_000;
+/// How often a measurement is made if it exceeds a bound.
+const TRIES: usize = 3;
+
+/// Processes that only compute, beside the second half of the runs.
+const BUSY: usize = 4;
+
+/// The most that a reported time may differ from the captured one, of 99 in 100 and of all, in nanoseconds.
+const BOUNDS: (i64, i64) = (50_000, 1_000_000);
 
 /// One connect: nanoseconds from SYN to answer in the capture, and as reported.
 struct Connect {
@@ -59,17 +65,54 @@ pub fn measure_inside(binary: &Path) -> Result {
         "connect times that {} reports, against a capture: ms, {RUNS} runs of {TARGETS} targets in one tick",
         name_of(binary)
     );
-    let loopback = measure_host(binary, &capture, &ports, "127.0.0.1");
-    let loopback = loopback.and_then(|connects| report("loopback", &connects));
-    let far = match far_peer::start(DELAY) {
-        Ok(()) => measure_host(binary, &capture, &ports, far_peer::ADDRESS)
-            .and_then(|connects| report(&format!("a peer that answers after {DELAY:?}"), &connects)),
-        Err(why) => {
-            println!("\na peer that answers after {DELAY:?}: left out ({why})");
-            Ok(())
+    let mut hosts = vec![("127.0.0.1", "loopback".to_owned())];
+    match far_peer::start() {
+        Ok(()) => {
+            hosts.extend(far_peer::PEERS.map(|(host, delay)| (host, format!("a peer that answers after {delay:?}"))))
         }
-    };
-    loopback.and(far)
+        Err(why) => println!("\npeers that answer after a while: left out ({why})"),
+    }
+    let mut wrong = Vec::new();
+    for busy in [0, BUSY] {
+        let loops = Loops::start(busy);
+        let beside = if busy > 0 { format!(", {busy} busy loops") } else { String::new() };
+        for (host, what) in &hosts {
+            let what = format!("{what}{beside}");
+            let measured =
+                || measure_host(binary, &capture, &ports, host).and_then(|connects| report(&what, &connects));
+            // A CPU that the machine's host takes away between the kernel's stamp and the capture's makes the capture
+            // late. That is shown, and measured again.
+            let result = (1..TRIES).fold(measured(), |result, _| {
+                result.or_else(|late| {
+                    println!("{late}: once more");
+                    measured()
+                })
+            });
+            wrong.extend(result.err());
+        }
+        drop(loops);
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\nmeasure: ")) }
+}
+
+/// Threads that only compute, until this is dropped.
+struct Loops(Arc<AtomicBool>);
+
+impl Loops {
+    fn start(count: usize) -> Self {
+        let loops = Self(Arc::new(AtomicBool::new(true)));
+        for _ in 0..count {
+            let goes_on = Arc::clone(&loops.0);
+            thread::spawn(move || while goes_on.load(Ordering::Relaxed) {});
+        }
+        loops
+    }
+}
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 fn measure_host(binary: &Path, capture: &Capture, ports: &[u16], host: &str) -> Result<Vec<Connect>> {
@@ -112,9 +155,9 @@ fn run(binary: &Path, dir: &RunDir) -> Result<HashMap<u16, i64>> {
     Ok(connected)
 }
 
-/// Prints the distributions. `Err` if a reported time is too short, or if there is none.
+/// Prints the distributions. `Err` if a bound is exceeded, or if there is no time.
 fn report(what: &str, connects: &[Connect]) -> Result {
-    println!("\n{what:<36}{HEADING}");
+    println!("\n{what:<36}\n{:<36}{HEADING}", "");
     if connects.is_empty() {
         return Err(format!("{what}: the capture saw none of the connects, nothing was measured"));
     }
@@ -124,14 +167,16 @@ fn report(what: &str, connects: &[Connect]) -> Result {
     println!("{:<36}{}", "SYN to answer in the capture", wire.row());
     println!("{:<36}{}", "reported connect time", reported.row());
     println!("{:<36}{}", "error", error.row());
+    let size = Distribution::new(connects.iter().map(|connect| (connect.reported - connect.wire).abs()));
+    println!("{:<36}{}", "its size", size.row());
     let (seen, made, largest) = (connects.len(), RUNS * TARGETS, millis(reported.percentile(100)));
     println!("{seen} connects of {made}; the largest reported time is {largest:.3} ms");
     if seen < made {
         println!("left out: connects that failed, and runs of which the capture lost packets");
     }
-    let least = error.percentile(0);
-    if least < TOO_SHORT {
-        return Err(format!("{what}: a time was reported {:.3} ms shorter than it was", -millis(least)));
+    let (p99, most) = (size.percentile(99), size.percentile(100));
+    if p99 > BOUNDS.0 || most > BOUNDS.1 {
+        return Err(format!("{what}: the error is {:.3} ms at p99 and {:.3} ms at most", millis(p99), millis(most)));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A peer behind a TUN device, which answers every SYN after a fixed delay.
+//! Peers behind a TUN device, each of which answers every SYN after a fixed delay.
 //!
 //! Loopback answers within connect(2). Through a TUN device the answers come when the whole batch
 //! has been sent and the loop sleeps, as in a real network. A queueing discipline on loopback cannot
@@ -17,8 +17,9 @@ use nix::libc;
 
 use crate::{Result, cannot_run};
 
-/// The peer's address, and ours (RFC 2544 reserves these addresses for measurements).
-pub const ADDRESS: &str = "198.18.0.2";
+/// The peer's addresses, each with its delay, and ours (RFC 2544 reserves these addresses for measurements).
+pub const PEERS: [(&str, Duration); 2] =
+    [("198.18.0.20", Duration::from_millis(20)), ("198.18.0.200", Duration::from_millis(200))];
 const OURS: &str = "198.18.0.1/24";
 const DEVICE: &str = "far0";
 
@@ -32,7 +33,7 @@ const ACK: u8 = 16;
 
 /// Starts the peer in this network namespace; it accepts on every port. Its threads end with the
 /// process.
-pub fn start(delay: Duration) -> Result {
+pub fn start() -> Result {
     let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
     let device = device.map_err(|error| format!("/dev/net/tun: {error}"))?;
     attach(&device).map_err(|errno| format!("no TUN device: {}", errno.desc()))?;
@@ -40,7 +41,7 @@ pub fn start(delay: Duration) -> Result {
     ip(&format!("link set {DEVICE} up"))?;
     let answers = device.try_clone().map_err(|error| format!("the TUN device: {error}"))?;
     let (sender, receiver) = channel();
-    thread::spawn(move || read_for_ever(device, delay, &sender));
+    thread::spawn(move || read_for_ever(device, &sender));
     thread::spawn(move || answer_for_ever(answers, &receiver));
     Ok(())
 }
@@ -65,10 +66,12 @@ fn attach(device: &File) -> std::result::Result<(), Errno> {
     Ok(())
 }
 
-fn read_for_ever(mut device: File, delay: Duration, answers: &Sender<(Instant, Vec<u8>)>) {
+fn read_for_ever(mut device: File, answers: &Sender<(Instant, Vec<u8>)>) {
     let mut packet = [0; 2048];
     while let Ok(length) = device.read(&mut packet) {
         if let Some((answer, wait)) = answer(&packet[..length]) {
+            // The last byte of the address is the delay in milliseconds.
+            let delay = Duration::from_millis(packet[19].into());
             let due = Instant::now() + if wait { delay } else { Duration::ZERO };
             if answers.send((due, answer)).is_err() {
                 return;

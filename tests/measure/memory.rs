@@ -1,5 +1,5 @@
 //! Private memory, `Private_*` of smaps_rollup (proc(5)), of a monitor with twenty names to look up
-//! and of its helpers.
+//! and of its helpers; and of 300 helpers while no name server answers.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +19,9 @@ pub const INSIDE: &str = "memory";
 const NAMES: usize = 20;
 /// Rounds in the daily log before the measurement: reports have been written by then.
 const ROUNDS: u64 = 5;
+/// With the default interval and timeout so many names need so many helpers while no name server answers.
+const BUSY_NAMES: u16 = 100;
+const BUSY: usize = 300;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The bounds, in KiB.
@@ -34,6 +37,36 @@ pub fn measure(binary: &Path) -> Result {
 pub fn measure_inside(binary: &Path) -> Result {
     namespace::set_up()?;
     name_server::start()?;
+    measure_idle(binary)?;
+    measure_busy(binary)
+}
+
+/// All helpers together while no name server answers.
+fn measure_busy(binary: &Path) -> Result {
+    let dir = RunDir::new((1..=BUSY_NAMES).map(|port| (name_server::SILENT, port)))?;
+    let mut monitor = Command::new(binary);
+    let mut monitor = monitor.arg("-q").current_dir(dir.path()).stdin(Stdio::null()).spawn();
+    let monitor = monitor.as_mut().map_err(|error| format!("{}: {error}", name_of(binary)))?;
+    let end = Instant::now() + LIMIT;
+    let seen = loop {
+        let helpers = children(monitor.id())?;
+        if helpers.len() >= BUSY {
+            break helpers.iter().map(|pid| private(pid)).collect::<Result<Vec<_>>>();
+        }
+        if Instant::now() > end {
+            break Err(format!("there are {} helpers and not {BUSY}", helpers.len()));
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let _ = kill(Pid::from_raw(monitor.id() as i32), Signal::SIGTERM);
+    let ended = monitor.wait().map_err(|error| error.to_string())?;
+    let helpers = seen?;
+    let (count, together) = (helpers.len() as u64, helpers.iter().sum::<u64>());
+    println!("busy helpers together    {together:>4} (bound {}) of {count}", count * HELPER);
+    if !ended.success() || together > count * HELPER { Err("more memory than allowed".to_owned()) } else { Ok(()) }
+}
+
+fn measure_idle(binary: &Path) -> Result {
     let ports = listeners::open(NAMES)?;
     let dir = RunDir::new(ports.iter().map(|port| (name_server::NAME, *port)))?;
     let mut monitor = Command::new(binary);
@@ -62,12 +95,15 @@ fn read_when_idle(dir: &RunDir, monitor: &Child) -> Result<(u64, Vec<u64>)> {
         }
         thread::sleep(Duration::from_millis(100));
     }
-    let pid = monitor.id();
-    let children = format!("/proc/{pid}/task/{pid}/children");
-    let children = fs::read_to_string(&children).map_err(|error| format!("{children}: {error}"))?;
     // A helper is idle almost always: a lookup needs less than a millisecond of each second.
-    let helpers = children.split_whitespace().map(private).collect::<Result<_>>()?;
-    Ok((private(&pid.to_string())?, helpers))
+    let helpers = children(monitor.id())?.iter().map(|pid| private(pid)).collect::<Result<_>>()?;
+    Ok((private(&monitor.id().to_string())?, helpers))
+}
+
+fn children(pid: u32) -> Result<Vec<String>> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let children = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(children.split_whitespace().map(str::to_owned).collect())
 }
 
 /// Private memory of a process, in KiB.

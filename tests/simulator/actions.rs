@@ -114,7 +114,7 @@ impl<W: World> Driver<W> {
         let record = self.record(target);
         assert!(self.ids.insert(id), "{id:?} is used twice");
         self.lookups += 1;
-        assert!(self.lookups <= usize::from(self.book.settings.helpers), "{} lookups at once", self.lookups);
+        assert!(self.lookups <= usize::from(self.book.helpers), "{} lookups at once", self.lookups);
         let target = &self.book.pages[usize::from(record)].target;
         let port = target.port;
         assert_eq!(target.literal, None, "a lookup of the literal {}", target.host);
@@ -227,8 +227,14 @@ impl<W: World> Driver<W> {
                 if self.world.knows_accept_time() {
                     let round_trip = at.since(life.connecting);
                     let (resent, is_exact) = (u32::from(self.random.one_in(8)), !self.random.one_in(8));
-                    attempt.handshake =
-                        Some(Handshake { resent, round_trip, is_exact, acknowledged: late, path_mtu: 1500 });
+                    attempt.handshake = Some(Handshake {
+                        resent,
+                        round_trip,
+                        is_exact,
+                        acknowledged: late,
+                        path_mtu: 1500,
+                        received: Some(1),
+                    });
                     let is_measured = resent == 0 && is_exact && round_trip > Nanos::ZERO;
                     stamp = if is_measured || late >= limits::BACKDATE { at } else { now };
                 }

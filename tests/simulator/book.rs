@@ -64,6 +64,8 @@ pub struct Page {
 pub struct Book {
     /// The settings in force.
     pub settings: Settings,
+    /// The most helpers at a time.
+    pub helpers: u16,
     /// The pages, by record number.
     pub pages: Vec<Page>,
     /// The record numbers of the configured targets, in order.
@@ -98,6 +100,7 @@ impl Book {
     pub fn new(settings: Settings, span: Span, now: Instant) -> Self {
         Self {
             settings,
+            helpers: 0,
             pages: Vec::new(),
             order: Vec::new(),
             ledger: Vec::new(),
@@ -123,6 +126,12 @@ impl Book {
     pub fn adopt(&mut self, config: &Config, records: &[u16], monitor: &Monitor, now: Instant) {
         let spread_changed = self.settings.spread != config.settings.spread;
         self.settings = config.settings;
+        // Each target with a name can have so many lookups under way.
+        let lookups = config.targets.iter().filter(|target| target.literal.is_none()).map(|target| {
+            let interval = target.interval.unwrap_or(config.settings.interval).get();
+            config.settings.thresholds.timeout.get().div_ceil(interval)
+        });
+        self.helpers = lookups.sum::<u64>().min(config.settings.helpers.into()) as u16;
         for page in &mut self.pages {
             if let PageUsage::Live(_) = page.usage {
                 page.usage = PageUsage::Retired;

@@ -40,7 +40,7 @@ fn as_many_targets_as_fit_are_all_probed_at_every_tick_when_they_all_hang() {
 
 #[test]
 fn as_many_names_as_fit_share_the_helpers_when_no_resolver_answers() {
-    let mut text = String::from("interval 10s\nspread on\n");
+    let mut text = String::from("interval 10s\nspread on\nhelpers 64\n");
     (1..=1024).for_each(|i| {
         let _ = writeln!(text, "target t{i} host-{i}.example {i}");
     });
@@ -54,6 +54,27 @@ fn as_many_names_as_fit_share_the_helpers_when_no_resolver_answers() {
     for entry in sim.driver.monitor.live() {
         let total = entry.tally.counted().columns().total;
         assert!((9..=10).contains(&total), "{}: {total}", entry.target.service);
+    }
+}
+
+#[test]
+fn by_default_there_are_helpers_for_every_tick_while_no_resolver_answers() {
+    // The names, and the interval and the timeout in milliseconds.
+    for (names, interval, timeout) in [(100, 2000, 5000), (100, 2500, 5000), (512, 5000, 5000), (1, 10, 5000)] {
+        let mut text = format!("interval {interval}ms\ntimeout {timeout}ms\n");
+        (1..=names).for_each(|i| {
+            let _ = writeln!(text, "target t{i} host-{i}.example {i}");
+        });
+        let mut sim = Simulation::start(&text, |world| {
+            world.quiet = true;
+            (1..=names).for_each(|port| world.lookups(port, &[LookupEnd::Hangs]));
+        });
+        sim.run_until(60.0);
+        for entry in sim.driver.monitor.live() {
+            let failed = entry.tally.counted().columns().dns_fail;
+            let expected = (60_000 - timeout) / interval + 1;
+            assert_eq!((failed, entry.skipped), (expected, 0), "{names} every {interval} ms");
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub struct ChainTotals {
 /// Runs the chain of this seed.
 pub fn run(seed: u64) -> ChainTotals {
     let mut random = Random::new(seed ^ 0x6b69_6c6c);
-    let mut config = Config { settings: settings(&mut random), targets: Vec::new() };
+    let mut config = Config { settings: settings(&mut random), ..Config::new() };
     for _ in 0..random.within(1, TARGETS as u64) {
         config.targets.push(target(&mut random));
     }

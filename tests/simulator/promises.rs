@@ -57,7 +57,7 @@ impl<W: World> Driver<W> {
             self.book.peak
         );
         assert_eq!(self.to_connect, 0, "probes wait for their connect after the wake-up");
-        let busy = self.lookups >= usize::from(self.book.settings.helpers);
+        let busy = self.lookups >= usize::from(self.book.helpers);
         assert!(busy || self.book.waiting() == 0, "a lookup waits though a helper is free");
         assert!(deadline <= self.book.next_tick(), "a tick is missed");
         assert!(deadline <= self.calendar.next(), "a report is missed");

@@ -54,7 +54,7 @@ pub struct HourTotals {
 /// Runs the hour of this seed.
 pub fn run(seed: u64) -> HourTotals {
     let mut random = Random::new(seed);
-    let mut config = Config { settings: settings(&mut random), targets: Vec::new() };
+    let mut config = Config { settings: settings(&mut random), ..Config::new() };
     let named = random.pick(&[0, 20, 50, 50, 100]);
     let own = random.pick(&[0, 0, 6]);
     let choose = |port: u16, random: &mut Random| {

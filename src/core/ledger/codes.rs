@@ -146,6 +146,7 @@ mod tests {
             (7, Shortage::Probes),
             (8, Shortage::Late),
             (9, Shortage::Socket),
+            (10, Shortage::ResolverFile),
         ] {
             assert_eq!(coded(Ending::Skipped(shortage)), (4, code));
         }
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_no_ending() {
-        for (kind, detail) in [(0, 1), (2, 0), (2, 14), (3, 6), (4, 0), (4, 10), (4, u32::MAX), (5, 0), (6, 14), (7, 1)]
+        for (kind, detail) in [(0, 1), (2, 0), (2, 14), (3, 6), (4, 0), (4, 11), (4, u32::MAX), (5, 0), (6, 14), (7, 1)]
         {
             let mut last = Guarded([0; GUARDED]);
             last.set(ENDING, 0, kind);

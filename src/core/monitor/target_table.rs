@@ -43,6 +43,8 @@ pub struct TargetEntry {
     pub(super) in_flight: u16,
     /// Lookups of this target that wait for a helper.
     pub(super) waiting: u16,
+    /// The slot of the one that began to wait last, while one waits.
+    pub(super) last_to_wait: u16,
     /// A reload plans to continue with this entry.
     planned: bool,
     usage: Usage,
@@ -65,6 +67,7 @@ impl TargetEntry {
             ticks: 0,
             in_flight: 0,
             waiting: 0,
+            last_to_wait: 0,
             planned: false,
             usage: Usage::Free,
             order: 0,

@@ -61,7 +61,7 @@ fn every_directive_and_every_option_is_read() {
 #[test]
 fn every_mistake_is_told_with_its_line_and_what_is_right() {
     let told = mistakes(
-        "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0\nreport 1500ms\nspread maybe\nhelpers 65\nlog_dir\n\
+        "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0\nreport 1500ms\nspread maybe\nhelpers 513\nlog_dir\n\
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
@@ -77,7 +77,7 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
             "f:5: slow \"0\" is out of range, use 1ms to 10m",
             "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",
             "f:7: spread \"maybe\" is neither \"on\" nor \"off\", write one of them",
-            "f:8: helpers \"65\" is out of range, use 1 to 64",
+            "f:8: helpers \"513\" is out of range, use 1 to 512",
             "f:9: log_dir \"\" is no directory, write a path of 1 to 320 bytes",
             "f:10: a target needs three words, write: target SERVICE HOST PORT",
             "f:11: target \"b\" at \"host\": a port is a number from 1 to 65535",

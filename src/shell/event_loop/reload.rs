@@ -10,6 +10,7 @@ use crate::core::due;
 use crate::core::monitor::{Changes, Event};
 use crate::model::directive::Directive;
 use crate::model::settings::Settings;
+use crate::shell::bounds;
 use crate::sys::clock;
 
 /// Some counts must be reported first: they would come under wrong headings, or there is no room for new targets.
@@ -25,7 +26,8 @@ impl EventLoop {
         let before = *self.monitor.settings();
         let Some(changes) = self.adopt(file, &before) else { return };
         self.say_changes(file, &before, changes);
-        self.allow_descriptors();
+        bounds::allow_descriptors(&self.next, &mut self.console);
+        bounds::say_helpers(&self.next, &mut self.console);
         self.reports.begin(None, clock::wall(), &self.monitor, &mut self.console);
         self.warm_up();
     }

@@ -1,0 +1,47 @@
+//! What a configuration can need beyond what this box gives: said by `check`, at the start and after a reload.
+
+use crate::base::limits;
+use crate::base::text::Count;
+use crate::model::settings::Config;
+use crate::shell::console::Console;
+use crate::sys::{self, descriptor};
+
+/// Raises the limit of descriptors to what the configuration can need, or says that it is too low.
+pub fn allow_descriptors(config: &Config, console: &mut Console) {
+    let needed = config.in_flight() + u64::from(config.helpers()) + limits::OWN_DESCRIPTORS as u64;
+    match descriptor::raise_descriptor_limit(needed) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => console.say(
+            "descriptors",
+            format_args!(
+                "{limit} may be open and {needed} can be needed when targets hang, ticks beyond are skipped; raise it with ulimit -n"
+            ),
+        ),
+        Err(errno) => console.say(
+            "descriptors",
+            format_args!("the limit is not known ({}), ticks beyond it are skipped", sys::describe(errno)),
+        ),
+    }
+}
+
+/// Says what is skipped while no name server answers, if helpers are too few for that.
+pub fn say_helpers(config: &Config, console: &mut Console) {
+    let (lookups, helpers) = (config.lookups(), config.helpers());
+    if lookups <= u64::from(helpers) {
+        return;
+    }
+    let why = if helpers < config.settings.helpers {
+        "an eighth of this box's memory"
+    } else if usize::from(helpers) < limits::HELPERS {
+        "the setting helpers"
+    } else {
+        "the most there can be"
+    };
+    console.say(
+        "helpers",
+        format_args!(
+            "{lookups} can be needed while no name server answers and {} may run ({why}), ticks beyond are skipped then; watch fewer names, or use a longer interval or a shorter timeout",
+            Count(helpers.into(), "helper")
+        ),
+    );
+}
