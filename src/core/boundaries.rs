@@ -8,12 +8,17 @@ use crate::base::time::{Instant, Nanos, WallTime};
 /// The wall clock may step forward or back at any moment. A step moves the next boundary and nothing
 /// else. A step over a boundary makes that report due at once; a short step back does not make a
 /// report due twice.
+///
+/// Local time may leave out a boundary: with summer time 02:00 becomes 03:00, in some zones 00:00
+/// becomes 01:00. The report is due all the same, at the second that was promised for it, and its stamp
+/// is what local time makes of that second. A boundary that local time repeats is due again; one that
+/// local time goes back behind is due when local time reaches it.
 #[derive(Clone, Copy, Debug)]
 pub struct Boundaries {
     /// The interval in seconds.
     every: u32,
-    /// What the wall clock read, in seconds since 1970, when the next boundary was computed.
-    seen: i64,
+    /// What the wall clock read when the next boundary was computed.
+    seen: WallTime,
     /// The last boundary that was due, in seconds since 1970.
     last: Option<i64>,
     /// The next boundary, in seconds since 1970.
@@ -29,8 +34,9 @@ impl Boundaries {
     /// Boundaries at an interval of `every` (whole seconds, one second to one day), from `now` on, when
     /// the wall clock reads `wall`.
     pub fn new(every: Nanos, now: Instant, wall: WallTime) -> Self {
-        let mut boundaries = Self { every: 1, seen: 0, last: None, due: 0, next: now };
-        boundaries.change(every, now, wall);
+        let every = whole_seconds(every);
+        let mut boundaries = Self { every, seen: wall, last: None, due: 0, next: now };
+        boundaries.arm(now, wall);
         boundaries
     }
 
@@ -44,22 +50,33 @@ impl Boundaries {
         self.due
     }
 
-    /// Changes the interval from `now` on.
+    /// Changes the interval from `now` on. A boundary of the old one that has passed and was not read yet
+    /// stays due: the clock must be read at once.
     pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
-        self.every = (every.secs() as u32).max(1);
-        self.arm(now, wall);
+        self.every = whole_seconds(every);
+        if wall.unix < self.due {
+            self.arm(now, wall);
+        } else {
+            self.next = now;
+        }
     }
 
     /// The wall clock reads `wall` at `now`. Returns the boundary that has passed since the last reading, if
     /// one has.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
-        let passed = wall.unix - i64::from(wall.second_of_day() % self.every);
-        let due = passed > self.seen && !self.was_due(passed);
-        if due {
-            self.last = Some(passed);
+        let mut boundary = wall.unix - i64::from(wall.second_of_day() % self.every);
+        if wall.unix >= self.due && wall.offset >= self.seen.offset {
+            boundary = boundary.max(self.due);
         }
+        let mut passed = (boundary > self.seen.unix).then_some(boundary);
+        if passed.is_none() && wall.day() > self.seen.day() {
+            // Another time zone has left out midnight, and each day has a file.
+            passed = Some(wall.unix);
+        }
+        passed = passed.filter(|_| !self.was_due(boundary));
+        self.last = passed.or(self.last);
         self.arm(now, wall);
-        due.then(|| wall.at(passed))
+        passed.map(|passed| wall.at(passed))
     }
 
     /// Whether a report was due at this boundary already, before the clock stepped back a little.
@@ -67,8 +84,9 @@ impl Boundaries {
         self.last.is_some_and(|last| boundary <= last && last - boundary < self.every.into())
     }
 
+    /// Computes the next boundary.
     fn arm(&mut self, now: Instant, wall: WallTime) {
-        self.seen = wall.unix;
+        self.seen = wall;
         let second = wall.second_of_day();
         let to_boundary = |second: u32| (self.every - second % self.every).min(DAY - second);
         let mut wait = to_boundary(second);
@@ -83,6 +101,11 @@ impl Boundaries {
         }
         self.next = (now + Nanos::from_secs(wait.into())).before(Nanos::new(u64::from(wall.nanos)));
     }
+}
+
+/// An interval in whole seconds, at least one.
+fn whole_seconds(every: Nanos) -> u32 {
+    (every.secs() as u32).max(1)
 }
 
 #[cfg(test)]
@@ -118,6 +141,31 @@ mod tests {
             let stamp = self.boundaries.read(Instant::from_nanos(self.now), self.wall());
             assert!(self.boundaries.next() > Instant::from_nanos(self.now));
             stamp.map(|stamp| stamp.to_string()[11..].to_string())
+        }
+
+        /// Starts so many seconds after 2025-10-09 00:00:00 local time, which is `offset` seconds ahead of UTC.
+        fn at(every: u64, second: i64, offset: i32) -> Self {
+            let mut clock = Clock::new(every);
+            clock.ahead = 1_759_968_000 + second - i64::from(offset);
+            clock.offset = offset;
+            clock.boundaries = Boundaries::new(Nanos::from_secs(every), Instant::from_nanos(0), clock.wall());
+            clock
+        }
+
+        /// All stamps of the next `seconds`, while local time has another offset from second `change` on.
+        fn stamps(&mut self, seconds: u64, change: u64, offset: i32) -> Vec<String> {
+            let mut stamps = Vec::new();
+            loop {
+                let next = self.boundaries.next().since(Instant::from_nanos(0)).get();
+                if next > seconds * 1_000_000_000 {
+                    return stamps;
+                }
+                self.now = next;
+                if next >= change * 1_000_000_000 {
+                    self.offset = offset;
+                }
+                stamps.extend(self.read());
+            }
         }
 
         /// Waits until the clock must be read, and reads it.
@@ -215,5 +263,78 @@ mod tests {
         }
         assert_eq!(stamps, ["00:00:00", "00:00:00"]);
         assert!(clock.now < 48 * 3600 * 1_000_000_000);
+    }
+
+    #[test]
+    fn a_boundary_that_summer_time_leaves_out_is_due_at_the_second_that_was_promised() {
+        let hours = |hours: u64| hours * 3600;
+        let half = |halves: u64| halves * 1800;
+        // Europe/Berlin: 02:00 becomes 03:00.
+        let berlin = |every| Clock::at(every, 0, 3600).stamps(hours(6), hours(2), 7200);
+        assert_eq!(berlin(hours(2)), ["03:00:00", "04:00:00", "06:00:00"]);
+        assert_eq!(berlin(hours(3)), ["03:00:00", "06:00:00"]);
+        assert_eq!(berlin(100 * 60), ["01:40:00", "03:20:00", "05:00:00", "06:40:00"]);
+        // Africa/Cairo, America/Havana: 00:00 becomes 01:00.
+        let mut cairo = Clock::at(hours(24), 20 * 3600, 7200);
+        assert_eq!(cairo.stamps(hours(28), hours(4), 10_800), ["01:00:00", "00:00:00"]);
+        // Australia/Lord_Howe: 02:00 becomes 02:30.
+        let lord_howe = |every| Clock::at(every, 0, 37_800).stamps(hours(4), hours(2), 39_600);
+        assert_eq!(lord_howe(hours(1)), ["01:00:00", "02:30:00", "03:00:00", "04:00:00"]);
+        assert_eq!(lord_howe(hours(2)), ["02:30:00", "04:00:00"]);
+        assert_eq!(
+            lord_howe(half(1)),
+            ["00:30:00", "01:00:00", "01:30:00", "02:30:00", "03:00:00", "03:30:00", "04:00:00", "04:30:00"]
+        );
+        // Seven minutes: the boundary of 02:06 is left out.
+        let stamps = Clock::at(7 * 60, 6600, 3600).stamps(1800, 600, 7200);
+        assert_eq!(stamps, ["01:52:00", "01:59:00", "03:06:00", "03:09:00", "03:16:00"]);
+    }
+
+    #[test]
+    fn a_boundary_behind_which_local_time_goes_back_is_due_when_local_time_reaches_it() {
+        // 03:00 becomes 02:00.
+        let berlin = |every| Clock::at(every, 0, 7200).stamps(7 * 3600, 3 * 3600, 3600);
+        assert_eq!(berlin(2 * 3600), ["02:00:00", "02:00:00", "04:00:00", "06:00:00"]);
+        assert_eq!(berlin(3 * 3600), ["03:00:00", "06:00:00"]);
+        // 00:00 becomes 23:00 of the day that ends.
+        let mut cairo = Clock::at(86_400, 20 * 3600, 10_800);
+        assert_eq!(cairo.stamps(29 * 3600, 4 * 3600, 7200), ["00:00:00", "00:00:00"]);
+    }
+
+    #[test]
+    fn a_day_that_the_time_zone_leaves_out_has_no_report_and_the_one_after_it_begins_on_time() {
+        // Pacific/Apia: after 2011-12-29 came 2011-12-31.
+        for every in [7200, 86_400] {
+            let mut apia = Clock::at(every, 23 * 3600, -36_000);
+            assert_eq!(apia.stamps(3600, 3600, 50_400), ["00:00:00"]);
+            assert_eq!(apia.wall().at(apia.wall().unix).to_string(), "2025-10-11 00:00:00");
+        }
+    }
+
+    #[test]
+    fn a_day_whose_midnight_another_time_zone_leaves_out_has_its_report_all_the_same() {
+        let mut clock = Clock::at(86_400, 20 * 3600, 0);
+        clock.offset = 5 * 3600;
+        assert_eq!([clock.wait(), clock.wait()], [due("02:00:00"), None]);
+        assert_eq!(clock.stamps(24 * 3600, 0, 5 * 3600), ["00:00:00"]);
+        // Back and ahead again: the day has its report.
+        let mut clock = Clock::at(86_400, 85_800, 0);
+        assert_eq!(clock.wait(), due("00:00:00"));
+        clock.offset = -3600;
+        assert_eq!(clock.read(), None);
+        clock.offset = 0;
+        assert_eq!(clock.read(), None);
+    }
+
+    #[test]
+    fn a_boundary_that_has_passed_when_the_interval_changes_is_due_all_the_same() {
+        for (late, stamp) in [(0, due("14:35:00")), (1, due("14:35:00")), (-1, None)] {
+            let mut clock = Clock::new(300);
+            clock.now = (240 + late) as u64 * 1_000_000_000;
+            clock.boundaries.change(Nanos::from_secs(3600), Instant::from_nanos(clock.now), clock.wall());
+            assert_eq!(clock.boundaries.next() <= Instant::from_nanos(clock.now), stamp.is_some());
+            assert_eq!(clock.read(), stamp);
+            assert_eq!(clock.wait(), due("15:00:00"));
+        }
     }
 }

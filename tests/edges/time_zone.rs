@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
-use tcpmon::base::time::WallTime;
+use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::core::boundaries::Boundaries;
 use tcpmon::sys::{clock as clocks, time_zone};
 
 use crate::clock::wait_until;
@@ -212,4 +213,90 @@ fn a_run_uses_etc_tz_and_sighup_re_reads_it() {
             1
         );
     });
+}
+
+/// Reads the clock of a box in the applied time zone when the boundaries ask for it, for so many days. Checks that each
+/// promised boundary has its report, unless local time goes back behind it, and that each day has one.
+fn walk(zone: &str, every: u64, begin: i64, days: i64) {
+    let at = |unix: i64| Instant::from_nanos((unix - begin) as u64 * 1_000_000_000);
+    let mut boundaries = Boundaries::new(Nanos::from_secs(every), at(begin), clocks::local(begin));
+    let (mut unix, mut wall) = (begin, clocks::local(begin));
+    let mut reported = vec![wall.day()];
+    while unix < begin + days * DAY {
+        let promised = wall.at(boundaries.due());
+        unix = begin + boundaries.next().secs() as i64;
+        wall = clocks::local(unix);
+        let stamp = boundaries.read(at(unix), wall);
+        if unix == promised.unix && shown(wall)[..19] >= shown(promised)[..19] {
+            assert_eq!(stamp.map(shown), Some(shown(wall)), "{zone}, report {every}s, promised {promised}");
+        }
+        if let Some(stamp) = stamp {
+            reported.push(stamp.day());
+        }
+        let recent = reported.iter().rev().take(500);
+        assert!(recent.clone().any(|day| *day == wall.day()), "{zone}, report {every}s: {wall} has no report");
+    }
+}
+
+#[test]
+fn every_promised_boundary_has_its_report_and_every_day_its_file_in_zones_of_every_kind() {
+    if !Path::new("/usr/share/zoneinfo/Europe/Berlin").exists() {
+        return namespace::skip("every_promised_boundary_has_its_report", "there is no /usr/share/zoneinfo");
+    }
+    namespace::within(|| {
+        let zones = [
+            ("Europe/Berlin", YEARS[1]),
+            ("Africa/Cairo", YEARS[1]),
+            ("America/Havana", YEARS[1]),
+            ("Asia/Beirut", YEARS[1]),
+            ("Australia/Lord_Howe", YEARS[1]),
+            ("Antarctica/Troll", YEARS[1]),
+            ("America/Nuuk", YEARS[1]),
+            // 2011, without 2011-12-30.
+            ("Pacific/Apia", 1_293_840_000),
+            // Until 2011 at one minute past midnight.
+            ("America/St_Johns", 1_230_768_000),
+        ];
+        for (zone, begin) in zones {
+            // SAFETY: in its namespace the test has the process for itself.
+            unsafe { env::set_var("TZ", zone) };
+            assert_eq!(time_zone::apply(), None);
+            let offset = clocks::local(begin).offset;
+            assert!((0..366).any(|day| clocks::local(begin + day * DAY).offset != offset), "{zone} has no change");
+            for every in [7 * 60, 1800, 3600, 7200, 3 * 3600, 5 * 3600, 86_400] {
+                // From local midnight on.
+                walk(zone, every, begin - i64::from(clocks::local(begin).second_of_day()), 2 * 366);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_run_reports_a_boundary_that_summer_time_leaves_out() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    // In six seconds it is 02:00:00 there, which becomes 03:00:00.
+    let soon = clocks::wall().unix + 6;
+    let utc = WallTime { unix: soon, nanos: 0, offset: 0 };
+    let west = i64::from(utc.second_of_day()) - 2 * 3600;
+    let (sign, by) = (if west < 0 { '-' } else { '+' }, west.unsigned_abs());
+    let date = utc.civil();
+    let rule = format!(
+        "AAA{sign}{}:{:02}:{:02}BBB,M{}.{}.{}/2,J{}",
+        by / 3600,
+        by / 60 % 60,
+        by % 60,
+        date.month,
+        (date.day - 1) / 7 + 1,
+        (utc.day() + 4) % 7,
+        if date.month == 1 { 200 } else { 1 }
+    );
+    let mut command = Command::new("env");
+    command.args([&format!("TZ={rule}"), env!("CARGO_BIN_EXE_tcpmon"), "-q", "--report", "2h", "--interval", "500ms"]);
+    command.arg(format!("web={}", web.address));
+    let run = dir.spawn(command, Stdio::piped());
+    wait_until("the report is there", || !dir.rows().is_empty());
+    let stamp = utc.at(soon).to_string()[..10].to_string() + " 03:00:00";
+    assert_eq!(dir.rows()[0].stamp, stamp, "{rule}");
+    assert_eq!(run.end().outcome(), "exit 0");
 }

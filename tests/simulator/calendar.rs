@@ -30,11 +30,15 @@ impl Calendar {
         calendar
     }
 
-    /// Changes to another interval.
+    /// Changes to another interval. A boundary that has passed unseen is still due.
     pub fn change(&mut self, every: Nanos, now: Instant, wall: WallTime) {
         if self.every != every.secs() as i64 {
             self.every = every.secs() as i64;
-            self.note_reading(now, wall);
+            if self.due <= wall.unix {
+                self.next = now;
+            } else {
+                self.note_reading(now, wall);
+            }
         }
     }
 
@@ -59,8 +63,18 @@ impl Calendar {
 
     /// The clock was read. Returns the boundary that is due, if one is.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
-        let boundary = self.at_or_before(wall);
-        let due = boundary > self.seen.unix && !self.has_been(boundary);
+        let (day_before, day) = (self.seen.day(), wall.day());
+        let mut boundary = self.at_or_before(wall);
+        // The promised second has come, and local time does not show something earlier than what was promised.
+        let promised = self.due + i64::from(self.seen.offset);
+        if self.due <= wall.unix && self.due + i64::from(wall.offset) >= promised {
+            boundary = boundary.max(self.due);
+        }
+        let is_new = boundary > self.seen.unix;
+        let due = (is_new || day > day_before) && !self.has_been(boundary);
+        if !is_new {
+            boundary = wall.unix;
+        }
         if due {
             self.last = Some(boundary);
         }

@@ -95,3 +95,37 @@ fn an_idle_monitor_sleeps_from_boundary_to_boundary() {
     sim.run_until(1801.0);
     assert_eq!(sim.driver.monitor.next_deadline().since(sim.driver.now()).secs(), 1799, "until the next tick");
 }
+
+#[test]
+fn a_boundary_that_local_time_leaves_out_is_reported_at_the_second_that_was_promised() {
+    let promised = |sim: &Simulation| sim.driver.calendar.due() - sim.driver.wall().unix;
+    let mut sim = Simulation::start("interval 1m\nreport 2h\ntarget web 192.0.2.1 1", |_| {});
+    assert_eq!(reports(&mut sim, 5399.0), Vec::<String>::new());
+    assert_eq!(promised(&sim), 1);
+    // 16:00 becomes 17:00, as at the beginning of summer time.
+    sim.driver.set_clock(0, 3600, false);
+    assert_eq!(
+        reports(&mut sim, 9000.0),
+        ["5400s report 17:00:00, web: 90 fast", "9000s report 18:00:00, web: 60 fast"]
+    );
+
+    let mut sim = Simulation::start("interval 1m\nreport 24h\ntarget web 192.0.2.1 1", |_| {});
+    sim.run_until(34_199.0);
+    assert_eq!(promised(&sim), 1);
+    // 00:00 becomes 01:00.
+    sim.driver.set_clock(0, 3600, false);
+    assert_eq!(
+        reports(&mut sim, 117_000.0),
+        ["34200s report 01:00:00, web: 570 fast", "117000s report 00:00:00, web: 1380 fast"]
+    );
+}
+
+#[test]
+fn a_boundary_that_passes_just_before_a_reload_changes_the_interval_is_reported() {
+    let mut sim = Simulation::start(WEB, |_| {});
+    sim.run_until(299.0);
+    // The process is stopped, and finds the reload together with the boundary.
+    sim.driver.sleep(crate::simulation::seconds(2.0));
+    sim.reload("interval 1m\nreport 1h\ntarget web 192.0.2.1 1");
+    assert_eq!(reports(&mut sim, 1800.0), ["301s report 14:35:00, web: 5 fast", "1800s report 15:00:00, web: 25 fast"]);
+}

@@ -173,7 +173,7 @@ fn settings(random: &mut Random) -> Settings {
     Settings {
         interval,
         thresholds: Thresholds { slow, timeout },
-        report: Nanos::from_secs(random.pick(&[10, 60, 60, 77, 300, 300, 420, 600, 1000, 1800, 3600, 3600])),
+        report: Nanos::from_secs(random.pick(&[10, 60, 60, 77, 300, 300, 420, 600, 1000, 1800, 3600, 7200, 86_400])),
         spread: random.one_in(2),
         helpers: if random.one_in(4) { random.within(1, 8) } else { random.within(32, limits::HELPERS as u64) } as u16,
         ..Settings::default()
