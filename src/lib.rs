@@ -36,6 +36,7 @@
 //! | whether the wall clock is right | [`core::clock_trust`] |
 //! | which directives there are | [`model::directive`] |
 //! | what a file of the log is called | [`model::log_names`] |
+//! | which files of the log are kept | [`model::keep`] |
 //! | every bound | [`base::limits`] |
 //!
 //! # Nothing is lost

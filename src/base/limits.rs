@@ -150,7 +150,7 @@ pub const CLOCK_STEP: Nanos = Nanos::from_secs(60);
 /// Bytes of a time zone's rule. The longest in use have 60.
 pub const TIME_ZONE: usize = 120;
 
-/// Most days that `keep` can have. Only `all` keeps logs longer.
+/// Most files that `keep` can have. Only `all` keeps more.
 pub const KEEP: u16 = 3650;
 
 /// Bytes of a directory's names that are read at once, and how often in a row: together 100,000 names or more,

@@ -1,14 +1,15 @@
-//! How long old logs are kept.
+//! How many old logs are kept.
 
 use core::fmt;
 
-use crate::base::time::WallTime;
 use crate::base::{limits, words};
-use crate::model::log_names;
 
-/// How many days a log is kept. Displayed as in a configuration: `14d`, `all`.
+/// How many files of the log are kept. Displayed as in a configuration: `14d`, `all`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep(u16);
+
+/// Days since 1970 before the first and after the last date of a log's name, with years of four digits.
+const DAYS: (i64, i64) = (-(1 << 20), 1 << 22);
 
 impl Keep {
     /// All logs are kept for ever.
@@ -23,9 +24,26 @@ impl Keep {
         (days > 0).then_some(Keep(days as u16))
     }
 
-    /// Whether this is the name of a log whose day is more than these days before `today`.
-    pub fn is_old(self, name: &str, today: WallTime) -> bool {
-        self != Keep::ALL && log_names::day_of(name).is_some_and(|day| day < today.day() - i64::from(self.0))
+    /// Which files stay when one has just been begun: that one, and of the others the newest, by the date in their
+    /// name. Whether the clock is right does not matter: each wrong day that is written costs one file, never all.
+    ///
+    /// `count(day)` counts the others of this day, in days since 1970, or later. Returns the first day whose file
+    /// stays; `None` if all stay. The counts are searched, so that no list of the names is needed.
+    pub fn first_kept<E>(self, count: &mut dyn FnMut(i64) -> Result<usize, E>) -> Result<Option<i64>, E> {
+        let mut too_many = |day| Ok(count(day)? >= usize::from(self.0));
+        let (mut before, mut first) = DAYS;
+        if self == Keep::ALL || !too_many(before)? {
+            return Ok(None);
+        }
+        while first - before > 1 {
+            let day = before + (first - before) / 2;
+            if too_many(day)? {
+                before = day;
+            } else {
+                first = day;
+            }
+        }
+        Ok(Some(first))
     }
 }
 
@@ -38,9 +56,8 @@ impl fmt::Display for Keep {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// 2026-11-23 14:30:00, two hours east of UTC.
-    const NOW: WallTime = WallTime { unix: 1_795_437_000, nanos: 0, offset: 7200 };
+    use crate::base::time::WallTime;
+    use core::convert::Infallible;
 
     #[test]
     fn days_are_read_and_nothing_else() {
@@ -52,40 +69,38 @@ mod tests {
         }
     }
 
+    /// What stays of the files of these days, other than the one that was just begun.
+    fn kept(keep: Keep, days: &[i64]) -> Vec<i64> {
+        let mut count = |since| Ok::<_, Infallible>(days.iter().filter(|day| **day >= since).count());
+        let first = keep.first_kept(&mut count).expect("it cannot fail");
+        days.iter().copied().filter(|day| first.is_none_or(|first| *day >= first)).collect()
+    }
+
     #[test]
-    fn only_logs_of_days_before_the_first_that_is_kept_are_old() {
-        let keep = Keep(14);
-        for old in
-            ["tcp_stats_20261108.log", "tcp_stats_20251123.log", "tcp_stats_00010101.log", "tcp_stats_20240229.log"]
-        {
-            assert!(keep.is_old(old, NOW), "{old}");
-            assert!(!Keep::ALL.is_old(old, NOW), "{old}");
-        }
-        for kept in [
-            "tcp_stats_20261109.log",
-            "tcp_stats_20261123.log",
-            "tcp_stats_20261124.log",
-            "tcp_stats_99991231.log",
-            "tcp_stats_20250229.log",
-            "tcp_stats_20251301.log",
-            "tcp_stats_20250100.log",
-            "tcp_stats_00000000.log",
-            "tcp_stats_2025110.log",
-            "tcp_stats_020251101.log",
-            "tcp_stats_+2025110.log",
-            "tcp_stats_20251101.log.gz",
-            "tcp_stats_20251101.log~",
-            "xtcp_stats_20251101.log",
-            "tcp_stats_latest.log",
-            "tcpmon.ledger",
-        ] {
-            assert!(!keep.is_old(kept, NOW), "{kept}");
-        }
-        // Midnight in local time.
-        let late = WallTime { unix: 1_795_478_400 - 7200, ..NOW };
-        assert!(
-            keep.is_old("tcp_stats_20261109.log", late)
-                && !keep.is_old("tcp_stats_20261109.log", late.at(late.unix - 1))
-        );
+    fn the_newest_others_stay_beside_the_one_just_begun() {
+        assert_eq!(kept(Keep(3), &[]), []);
+        assert_eq!(kept(Keep(3), &[5, 7]), [5, 7]);
+        assert_eq!(kept(Keep(3), &[5, 7, 6]), [7, 6]);
+        assert_eq!(kept(Keep(3), &[20_000, 5, -3, 19_998]), [20_000, 19_998]);
+        assert_eq!(kept(Keep(1), &[20_000]), []);
+        assert_eq!(kept(Keep::ALL, &[1, 2, 3]), [1, 2, 3]);
+        let years: Vec<i64> = (0..5000).collect();
+        assert_eq!(kept(Keep(limits::KEEP), &years), years[5000 - 3649..]);
+    }
+
+    #[test]
+    fn the_days_of_all_names_can_be_told_apart() {
+        let day = |year, month, day| WallTime::day_of(year, month, day).expect("a date");
+        let (earliest, latest) = (day(0, 1, 1), day(9999, 12, 31));
+        assert!(DAYS.0 < earliest && latest < DAYS.1);
+        assert_eq!(kept(Keep(2), &[earliest, latest]), [latest]);
+        assert_eq!(kept(Keep(2), &[earliest, earliest + 1]), [earliest + 1]);
+        assert_eq!(kept(Keep(2), &[latest, latest - 1]), [latest]);
+        assert_eq!(kept(Keep(1), &[earliest, latest]), []);
+    }
+
+    #[test]
+    fn a_count_that_fails_is_an_error() {
+        assert_eq!(Keep(2).first_kept(&mut |_| Err("no")), Err("no"));
     }
 }

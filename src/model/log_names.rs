@@ -59,7 +59,14 @@ mod tests {
     fn a_log_has_a_date_and_its_path_any_year() {
         for (name, is_log_name, is_path) in [
             ("tcp_stats_20251009.log", true, true),
+            ("tcp_stats_20240229.log", true, true),
+            ("tcp_stats_20250229.log", false, true),
             ("tcp_stats_20251399.log", false, true),
+            ("tcp_stats_00000000.log", false, true),
+            ("tcp_stats_+2025110.log", false, false),
+            ("tcp_stats_20251101.log.gz", false, false),
+            ("tcp_stats_20251101.log~", false, false),
+            ("xtcp_stats_20251101.log", false, false),
             ("tcp_stats_120251009.log", false, true),
             ("tcp_stats_2025109.log", false, false),
             ("tcp_stats_2025100x.log", false, false),

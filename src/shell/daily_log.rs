@@ -1,5 +1,5 @@
 //! The daily log: chooses a report's file, decides whether it needs a header, appends it in one write,
-//! and maintains the link to the latest file.
+//! deletes old files when a new one has been begun, and maintains the link to the latest file.
 
 use core::fmt::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -49,6 +49,9 @@ pub struct DailyLog {
     ledger_directory: Path,
     directory: Text<{ limits::DIRECTORY }>,
     form: Form,
+    keep: Keep,
+    /// Whether old files could be deleted, if that was tried since it was last asked.
+    deleted: Option<Result<(), Errno>>,
     /// The name of the file whose last header is known to be this form's.
     headed: Name,
     /// A part of a report that could not be cut off: its file, and its begin and end there in bytes.
@@ -57,14 +60,16 @@ pub struct DailyLog {
 }
 
 impl DailyLog {
-    /// A log in this directory. Reserves memory for the longest report.
-    pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form) -> Self {
+    /// A log in this directory, which keeps so many files. Reserves memory for the longest report.
+    pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form, keep: Keep) -> Self {
         let report = String::with_capacity((limits::RECORDS + 1) * limits::ROW);
         Self {
             working_directory: by_path::here(),
             ledger_directory: Path::new(),
             directory,
             form,
+            keep,
+            deleted: None,
             headed: Name::new(),
             torn: None,
             report,
@@ -86,6 +91,16 @@ impl DailyLog {
         }
         self.directory = directory;
         self.form = form;
+    }
+
+    /// Keeps so many files, from the next one on that is begun.
+    pub fn set_keep(&mut self, keep: Keep) {
+        self.keep = keep;
+    }
+
+    /// Whether old files could be deleted, if a report since the last call has begun a file.
+    pub fn deleted(&mut self) -> Option<Result<(), Errno>> {
+        self.deleted.take()
     }
 
     /// The directory.
@@ -114,7 +129,15 @@ impl DailyLog {
         let name = log_names::of(stamp);
         let path = self.path_of(name.as_str());
         self.cut_off_torn(&path)?;
-        let (log, size) = self.open(&path).map_err(LogError::Open)?;
+        let mut opened = self.open(&path);
+        // Before the write, or even before the file can be made: this may free the space that they need.
+        if matches!(opened, Ok((_, 0)) | Err(Errno::ENOSPC | Errno::EDQUOT)) && self.keep != Keep::ALL {
+            self.deleted = Some(self.delete_old(stamp.day()));
+            if opened.is_err() {
+                opened = self.open(&path);
+            }
+        }
+        let (log, size) = opened.map_err(LogError::Open)?;
         let headed = size == 0 || (self.headed != name && !self.has_header(&log));
         self.report.clear();
         // Writing to a String does not fail.
@@ -182,9 +205,13 @@ impl DailyLog {
         made.map_err(|errno| if matches!(errno, Errno::EPERM | Errno::ENOSYS) { Errno::EOPNOTSUPP } else { errno })
     }
 
-    /// Deletes the logs of the days that `keep` no longer covers on the day `today`.
-    pub fn delete_old(&self, keep: Keep, today: WallTime) -> Result<(), Errno> {
-        directory::delete(self.directory.as_str(), &mut |name| keep.is_old(name, today))
+    /// Deletes the files that do not stay beside that of the day `begun`, which has just been begun.
+    fn delete_old(&self, begun: i64) -> Result<(), Errno> {
+        let directory = self.directory.as_str();
+        let other = |name: &str| log_names::day_of(name).filter(|day| *day != begun);
+        let mut count = |first| directory::count(directory, &mut |name| other(name).is_some_and(|day| day >= first));
+        let Some(first) = self.keep.first_kept(&mut count)? else { return Ok(()) };
+        directory::delete(directory, &mut |name| other(name).is_some_and(|day| day < first))
     }
 
     /// The path of a log as the ledger stores it. A run in another working directory must find the same
@@ -276,7 +303,19 @@ mod tests {
         }
 
         fn log(&self, timeout: u64) -> DailyLog {
-            DailyLog::new(Text::format(format_args!("{}", self.0.display())), form(timeout))
+            self.log_that_keeps(timeout, Keep::ALL)
+        }
+
+        fn log_that_keeps(&self, timeout: u64, keep: Keep) -> DailyLog {
+            DailyLog::new(Text::format(format_args!("{}", self.0.display())), form(timeout), keep)
+        }
+
+        /// The days of the files, as in their names.
+        fn days(&self) -> Vec<String> {
+            let names = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut days: Vec<_> = names.map(|name| name["tcp_stats_".len()..].replace(".log", "")).collect();
+            days.sort();
+            days
         }
 
         /// The first 19 characters of each line, without trailing spaces: a row's stamp, or `Timestamp` for a
@@ -364,6 +403,37 @@ mod tests {
         fs::remove_dir_all(&dir.0).unwrap();
         append(&mut log, -200).unwrap();
         assert_eq!(dir.lines("20251009"), ["Timestamp", "2025-10-09 23:51:40"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_costs_one_file_for_each_wrong_day_and_the_one_just_begun_stays() {
+        const DAY: i64 = 86_400;
+        let dir = TempDir::new("keep");
+        let mut log = dir.log_that_keeps(5, Keep::parse("3d").unwrap());
+        for day in 0..4 {
+            append(&mut log, day * DAY).unwrap();
+            assert_eq!(log.deleted(), Some(Ok(())));
+        }
+        assert_eq!(dir.days(), ["20251010", "20251011", "20251012"]);
+        // Eight years ahead, twice on the same day, and back again.
+        append(&mut log, 3000 * DAY).unwrap();
+        append(&mut log, 3000 * DAY + 60).unwrap();
+        assert_eq!(dir.days(), ["20251011", "20251012", "20331226"]);
+        append(&mut log, 3 * DAY + 300).unwrap();
+        append(&mut log, 4 * DAY).unwrap();
+        assert_eq!(dir.days(), ["20251012", "20251013", "20331226"]);
+        // In 1970: its file stays until the next is begun.
+        append(&mut log, -1_760_054_100).unwrap();
+        assert_eq!(dir.days(), ["19700101", "20251013", "20331226"]);
+        append(&mut log, 5 * DAY).unwrap();
+        assert_eq!(dir.days(), ["20251013", "20251014", "20331226"]);
+        // Nothing is deleted by a new number alone, nor by a report in a file that is there.
+        log.set_keep(Keep::parse("1d").unwrap());
+        log.deleted();
+        append(&mut log, 5 * DAY + 60).unwrap();
+        assert_eq!((log.deleted(), dir.days().len()), (None, 3));
+        append(&mut log, 6 * DAY).unwrap();
+        assert_eq!(dir.days(), ["20251015"]);
     }
 
     #[test]

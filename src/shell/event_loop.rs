@@ -122,7 +122,7 @@ impl EventLoop {
         if reports.are_logged() {
             bounds::say_helpers(next, console);
         }
-        reports.begin(overdue, started, monitor, console);
+        reports.begin(overdue, monitor, console);
         event_loop.warm_up();
         event_loop
     }

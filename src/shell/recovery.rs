@@ -268,7 +268,7 @@ mod tests {
 
         fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<UnresolvedReport>) {
             let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
-            let mut log = DailyLog::new(self.config.settings.log_dir, form);
+            let mut log = DailyLog::new(self.config.settings.log_dir, form, self.config.settings.keep);
             recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))
         }
 

@@ -8,8 +8,9 @@ use super::{Errno, length};
 use crate::base::limits;
 use crate::base::path::name_end;
 
-/// The offsets of an entry's length and name (`linux_dirent64` of linux/dirent.h).
+/// The offsets of an entry's length, type and name (`linux_dirent64` of linux/dirent.h).
 const LENGTH: usize = 16;
+const TYPE: usize = 18;
 const NAME: usize = 19;
 
 /// A buffer for entries. Each begins at a multiple of 8 bytes.
@@ -51,12 +52,24 @@ pub fn check_directory(path: &str) -> Result<(), Errno> {
 pub fn delete(path: &str, is_old: &mut dyn FnMut(&str) -> bool) -> Result<(), Errno> {
     let directory = open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     let mut result = Ok(());
-    list(&directory, limits::NAMES.1, &mut |name| {
+    list(&directory, limits::NAMES.1, &mut |name, _| {
         if is_old(name) {
             result = result.and(delete_file(&directory, name));
         }
     })?;
     result
+}
+
+/// Counts the regular files of a directory whose names are chosen by `is_counted`, among the same names.
+pub fn count(path: &str, is_counted: &mut dyn FnMut(&str) -> bool) -> Result<usize, Errno> {
+    let directory = open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    let mut count = 0;
+    list(&directory, limits::NAMES.1, &mut |name, kind| {
+        // Some file systems do not tell the type.
+        let may_be_regular = [libc::DT_REG, libc::DT_UNKNOWN].contains(&kind);
+        count += usize::from(may_be_regular && is_counted(name));
+    })?;
+    Ok(count)
 }
 
 fn delete_file(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
@@ -67,9 +80,9 @@ fn delete_file(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
     if deleted == Err(Errno::ENOENT) { Ok(()) } else { deleted }
 }
 
-/// Calls `tell` with each name in an open directory. Reads [`limits::NAMES`] bytes of entries at a time, at most
+/// Calls `tell` with each name in an open directory, and its type (`DT_*` of dirent.h). Reads [`limits::NAMES`] bytes of entries at a time, at most
 /// `times` times. A name that is not UTF-8 is passed as an empty one, which no file has.
-pub(super) fn list(directory: &OwnedFd, times: usize, tell: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+pub(super) fn list(directory: &OwnedFd, times: usize, tell: &mut dyn FnMut(&str, u8)) -> Result<(), Errno> {
     let mut entries = Entries([0; limits::NAMES.0]);
     for _ in 0..times {
         let mut rest = read(directory, &mut entries.0)?;
@@ -81,7 +94,7 @@ pub(super) fn list(directory: &OwnedFd, times: usize, tell: &mut dyn FnMut(&str)
             let Some((entry, others)) = rest.split_at_checked(length.max(NAME)) else { break };
             rest = others;
             let name = CStr::from_bytes_until_nul(&entry[NAME..]).unwrap_or_default();
-            tell(name.to_str().unwrap_or_default());
+            tell(name.to_str().unwrap_or_default(), entry[TYPE]);
         }
     }
     Ok(())
@@ -116,8 +129,11 @@ mod tests {
             name.ends_with('0')
         });
         assert_eq!((result, names), (Ok(()), 1002));
+        assert_eq!(count(&dir.path().to_string_lossy(), &mut |name| name.ends_with('1')), Ok(100));
+        assert_eq!(count(&dir.path().to_string_lossy(), &mut |name| name.ends_with('0')), Ok(0), "a directory, a link");
         let left = fs::read_dir(dir.path()).expect("our own directory").count();
         assert_eq!((left, path("directory-0").exists(), path("link-0").exists()), (902, true, true));
         assert_eq!(delete("/nowhere", &mut |_| true), Err(Errno::ENOENT));
+        assert_eq!(count("/nowhere", &mut |_| true), Err(Errno::ENOENT));
     }
 }

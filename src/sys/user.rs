@@ -73,7 +73,7 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
         let _ = open_here(new, libc::O_CREAT | libc::O_EXCL);
     }
     let (mut nothing_else, mut has_ours) = (true, false);
-    directory::list(&directory, usize::MAX, &mut |name| {
+    directory::list(&directory, usize::MAX, &mut |name, _| {
         if ours(name) {
             has_ours |= Some(name) != new;
             // `give` leaves everything that is no regular file.

@@ -13,14 +13,14 @@ use crate::namespace::skip;
 use crate::running::{RunDir, Running, total};
 
 /// The library's file, in the directories of several distributions.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let directories = ["x86_64-linux-gnu", "aarch64-linux-gnu", "i386-linux-gnu", "arm-linux-gnueabihf", ""];
     let file = |directory| Path::new("/usr/lib").join(directory).join("faketime/libfaketime.so.1");
     directories.into_iter().map(file).find(|file| file.exists())
 }
 
 /// Starts the program with a clock that reads this, in the form of libfaketime.
-fn start(dir: &RunDir, library: &Path, reads: &str, arguments: &str) -> Running {
+pub fn start(dir: &RunDir, library: &Path, reads: &str, arguments: &str) -> Running {
     dir.write("clock", reads);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
     command.args(arguments.split_whitespace()).env("LD_PRELOAD", library);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use nix::errno::Errno;
@@ -11,9 +12,11 @@ use tcpmon::base::time::WallTime;
 use tcpmon::sys::{clock as clocks, describe};
 
 use crate::clock::wait_until;
+use crate::clockless::{library, start};
 use crate::listener::Accepting;
+use crate::namespace::{self, Disk, skip};
 use crate::refusal::refusing;
-use crate::running::RunDir;
+use crate::running::{RunDir, rows_in, total};
 
 /// The name of the log of so many days ago, in UTC.
 fn log(days: i64) -> String {
@@ -30,8 +33,8 @@ fn names(dir: &RunDir) -> Vec<String> {
     names
 }
 
-/// Makes logs of 13, 20 and 400 days ago and of tomorrow, and files with similar names. Returns the names
-/// that `keep 14d` must keep.
+/// Makes the logs of tomorrow, of the last 18 days and of 400 days ago, and files with similar names. Returns the names
+/// that `keep 14d` must keep once today's log is begun.
 fn fill(dir: &RunDir) -> Vec<String> {
     let others = [
         "tcp_stats_20251301.log",
@@ -42,20 +45,26 @@ fn fill(dir: &RunDir) -> Vec<String> {
         "notes.txt",
     ];
     let mut stay: Vec<String> = others.iter().map(|name| name.to_string()).collect();
-    stay.extend([13, -1].map(log));
-    stay.iter().chain(&[20, 400].map(log)).for_each(|name| dir.write(name, ""));
-    fs::create_dir(dir.path().join("tcp_stats_20200101.log")).expect("our own directory");
-    symlink("notes.txt", dir.path().join("tcp_stats_20200102.log")).expect("our own directory");
-    stay.extend(["tcp_stats_20200101.log".to_string(), "tcp_stats_20200102.log".to_string()]);
+    stay.push(log(-1));
+    stay.extend((1..=12).map(log));
+    stay.iter().for_each(|name| dir.write(name, ""));
+    (13..=18).chain([400]).for_each(|days| dir.write(&log(days), ""));
+    // The newest of all, but no files: they do not count.
+    fs::create_dir(dir.path().join("tcp_stats_99990101.log")).expect("our own directory");
+    symlink("notes.txt", dir.path().join("tcp_stats_99990102.log")).expect("our own directory");
+    stay.extend(["tcp_stats_99990101.log".to_string(), "tcp_stats_99990102.log".to_string()]);
     stay
 }
 
 #[test]
-fn logs_of_days_that_are_not_kept_are_deleted_at_the_start_and_nothing_else() {
+fn the_newest_logs_stay_when_one_is_begun_and_nothing_else_is_deleted() {
     let web = Accepting::new();
     let dir = RunDir::new();
     let mut stay = fill(&dir);
-    assert_eq!(dir.run(&format!("-q -n 1 --keep 14d web={}", web.address)).outcome(), "exit 0");
+    let run = dir.start(&format!("-q --report 24h --keep 14d web={}", web.address));
+    wait_until("it probes", || !web.accepted().is_empty());
+    assert!(dir.path().join(log(400)).exists(), "no log is begun yet");
+    assert_eq!(run.end().outcome(), "exit 0");
     stay.extend(["tcp_stats_latest.log", "tcpmon.ledger"].map(str::to_string));
     stay.push(log(0));
     stay.sort();
@@ -63,7 +72,7 @@ fn logs_of_days_that_are_not_kept_are_deleted_at_the_start_and_nothing_else() {
 }
 
 #[test]
-fn all_logs_are_kept_by_default_and_a_reload_can_change_that() {
+fn all_logs_are_kept_by_default_and_a_reload_changes_that_from_the_next_log_on() {
     let web = Accepting::new();
     let dir = RunDir::new();
     fill(&dir);
@@ -71,13 +80,70 @@ fn all_logs_are_kept_by_default_and_a_reload_can_change_that() {
     dir.write("tcpmon.conf", &config);
     let run = dir.start("-q -c tcpmon.conf");
     wait_until("it probes", || !web.accepted().is_empty());
-    assert!(dir.path().join(log(20)).exists());
-    dir.write("tcpmon.conf", &format!("{config}keep 30d\n"));
+    let report = || {
+        let lines = || fs::read_to_string(dir.path().join(log(0))).map_or(0, |text| text.lines().count());
+        let before = lines();
+        run.signal(Signal::SIGUSR1);
+        wait_until("the report is there", || lines() > before);
+    };
+    report();
+    dir.write("tcpmon.conf", &format!("{config}keep 20d\n"));
     run.signal(Signal::SIGHUP);
-    wait_until("the oldest is gone", || !dir.path().join(log(400)).exists());
-    wait_until("it is said", || run.stderr().contains("0 new, 0 gone, keep all is now 30d\n"));
-    assert!(dir.path().join(log(20)).exists());
+    wait_until("it is said", || run.stderr().contains("0 new, 0 gone, keep all is now 20d\n"));
+    // Today's log is there already.
+    report();
+    assert!(dir.path().join(log(400)).exists());
+    fs::remove_file(dir.path().join(log(0))).expect("it is there");
+    report();
+    assert!(!dir.path().join(log(400)).exists() && dir.path().join(log(18)).exists());
     assert_eq!(run.end().code(), Some(0));
+}
+
+#[test]
+fn a_clock_that_is_years_ahead_at_the_start_or_a_month_for_a_moment_costs_one_log_each() {
+    let Some(library) = library() else { return skip("a_clock_that_is_years_ahead", "there is no libfaketime") };
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    (1..=20).for_each(|days| dir.write(&log(days), ""));
+    let arguments = format!("-q --interval 200ms --report 1s --keep 14d web={}", web.address);
+    let run = start(&dir, &library, "+3000d", &arguments);
+    let kept = |days: &mut dyn Iterator<Item = i64>| {
+        let mut kept: Vec<String> = days.map(log).collect();
+        kept.sort();
+        let name = |log: PathBuf| log.file_name().expect("a name").to_string_lossy().into_owned();
+        kept == dir.logs().into_iter().map(name).collect::<Vec<_>>()
+    };
+    wait_until("one is lost", || kept(&mut (1..=13).chain([-3000])));
+    dir.write("clock", "+0");
+    wait_until("today's log is begun", || kept(&mut (0..=12).chain([-3000])));
+    dir.write("clock", "+30d");
+    wait_until("another one is lost", || kept(&mut (0..=11).chain([-30, -3000])));
+    dir.write("clock", "+0");
+    let before = fs::metadata(dir.path().join(log(0))).expect("it is there").len();
+    wait_until("it reports on", || fs::metadata(dir.path().join(log(0))).is_ok_and(|log| log.len() > before));
+    assert_eq!(run.end().code(), Some(0));
+    assert!(kept(&mut (0..=11).chain([-30, -3000])), "{:?}", dir.logs());
+}
+
+#[test]
+fn a_disk_without_room_for_another_file_gets_it_from_the_oldest_log() {
+    namespace::within(|| {
+        let web = Accepting::new();
+        let dir = RunDir::new();
+        let directory = dir.path().join("disk");
+        fs::create_dir(&directory).expect("our own directory");
+        // For the directory itself, two logs and one more.
+        let disk = Disk::mounted(&directory, "64k,nr_inodes=4");
+        for days in [1, 2] {
+            fs::write(disk.path().join(log(days)), "").expect("there is room");
+        }
+        fs::write(disk.path().join("ballast"), "").expect("there is room");
+        let arguments = format!("-q -n 1 --log-dir disk --ledger ./ledger --keep 2d web={}", web.address);
+        assert!(dir.run(&arguments).outcome().starts_with("exit 0"));
+        let left: Vec<bool> = [0, 1, 2].map(|days| directory.join(log(days)).exists()).to_vec();
+        assert_eq!(left, [true, true, false]);
+        assert_eq!(total(&rows_in(&directory), "web"), web.total() as u64);
+    });
 }
 
 #[test]
@@ -91,7 +157,7 @@ fn files_that_cannot_be_deleted_are_said_once_and_stay() {
     let ended = dir.spawn(command, Stdio::piped()).wait();
     let why = describe(tcpmon::sys::Errno::EPERM);
     assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: log: old files in . cannot be deleted ({why}), they stay"));
-    assert!(dir.path().join(log(20)).exists() && dir.path().join(log(400)).exists());
+    assert!(dir.path().join(log(18)).exists() && dir.path().join(log(400)).exists());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A kill chain: a random series of processes. Each continues with what the killed one before it
 //! left, often with another configuration.
 
-use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::monitor::Span;
 use tcpmon::model::outcome::Thresholds;
 use tcpmon::model::settings::{Config, Settings};
@@ -69,8 +69,8 @@ pub fn run(seed: u64) -> ChainTotals {
     let about = |random: &mut Random| (unix / i128::from(SECOND)) as i64 + random.below(2 * DAY / SECOND) as i64;
     let built = if random.one_in(4) { about(&mut random) - (DAY / SECOND) as i64 } else { 0 };
     let options = DriverOptions { built, ..options };
-    let world = RandomWorld::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
+    let world = RandomWorld::new(Random::new(random.next()), start, clock);
     let chance = Random::new(random.next());
     let mut driver = Driver::new(&config, Span::default(), world, chance, options, start, clock);
     let mut totals = ChainTotals::default();
@@ -93,6 +93,7 @@ pub fn run(seed: u64) -> ChainTotals {
         };
         totals.seconds += driver.now().since(begun).secs() + down / SECOND;
         unix = nanos(&driver) + i128::from(down);
+        let truth = nanos_of(driver.world.truth.at(driver.now())) + i128::from(down);
         let mut now = driver.now() + Nanos::new(down);
         let most = random.pick(&[2 * SECOND, HOUR, 3 * DAY]);
         match random.below(8) {
@@ -107,6 +108,7 @@ pub fn run(seed: u64) -> ChainTotals {
         if random.one_in(3) {
             change(&mut config, &mut random);
         }
+        driver.world.truth = WallClock::new(now, truth, offset);
         driver.world.disk_full = random.one_in(8);
         let (kill, within) = random_kill(&mut random);
         lived = driver.restart(&config, kill, within, now, WallClock::new(now, unix, offset));
@@ -235,6 +237,9 @@ fn target(random: &mut Random) -> Target {
 }
 
 fn nanos(driver: &Driver<RandomWorld>) -> i128 {
-    let wall = driver.wall();
+    nanos_of(driver.wall())
+}
+
+fn nanos_of(wall: WallTime) -> i128 {
     i128::from(wall.unix) * i128::from(SECOND) + i128::from(wall.nanos)
 }

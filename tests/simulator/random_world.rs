@@ -5,7 +5,9 @@ use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::model::outcome::{Columns, Thresholds};
 use tcpmon::model::reason::{Reason, Shortage};
 
+use crate::log_directory::LogDirectory;
 use crate::random::Random;
+use crate::wall_clock::WallClock;
 use crate::world::{Ask, ConnectFate, LookupEnd, LookupFate, World};
 
 /// The shares of different times, in a hundred. The rest never ends.
@@ -40,12 +42,16 @@ pub struct RandomWorld {
     pub network_dead: bool,
     /// The log cannot be written.
     pub disk_full: bool,
+    /// A clock that is always right.
+    pub truth: WallClock,
+    /// The directory of the log.
+    pub directory: LogDirectory,
     random: Random,
 }
 
 impl RandomWorld {
-    /// The world of this stream of random numbers.
-    pub fn new(mut random: Random) -> Self {
+    /// The world of this stream of random numbers, which begins at `now` with a clock that is right.
+    pub fn new(mut random: Random, now: Instant, truth: WallClock) -> Self {
         // The first, an ordinary network, is chosen most often.
         let mixes = [
             Mix { fast: 94, about_slow: 4, about_timeout: 1, failing: 2 },
@@ -63,6 +69,8 @@ impl RandomWorld {
             resolver_dead: false,
             network_dead: false,
             disk_full: false,
+            truth,
+            directory: LogDirectory::new(random.pick(&[1, 2, 14, 14, 30]), truth.at(now).day()),
             random,
         }
     }
@@ -148,7 +156,9 @@ impl World for RandomWorld {
         !self.random.one_in(4)
     }
 
-    fn append(&mut self, _: Instant, _: WallTime, _: &[(String, Columns)]) -> bool {
+    fn append(&mut self, now: Instant, stamp: WallTime, _: &[(String, Columns)]) -> bool {
+        // On a full disk the file is made, too, and is empty.
+        self.directory.append(stamp.day(), stamp.at(self.truth.at(now).unix).day());
         !self.disk_full
     }
 }

@@ -96,8 +96,8 @@ pub fn run(seed: u64) -> HourTotals {
     let second = (unix / i128::from(SECOND)) as i64;
     let about = |random: &mut Random| second + random.within(0, 3000) as i64 - 1500;
     let options = DriverOptions { built: if random.one_in(4) { about(&mut random) } else { 0 }, ..options };
-    let world = RandomWorld::new(Random::new(random.next()));
     let clock = WallClock::new(start, unix, offset);
+    let world = RandomWorld::new(Random::new(random.next()), start, clock);
     let mut driver = Driver::new(&config, span, world, Random::new(random.next()), options, start, clock);
 
     let lasts = if random.one_in(20) { random.below(HOUR) } else { HOUR };
@@ -114,10 +114,12 @@ pub fn run(seed: u64) -> HourTotals {
                 _ => random.below(300 * SECOND),
             })),
             Incident::ClockSet => {
-                let by = match random.below(3) {
+                let by = match random.below(4) {
                     0 => random.below(4 * SECOND),
                     1 => random.below(2 * HOUR),
-                    _ => random.below(72 * HOUR),
+                    2 => random.below(72 * HOUR),
+                    // A wrong clock, until it is set again.
+                    _ => random.below(3000 * 24 * HOUR),
                 };
                 let by = if random.one_in(2) { i128::from(by) } else { -i128::from(by) };
                 driver.set_clock(by, offset, random.one_in(2));

@@ -9,6 +9,7 @@ use tcpmon::sys::clock;
 
 use crate::kill_chain::{self, ChainTotals};
 use crate::scenario::{self, HourTotals};
+use crate::season::{self, SeasonTotals};
 use crate::trace;
 
 /// Simulated hours in a normal run.
@@ -16,6 +17,9 @@ const HOURS: u64 = 1000;
 
 /// Chains of killed processes in a normal run.
 const CHAINS: u64 = 500;
+
+/// Seasons of a box with a wrong clock in a normal run.
+const SEASONS: u64 = 500;
 
 /// Stop after so many failures.
 const ENOUGH: usize = 5;
@@ -51,6 +55,17 @@ fn whatever_a_kill_lands_on_every_probe_is_in_the_log_or_in_the_ledger_once() {
     );
     let rare = kills / 50;
     assert!(seeds < CHAINS || (halves > rare && starts > rare && late_reports > rare), "{sum:?}");
+}
+
+#[test]
+fn a_wrong_clock_costs_one_file_of_the_log_for_each_wrong_day_and_never_more() {
+    let Some((seeds, sum, millis)) = run_seeds(SEASONS, season::run) else { return };
+    let SeasonTotals { wrong, deleted, seconds } = sum;
+    println!(
+        "{seeds} seeds: {wrong} files begun by a wrong clock, {deleted} deleted, {} simulated days, {millis} ms",
+        seconds / 86_400
+    );
+    assert!(seeds < SEASONS || (wrong > seeds && deleted > 10 * seeds), "{sum:?}");
 }
 
 /// Runs all seeds, or only the one in `TCPMON_SEED`. Returns how many there were, their results, and
@@ -127,6 +142,14 @@ impl Totals for HourTotals {
         }
         self.skipped += one.skipped;
         self.requests += one.requests;
+        self.seconds += one.seconds;
+    }
+}
+
+impl Totals for SeasonTotals {
+    fn add(&mut self, one: SeasonTotals) {
+        self.wrong += one.wrong;
+        self.deleted += one.deleted;
         self.seconds += one.seconds;
     }
 }

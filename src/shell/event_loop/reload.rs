@@ -28,7 +28,7 @@ impl EventLoop {
         self.say_changes(file, &before, changes);
         bounds::allow_descriptors(&self.next, &mut self.console);
         bounds::say_helpers(&self.next, &mut self.console);
-        self.reports.begin(None, clock::wall(), &self.monitor, &mut self.console);
+        self.reports.begin(None, &self.monitor, &mut self.console);
         self.warm_up();
     }
 

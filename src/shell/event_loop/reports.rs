@@ -6,11 +6,10 @@ use crate::base::limits;
 use crate::base::said::Said;
 use crate::base::text::Count;
 use crate::base::time::{Nanos, WallTime};
-use crate::core::clock_trust::{self, Confidence};
+use crate::core::clock_trust;
 use crate::core::due;
 use crate::core::ledger::Ledger;
 use crate::core::monitor::Monitor;
-use crate::model::keep::Keep;
 use crate::model::log_names;
 use crate::model::settings::{Config, Settings};
 use crate::render::table::Form;
@@ -34,9 +33,6 @@ pub(super) struct Reports {
     log_trouble: Said,
     link_trouble: Said,
     keep_trouble: Said,
-    confidence: Confidence,
-    /// The day, counted from 1970, on which old logs were last deleted.
-    swept: Option<i64>,
     started: WallTime,
     summary: String,
 }
@@ -58,7 +54,7 @@ impl Reports {
         let mut log = None;
         let (mut overdue, mut unresolved) = (None, None);
         if let Some(file) = &ledger_file {
-            let log = log.insert(DailyLog::new(config.settings.log_dir, form(config)));
+            let log = log.insert(DailyLog::new(config.settings.log_dir, form(config), config.settings.keep));
             log.set_ledger_path(file.path());
             let now = Some(started).filter(|started| clock_trust::is_set(*started, limits::BUILT));
             (overdue, unresolved) = recovery::recover(&ledger, log, config, now, console);
@@ -80,8 +76,6 @@ impl Reports {
             log_trouble: Said::default(),
             link_trouble: Said::default(),
             keep_trouble: Said::default(),
-            confidence: Confidence::new(limits::BUILT),
-            swept: None,
             started,
             summary: String::with_capacity((limits::TARGETS + 2) * limits::ROW),
         };
@@ -96,24 +90,22 @@ impl Reports {
             self.log_trouble.clear();
             self.keep_trouble.clear();
         }
-        if !same_directory || before.keep != next.settings.keep {
-            self.swept = None;
-        }
         if let (Some(log), Some(file)) = (&mut self.log, &self.ledger_file) {
             log.set_directory_and_form(next.settings.log_dir, form(next));
+            log.set_keep(next.settings.keep);
             log.set_ledger_path(file.path());
         }
     }
 
-    /// Makes the log's directory and deletes old logs, at the start and after a reload. If a report was overdue at the
-    /// start, says first whether it was written.
-    pub fn begin(&mut self, overdue: Option<Overdue>, today: WallTime, monitor: &Monitor, console: &mut Console) {
+    /// Makes the log's directory, at the start and after a reload. If a report was overdue at the start, says first
+    /// whether it was written.
+    pub fn begin(&mut self, overdue: Option<Overdue>, monitor: &Monitor, console: &mut Console) {
         match overdue {
             Some(Ok(stamp)) => self.say_written(stamp, console),
             Some(Err((stamp, error))) => self.say_trouble(stamp, error, monitor, console),
             None => self.prepare(console),
         }
-        self.delete_old(today, monitor.settings().keep, console);
+        self.say_deleted(console);
     }
 
     /// Whether reports are logged.
@@ -163,10 +155,10 @@ impl Reports {
             }
             self.unresolved = None;
         }
-        // This may free the space that the report needs.
-        self.delete_old(stamp, monitor.settings().keep, console);
         let Some(log) = &mut self.log else { return true };
-        match log.append(stamp, &mut monitor.rows(), monitor.ledger()) {
+        let written = log.append(stamp, &mut monitor.rows(), monitor.ledger());
+        self.say_deleted(console);
+        match written {
             Ok(()) => self.say_written(stamp, console),
             Err(error) => {
                 self.say_trouble(stamp, error, monitor, console);
@@ -241,22 +233,16 @@ impl Reports {
         }
     }
 
-    /// Deletes logs beyond `keep`: at the start, with the first report of each day, and after a reload.
-    fn delete_old(&mut self, today: WallTime, keep: Keep, console: &mut Console) {
-        let Some(log) = &self.log else { return };
-        if keep == Keep::ALL || self.swept.replace(today.day()) == Some(today.day()) {
-            return;
-        }
-        if !self.confidence.trusts(clock::since_boot(), today) {
-            return;
-        }
-        match log.delete_old(keep, today) {
-            Ok(()) | Err(Errno::ENOENT) => self.keep_trouble.clear(),
-            Err(errno) if self.keep_trouble.begins() => {
+    /// After a report that began a file: says whether the old ones could be deleted.
+    fn say_deleted(&mut self, console: &mut Console) {
+        let Some(log) = &mut self.log else { return };
+        match log.deleted() {
+            Some(Ok(()) | Err(Errno::ENOENT)) => self.keep_trouble.clear(),
+            Some(Err(errno)) if self.keep_trouble.begins() => {
                 let (directory, why) = (log.directory(), sys::describe(errno));
                 console.say("log", format_args!("old files in {directory} cannot be deleted ({why}), they stay"));
             }
-            Err(_) => {}
+            Some(Err(_)) | None => {}
         }
     }
 }
