@@ -133,6 +133,10 @@ pub const PATIENCE: Nanos = Nanos::from_secs(3600);
 /// How long a run waits for a slow reader of its first and last lines on the console.
 pub const LAST_WORDS: Nanos = Nanos::from_secs(2);
 
+/// How often the lock of the log is tried, and how long a report waits between: together long enough for another run
+/// to write its own, and much shorter than anything that is measured.
+pub const LOG_LOCK: (u32, Nanos) = (8, Nanos::from_millis(5));
+
 /// When this program was built, in seconds since 1970: a clock that reads less is wrong. A distribution sets it
 /// (reproducible-builds.org, `SOURCE_DATE_EPOCH`). Without that it is the date of the source, 2026-11-23.
 pub const BUILT: i64 = match option_env!("SOURCE_DATE_EPOCH") {

@@ -9,13 +9,14 @@ use crate::base::path::{self, Path};
 use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::base::words;
-use crate::core::ledger::{Ledger, Progress};
+use crate::core::ledger::{self, Ledger, Progress};
 use crate::model::keep::Keep;
-use crate::model::log_names::{self, Name};
+use crate::model::log_names;
 use crate::model::outcome::Columns;
 use crate::render::table::Form;
 use crate::sys;
-use crate::sys::{Errno, by_path, descriptor, directory, file};
+use crate::sys::file::Identity;
+use crate::sys::{Errno, by_path, clock, descriptor, directory, file};
 
 /// Why a report is not in the log. Displayed without its subject: `cannot be opened (...)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,20 @@ impl fmt::Display for LogError {
     }
 }
 
+/// A file whose last header is known to be that of our form, as it was after our last report.
+#[derive(Clone, Copy, Debug)]
+struct Headed {
+    file: Identity,
+    /// Its length. What is behind may be another run's.
+    end: u64,
+    /// Its last bytes, at most [`TAIL`]: how many, and their checksum. A file that was removed and made again may have
+    /// the identity of the old one.
+    tail: (usize, u32),
+}
+
+/// Most bytes of our last report by which a file is recognised.
+const TAIL: usize = 512;
+
 /// The log that reports are appended to.
 #[derive(Debug)]
 pub struct DailyLog {
@@ -52,8 +67,8 @@ pub struct DailyLog {
     keep: Keep,
     /// Whether old files could be deleted, if that was tried since it was last asked.
     deleted: Option<Result<(), Errno>>,
-    /// The name of the file whose last header is known to be this form's.
-    headed: Name,
+    /// Where no header is needed, if nobody else writes there.
+    headed: Option<Headed>,
     /// A part of a report that could not be cut off: its file, and its begin and end there in bytes.
     torn: Option<(Path, u64, u64)>,
     report: String,
@@ -62,7 +77,7 @@ pub struct DailyLog {
 impl DailyLog {
     /// A log in this directory, which keeps so many files. Reserves memory for the longest report.
     pub fn new(directory: Text<{ limits::DIRECTORY }>, form: Form, keep: Keep) -> Self {
-        let report = String::with_capacity((limits::RECORDS + 1) * limits::ROW);
+        let report = String::with_capacity((limits::RECORDS + 1) * limits::ROW + 1);
         Self {
             working_directory: by_path::here(),
             ledger_directory: Path::new(),
@@ -70,7 +85,7 @@ impl DailyLog {
             form,
             keep,
             deleted: None,
-            headed: Name::new(),
+            headed: None,
             torn: None,
             report,
         }
@@ -87,7 +102,7 @@ impl DailyLog {
     /// Uses this directory and form from here on.
     pub fn set_directory_and_form(&mut self, directory: Text<{ limits::DIRECTORY }>, form: Form) {
         if self.directory != directory || self.form != form {
-            self.headed.clear();
+            self.headed = None;
         }
         self.directory = directory;
         self.form = form;
@@ -138,8 +153,15 @@ impl DailyLog {
             }
         }
         let (log, size) = opened.map_err(LogError::Open)?;
-        let headed = size == 0 || (self.headed != name && !self.has_header(&log));
+        lock(&log);
+        let (size, file) = (file::size(&log).unwrap_or(size), file::identity(&log).ok());
+        let known = self.headed.filter(|known| file == Some(known.file) && known.is_unchanged(&log, size));
+        let known = known.map(|known| known.end);
+        let (headed, ends_line) = if known == Some(size) { (false, true) } else { self.look(&log, known) };
         self.report.clear();
+        if !ends_line {
+            self.report.push('\n');
+        }
         // Writing to a String does not fail.
         let _ = self.form.write(&mut self.report, headed, stamp, rows);
         ledger.begin_report(&self.path_to_store(&path), size, self.report.as_bytes(), stamp, headed);
@@ -159,7 +181,11 @@ impl DailyLog {
             }
         }
         ledger.set_progress(Progress::Written);
-        self.headed = name;
+        let end = size + self.report.len() as u64;
+        // Another end: something was written between the look and our write.
+        let file = file.filter(|_| file::position(&log) == Ok(end));
+        let tail = &self.report.as_bytes()[self.report.len().saturating_sub(TAIL)..];
+        self.headed = file.map(|file| Headed { file, end, tail: (tail.len(), ledger::checksum(tail)) });
         Ok(())
     }
 
@@ -252,11 +278,12 @@ impl DailyLog {
         }
     }
 
-    /// Whether the last header in the file is this form's: a run with other thresholds may have written
-    /// to the file. A header is the only line that begins with a letter.
-    fn has_header(&mut self, log: &OwnedFd) -> bool {
+    /// Looks at what is in the file, or only behind `known`, up to which the last header is this form's: a run with
+    /// other thresholds may have written to the file. Returns whether the report needs a header, and whether the file
+    /// ends with a whole line. A header is the only line that begins with a letter.
+    fn look(&mut self, log: &OwnedFd, known: Option<u64>) -> (bool, bool) {
         let mut piece = [0; 4096];
-        let (mut offset, mut begins, mut last) = (0, true, None);
+        let (mut offset, mut begins, mut last) = (known.unwrap_or(0), true, None);
         while let Ok(length @ 1..) = file::read_at(log, &mut piece, offset) {
             for (i, byte) in piece[..length].iter().enumerate() {
                 if begins && byte.is_ascii_alphabetic() {
@@ -266,16 +293,38 @@ impl DailyLog {
             }
             offset += length as u64;
         }
+        let Some(last) = last else { return (known.is_none(), begins) };
         // The report's buffer is free until the report is formatted.
         self.report.clear();
         let _ = write!(self.report, "{}", self.form.header());
         let header = self.report.as_bytes();
-        let found = last.and_then(|last| file::read_at(log, &mut piece[..header.len()], last).ok());
-        found.is_some_and(|length| piece[..length] == *header)
+        let found = file::read_at(log, &mut piece[..header.len()], last);
+        (!found.is_ok_and(|length| piece[..length] == *header), begins)
     }
 
     fn path_of(&self, name: &str) -> Path {
         path::within(self.directory.as_str(), name)
+    }
+}
+
+impl Headed {
+    /// Whether the file, which has `size` bytes now, still has our last report where it was.
+    fn is_unchanged(&self, log: &OwnedFd, size: u64) -> bool {
+        let mut piece = [0; TAIL];
+        let (length, checksum) = self.tail;
+        let read = file::read_at(log, &mut piece[..length], self.end - length as u64);
+        self.end <= size && read.is_ok_and(|length| ledger::checksum(&piece[..length]) == checksum)
+    }
+}
+
+/// Locks a log until it is closed, so that no other run writes to it between our look at its headers and our write. If
+/// someone holds the lock for long, or the file system has no locks, the report is written without it.
+fn lock(log: &OwnedFd) {
+    for _ in 0..limits::LOG_LOCK.0 {
+        if file::lock(log) != Err(Errno::EWOULDBLOCK) {
+            return;
+        }
+        clock::rest(limits::LOG_LOCK.1);
     }
 }
 
@@ -285,183 +334,4 @@ fn cut_off(log: &OwnedFd, begin: u64, end: u64) -> Result<(), Errno> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::time::Nanos;
-    use crate::model::outcome::Thresholds;
-    use std::fs;
-    use std::path::PathBuf;
-
-    /// A temporary directory, removed when it is dropped.
-    struct TempDir(PathBuf);
-
-    impl TempDir {
-        fn new(name: &str) -> Self {
-            let dir = Self(std::env::temp_dir().join(format!("tcpmon-log-{name}-{}", std::process::id())));
-            let _ = fs::remove_dir_all(&dir.0);
-            dir
-        }
-
-        fn log(&self, timeout: u64) -> DailyLog {
-            self.log_that_keeps(timeout, Keep::ALL)
-        }
-
-        fn log_that_keeps(&self, timeout: u64, keep: Keep) -> DailyLog {
-            DailyLog::new(Text::format(format_args!("{}", self.0.display())), form(timeout), keep)
-        }
-
-        /// The days of the files, as in their names.
-        fn days(&self) -> Vec<String> {
-            let names = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            let mut days: Vec<_> = names.map(|name| name["tcp_stats_".len()..].replace(".log", "")).collect();
-            days.sort();
-            days
-        }
-
-        /// The first 19 characters of each line, without trailing spaces: a row's stamp, or `Timestamp` for a
-        /// header.
-        fn lines(&self, day: &str) -> Vec<String> {
-            let content = fs::read_to_string(self.0.join(format!("tcp_stats_{day}.log"))).unwrap();
-            content.lines().map(|line| line[..19].trim().to_string()).collect()
-        }
-    }
-
-    impl Drop for TempDir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn form(timeout: u64) -> Form {
-        Form::new(Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(timeout) }, 3)
-    }
-
-    /// `seconds` after 2025-10-09 23:55:00 UTC.
-    fn stamp(seconds: i64) -> WallTime {
-        WallTime { unix: 1_760_054_100 + seconds, nanos: 0, offset: 0 }
-    }
-
-    fn append(log: &mut DailyLog, seconds: i64) -> Result<(), LogError> {
-        log.append(stamp(seconds), &mut [("web", Columns::default())].into_iter(), &Ledger::absent())
-    }
-
-    #[test]
-    fn a_new_file_begins_with_the_header_and_midnight_begins_a_new_file() {
-        let dir = TempDir::new("midnight");
-        let mut log = dir.log(5);
-        for seconds in [-300, 0, 300, 600] {
-            assert_eq!(append(&mut log, seconds), Ok(()));
-        }
-        assert_eq!(dir.lines("20251009"), ["Timestamp", "2025-10-09 23:50:00", "2025-10-09 23:55:00"]);
-        assert_eq!(dir.lines("20251010"), ["Timestamp", "2025-10-10 00:00:00", "2025-10-10 00:05:00"]);
-    }
-
-    #[test]
-    fn a_second_run_goes_on_below_the_header_and_one_with_other_thresholds_brings_its_own() {
-        let dir = TempDir::new("restart");
-        append(&mut dir.log(5), -300).unwrap();
-        append(&mut dir.log(5), -200).unwrap();
-        append(&mut dir.log(3), -100).unwrap();
-        append(&mut dir.log(3), -90).unwrap();
-        append(&mut dir.log(5), -80).unwrap();
-        append(&mut dir.log(3), -70).unwrap();
-        let headers: Vec<_> = dir.lines("20251009").iter().map(|line| line == "Timestamp").collect();
-        assert_eq!(headers, [true, false, false, true, false, false, true, false, true, false]);
-    }
-
-    #[test]
-    fn the_last_header_is_found_wherever_it_lies_in_a_long_file() {
-        let dir = TempDir::new("long");
-        for run in 0..40 {
-            append(&mut dir.log(3), run * 10 - 400).unwrap();
-            append(&mut dir.log(5), run * 10 - 395).unwrap();
-            append(&mut dir.log(5), run * 10 - 394).unwrap();
-        }
-        let headers = dir.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
-        assert_eq!(headers, 80, "one for each change of the thresholds");
-    }
-
-    #[test]
-    fn a_reload_with_other_thresholds_brings_a_new_header_once() {
-        let dir = TempDir::new("reload");
-        let mut log = dir.log(5);
-        append(&mut log, -300).unwrap();
-        log.set_directory_and_form(log.directory, form(3));
-        append(&mut log, -200).unwrap();
-        append(&mut log, -100).unwrap();
-        log.set_directory_and_form(log.directory, form(5));
-        append(&mut log, 0).unwrap();
-        let headers = dir.lines("20251009").iter().filter(|line| *line == "Timestamp").count();
-        assert_eq!(headers, 3);
-    }
-
-    #[test]
-    fn a_file_that_was_removed_is_begun_anew_and_its_directory_too() {
-        let dir = TempDir::new("removed");
-        let mut log = dir.log(5);
-        append(&mut log, -300).unwrap();
-        fs::remove_dir_all(&dir.0).unwrap();
-        append(&mut log, -200).unwrap();
-        assert_eq!(dir.lines("20251009"), ["Timestamp", "2025-10-09 23:51:40"]);
-    }
-
-    #[test]
-    fn a_clock_that_was_wrong_costs_one_file_for_each_wrong_day_and_the_one_just_begun_stays() {
-        const DAY: i64 = 86_400;
-        let dir = TempDir::new("keep");
-        let mut log = dir.log_that_keeps(5, Keep::parse("3d").unwrap());
-        for day in 0..4 {
-            append(&mut log, day * DAY).unwrap();
-            assert_eq!(log.deleted(), Some(Ok(())));
-        }
-        assert_eq!(dir.days(), ["20251010", "20251011", "20251012"]);
-        // Eight years ahead, twice on the same day, and back again.
-        append(&mut log, 3000 * DAY).unwrap();
-        append(&mut log, 3000 * DAY + 60).unwrap();
-        assert_eq!(dir.days(), ["20251011", "20251012", "20331226"]);
-        append(&mut log, 3 * DAY + 300).unwrap();
-        append(&mut log, 4 * DAY).unwrap();
-        assert_eq!(dir.days(), ["20251012", "20251013", "20331226"]);
-        // In 1970: its file stays until the next is begun.
-        append(&mut log, -1_760_054_100).unwrap();
-        assert_eq!(dir.days(), ["19700101", "20251013", "20331226"]);
-        append(&mut log, 5 * DAY).unwrap();
-        assert_eq!(dir.days(), ["20251013", "20251014", "20331226"]);
-        // Nothing is deleted by a new number alone, nor by a report in a file that is there.
-        log.set_keep(Keep::parse("1d").unwrap());
-        log.deleted();
-        append(&mut log, 5 * DAY + 60).unwrap();
-        assert_eq!((log.deleted(), dir.days().len()), (None, 3));
-        append(&mut log, 6 * DAY).unwrap();
-        assert_eq!(dir.days(), ["20251015"]);
-    }
-
-    #[test]
-    fn a_planted_link_is_not_followed() {
-        let dir = TempDir::new("planted");
-        let mut log = dir.log(5);
-        fs::create_dir(&dir.0).unwrap();
-        let victim = dir.0.join("victim");
-        fs::write(&victim, "untouched").unwrap();
-        std::os::unix::fs::symlink(&victim, dir.0.join("tcp_stats_20251009.log")).unwrap();
-        let error = append(&mut log, 0).unwrap_err();
-        assert_eq!(error.to_string(), "cannot be opened (it is a symbolic link, and none is followed)");
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
-    }
-
-    #[test]
-    fn the_latest_link_follows_the_day_and_leaves_a_foreign_file_alone() {
-        let dir = TempDir::new("latest");
-        let mut log = dir.log(5);
-        let link = dir.0.join("tcp_stats_latest.log");
-        for (seconds, file) in [(0, "tcp_stats_20251009.log"), (300, "tcp_stats_20251010.log")] {
-            append(&mut log, seconds).unwrap();
-            assert_eq!(log.link_latest(stamp(seconds)), Ok(()));
-            assert_eq!(fs::read_link(&link).unwrap().to_str(), Some(file));
-        }
-        fs::remove_file(&link).unwrap();
-        fs::write(&link, "mine").unwrap();
-        assert_eq!(log.link_latest(stamp(300)), Err(Errno::EEXIST));
-        assert_eq!(fs::read_to_string(&link).unwrap(), "mine");
-    }
-}
+mod tests;

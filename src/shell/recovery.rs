@@ -107,9 +107,14 @@ fn pending_report(ledger: &Ledger, journal: &Journal) -> String {
     let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
     // Writing to a String does not fail.
     let _ = Form::of(ledger).write(&mut report, journal.headed, journal.stamp, &mut rows);
+    let is_it = |report: &str| ledger::checksum(report.as_bytes()) == journal.checksum;
+    if !is_it(&report) {
+        // The file ended in the middle of a line.
+        report.insert(0, '\n');
+    }
     // A run that could not read the file may have reloaded other targets. Then only the checksum is left
     // to recognise the report.
-    if ledger::checksum(report.as_bytes()) != journal.checksum {
+    if !is_it(&report) {
         report.clear();
     }
     report
@@ -249,6 +254,9 @@ mod tests {
             let mut report = String::new();
             let rows = ledger.rows();
             let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
+            if !before.is_empty() && !before.ends_with('\n') {
+                report.push('\n');
+            }
             Form::of(&ledger).write(&mut report, headed, wall(DUE), &mut rows).expect("a String takes everything");
             let remains = Self { dir, config, ledger, report };
             fs::write(remains.file(), before).expect("our own directory");
@@ -278,10 +286,15 @@ mod tests {
     }
 
     /// Contents of a log before the last report, and whether that report then begins with a header.
-    fn befores() -> [(String, bool); 3] {
+    fn befores() -> [(String, bool); 4] {
         let remains = Remains::new("", true);
         let earlier = remains.report.replace(&wall(DUE).to_string(), &wall(DUE - 300).to_string());
-        [(String::new(), true), (earlier.clone(), false), (format!("{earlier}# a note\n"), false)]
+        [
+            (String::new(), true),
+            (earlier.clone(), false),
+            (format!("{earlier}# a note\n"), false),
+            (format!("{earlier}# a note"), false),
+        ]
     }
 
     #[test]
@@ -299,11 +312,12 @@ mod tests {
                     assert_eq!(again.is_some(), written < length, "only a missing report is written");
                     // A line of others at the file's start does not count as a header.
                     let content = remains.content();
-                    let content = content.replace(others, "");
-                    assert_eq!(
-                        content.replace("# a note\n", ""),
-                        expected.replace(others, "").replace("# a note\n", "")
-                    );
+                    let plain = |content: &str| {
+                        let content = content.replace(others, "").replace("# a note\n", "").replace("# a note", "");
+                        content.replace("\n\n", "\n")
+                    };
+                    assert_eq!(plain(&content), plain(&expected));
+                    assert!(content.split_inclusive('\n').all(|line| line.matches('|').count() % 8 == 0), "{content}");
                     assert!(remains.ledger.is_reported() && remains.ledger.journal().is_none());
                     assert_eq!(remains.recover(DUE + 1000), None, "a second recovery does nothing");
                 }

@@ -126,7 +126,7 @@ pub fn position(file: &OwnedFd) -> Result<u64, Errno> {
 }
 
 /// Locks the whole file exclusively, until it is closed and no mapping of it is left (flock(2)). `EWOULDBLOCK`
-/// if another process has locked it.
+/// if another process has locked it: this does not wait.
 pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: the descriptor is borrowed and so is open.
     done(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })

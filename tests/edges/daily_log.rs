@@ -52,6 +52,43 @@ fn a_file_has_one_header_and_its_rows_stand_in_the_order_of_the_configuration() 
 }
 
 #[test]
+fn rows_of_two_runs_in_one_directory_stand_below_the_headings_of_their_own_thresholds() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    // As an editor or a copy that was cut short may leave it.
+    let today = format!("tcp_stats_{}.log", &clock::wall()[..10].replace('-', ""));
+    dir.write(&today, "# a line without its end");
+    let start = |slow: &str, timeout: &str| {
+        let limits = format!("--slow {slow} --timeout {timeout} --ledger ./ledger-{slow}-{timeout}");
+        dir.start(&format!("-q --interval 200ms --report 1s {limits} slow-{slow}-of-{timeout}={}", web.address))
+    };
+    let runs = [start("1s", "5s"), start("2s", "3s"), start("1s", "3s")];
+    clock::let_pass(Duration::from_millis(5500));
+    for run in runs {
+        assert_eq!(run.end().outcome(), "exit 0");
+    }
+    let mut rows = 0;
+    for log in dir.logs() {
+        let text = fs::read_to_string(&log).expect("a log is text");
+        let mut limits = None;
+        for line in text.lines() {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            if let ["Timestamp", _, fast, slow, ..] = cells[..] {
+                limits = Some((fast.replace("Conn<", ""), slow.rsplit('-').next().unwrap_or_default().to_string()));
+            } else if let ([_, service, .., _], Some((slow, timeout))) = (&cells[..], &limits) {
+                assert_eq!(cells.len(), 9, "a whole row: {line}");
+                assert_eq!(*service, format!("slow-{slow}-of-{timeout}"), "{text}");
+                rows += 1;
+            }
+        }
+        if log.ends_with(&today) {
+            assert!(text.starts_with("# a line without its end\nTimestamp "), "{text}");
+        }
+    }
+    assert!(rows >= 3 * 5, "{rows} rows");
+}
+
+#[test]
 fn reports_fall_on_multiples_of_their_interval_and_the_console_names_each() {
     let web = Accepting::new();
     let dir = RunDir::new();
