@@ -266,6 +266,8 @@ impl<W: World> Driver<W> {
         };
         assert_eq!((life.id, life.stage), (id, stage), "what is dropped");
         assert!(life.deadline.is_some_and(|deadline| self.turn >= deadline), "{id:?} is dropped before its deadline");
+        // The request is closed, also while the next address waits: what comes for it at this moment is too late.
+        life.request.number = 0;
         let next = life.give_up(self.turn);
         if self.random.one_in(self.options.late_answers) {
             self.answer_later(id);
