@@ -56,7 +56,10 @@ pub fn memory() -> u64 {
     let mut info: libc::sysinfo = unsafe { core::mem::zeroed() };
     // SAFETY: `info` is live.
     let told = done(unsafe { libc::sysinfo(&raw mut info) });
-    told.map_or(0, |()| u64::from(info.totalram).saturating_mul(info.mem_unit.max(1).into()))
+    // A word: of 32 or 64 bits.
+    #[allow(clippy::useless_conversion)]
+    let units = u64::from(info.totalram);
+    told.map_or(0, |()| units.saturating_mul(info.mem_unit.max(1).into()))
 }
 
 /// This process. Its start time is read once, at the first call: a confined process cannot read it any more.
