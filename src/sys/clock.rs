@@ -3,6 +3,8 @@
 use core::ffi::{c_int, c_long};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+#[cfg(target_pointer_width = "32")]
+use super::timed_call::{TIME64, timed_call};
 use super::{Errno, descriptor, done, made};
 use crate::base::time::{Instant, Nanos, WallTime};
 
@@ -57,14 +59,25 @@ pub fn local(unix: i64) -> WallTime {
 
 /// Sleeps; a signal may end the sleep early. It does not use poll(2): the loop sleeps when poll fails.
 pub fn rest(length: Nanos) {
-    let (time, none) = (kernel_time(length), core::ptr::null_mut::<c_long>());
+    let time = kernel_time(length);
     // The only error is an interruption by a signal.
-    // SAFETY: `time` is live, and the time that is left is not asked for.
-    unsafe { libc::syscall(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), none) };
+    #[cfg(target_pointer_width = "64")]
+    {
+        let none = core::ptr::null_mut::<c_long>();
+        // SAFETY: `time` is live, and the time that is left is not asked for.
+        unsafe { libc::syscall(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), none) };
+    }
+    #[cfg(target_pointer_width = "32")]
+    {
+        let forms = [libc::SYS_clock_nanosleep, TIME64 + 407];
+        // SAFETY: the first two arguments are numbers, and the time that is left is not asked for.
+        unsafe { timed_call(forms, libc::CLOCK_MONOTONIC as usize, 0, Some(time)) };
+    }
 }
 
 /// A duration in the form of the kernel's old time calls: seconds, at most as many as 32 bits hold, and
-/// nanoseconds. libc's wrappers also carry the newer calls, for longer durations.
+/// nanoseconds. libc's wrappers are not used: they make the newer calls for longer durations only, and do not go back
+/// to them on a kernel that lacks the old ones.
 pub(super) fn kernel_time(length: Nanos) -> [c_long; 2] {
     [length.secs().min(i32::MAX as u64) as c_long, length.subsec_nanos() as c_long]
 }
@@ -76,7 +89,7 @@ const FAR: i64 = 9_000_000_000;
 #[cfg(target_pointer_width = "64")]
 const SET: c_long = libc::SYS_timerfd_settime;
 #[cfg(target_pointer_width = "32")]
-const SET: c_long = 411 + if cfg!(any(target_arch = "mips", target_arch = "mips32r6")) { 4000 } else { 0 };
+const SET: c_long = TIME64 + 411;
 
 /// Sets a timer. `time` is the interval and the moment, each in seconds and nanoseconds.
 ///

@@ -20,6 +20,7 @@ pub mod signal;
 pub mod stream;
 pub mod system_log;
 pub mod time_zone;
+mod timed_call;
 pub mod user;
 
 use core::ffi::{CStr, c_int};

@@ -1,8 +1,11 @@
 //! poll(2) over a set of descriptors that lives as long as the loop.
 
+#[cfg(target_pointer_width = "64")]
 use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+#[cfg(target_pointer_width = "32")]
+use super::timed_call::{TIME64, timed_call};
 use super::{Errno, clock, descriptor, length};
 use crate::base::limits;
 use crate::base::time::Nanos;
@@ -166,14 +169,25 @@ const PAUSE: Nanos = Nanos::from_millis(10);
 
 /// ppoll(2). After an interruption by a signal, and after an error, no entry is ready.
 fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Errno> {
-    // A limit that is too long for a 32-bit time_t is shortened: the wait ends early, which does no harm.
-    let mut time = limit.map(clock::kernel_time);
-    let (time, none) = (time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut), core::ptr::null::<c_long>());
-    // libc's wrapper is not used: it carries a second call for times of 64 bits.
-    // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of the form
-    // of the kernel's first `struct timespec`. The kernel keeps neither; it leaves in `time` what is left of it. A
-    // null mask leaves the signals as they are.
-    let ready = unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) };
+    // A limit that is too long for a 32-bit time_t is shortened: the wait ends early, which does no harm. libc's wrapper
+    // is not used: see `clock::kernel_time`.
+    #[cfg(target_pointer_width = "64")]
+    let ready = {
+        let mut time = limit.map(clock::kernel_time);
+        let (time, none) =
+            (time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut), core::ptr::null::<c_long>());
+        // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of the form
+        // of the kernel's `struct timespec`. The kernel keeps neither; it leaves in `time` what is left of it. A null
+        // mask leaves the signals as they are.
+        unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) }
+    };
+    #[cfg(target_pointer_width = "32")]
+    let ready = {
+        let forms = [libc::SYS_ppoll, TIME64 + 414];
+        // SAFETY: `entries` is valid for as many elements as are given, and the kernel does not keep it. A null mask
+        // leaves the signals as they are.
+        unsafe { timed_call(forms, entries.as_mut_ptr() as usize, entries.len(), limit.map(clock::kernel_time)) }
+    };
     match length(ready as isize) {
         ready @ Ok(_) => ready,
         Err(errno) => {
