@@ -110,7 +110,8 @@ dist:
 size:
 	@tests/dist/size $(ARCH)
 
-# Each binary under qemu-user next to a native one, in a namespace; and past 2038 (needs qemu-user, faketime, dnsmasq).
+# Each binary under qemu-user next to a native one, in a namespace; past 2038; and that of i686 under strace, without the
+# old or the new time calls (needs qemu-user, faketime, dnsmasq, strace).
 check-dist: all
 	@tests/dist/check $(BINARY) $(ARCH)
 
