@@ -9,10 +9,10 @@ use crate::base::time::{Instant, Nanos, WallTime};
 /// else. A step over a boundary makes that report due at once; a short step back does not make a
 /// report due twice.
 ///
-/// Local time may leave out a boundary: with summer time 02:00 becomes 03:00, in some zones 00:00
-/// becomes 01:00. The report is due all the same, at the second that was promised for it, and its stamp
-/// is what local time makes of that second. A boundary that local time repeats is due again; one that
-/// local time goes back behind is due when local time reaches it.
+/// Local time may leave out a boundary, or go back at it: with summer time 02:00 becomes 03:00, in some
+/// zones 00:00 becomes 01:00, and half a year later 23:00. The report is due all the same, at the second
+/// that was promised for it, and its stamp is what local time makes of that second. A boundary that
+/// local time repeats is due again.
 #[derive(Clone, Copy, Debug)]
 pub struct Boundaries {
     /// The interval in seconds.
@@ -65,7 +65,7 @@ impl Boundaries {
     /// one has.
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
         let mut boundary = wall.unix - i64::from(wall.second_of_day() % self.every);
-        if wall.unix >= self.due && wall.offset >= self.seen.offset {
+        if wall.unix >= self.due {
             boundary = boundary.max(self.due);
         }
         let mut passed = (boundary > self.seen.unix).then_some(boundary);
@@ -291,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_behind_which_local_time_goes_back_is_due_when_local_time_reaches_it() {
+    fn a_boundary_at_which_local_time_goes_back_is_due_as_promised_and_again_when_local_time_reaches_it() {
         // 03:00 becomes 02:00.
         let berlin = |every| Clock::at(every, 0, 7200).stamps(7 * 3600, 3 * 3600, 3600);
         assert_eq!(berlin(2 * 3600), ["02:00:00", "02:00:00", "04:00:00", "06:00:00"]);
-        assert_eq!(berlin(3 * 3600), ["03:00:00", "06:00:00"]);
+        assert_eq!(berlin(3 * 3600), ["02:00:00", "03:00:00", "06:00:00"]);
         // 00:00 becomes 23:00 of the day that ends.
         let mut cairo = Clock::at(86_400, 20 * 3600, 10_800);
-        assert_eq!(cairo.stamps(29 * 3600, 4 * 3600, 7200), ["00:00:00", "00:00:00"]);
+        assert_eq!(cairo.stamps(29 * 3600, 4 * 3600, 7200), ["23:00:00", "00:00:00", "00:00:00"]);
     }
 
     #[test]

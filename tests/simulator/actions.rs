@@ -372,7 +372,7 @@ fn fault_of_shortage(shortage: Shortage) -> Failure {
         Shortage::Ports => Failure::Connect(Fault::EADDRNOTAVAIL),
         Shortage::Rights => Failure::Prepare(Fault::EACCES),
         Shortage::Socket => Failure::Prepare(Fault::EFAULT),
-        Shortage::Processes | Shortage::Helpers | Shortage::Probes | Shortage::Late => {
+        Shortage::Processes | Shortage::Helpers | Shortage::Probes | Shortage::Late | Shortage::ResolverFile => {
             unreachable!("no connect falls short by {shortage}")
         }
     }

@@ -65,9 +65,8 @@ impl Calendar {
     pub fn read(&mut self, now: Instant, wall: WallTime) -> Option<WallTime> {
         let (day_before, day) = (self.seen.day(), wall.day());
         let mut boundary = self.at_or_before(wall);
-        // The promised second has come, and local time does not show something earlier than what was promised.
-        let promised = self.due + i64::from(self.seen.offset);
-        if self.due <= wall.unix && self.due + i64::from(wall.offset) >= promised {
+        // The promised second has come, whatever local time shows now.
+        if self.due <= wall.unix {
             boundary = boundary.max(self.due);
         }
         let is_new = boundary > self.seen.unix;

@@ -35,7 +35,7 @@ pub fn run(seed: u64) -> SeasonTotals {
         ..Settings::default()
     };
     let target = Target::new("web", "192.0.2.1", 1).expect("a target");
-    let config = Config { settings, targets: vec![target] };
+    let config = Config { settings, targets: vec![target], ..Config::new() };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
     let offset = random.pick(&[0, 3600, -18_000, 20_700]);
     let unix = i128::from(random.within(1_600_000_000 * SECOND, 2_400_000_000 * SECOND));
