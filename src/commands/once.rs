@@ -2,13 +2,17 @@
 
 use super::{ExitCode, load, prepare};
 use crate::base::limits;
+use crate::base::time::Nanos;
 use crate::core::monitor::{Span, TargetEntry};
+use crate::core::probe::End;
 use crate::model::cli::Cli;
 use crate::model::reason::Ending;
+use crate::model::target::{Family, Target};
 use crate::render;
 use crate::shell::change_user;
 use crate::shell::console::Console;
 use crate::shell::event_loop::{EventLoop, Start};
+use crate::shell::families;
 use crate::shell::sandbox::Confinement;
 
 /// Exit status: a target did not connect.
@@ -26,6 +30,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     // If the probes were spread over an interval, the single round could last an hour.
     config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
+    let (timeout, helpers) = (config.settings.thresholds.timeout, config.helpers());
     if !change_user::become_user(&config, &file, false, &mut console) {
         return ExitCode::from(NOT_CHECKED);
     }
@@ -44,7 +49,26 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     // Writing to a String does not fail.
     let _ = render::once::write(&mut table, event_loop.monitor().live());
     let printed = event_loop.console().lines(&table, limits::PATIENCE);
+    if printed && !quiet {
+        say_families(&mut event_loop, timeout, usize::from(helpers));
+    }
     ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
+}
+
+/// Looks up in each family alone the names whose lookup in both has failed, and says what that gives.
+fn say_families(event_loop: &mut EventLoop, timeout: Nanos, helpers: usize) {
+    let mut failed: Vec<Target> = Vec::new();
+    for entry in event_loop.monitor().live() {
+        let has_failed = matches!(&entry.last, Some(End { ending: Ending::LookupFailed(_), .. }));
+        let is_known = failed.iter().any(|target| target.host == entry.target.host);
+        if has_failed && entry.target.family == Family::Any && !is_known {
+            failed.push(entry.target);
+        }
+    }
+    let results = families::look_up(&failed, helpers.max(2), timeout);
+    for (target, [inet, inet6]) in failed.iter().zip(results) {
+        event_loop.console().say(target.host.as_str(), format_args!("{inet}; {inet6}"));
+    }
 }
 
 /// The exit status of the worst result.

@@ -6,6 +6,7 @@ pub mod config_file;
 pub mod console;
 pub mod daily_log;
 pub mod event_loop;
+pub mod families;
 pub mod ledger_file;
 pub mod ledger_trouble;
 pub mod recovery;

@@ -23,6 +23,8 @@ pub enum Answer {
     Code(RCODE),
     /// No answer at all.
     Silence,
+    /// These for IPv4, and no answer to a question about IPv6.
+    InetAlone(Vec<IpAddr>),
 }
 
 #[derive(Clone)]
@@ -121,8 +123,9 @@ fn reply(query: &Packet, kind: QTYPE, answer: &Answer) -> Option<Vec<u8>> {
     reply.set_flags(PacketFlag::RECURSION_DESIRED | PacketFlag::RECURSION_AVAILABLE);
     match answer {
         Answer::Silence => return None,
+        Answer::InetAlone(_) if kind != QTYPE::TYPE(TYPE::A) => return None,
         Answer::Code(code) => *reply.rcode_mut() = *code,
-        Answer::Addresses(addresses) => {
+        Answer::Addresses(addresses) | Answer::InetAlone(addresses) => {
             let name = query.questions[0].qname.clone();
             for address in addresses {
                 let data = match (address, kind) {
