@@ -2,7 +2,6 @@
 
 use super::{ExitCode, load, prepare};
 use crate::base::limits;
-use crate::base::time::Nanos;
 use crate::core::monitor::{Span, TargetEntry};
 use crate::core::probe::End;
 use crate::model::cli::Cli;
@@ -30,7 +29,6 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     // If the probes were spread over an interval, the single round could last an hour.
     config.settings.spread = false;
     let span = Span { rounds: Some(1), duration: None };
-    let (timeout, helpers) = (config.settings.thresholds.timeout, config.helpers());
     if !change_user::become_user(&config, &file, false, &mut console) {
         return ExitCode::from(NOT_CHECKED);
     }
@@ -50,13 +48,13 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     let _ = render::once::write(&mut table, event_loop.monitor().live());
     let printed = event_loop.console().lines(&table, limits::PATIENCE);
     if printed && !quiet {
-        say_families(&mut event_loop, timeout, usize::from(helpers));
+        say_families(&mut event_loop);
     }
     ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
 }
 
 /// Looks up in each family alone the names whose lookup in both has failed, and says what that gives.
-fn say_families(event_loop: &mut EventLoop, timeout: Nanos, helpers: usize) {
+fn say_families(event_loop: &mut EventLoop) {
     let mut failed: Vec<Target> = Vec::new();
     for entry in event_loop.monitor().live() {
         let has_failed = matches!(&entry.last, Some(End { ending: Ending::LookupFailed(_), .. }));
@@ -65,9 +63,9 @@ fn say_families(event_loop: &mut EventLoop, timeout: Nanos, helpers: usize) {
             failed.push(entry.target);
         }
     }
-    let results = families::look_up(&failed, helpers.max(2), timeout);
-    for (target, [inet, inet6]) in failed.iter().zip(results) {
-        event_loop.console().say(target.host.as_str(), format_args!("{inet}; {inet6}"));
+    let timeout = event_loop.monitor().settings().thresholds.timeout;
+    for (target, alone) in failed.iter().zip(families::look_up(&failed, timeout)) {
+        event_loop.console().say(target.host.as_str(), format_args!("{alone}"));
     }
 }
 

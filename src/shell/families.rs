@@ -3,7 +3,8 @@
 
 use core::fmt;
 
-use crate::base::time::{Instant, Nanos};
+use crate::base::limits;
+use crate::base::time::Nanos;
 use crate::core::probe::{Input, ProbeId};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::{Family, Target};
@@ -11,90 +12,75 @@ use crate::shell::resolver::Resolver;
 use crate::sys::clock;
 use crate::sys::poll::{Owner, PollSet};
 
-/// The families, in the order of [`look_up`]'s results, each with its name and the option that asks for it alone.
+/// The families, each with its name and the option that asks for it alone.
 const FAMILIES: [(Family, &str, &str); 2] = [(Family::Inet, "IPv4", "inet"), (Family::Inet6, "IPv6", "inet6")];
 
-/// What one family alone gives. Displayed as `IPv4 alone answers in 0.7 ms, write inet` or `IPv6 alone: timed out`.
+/// What the families alone give for a name: the time of an answer, or why there is none. Displayed as `IPv4 alone
+/// answers in 0.7 ms, write inet; IPv6 alone: timed out`.
 #[derive(Clone, Copy, Debug)]
-pub struct Alone {
-    /// The index of the family.
-    family: usize,
-    result: Result<Nanos, Ending>,
-}
+pub struct Alone([Result<Nanos, Ending>; FAMILIES.len()]);
 
 impl fmt::Display for Alone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, name, option) = FAMILIES[self.family];
-        match &self.result {
-            Ok(time) => {
-                let tenths = time.get() / 100_000;
-                write!(f, "{name} alone answers in {}.{} ms, write {option}", tenths / 10, tenths % 10)
+        let mut before = "";
+        for ((_, name, option), result) in FAMILIES.iter().zip(&self.0) {
+            write!(f, "{before}{name} alone")?;
+            match result {
+                Ok(time) => {
+                    let tenths = time.get() / 100_000;
+                    write!(f, " answers in {}.{} ms, write {option}", tenths / 10, tenths % 10)?;
+                }
+                Err(Ending::LookupFailed(reason)) => write!(f, ": {reason}")?,
+                Err(ending) => write!(f, ": {ending}")?,
             }
-            Err(Ending::LookupFailed(reason)) => write!(f, "{name} alone: {reason}"),
-            Err(ending) => write!(f, "{name} alone: {ending}"),
+            before = "; ";
         }
+        Ok(())
     }
 }
 
-/// Looks the hosts of these targets up, at most `most` lookups at a time, each for at most `timeout`. Returns for each
-/// target what IPv4 alone and IPv6 alone give.
-pub fn look_up(targets: &[Target], most: usize, timeout: Nanos) -> Vec<[Alone; 2]> {
-    let (mut polls, mut pool) = (PollSet::new(), Resolver::new(most));
-    let timed_out = |family| Alone { family, result: Err(Ending::LookupFailed(Reason::TimedOut)) };
-    let mut results = vec![[timed_out(0), timed_out(1)]; targets.len()];
-    let mut waiting = (0..2 * targets.len()).rev().collect::<Vec<_>>();
-    let mut busy: Vec<(usize, Instant)> = Vec::new();
-    while !waiting.is_empty() || !busy.is_empty() {
-        while busy.len() < most {
-            let Some(number) = waiting.pop() else { break };
-            let target = Target { family: FAMILIES[number % 2].0, ..targets[number / 2] };
-            let now = clock::monotonic();
-            match pool.ask(now, &mut polls, id(number), &target) {
-                Ok(_) => busy.push((number, now + timeout)),
-                Err(shortage) => results[number / 2][number % 2].result = Err(Ending::Skipped(shortage)),
+/// Looks the hosts of these targets up, all at the same time, for at most `timeout`.
+pub fn look_up(targets: &[Target], timeout: Nanos) -> Vec<Alone> {
+    let (mut polls, mut pool) = (PollSet::new(), Resolver::new(limits::HELPERS));
+    let mut found = vec![Alone([Err(Ending::LookupFailed(Reason::TimedOut)); FAMILIES.len()]); targets.len()];
+    let end = clock::monotonic() + timeout;
+    let mut open = 0;
+    for (i, target) in targets.iter().enumerate() {
+        for (k, (family, ..)) in FAMILIES.into_iter().enumerate() {
+            let probe = ProbeId::new((i * FAMILIES.len() + k) as u16, 0);
+            match pool.ask(clock::monotonic(), &mut polls, probe, &Target { family, ..*target }) {
+                Ok(_) => open += 1,
+                Err(shortage) => found[i].0[k] = Err(Ending::Skipped(shortage)),
             }
         }
-        if busy.is_empty() {
-            continue;
-        }
-        let next = busy.iter().map(|(_, deadline)| *deadline).fold(Instant::NEVER, Instant::min);
-        let wait = next.since(clock::monotonic());
-        if polls.wait(Some(wait)).is_err() {
+    }
+    while open > 0 {
+        let now = clock::monotonic();
+        if now >= end || polls.wait(Some(end.since(now))).is_err() {
             break;
         }
-        let now = clock::monotonic();
         for number in 0..pool.numbers() {
             let mut reply = None;
             if !polls.is_ready(Owner::Helper(number)) {
                 continue;
             }
-            let Some((probe, input)) = pool.receive(now, &mut polls, number, &mut reply) else { continue };
-            let lookup = usize::from(probe.slot);
-            results[lookup / 2][lookup % 2].result = match input {
-                Input::Answered(elapsed, _) => Ok(elapsed),
-                Input::LookupFailed(_, reason) => Err(Ending::LookupFailed(reason)),
-                Input::FellShort(shortage) => Err(Ending::Skipped(shortage)),
-                Input::LookupLost => Err(Ending::Skipped(Shortage::Processes)),
-                Input::LookupStarted
-                | Input::ConnectStarted
-                | Input::Connected
-                | Input::ConnectFailed(_)
-                | Input::Expired => continue,
-            };
-            busy.retain(|(number, _)| *number != lookup);
-        }
-        busy.retain(|(number, deadline)| {
-            let goes_on = now < *deadline;
-            if !goes_on {
-                pool.drop_lookup(&mut polls, id(*number));
+            if let Some((probe, input)) = pool.receive(now, &mut polls, number, &mut reply) {
+                let slot = usize::from(probe.slot);
+                found[slot / FAMILIES.len()].0[slot % FAMILIES.len()] = match input {
+                    Input::Answered(elapsed, _) => Ok(elapsed),
+                    Input::LookupFailed(_, reason) => Err(Ending::LookupFailed(reason)),
+                    Input::FellShort(shortage) => Err(Ending::Skipped(shortage)),
+                    Input::LookupLost
+                    | Input::LookupStarted
+                    | Input::ConnectStarted
+                    | Input::Connected
+                    | Input::ConnectFailed(_)
+                    | Input::Expired => Err(Ending::Skipped(Shortage::Processes)),
+                };
+                open -= 1;
             }
-            goes_on
-        });
+        }
     }
     pool.end(&mut polls);
-    results
-}
-
-fn id(number: usize) -> ProbeId {
-    ProbeId::new(number as u16, 0)
+    found
 }

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, getsockname, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, setsockopt, socket, sockopt,
 };
 
 pub use nix::sys::socket::SockType;
@@ -217,13 +217,13 @@ pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
     })
 }
 
-/// Whether the socket is connected to this address and port from the same address and port: to itself.
-pub fn is_connected_to_itself(socket: &OwnedFd, address: Address, port: u16) -> bool {
-    let fd = socket.as_raw_fd();
-    match address.ip {
-        IpAddr::V4(ip) => {
-            getsockname::<SockaddrIn>(fd).is_ok_and(|own| SocketAddrV4::from(own) == SocketAddrV4::new(ip, port))
-        }
-        IpAddr::V6(ip) => getsockname::<SockaddrIn6>(fd).is_ok_and(|own| (own.ip(), own.port()) == (ip, port)),
-    }
+/// Whether both ends of a connection have the same address and port: the socket is connected to itself.
+pub fn is_connected_to_itself(socket: &OwnedFd) -> bool {
+    let ends = [libc::getsockname, libc::getpeername].map(|end| {
+        let mut address = [0_u8; size_of::<libc::sockaddr_in6>()];
+        let mut length = size_of_val(&address) as libc::socklen_t;
+        // SAFETY: `address` is live, and `length` is its size.
+        done(unsafe { end(socket.as_raw_fd(), address.as_mut_ptr().cast(), &raw mut length) }).map(|()| address)
+    });
+    ends[0].is_ok() && ends[0] == ends[1]
 }

@@ -99,8 +99,8 @@ impl Connects {
         let mut attempt = Attempt { started: *started, seen, error, handshake: None, met_itself: false };
         if attempt.was_accepted() {
             attempt.handshake = net::handshake(socket);
-            attempt.met_itself = attempt.may_have_met_itself(*address, *port, self.local_ports)
-                && net::is_connected_to_itself(socket, *address, *port);
+            attempt.met_itself =
+                attempt.may_have_met_itself(*address, *port, self.local_ports) && net::is_connected_to_itself(socket);
             if self.close == Close::Rst || attempt.met_itself {
                 // If it fails, the connection is closed in the normal way, which does no harm. (A socket that has met
                 // itself keeps its port for a minute then.)
