@@ -188,11 +188,13 @@ const CLOCK: &[&str] = &["clock_gettime", "clock_gettime64", "gettimeofday"];
 
 const SOCKET_ERRNOS: &str = "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS ENOMEM EPROTONOSUPPORT";
 const CONNECT_ERRNOS: &str = "EACCES EPERM EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF ECONNREFUSED \
-     ECONNRESET EFAULT EHOSTUNREACH EINTR EINPROGRESS EINVAL EISCONN ENETDOWN ENETUNREACH ENOBUFS ENOMEM \
+     EFAULT EHOSTUNREACH EINTR EINPROGRESS EINVAL EISCONN ENETDOWN ENETUNREACH ENOBUFS ENOMEM \
      ENOTSOCK EPROTOTYPE ETIMEDOUT";
 /// The network's answer, a rule of this box that forbids the connect, or an unusable address, such
-/// as a link-local one without its device (EINVAL).
-const CONNECT_BLAMES: &str = "EINVAL EACCES EPERM ECONNREFUSED ECONNRESET EHOSTUNREACH ENETDOWN ENETUNREACH ETIMEDOUT";
+/// as a link-local one without its device (EINVAL) or one of a family that this box has no address of (EAFNOSUPPORT, and
+/// EADDRNOTAVAIL where a datagram connect fails in the same way, as here).
+const CONNECT_BLAMES: &str = "EINVAL EACCES EPERM EADDRNOTAVAIL EAFNOSUPPORT ECONNREFUSED EHOSTUNREACH ENETDOWN \
+     ENETUNREACH ETIMEDOUT";
 const OPEN_ERRNOS: &str = "EACCES EBADF EBUSY EDQUOT EEXIST EFAULT EFBIG EINTR EINVAL EISDIR ELOOP EMFILE ENAMETOOLONG \
      ENFILE ENODEV ENOENT ENOMEM ENOSPC ENOTDIR ENXIO EOPNOTSUPP EOVERFLOW EPERM EROFS ETXTBSY EAGAIN";
 const PATH_ERRNOS: &str = "EACCES EBADF EBUSY EDQUOT EEXIST EFAULT EINVAL EIO EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT \
@@ -228,10 +230,10 @@ const NO_SHORTAGE: &str = "all but shortages";
 
 const ROWS: &[Row] = &[
     // The loop: probes.
-    row(Running, "socket", &["socket"], SOCKET_ERRNOS),
+    row(Running, "socket", &["socket"], SOCKET_ERRNOS).blaming("EAFNOSUPPORT"),
     row(Running, "connect", &["connect"], CONNECT_ERRNOS).blaming(CONNECT_BLAMES),
-    row(Running, "bind", &["bind"], BIND_ERRNOS),
-    // A `device` that does not exist counts against the target.
+    // A `source` or a `device` that does not exist counts against the target.
+    row(Running, "bind", &["bind"], BIND_ERRNOS).blaming("EADDRNOTAVAIL"),
     row(Running, "setsockopt", &["setsockopt"], "EBADF EDOM EFAULT EINVAL ENODEV ENOMEM ENOPROTOOPT ENOTSOCK EPERM")
         .blaming("ENODEV"),
     row(Running, "getsockopt", &["getsockopt"], "EBADF EFAULT EINVAL ENOBUFS ENOMEM ENOPROTOOPT ENOTSOCK"),
@@ -290,7 +292,7 @@ const ROWS: &[Row] = &[
     row(Start, "access", ACCESS, ACCESS_ERRNOS),
     row(Start, "socketpair", &["socketpair"], SOCKET_PAIR_ERRNOS),
     row(Start, "fork", FORK, FORK_ERRNOS),
-    row(Start, "socket", &["socket"], SOCKET_ERRNOS),
+    row(Start, "socket", &["socket"], SOCKET_ERRNOS).blaming("EAFNOSUPPORT"),
     row(Start, "connect", &["connect"], "EADDRNOTAVAIL EAGAIN ECONNREFUSED ENETUNREACH ENOBUFS ENOMEM")
         .blaming(CONNECT_BLAMES),
     row(Start, "ppoll", PPOLL, "EFAULT EINTR EINVAL ENOMEM"),
