@@ -469,3 +469,24 @@ fn a_dead_target_delays_no_other() {
     // Five ticks of 200 ms, and the last probe of the dead one.
     assert!(ended.took < Duration::from_millis(2500), "{:?}", ended.took);
 }
+
+#[test]
+fn probes_in_flight_are_sorted_by_the_limits_that_a_reload_brings() {
+    let full = Full::new();
+    let dir = RunDir::new();
+    let target = format!("interval 1h\nreport 1h\ntarget web 127.0.0.1 {}\n", full.address.port());
+    dir.write("tcpmon.conf", &format!("timeout 60s\nslow 30s\n{target}"));
+    let run = dir.start("-q -c tcpmon.conf");
+    wait_until("it connects", || unanswered(full.address) == 1);
+    dir.write("tcpmon.conf", &format!("timeout 700ms\nslow 200ms\n{target}"));
+    run.signal(Signal::SIGHUP);
+    wait_until("it has ended", || dir.run("status -c tcpmon.conf").stdout.contains("connect failed: timed out"));
+    assert_eq!(run.end().code(), Some(0));
+    let log = fs::read_to_string(&dir.logs()[0]).expect("it is there");
+    let lines: Vec<&str> = log.lines().collect();
+    // What was counted under the old limits, nothing, was reported before the reload.
+    assert_eq!(lines.len(), 4, "{log}");
+    assert!(lines[0].contains("Conn<30s") && lines[2].contains("Conn0.2-0.7s"), "{log}");
+    let numbers: Vec<&str> = lines[3].split('|').skip(2).map(str::trim).collect();
+    assert_eq!(numbers, ["0", "0", "1", "0", "0", "1", "1"]);
+}
