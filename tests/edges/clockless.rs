@@ -8,19 +8,20 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::clock::{self, wait_until};
+use crate::keep::log;
 use crate::listener::Accepting;
 use crate::namespace::skip;
 use crate::running::{RunDir, Running, total};
 
 /// The library's file, in the directories of several distributions.
-pub fn library() -> Option<PathBuf> {
+fn library() -> Option<PathBuf> {
     let directories = ["x86_64-linux-gnu", "aarch64-linux-gnu", "i386-linux-gnu", "arm-linux-gnueabihf", ""];
     let file = |directory| Path::new("/usr/lib").join(directory).join("faketime/libfaketime.so.1");
     directories.into_iter().map(file).find(|file| file.exists())
 }
 
 /// Starts the program with a clock that reads this, in the form of libfaketime.
-pub fn start(dir: &RunDir, library: &Path, reads: &str, arguments: &str) -> Running {
+fn start(dir: &RunDir, library: &Path, reads: &str, arguments: &str) -> Running {
     dir.write("clock", reads);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
     command.args(arguments.split_whitespace()).env("LD_PRELOAD", library);
@@ -96,4 +97,30 @@ fn beyond_2038_rows_and_files_have_their_dates() {
     assert_eq!(ended.outcome(), "exit 0");
     assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
     assert!(dir.rows().iter().all(|row| row.stamp.starts_with("2038-01-19 03:1")), "{:?}", dir.rows());
+}
+
+#[test]
+fn a_clock_that_is_years_ahead_at_the_start_or_a_month_for_a_moment_costs_one_log_each() {
+    let Some(library) = library() else { return skip("a_clock_that_is_years_ahead", "there is no libfaketime") };
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    (1..=20).for_each(|days| dir.write(&log(days), ""));
+    let arguments = format!("-q --interval 200ms --report 1s --keep 14d web={}", web.address);
+    let run = start(&dir, &library, "+3000d", &arguments);
+    let kept = |days: &mut dyn Iterator<Item = i64>| {
+        let mut kept: Vec<String> = days.map(log).collect();
+        kept.sort();
+        let name = |log: PathBuf| log.file_name().expect("a name").to_string_lossy().into_owned();
+        kept == dir.logs().into_iter().map(name).collect::<Vec<_>>()
+    };
+    wait_until("one is lost", || kept(&mut (1..=13).chain([-3000])));
+    dir.write("clock", "+0");
+    wait_until("today's log is begun", || kept(&mut (0..=12).chain([-3000])));
+    dir.write("clock", "+30d");
+    wait_until("another one is lost", || kept(&mut (0..=11).chain([-30, -3000])));
+    dir.write("clock", "+0");
+    let before = fs::metadata(dir.path().join(log(0))).expect("it is there").len();
+    wait_until("it reports on", || fs::metadata(dir.path().join(log(0))).is_ok_and(|log| log.len() > before));
+    assert_eq!(run.end().code(), Some(0));
+    assert!(kept(&mut (0..=11).chain([-30, -3000])), "{:?}", dir.logs());
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use nix::errno::Errno;
@@ -12,14 +11,13 @@ use tcpmon::base::time::WallTime;
 use tcpmon::sys::{clock as clocks, describe};
 
 use crate::clock::wait_until;
-use crate::clockless::{library, start};
 use crate::listener::Accepting;
-use crate::namespace::{self, Disk, skip};
+use crate::namespace::{self, Disk};
 use crate::refusal::refusing;
 use crate::running::{RunDir, rows_in, total};
 
 /// The name of the log of so many days ago, in UTC.
-fn log(days: i64) -> String {
+pub fn log(days: i64) -> String {
     let wall = WallTime { unix: clocks::wall().unix - days * 86_400, nanos: 0, offset: 0 };
     format!("tcp_stats_{}.log", wall.to_string()[..10].replace('-', ""))
 }
@@ -97,32 +95,6 @@ fn all_logs_are_kept_by_default_and_a_reload_changes_that_from_the_next_log_on()
     report();
     assert!(!dir.path().join(log(400)).exists() && dir.path().join(log(18)).exists());
     assert_eq!(run.end().code(), Some(0));
-}
-
-#[test]
-fn a_clock_that_is_years_ahead_at_the_start_or_a_month_for_a_moment_costs_one_log_each() {
-    let Some(library) = library() else { return skip("a_clock_that_is_years_ahead", "there is no libfaketime") };
-    let web = Accepting::new();
-    let dir = RunDir::new();
-    (1..=20).for_each(|days| dir.write(&log(days), ""));
-    let arguments = format!("-q --interval 200ms --report 1s --keep 14d web={}", web.address);
-    let run = start(&dir, &library, "+3000d", &arguments);
-    let kept = |days: &mut dyn Iterator<Item = i64>| {
-        let mut kept: Vec<String> = days.map(log).collect();
-        kept.sort();
-        let name = |log: PathBuf| log.file_name().expect("a name").to_string_lossy().into_owned();
-        kept == dir.logs().into_iter().map(name).collect::<Vec<_>>()
-    };
-    wait_until("one is lost", || kept(&mut (1..=13).chain([-3000])));
-    dir.write("clock", "+0");
-    wait_until("today's log is begun", || kept(&mut (0..=12).chain([-3000])));
-    dir.write("clock", "+30d");
-    wait_until("another one is lost", || kept(&mut (0..=11).chain([-30, -3000])));
-    dir.write("clock", "+0");
-    let before = fs::metadata(dir.path().join(log(0))).expect("it is there").len();
-    wait_until("it reports on", || fs::metadata(dir.path().join(log(0))).is_ok_and(|log| log.len() > before));
-    assert_eq!(run.end().code(), Some(0));
-    assert!(kept(&mut (0..=11).chain([-30, -3000])), "{:?}", dir.logs());
 }
 
 #[test]
