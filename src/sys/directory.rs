@@ -80,8 +80,8 @@ fn delete_file(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
     if deleted == Err(Errno::ENOENT) { Ok(()) } else { deleted }
 }
 
-/// Calls `tell` with each name in an open directory, and its type (`DT_*` of dirent.h). Reads [`limits::NAMES`] bytes of entries at a time, at most
-/// `times` times. A name that is not UTF-8 is passed as an empty one, which no file has.
+/// Calls `tell` with each name in an open directory, and its type (`DT_*` of dirent.h). Reads [`limits::NAMES`] bytes of
+/// entries at a time, at most `times` times. A name that is not UTF-8 is passed as an empty one, which no file has.
 pub(super) fn list(directory: &OwnedFd, times: usize, tell: &mut dyn FnMut(&str, u8)) -> Result<(), Errno> {
     let mut entries = Entries([0; limits::NAMES.0]);
     for _ in 0..times {

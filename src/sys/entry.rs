@@ -1,5 +1,5 @@
-//! The entry of the program: `main` as libc calls it, the global allocator, and a function of libc. Only `main.rs` includes this
-//! file. The standard library's own entry prepares for threads and panics, which this program does not
+//! The entry of the program: `main` as libc calls it, the global allocator, and a function of libc. Only `main.rs`
+//! includes this file. The standard library's own entry prepares for threads and panics, which this program does not
 //! have, with 4 KB of code.
 
 use core::ffi::{CStr, c_char, c_int};
