@@ -28,7 +28,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     let Ok((mut config, file, _)) = load(cli, &mut console) else { return ExitCode::from(NOT_CHECKED) };
     // If the probes were spread over an interval, the single round could last an hour.
     config.settings.spread = false;
-    let span = Span { rounds: Some(1), duration: None };
+    let (span, helpers) = (Span { rounds: Some(1), duration: None }, config.helpers());
     if !change_user::become_user(&config, &file, false, &mut console) {
         return ExitCode::from(NOT_CHECKED);
     }
@@ -48,13 +48,13 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     let _ = render::once::write(&mut table, event_loop.monitor().live());
     let printed = event_loop.console().lines(&table, limits::PATIENCE);
     if printed && !quiet {
-        say_families(&mut event_loop);
+        say_families(&mut event_loop, usize::from(helpers));
     }
     ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
 }
 
 /// Looks up in each family alone the names whose lookup in both has failed, and says what that gives.
-fn say_families(event_loop: &mut EventLoop) {
+fn say_families(event_loop: &mut EventLoop, helpers: usize) {
     let mut failed: Vec<Target> = Vec::new();
     for entry in event_loop.monitor().live() {
         let has_failed = matches!(&entry.last, Some(End { ending: Ending::LookupFailed(_), .. }));
@@ -64,7 +64,7 @@ fn say_families(event_loop: &mut EventLoop) {
         }
     }
     let timeout = event_loop.monitor().settings().thresholds.timeout;
-    for (target, alone) in failed.iter().zip(families::look_up(&failed, timeout)) {
+    for (target, alone) in failed.iter().zip(families::look_up(&failed, helpers, timeout)) {
         event_loop.console().say(target.host.as_str(), format_args!("{alone}"));
     }
 }

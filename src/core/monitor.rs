@@ -406,12 +406,12 @@ impl Monitor {
             self.skip(index, missed, Shortage::Late);
         }
         let entry = &self.table[index];
-        let bound = self.settings.in_flight(&entry.target) + 1;
         if entry.waiting > 0 {
-            // The latest one has waited for a whole interval: it is skipped, and its position in the queue is this tick's.
+            // The last tick still waits for a helper. It is skipped, and this one takes its slot and its position in the
+            // queue.
             self.slots[entry.last_to_wait].started = now;
             self.skip(index, 1, Shortage::Helpers);
-        } else if u64::from(entry.in_flight) >= bound || self.slots.is_full() {
+        } else if self.slots.is_full() {
             self.skip(index, 1, Shortage::Probes);
         } else {
             self.start(now, index);

@@ -289,7 +289,7 @@ impl Probe {
         Some(if elapsed < thresholds.timeout {
             connecting.end(elapsed, thresholds, Ending::Connected(*connecting.address()))
         } else {
-            connecting.fail(elapsed, thresholds, Reason::TimedOut)
+            connecting.time_out(elapsed, thresholds, connecting.lost(thresholds.timeout))
         })
     }
 
@@ -306,11 +306,9 @@ impl Probe {
             }
         } else if elapsed < thresholds.timeout {
             connecting.next(elapsed)
-        } else if verdict::is_late_connect(late) {
-            skip(Shortage::Late)
         } else {
             // This address used up the whole limit.
-            connecting.fail(elapsed, thresholds, Reason::TimedOut)
+            connecting.time_out(elapsed, thresholds, late)
         })
     }
 
@@ -339,20 +337,8 @@ impl Probe {
             Phase::Connecting(_) if elapsed < deadline => None,
             Phase::Connecting(connecting) if elapsed < timeout => Some(connecting.give_up(elapsed, timeout, late)),
             Phase::Connecting(connecting) => {
-                // Addresses that were not tried, or had next to no time, lost it to us.
-                let is_cut_short = timeout.before(connecting.started) < limits::SHARE;
-                let late = if deadline < timeout {
-                    late
-                } else if is_cut_short {
-                    connecting.late
-                } else {
-                    Nanos::ZERO
-                };
-                Some(if verdict::is_late_connect(late) {
-                    skip(Shortage::Late)
-                } else {
-                    connecting.fail(elapsed, thresholds, Reason::TimedOut)
-                })
+                let lost = if deadline < timeout { late } else { connecting.lost(timeout) };
+                Some(connecting.time_out(elapsed, thresholds, lost))
             }
         }
     }
@@ -433,9 +419,22 @@ impl Connecting {
         self.end(elapsed, thresholds, Ending::ConnectFailed(reason, self.addresses[usize::from(at)]))
     }
 
+    /// How much of the limit was lost because we were late to give addresses up: nothing, if the next one was tried and
+    /// had enough time all the same.
+    fn lost(&self, timeout: Nanos) -> Nanos {
+        let planned = self.planned.before(self.late).plus(self.share(timeout)).plus(limits::SHARE);
+        let is_next_untried = !self.is_last() && planned <= timeout;
+        let is_cut_short = timeout.before(self.started) < limits::SHARE;
+        if is_next_untried || is_cut_short { self.late } else { Nanos::ZERO }
+    }
+
+    /// Ends at the limit, of which so much was lost to us.
     #[inline(never)]
-    fn fail(&self, elapsed: Nanos, thresholds: &Thresholds, reason: Reason) -> Next {
-        self.end(elapsed, thresholds, Ending::ConnectFailed(reason, *self.address()))
+    fn time_out(&self, elapsed: Nanos, thresholds: &Thresholds, lost: Nanos) -> Next {
+        if verdict::is_late_connect(lost) {
+            return skip(Shortage::Late);
+        }
+        self.end(elapsed, thresholds, Ending::ConnectFailed(Reason::TimedOut, *self.address()))
     }
 
     /// Sorts both phases by the thresholds in force now: the lookup may have ended under others.

@@ -71,7 +71,7 @@ impl Attempt {
     pub fn may_have_met_itself(&self, address: Address, port: u16, local_ports: (u16, u16)) -> bool {
         let in_range = local_ports.0 <= port && port <= local_ports.1;
         let loops = |handshake: Handshake| {
-            let is_near = address.ip.is_loopback() || handshake.path_mtu >= limits::LOOPBACK_MTU;
+            let is_near = address.ip.to_canonical().is_loopback() || handshake.path_mtu >= limits::LOOPBACK_MTU;
             is_near && handshake.received.is_none_or(|received| received > 1)
         };
         in_range && self.error.is_none() && self.handshake.is_none_or(loops)

@@ -14,7 +14,7 @@ pub enum Kind {
     Directory,
     /// The path of a file, or the name of one in the log's directory.
     File,
-    /// How long old logs are kept.
+    /// How many old logs are kept.
     Keep,
     /// `on` or `off`.
     Switch,

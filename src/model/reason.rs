@@ -99,7 +99,7 @@ pub enum Shortage {
     Rights,
     /// Every helper is busy, and a lookup of the target already waits for one.
     Helpers,
-    /// The table of probes is full, or the target has all of its own in flight.
+    /// The table of probes is full.
     Probes,
     /// The process was stopped, or the machine too busy, and the tick has passed.
     Late,

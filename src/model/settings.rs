@@ -32,7 +32,7 @@ pub struct Settings {
     pub report: Nanos,
     /// The daily log's directory.
     pub log_dir: Text<{ limits::DIRECTORY }>,
-    /// How long old logs are kept.
+    /// How many old logs are kept.
     pub keep: Keep,
     /// The ledger's file; a name without a slash is in the log's directory.
     pub ledger: Text<{ limits::DIRECTORY }>,

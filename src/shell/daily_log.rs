@@ -67,7 +67,7 @@ pub struct DailyLog {
     keep: Keep,
     /// Whether old files could be deleted, if that was tried since it was last asked.
     deleted: Option<Result<(), Errno>>,
-    /// Where no header is needed, if nobody else writes there.
+    /// The file whose last header is ours.
     headed: Option<Headed>,
     /// A part of a report that could not be cut off: its file, and its begin and end there in bytes.
     torn: Option<(Path, u64, u64)>,

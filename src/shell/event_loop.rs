@@ -74,6 +74,8 @@ pub struct EventLoop {
     reports: Reports,
     poll_trouble: Said,
     signal_trouble: Said,
+    /// A file of the resolver cannot be read.
+    resolver_trouble: Said,
     /// When poll last returned: everything that was ready by then has been handled.
     seen: Instant,
     /// Attempts and lookups that were started since the last poll.
@@ -113,6 +115,7 @@ impl EventLoop {
             next: config,
             poll_trouble: Said::default(),
             signal_trouble: Said::default(),
+            resolver_trouble: Said::default(),
             seen: clock::monotonic(),
             batch: 0,
             finished: false,
@@ -192,7 +195,10 @@ impl EventLoop {
             Action::ReadClock => self.read_clock(),
             Action::Report(stamp) => self.report(stamp),
             Action::Round => self.console.dot(),
-            Action::SaySkipped(ticks, shortage) => self.say_skipped(ticks, shortage),
+            Action::SaySkipped(ticks, shortage) => self.console.say(
+                "probes",
+                format_args!("{} skipped ({shortage}), no target is blamed and probing goes on", Count(ticks, "tick")),
+            ),
             Action::SayHeld(wall) => self.say_held(wall),
             Action::Finish => {
                 self.say_left();
@@ -302,6 +308,11 @@ impl EventLoop {
         let mut reply = None;
         if let Some((probe, input)) = self.helpers.receive(now, &mut self.polls, number, &mut reply) {
             self.monitor.handle(now, Event::Probe(probe, input));
+            if !matches!(input, Input::FellShort(Shortage::ResolverFile)) {
+                self.resolver_trouble.clear();
+            } else if self.resolver_trouble.begins() {
+                self.say_forbidden();
+            }
         }
     }
 
@@ -329,23 +340,15 @@ impl EventLoop {
         }
     }
 
-    fn say_skipped(&mut self, ticks: u64, shortage: Shortage) {
-        self.console.say(
-            "probes",
-            format_args!("{} skipped ({shortage}), no target is blamed and probing goes on", Count(ticks, "tick")),
-        );
-        if shortage == Shortage::ResolverFile {
-            self.say_forbidden(lookup::forbidden_file().unwrap_or(lookup::RESOLVERS));
-        }
-    }
-
     /// Says which file of the resolver helpers cannot read. A sandbox cannot be widened.
-    fn say_forbidden(&mut self, path: &str) {
+    #[inline(never)] // LLVM would hoist its constants into the caller's loop.
+    fn say_forbidden(&mut self) {
+        let path = lookup::forbidden_file().unwrap_or(lookup::RESOLVERS);
         let mut room = [0; limits::PATH];
         match by_path::destination(path, &mut room).filter(|file| *file != path) {
             Some(file) => self.console.say(
                 "resolver",
-                format_args!("{path} leads to {file}, which this run may not read; names are skipped until the run is started anew"),
+                format_args!("{path} leads to {file}, which this run may not read; names are skipped until that changes, or the run is started anew"),
             ),
             None => self.console.say(
                 "resolver",

@@ -3,8 +3,7 @@
 
 use core::fmt;
 
-use crate::base::limits;
-use crate::base::time::Nanos;
+use crate::base::time::{Instant, Nanos};
 use crate::core::probe::{Input, ProbeId};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::{Family, Target};
@@ -39,26 +38,33 @@ impl fmt::Display for Alone {
     }
 }
 
-/// Looks the hosts of these targets up, all at the same time, for at most `timeout`.
-pub fn look_up(targets: &[Target], timeout: Nanos) -> Vec<Alone> {
-    let (mut polls, mut pool) = (PollSet::new(), Resolver::new(limits::HELPERS));
+/// Looks the hosts of these targets up, at most `most` lookups at a time, each for at most `timeout`.
+pub fn look_up(targets: &[Target], most: usize, timeout: Nanos) -> Vec<Alone> {
+    let (mut polls, mut pool) = (PollSet::new(), Resolver::new(most));
     let mut found = vec![Alone([Err(Ending::LookupFailed(Reason::TimedOut)); FAMILIES.len()]); targets.len()];
-    let end = clock::monotonic() + timeout;
-    let mut open = 0;
-    for (i, target) in targets.iter().enumerate() {
-        for (k, (family, ..)) in FAMILIES.into_iter().enumerate() {
-            let probe = ProbeId::new((i * FAMILIES.len() + k) as u16, 0);
-            match pool.ask(clock::monotonic(), &mut polls, probe, &Target { family, ..*target }) {
-                Ok(_) => open += 1,
+    // When each lookup that is under way is given up.
+    let mut ends = vec![Instant::NEVER; targets.len() * FAMILIES.len()];
+    let (mut next, mut open) = (0, 0);
+    loop {
+        while next < ends.len() && open < most {
+            let (i, k) = (next / FAMILIES.len(), next % FAMILIES.len());
+            let (now, target) = (clock::monotonic(), Target { family: FAMILIES[k].0, ..targets[i] });
+            match pool.ask(now, &mut polls, id(next), &target) {
+                Ok(_) => {
+                    ends[next] = now + timeout;
+                    open += 1;
+                }
+                // There may be enough once another one has ended.
+                Err(_) if open > 0 => break,
                 Err(shortage) => found[i].0[k] = Err(Ending::Skipped(shortage)),
             }
+            next += 1;
         }
-    }
-    while open > 0 {
-        let now = clock::monotonic();
-        if now >= end || polls.wait(Some(end.since(now))).is_err() {
+        let end = ends.iter().copied().fold(Instant::NEVER, Instant::min);
+        if open == 0 || polls.wait(Some(end.since(clock::monotonic()))).is_err() {
             break;
         }
+        let now = clock::monotonic();
         for number in 0..pool.numbers() {
             let mut reply = None;
             if !polls.is_ready(Owner::Helper(number)) {
@@ -77,10 +83,20 @@ pub fn look_up(targets: &[Target], timeout: Nanos) -> Vec<Alone> {
                     | Input::ConnectFailed(_)
                     | Input::Expired => Err(Ending::Skipped(Shortage::Processes)),
                 };
+                ends[slot] = Instant::NEVER;
                 open -= 1;
             }
+        }
+        for (slot, end) in ends.iter_mut().enumerate().filter(|(_, end)| **end <= now) {
+            pool.drop_lookup(&mut polls, id(slot));
+            *end = Instant::NEVER;
+            open -= 1;
         }
     }
     pool.end(&mut polls);
     found
+}
+
+fn id(number: usize) -> ProbeId {
+    ProbeId::new(number as u16, 0)
 }

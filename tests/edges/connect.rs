@@ -490,3 +490,19 @@ fn probes_in_flight_are_sorted_by_the_limits_that_a_reload_brings() {
     let numbers: Vec<&str> = lines[3].split('|').skip(2).map(str::trim).collect();
     assert_eq!(numbers, ["0", "0", "1", "0", "0", "1", "1"]);
 }
+
+#[test]
+fn a_reload_to_a_longer_interval_and_a_shorter_limit_skips_no_tick_of_a_target_that_hangs() {
+    let full = Full::new();
+    let dir = RunDir::new();
+    let target = format!("report 1h\ntarget web 127.0.0.1 {}\n", full.address.port());
+    dir.write("tcpmon.conf", &format!("interval 50ms\ntimeout 2s\n{target}"));
+    let run = dir.start("-q -c tcpmon.conf");
+    wait_until("probes overlap", || unanswered(full.address) >= 10);
+    dir.write("tcpmon.conf", &format!("interval 1s\ntimeout 1s\nslow 500ms\n{target}"));
+    run.signal(Signal::SIGHUP);
+    wait_until("the old probes have ended", || unanswered(full.address) <= 1);
+    let ended = run.end();
+    assert_eq!(ended.code(), Some(0));
+    assert!(!ended.stderr.contains("skipped"), "{}", ended.stderr);
+}

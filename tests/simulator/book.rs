@@ -51,8 +51,8 @@ pub struct Page {
     again: i32,
     /// The last wake-up that changed this page.
     wake: u32,
-    /// `lives` and `unseen` before that wake-up.
-    before: (i32, i32),
+    /// `unseen` before that wake-up.
+    before: i32,
     /// Whether a probe waited for another helper at some time in that wake-up.
     waited_again: bool,
     /// Probes whose first action was seen in that wake-up.
@@ -255,25 +255,21 @@ impl Book {
         while self.next_tick() <= now {
             let Some(Reverse((at, record))) = self.ticks.pop() else { break };
             let crowded = self.before + self.pages.len() as i64 > limits::PROBES as i64;
-            let limits = self.settings.thresholds;
             let page = self.page_mut(record);
             let missed = now.since(at).whole(page.interval);
             page.next_tick = at + page.interval.times(missed + 1);
             page.ticks += missed as u32 + 1;
             page.skipped += missed;
-            let (lives_before, unseen_before) = page.before;
-            let bound = limits.timeout.times(2).cover(page.interval) as i32 + 1;
-            let full = lives_before + unseen_before >= bound || crowded;
+            let unseen_before = page.before;
             // Where the order within the wake-up decides, the monitor's counter is read. A skip still
             // needs a reason: a lookup that waited, or a full table.
-            let may_skip = full || unseen_before > 0 || page.waited_again;
+            let may_skip = crowded || unseen_before > 0 || page.waited_again;
             let started = !may_skip || page.entry(monitor).is_some_and(|entry| entry.skipped == page.skipped);
             let waits_twice = started && unseen_before == 1 && page.seen == 0;
             assert!(!waits_twice, "a second lookup of {} waits for a helper", page.target.service);
             let skipped = missed + u64::from(!started);
             if started {
                 page.unseen += 1;
-                assert!(page.lives + page.unseen <= bound, "{} has more than {bound} in flight", page.target.service);
             } else {
                 page.skipped += 1;
             }
@@ -373,7 +369,7 @@ impl Book {
         let page = &mut self.pages[usize::from(record)];
         if page.wake != self.wake {
             page.wake = self.wake;
-            page.before = (page.lives, page.unseen);
+            page.before = page.unseen;
             page.waited_again = page.again > 0;
             page.seen = 0;
             self.touched.push(record);
@@ -412,7 +408,7 @@ impl Page {
             unseen: 0,
             again: 0,
             wake: 0,
-            before: (0, 0),
+            before: 0,
             waited_again: false,
             seen: 0,
         }

@@ -274,8 +274,18 @@ impl Life {
         if elapsed < self.limits.timeout {
             self.end(Some(elapsed), elapsed, Ending::Connected(self.address()))
         } else {
-            self.timed_out(elapsed)
+            self.timed_out_late(elapsed, self.lost_to_us())
         }
+    }
+
+    /// How much of the limit we have lost, if an address was not tried because of that, or had next to no time.
+    fn lost_to_us(&self) -> Nanos {
+        let (timeout, least) = (self.limits.timeout.get(), limits::SHARE.get());
+        let share = (timeout / u64::from(self.addresses)).max(least);
+        let undelayed = self.planned.get().saturating_sub(self.late.get());
+        let is_next_untried = !self.is_last() && undelayed + share + least <= timeout;
+        let had = timeout.saturating_sub(self.elapsed(self.connecting).get());
+        if is_next_untried || had < least { self.late } else { Nanos::ZERO }
     }
 
     fn timed_out(&self, elapsed: Nanos) -> Next {
@@ -345,10 +355,7 @@ impl Life {
                 self.must_connect_next(if is_late { elapsed } else { planned })
             }
             Some(share_end) => self.timed_out_late(elapsed, self.late_after(share_end, now)),
-            None => {
-                let had = timeout.get().saturating_sub(self.elapsed(self.connecting).get());
-                self.timed_out_late(elapsed, if had < limits::SHARE.get() { self.late } else { Nanos::ZERO })
-            }
+            None => self.timed_out_late(elapsed, self.lost_to_us()),
         }
     }
 

@@ -249,6 +249,27 @@ fn addresses_that_lost_their_time_to_us_are_not_blamed_on_the_target() {
 }
 
 #[test]
+fn an_address_that_was_never_tried_because_we_were_late_is_not_blamed() {
+    let late = "skipped: the monitor was stopped or late";
+    // Without a delay each of three addresses is tried. A first one that is given up late leaves too little for the third.
+    for (delay, expected) in [(0, "connect failed: timed out"), (500, late)] {
+        let mut probe = connecting(Nanos::ZERO, 3);
+        let given_up = 1_666_666_666 + delay * 1_000_000;
+        assert_eq!(probe.handle(at(given_up), &LIMITS, Input::Expired), Next::Connect);
+        let (mut now, mut next) = silent(&mut probe, given_up, &LIMITS);
+        if next == Next::Connect {
+            (now, next) = silent(&mut probe, now, &LIMITS);
+        }
+        assert_eq!((now, ending(next).as_str()), (5 * SECOND, expected), "{delay} ms late");
+    }
+    // An answer that comes after the limit, where most of the limit was lost to us.
+    let mut probe = connecting(Nanos::ZERO, 2);
+    assert_eq!(probe.handle(at(4_900_000_000), &LIMITS, Input::Expired), Next::Connect);
+    probe.handle(at(4_900_000_000), &LIMITS, Input::ConnectStarted);
+    assert_eq!(ending(probe.handle(at(5_100_000_000), &LIMITS, Input::Connected)), late);
+}
+
+#[test]
 fn a_probe_is_sorted_by_the_thresholds_in_force_when_it_ends() {
     let short = Thresholds { slow: Nanos::from_millis(100), timeout: Nanos::from_secs(2) };
     let mut probe = connecting(Nanos::from_millis(500), 1);
