@@ -1,7 +1,6 @@
 //! What a configuration can need beyond what this box gives: said by `check`, at the start and after a reload.
 
 use crate::base::limits;
-use crate::base::text::Count;
 use crate::model::settings::Config;
 use crate::shell::console::Console;
 use crate::sys::{self, descriptor};
@@ -40,8 +39,7 @@ pub fn say_helpers(config: &Config, console: &mut Console) {
     console.say(
         "helpers",
         format_args!(
-            "{lookups} can be needed while no name server answers and {} may run ({why}), ticks beyond are skipped then; watch fewer names, or use a longer interval or a shorter timeout",
-            Count(helpers.into(), "helper")
+            "{lookups} can be needed while no name server answers and {helpers} may run ({why}), ticks beyond are skipped then"
         ),
     );
 }

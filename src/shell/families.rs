@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::base::time::{Instant, Nanos};
+use crate::base::time::Nanos;
 use crate::core::probe::{Input, ProbeId};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::{Family, Target};
@@ -38,65 +38,50 @@ impl fmt::Display for Alone {
     }
 }
 
-/// Looks the hosts of these targets up, at most `most` lookups at a time, each for at most `timeout`.
+/// Looks the hosts of these targets up, `most` lookups at the same time, each for at most `timeout`.
 pub fn look_up(targets: &[Target], most: usize, timeout: Nanos) -> Vec<Alone> {
     let (mut polls, mut pool) = (PollSet::new(), Resolver::new(most));
     let mut found = vec![Alone([Err(Ending::LookupFailed(Reason::TimedOut)); FAMILIES.len()]); targets.len()];
-    // When each lookup that is under way is given up.
-    let mut ends = vec![Instant::NEVER; targets.len() * FAMILIES.len()];
-    let (mut next, mut open) = (0, 0);
-    loop {
-        while next < ends.len() && open < most {
-            let (i, k) = (next / FAMILIES.len(), next % FAMILIES.len());
-            let (now, target) = (clock::monotonic(), Target { family: FAMILIES[k].0, ..targets[i] });
-            match pool.ask(now, &mut polls, id(next), &target) {
-                Ok(_) => {
-                    ends[next] = now + timeout;
-                    open += 1;
-                }
-                // There may be enough once another one has ended.
-                Err(_) if open > 0 => break,
+    let mut lookups = 0..targets.len() * FAMILIES.len();
+    while !lookups.is_empty() {
+        let (mut open, end) = (0, clock::monotonic() + timeout);
+        for number in lookups.by_ref().take(most) {
+            let (i, k) = (number / FAMILIES.len(), number % FAMILIES.len());
+            let target = Target { family: FAMILIES[k].0, ..targets[i] };
+            match pool.ask(end, &mut polls, ProbeId::new(number as u16, 0), &target) {
+                Ok(_) => open += 1,
                 Err(shortage) => found[i].0[k] = Err(Ending::Skipped(shortage)),
             }
-            next += 1;
         }
-        let end = ends.iter().copied().fold(Instant::NEVER, Instant::min);
-        if open == 0 || polls.wait(Some(end.since(clock::monotonic()))).is_err() {
-            break;
-        }
-        let now = clock::monotonic();
-        for number in 0..pool.numbers() {
-            let mut reply = None;
-            if !polls.is_ready(Owner::Helper(number)) {
-                continue;
+        while open > 0 {
+            let now = clock::monotonic();
+            if now >= end || polls.wait(Some(end.since(now))).is_err() {
+                break;
             }
-            if let Some((probe, input)) = pool.receive(now, &mut polls, number, &mut reply) {
-                let slot = usize::from(probe.slot);
-                found[slot / FAMILIES.len()].0[slot % FAMILIES.len()] = match input {
-                    Input::Answered(elapsed, _) => Ok(elapsed),
-                    Input::LookupFailed(_, reason) => Err(Ending::LookupFailed(reason)),
-                    Input::FellShort(shortage) => Err(Ending::Skipped(shortage)),
-                    Input::LookupLost
-                    | Input::LookupStarted
-                    | Input::ConnectStarted
-                    | Input::Connected
-                    | Input::ConnectFailed(_)
-                    | Input::Expired => Err(Ending::Skipped(Shortage::Processes)),
-                };
-                ends[slot] = Instant::NEVER;
-                open -= 1;
+            for number in 0..pool.numbers() {
+                let mut reply = None;
+                if !polls.is_ready(Owner::Helper(number)) {
+                    continue;
+                }
+                if let Some((probe, input)) = pool.receive(now, &mut polls, number, &mut reply) {
+                    let slot = usize::from(probe.slot);
+                    found[slot / FAMILIES.len()].0[slot % FAMILIES.len()] = match input {
+                        Input::Answered(elapsed, _) => Ok(elapsed),
+                        Input::LookupFailed(_, reason) => Err(Ending::LookupFailed(reason)),
+                        Input::FellShort(shortage) => Err(Ending::Skipped(shortage)),
+                        Input::LookupLost
+                        | Input::LookupStarted
+                        | Input::ConnectStarted
+                        | Input::Connected
+                        | Input::ConnectFailed(_)
+                        | Input::Expired => Err(Ending::Skipped(Shortage::Processes)),
+                    };
+                    open -= 1;
+                }
             }
         }
-        for (slot, end) in ends.iter_mut().enumerate().filter(|(_, end)| **end <= now) {
-            pool.drop_lookup(&mut polls, id(slot));
-            *end = Instant::NEVER;
-            open -= 1;
-        }
+        // This ends the lookups that are not answered, too.
+        pool.end(&mut polls);
     }
-    pool.end(&mut polls);
     found
-}
-
-fn id(number: usize) -> ProbeId {
-    ProbeId::new(number as u16, 0)
 }
