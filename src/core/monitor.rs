@@ -362,11 +362,11 @@ impl Monitor {
 
     /// Counts a probe and frees its slot. Every probe ends here.
     fn finish(&mut self, now: Instant, index: u16, end: &End) {
-        let given_up = self.slots[index].probe.as_ref().filter(|_| end.gave_up).map(Probe::given_up);
-        let (target, started) = self.slots.release(index);
-        if let Some(given_up) = given_up {
-            self.table[target].given_up = given_up;
+        let slot = &self.slots[index];
+        if let Some(probe) = slot.probe.as_ref().filter(|_| end.gave_up) {
+            self.table[slot.target].given_up = probe.given_up();
         }
+        let (target, started) = self.slots.release(index);
         if let Ending::Skipped(shortage) = end.ending {
             self.skip(target, 1, shortage);
         }

@@ -1,7 +1,9 @@
 //! Sockets: TCP sockets, which are only connected and closed, and local sockets.
 
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use core::slice;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{
@@ -197,23 +199,22 @@ const SEGS_IN: usize = 35;
 
 /// What the kernel knows of a handshake (`TCP_INFO`, tcp(7)); `None` if it does not tell enough.
 pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
-    let mut info = [0_u32; TCP_INFO_WORDS];
+    let mut info = MaybeUninit::<[u32; TCP_INFO_WORDS]>::uninit();
     let mut length = size_of_val(&info) as libc::socklen_t;
     // SAFETY: `info` is live and `length` is its size; an older kernel writes less and sets `length`.
     let result = unsafe {
-        getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length)
+        getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut length)
     };
-    let words = length as usize / size_of::<u32>();
-    if result != 0 || words <= TOTAL_RETRANS {
-        return None;
-    }
+    let words = if result == 0 { length as usize / size_of::<u32>() } else { 0 };
+    // SAFETY: the kernel has written so many words, at most as many as there are.
+    let info = unsafe { slice::from_raw_parts(info.as_ptr().cast::<u32>(), words.min(TCP_INFO_WORDS)) };
     Some(Handshake {
-        resent: info[TOTAL_RETRANS],
+        resent: *info.get(TOTAL_RETRANS)?,
         round_trip: Nanos::new(u64::from(info[ROUND_TRIP]) * 1000),
         is_exact: words >= EXACT_WORDS,
         acknowledged: Nanos::from_millis(info[LAST_ACK_RECV].into()),
         path_mtu: info[PATH_MTU],
-        received: (words > SEGS_IN).then_some(info[SEGS_IN]),
+        received: info.get(SEGS_IN).copied(),
     })
 }
 
