@@ -74,8 +74,8 @@ pub struct EventLoop {
     reports: Reports,
     poll_trouble: Said,
     signal_trouble: Said,
-    /// A file of the resolver cannot be read.
-    resolver_trouble: Said,
+    /// From when on it may be said again that a file of the resolver cannot be read.
+    forbidden_from: Instant,
     /// When poll last returned: everything that was ready by then has been handled.
     seen: Instant,
     /// Attempts and lookups that were started since the last poll.
@@ -115,7 +115,7 @@ impl EventLoop {
             next: config,
             poll_trouble: Said::default(),
             signal_trouble: Said::default(),
-            resolver_trouble: Said::default(),
+            forbidden_from: Instant::from_nanos(0),
             seen: clock::monotonic(),
             batch: 0,
             finished: false,
@@ -308,9 +308,8 @@ impl EventLoop {
         let mut reply = None;
         if let Some((probe, input)) = self.helpers.receive(now, &mut self.polls, number, &mut reply) {
             self.monitor.handle(now, Event::Probe(probe, input));
-            if !matches!(input, Input::FellShort(Shortage::ResolverFile)) {
-                self.resolver_trouble.clear();
-            } else if self.resolver_trouble.begins() {
+            if matches!(input, Input::FellShort(Shortage::ResolverFile)) && now >= self.forbidden_from {
+                self.forbidden_from = now + limits::SAY_AGAIN;
                 self.say_forbidden();
             }
         }

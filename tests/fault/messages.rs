@@ -31,7 +31,8 @@ pub fn crash(complaints: &str) -> Option<&str> {
 
 /// A message's meaning, in the words of the table; `None` if it also comes without a fault.
 pub fn meaning(message: &str) -> Option<String> {
-    const MEANINGS: [(&str, &str); 18] = [
+    const MEANINGS: [(&str, &str); 19] = [
+        ("tcpmon: resolver: /etc/", ""),
         (" re-read, ", ""),
         ("it is written again with all its counts", ""),
         ("can be written again", "report kept for the next"),
