@@ -47,7 +47,7 @@ pub const FORK_PAUSE: Nanos = Nanos::from_secs(1);
 pub const HELPER_IDLE: Nanos = Nanos::from_secs(30);
 
 /// The shortest time after which glibc takes an answer of a name server for lost (resolv.conf(5), `timeout`).
-pub const SLOWEST_ANSWER: Nanos = Nanos::from_secs(1);
+pub const LOST_ANSWER: Nanos = Nanos::from_secs(1);
 
 /// After this many helpers have died over a lookup, its tick is skipped.
 pub const LOOKUP_ASKS: u8 = 3;

@@ -122,7 +122,8 @@ struct Connecting {
     given_up: u8,
     /// How long the connect had lasted when the attempt started.
     started: Nanos,
-    /// The same without delays of ours that do not matter: a share that ends at a limit does not miss it by them.
+    /// When it would have started without our small delays. Shares are planned with it: in 3 s two addresses have 1.5 s
+    /// each, and a loop that is a millisecond late must not leave the second one without its turn.
     planned: Nanos,
     /// By how much we were late to give addresses up, together.
     late: Nanos,

@@ -30,8 +30,9 @@ pub enum Failure {
     Prepare(Fault),
     /// connect(2) failed, at once or later (`SO_ERROR`).
     Connect(Fault),
-    /// connect(2) failed with `EADDRNOTAVAIL`, and so did a datagram connect to the same address.
-    NoSource,
+    /// connect(2) found no address of this box to connect from: a datagram connect to the same address failed with
+    /// `EADDRNOTAVAIL`, too.
+    NoAddress,
     /// The socket hung up without an error: it was never connected (`tcp_poll` of Linux).
     HungUp,
 }
@@ -59,7 +60,7 @@ impl Attempt {
         match self.error {
             None => true,
             Some(Failure::Connect(fault)) => matches!(fault, Fault::ECONNRESET | Fault::EPIPE),
-            Some(Failure::Prepare(_) | Failure::NoSource | Failure::HungUp) => false,
+            Some(Failure::Prepare(_) | Failure::NoAddress | Failure::HungUp) => false,
         }
     }
 
@@ -103,7 +104,7 @@ impl Attempt {
             _ if self.was_accepted() => return (self.accepted(), Verdict::Connected),
             Some(Failure::Prepare(fault)) => unprepared(fault),
             Some(Failure::Connect(fault)) => failed(fault),
-            Some(Failure::NoSource) => Verdict::ConnectFailed(Reason::NoFamily),
+            Some(Failure::NoAddress) => Verdict::ConnectFailed(Reason::NoFamily),
             Some(Failure::HungUp) | None => Verdict::FellShort(Shortage::Socket),
         };
         (self.seen, verdict)
@@ -223,8 +224,8 @@ pub(super) fn is_late_lookup(late: Nanos) -> bool {
     late >= limits::STALL
 }
 
-/// Whether addresses of a connect lost their time to us, not to the network, if it passed to the next one this late in
-/// all.
+/// Whether addresses of a connect lost their time to us, not to the network. `late` is how late we were to pass from one
+/// address to the next, in all.
 pub(super) fn is_late_connect(late: Nanos) -> bool {
     late >= limits::BACKDATE
 }
@@ -336,7 +337,7 @@ mod tests {
             (Failure::Connect(Fault(71)), "ConnectFailed(Other(71))"),
             (Failure::Connect(Fault::ENOBUFS), "FellShort(Memory)"),
             (Failure::Connect(Fault::EADDRNOTAVAIL), "FellShort(Ports)"),
-            (Failure::NoSource, "ConnectFailed(NoFamily)"),
+            (Failure::NoAddress, "ConnectFailed(NoFamily)"),
             (Failure::Connect(Fault::EAFNOSUPPORT), "ConnectFailed(NoFamily)"),
             (Failure::Connect(Fault::EBADF), "FellShort(Socket)"),
             (Failure::Prepare(Fault::EMFILE), "FellShort(Descriptors)"),

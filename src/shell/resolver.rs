@@ -276,7 +276,7 @@ fn serve(socket: &OwnedFd) {
         let length = Reply { token: request.token, elapsed, answer }.encode(&mut reply);
         // glibc notes for its process that an answer did not come in time, and asks in another way from then on: one
         // question after the other, and none about IPv6 after a failure. A new helper has forgotten that.
-        let is_changed = cfg!(target_env = "gnu") && elapsed >= limits::SLOWEST_ANSWER;
+        let is_changed = cfg!(target_env = "gnu") && elapsed >= limits::LOST_ANSWER;
         if net::send(socket, &reply[..length]).is_err() || is_changed {
             return;
         }

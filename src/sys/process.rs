@@ -50,7 +50,7 @@ pub(super) fn pid() -> libc::pid_t {
     unsafe { libc::getpid() }
 }
 
-/// Bytes of this box's memory (sysinfo(2)); 0 if the kernel does not tell.
+/// Bytes of this box's memory (sysinfo(2)); the highest number if the kernel does not tell, so that it bounds nothing.
 pub fn memory() -> u64 {
     // SAFETY: `sysinfo` is plain data for which zeroes are a valid value.
     let mut info: libc::sysinfo = unsafe { core::mem::zeroed() };
@@ -59,7 +59,7 @@ pub fn memory() -> u64 {
     // A word: of 32 or 64 bits.
     #[allow(clippy::useless_conversion)]
     let units = u64::from(info.totalram);
-    told.map_or(0, |()| units.saturating_mul(info.mem_unit.max(1).into()))
+    told.map_or(u64::MAX, |()| units.saturating_mul(info.mem_unit.max(1).into()))
 }
 
 /// This process. Its start time is read once, at the first call: a confined process cannot read it any more.

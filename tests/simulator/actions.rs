@@ -356,7 +356,7 @@ fn fault_of(reason: Reason) -> Failure {
         Reason::Denied => Failure::Connect(Fault::EPERM),
         Reason::NoDevice => Failure::Prepare(Fault::ENODEV),
         Reason::NoSourceAddress => Failure::Prepare(Fault::EADDRNOTAVAIL),
-        Reason::NoFamily => Failure::NoSource,
+        Reason::NoFamily => Failure::NoAddress,
         Reason::Other(errno) => Failure::Connect(Fault(errno)),
         Reason::Reset | Reason::NameNotFound | Reason::NoAddress | Reason::ResolverFailed | Reason::ResolverSilent => {
             unreachable!("a connect does not fail with {reason}")

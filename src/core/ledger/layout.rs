@@ -167,7 +167,8 @@ fields! { RECORD_FIELDS, RECORD:
     ENDED = "ended", 1;
     /// How it ended: a kind and its detail, see [`super::codes`].
     ENDING = "ending", 2;
-    /// The address that accepted, or of which the reason speaks: 16 bytes, then the scope (interface index) of a link-local address.
+    /// The address that accepted, or of which the reason speaks: 16 bytes, then the scope (interface index) of a
+    /// link-local address.
     ADDRESS = "address", 5;
     /// How long its lookup and its connect took, in microseconds, rounded down; all bits set for none.
     TIMES = "times", 2;

@@ -75,7 +75,7 @@ impl Connects {
                 return (started, None);
             }
             Ok(true) => None,
-            Err(Errno::EADDRNOTAVAIL) if has_no_source(target, address) => Some(Failure::NoSource),
+            Err(Errno::EADDRNOTAVAIL) if has_no_address(target, address) => Some(Failure::NoAddress),
             Err(errno) => Some(Failure::Connect(errno.into())),
         };
         let connection = Connection { socket, probe, started, address, port: target.port };
@@ -127,7 +127,7 @@ fn local_ports() -> (u16, u16) {
 
 /// Whether this box has no address to connect from, after connect(2) has failed with `EADDRNOTAVAIL`: this may also
 /// mean that no local port is free. A datagram socket has ports of its own, and its connect sends nothing (udp(7)).
-fn has_no_source(target: &Target, mut address: Address) -> bool {
+fn has_no_address(target: &Target, mut address: Address) -> bool {
     let connected = prepare(target, &mut address, SockType::Datagram)
         .and_then(|socket| net::start_connect(&socket, address, target.port));
     connected == Err(Errno::EADDRNOTAVAIL)
