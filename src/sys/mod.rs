@@ -4,6 +4,7 @@
 pub mod background;
 pub mod blocks;
 pub mod by_path;
+pub mod c_library;
 pub mod clock;
 pub mod descriptor;
 pub mod directory;
