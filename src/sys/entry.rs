@@ -70,6 +70,54 @@ mod allocation {
     }
 }
 
+/// With one thread there is nothing to lock. musl's own functions find this out at every call.
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
+mod one_thread {
+    use core::ffi::{c_int, c_void};
+
+    unsafe extern "C" {
+        /// fork(2) without the locks of threads.
+        fn _Fork() -> c_int;
+        /// getc(3) of a file that is not locked.
+        fn getc_unlocked(file: *mut c_void) -> c_int;
+    }
+
+    /// fork(2).
+    // SAFETY: no other function of the program has this name. The same holds for the functions below.
+    #[unsafe(no_mangle)]
+    extern "C" fn fork() -> c_int {
+        // SAFETY: the process has one thread, so the child may call anything.
+        unsafe { _Fork() }
+    }
+
+    /// getc(3).
+    // SAFETY: see `fork`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn getc(file: *mut c_void) -> c_int {
+        // SAFETY: every caller of getc(3) promises a valid file.
+        unsafe { getc_unlocked(file) }
+    }
+
+    // SAFETY: see `fork`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __lock(_lock: *mut c_int) {}
+
+    // SAFETY: see `fork`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __unlock(_lock: *mut c_int) {}
+
+    /// Whether the file has to be unlocked.
+    // SAFETY: see `fork`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __lockfile(_file: *mut c_void) -> c_int {
+        0
+    }
+
+    // SAFETY: see `fork`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __unlockfile(_file: *mut c_void) {}
+}
+
 /// musl reads the clocks with the call of Linux 5.1 for 64-bit times, and with the older one only at `ENOSYS`. A sandbox
 /// that does not know the newer call may refuse it with `EPERM`. Then getaddrinfo(3), too, would have no time.
 #[cfg(all(target_env = "musl", target_pointer_width = "32", target_feature = "crt-static"))]
