@@ -118,6 +118,36 @@ mod one_thread {
     extern "C" fn __unlockfile(_file: *mut c_void) {}
 }
 
+/// The calls as the kernel has them. musl's functions convert the times of options that this program does not use.
+#[cfg(all(target_env = "musl", target_feature = "crt-static", any(target_arch = "arm", target_arch = "mips")))]
+mod sockets {
+    use core::ffi::{c_int, c_void};
+
+    use libc::{msghdr, socklen_t, ssize_t};
+
+    /// recvmsg(2).
+    // SAFETY: no other function of the program has this name. The same holds for `setsockopt`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn recvmsg(socket: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
+        // SAFETY: every caller of recvmsg(2) promises a valid message.
+        unsafe { libc::syscall(libc::SYS_recvmsg, socket, message, flags) as ssize_t }
+    }
+
+    /// setsockopt(2).
+    // SAFETY: see `recvmsg`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn setsockopt(
+        socket: c_int,
+        level: c_int,
+        option: c_int,
+        value: *const c_void,
+        length: socklen_t,
+    ) -> c_int {
+        // SAFETY: every caller of setsockopt(2) promises a valid value.
+        unsafe { libc::syscall(libc::SYS_setsockopt, socket, level, option, value, length) as c_int }
+    }
+}
+
 /// musl reads the clocks with the call of Linux 5.1 for 64-bit times, and with the older one only at `ENOSYS`. A sandbox
 /// that does not know the newer call may refuse it with `EPERM`. Then getaddrinfo(3), too, would have no time.
 #[cfg(all(target_env = "musl", target_pointer_width = "32", target_feature = "crt-static"))]
