@@ -14,8 +14,13 @@ use crate::base::text::Count;
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
 
-/// The sample configuration: `tcpmon sample` prints it, and its targets are the default.
+/// The sample configuration: `tcpmon sample` prints it, and it is installed. Its targets are examples in comments: nobody
+/// shall probe other people's services unasked.
 pub const SAMPLE: &str = include_str!("../tcpmon.conf");
+
+/// The targets of a run that has neither a configuration nor targets on its command line: a first try at a terminal.
+const DEFAULT_TARGETS: &str =
+    "target cloudflare one.one.one.one 443\ntarget google dns.google 443\ntarget quad9 dns.quad9.net 443";
 
 /// The location of a piece of configuration.
 #[derive(Clone, Copy)]
@@ -45,8 +50,6 @@ pub struct Reader<'a> {
     set: [Option<Location<'a>>; Directive::ALL.len()],
     /// Settings whose value was invalid: the value in force is not the configured one, so no other mistake may be derived from it.
     wrong: [bool; Directive::ALL.len()],
-    /// Whether settings are skipped.
-    targets_only: bool,
     /// The line that is being read; between files the last file as a whole.
     location: Location<'a>,
 }
@@ -62,7 +65,6 @@ impl<'a> Reader<'a> {
             mistakes: 0,
             set: [None; Directive::ALL.len()],
             wrong: [false; Directive::ALL.len()],
-            targets_only: false,
             location: COMMAND_LINE,
         }
     }
@@ -144,10 +146,9 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Adds the targets of the sample.
+    /// Adds the default targets.
     pub fn default_targets(&mut self) {
-        self.targets_only = true;
-        self.file("sample", SAMPLE.as_bytes());
+        self.file("default targets", DEFAULT_TARGETS.as_bytes());
     }
 
     /// Checks what only the whole configuration shows. Returns how many mistakes there were.
@@ -189,7 +190,7 @@ impl<'a> Reader<'a> {
             } else {
                 self.target(service, host, port, rest);
             }
-        } else if !word.is_empty() && !self.targets_only {
+        } else if !word.is_empty() {
             match Directive::of_name(word) {
                 Some(directive) => self.option(directive, words::trim(rest)),
                 None => {

@@ -335,7 +335,7 @@ fn check_reports_every_mistake_of_a_file_and_nothing_is_started_or_written() {
 }
 
 #[test]
-fn check_accepts_a_good_file_and_the_sample() {
+fn check_accepts_a_good_file_and_the_sample_with_a_target() {
     let dir = RunDir::new();
     dir.write("tcpmon.conf", "interval 1s\ntarget web 127.0.0.1 443 inet source 127.0.0.5 interval 10s\n");
     assert_eq!(dir.run("check -c tcpmon.conf").outcome(), "exit 0");
@@ -343,6 +343,8 @@ fn check_accepts_a_good_file_and_the_sample() {
     let sample = dir.run("sample");
     assert_eq!(sample.outcome(), "exit 0");
     dir.write("tcpmon.conf", &sample.stdout);
+    assert!(dir.run("check -c tcpmon.conf").stderr.contains("tcpmon.conf: no target, add a line such as: "));
+    dir.write("tcpmon.conf", &format!("{}target web 127.0.0.1 443\n", sample.stdout));
     assert_eq!(dir.run("check -c tcpmon.conf").outcome(), "exit 0");
     assert_eq!(files_in(&dir), ["tcpmon.conf"], "nothing is written");
 }

@@ -22,16 +22,34 @@ fn mistakes(content: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_is_valid_and_shows_the_defaults_except_log_dir_and_keep() {
+fn the_sample_lacks_only_a_target_and_shows_the_defaults_except_log_dir_keep_and_user() {
     let (config, mistakes) = read(SAMPLE);
-    assert_eq!(mistakes, Vec::<String>::new());
+    assert_eq!(mistakes, ["f: no target, add a line such as: target web www.example.com 443"]);
     let log_dir = Text::format(format_args!("/var/log/tcpmon"));
     let keep = Keep::parse("14d").expect("it is valid");
-    assert_eq!(config.settings, Settings { log_dir, keep, ..Settings::default() });
-    assert_eq!(config.targets.len(), 3);
+    let user = Text::format(format_args!("nobody"));
+    assert_eq!(config.settings, Settings { log_dir, keep, user, ..Settings::default() });
     for directive in Directive::ALL {
         assert!(SAMPLE.contains(&format!("\n{} ", directive.name())), "{directive:?} is missing");
     }
+}
+
+#[test]
+fn the_default_targets_are_the_examples_in_the_samples_comments() {
+    let mut config = Config::new();
+    let mut tell = |what: fmt::Arguments<'_>| panic!("{what}");
+    let mut reader = Reader::new(&mut config, &mut tell);
+    reader.option(Directive::Interval, "1s");
+    reader.default_targets();
+    assert_eq!(reader.finish(), 0);
+    assert_eq!(config.settings, Settings { interval: Nanos::from_secs(1), ..Settings::default() });
+    let examples: String = SAMPLE.lines().filter_map(|line| line.strip_prefix("# target ")).collect::<Vec<_>>()[1..]
+        .iter()
+        .map(|line| format!("target {line}\n"))
+        .collect();
+    let (sample, mistakes) = read(&examples);
+    assert_eq!((sample.targets.len(), mistakes), (3, Vec::<String>::new()));
+    assert_eq!(config.targets, sample.targets);
 }
 
 #[test]
