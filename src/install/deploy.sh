@@ -19,5 +19,6 @@ umask 022
 dir=/tmp/tcpmon-install.\$\$
 mkdir -m 700 \$dir
 trap 'rm -rf \$dir' EXIT
+trap 'exit 1' HUP INT TERM
 gzip -dc | tar xf - -C \$dir
 sh \$dir/tcpmon-*/install.sh$arguments" <"$archive"

@@ -136,7 +136,7 @@ def busybox_box(root, binary):
     box.mount("--bind", "/dev", root / "dev")
     box.mount("-t", "proc", "proc", root / "proc")
     box.run("/bin/busybox", "--install", "-s")
-    (root / "etc/passwd").write_text("root:*:0:0:root:/root:/bin/sh\n")
+    (root / "etc/passwd").write_text("root:*:0:0:root:/root:/bin/sh\nnobody:*:65534:65534:nobody:/var:/bin/false\n")
     (root / "etc/group").write_text("root:x:0:\n")
     (root / "etc/shells").write_text("/bin/sh\n")
     return box
@@ -160,7 +160,7 @@ def debian_box(root):
     box.mount("-t", "proc", "proc", root / "proc")
     for name in ["pam.d", "security"]:
         shutil.copytree(f"/etc/{name}", root / "etc" / name, symlinks=True)
-    (root / "etc/passwd").write_text("root:*:0:0:root:/root:/bin/sh\n")
+    (root / "etc/passwd").write_text("root:*:0:0:root:/root:/bin/sh\nnobody:*:65534:65534:nobody:/var:/bin/false\n")
     (root / "etc/group").write_text("root:x:0:\ncrontab:x:101:\n")
     (root / "etc/environment").write_text("")
     (root / "etc/crontab").write_text("")
