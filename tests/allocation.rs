@@ -13,7 +13,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::signal::{SigHandler, Signal, kill, raise, signal};
 use nix::unistd::Pid;
 use tcpmon::base::limits;
 use tcpmon::base::time::Nanos;
@@ -76,6 +76,9 @@ fn helpers() -> Vec<Pid> {
 }
 
 fn main() -> ExitCode {
+    // Under nohup(1) it is ignored, and a run leaves it so. This run is sent one.
+    // SAFETY: the default action runs none of our code.
+    unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.unwrap();
     let folder = std::env::temp_dir().join(format!("tcpmon-allocation-{}", std::process::id()));
     fs::create_dir(&folder).unwrap();
     let accepting = TcpListener::bind("127.0.0.1:0").unwrap();
