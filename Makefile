@@ -3,7 +3,7 @@ CARGO ?= cargo
 ARGS ?=
 FUZZ_RUNS ?= 200000
 
-.PHONY: all run test lint sandboxtest fuzz miri syscalls accuracy memory faulttest killtest clean
+.PHONY: all run test lint sandboxtest fuzz miri syscalls accuracy memory faulttest killtest swaptest clean
 
 all:
 	$(CARGO) build --release
@@ -58,6 +58,11 @@ faulttest:
 # SIGKILL at every system call and at random moments: no probe is lost or reported twice (needs strace).
 killtest:
 	$(CARGO) bench --quiet --bench kill
+
+# Another user swaps files and pids before and after every system call that names one: nothing foreign changes, is
+# signalled or shown (needs root, sudo, or a user namespace with several users); SWAP_RUNS=all makes every swap.
+swaptest:
+	$(CARGO) bench --quiet --bench swap
 
 clean:
 	$(CARGO) clean
