@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
+
 use crate::Result;
 use crate::remains::Remains;
 use crate::scene::{Begin, ROOT, Remnant, Scene};
@@ -21,13 +23,15 @@ pub const STAGE: &str = ".swapped";
 /// The directories of a life. Dropping it removes them.
 pub struct Area {
     root: PathBuf,
+    /// The lock of a forged ledger: whoever forges it can lock it, too.
+    lock: Option<Flock<File>>,
 }
 
 impl Area {
     /// Makes the directories and files of a scene. Of the two ledgers, one is a victim, the other what is left in a
     /// scene that begins with a forged one.
     pub fn make(root: &Path, scene: &Scene, remains: &Remains, [victim, forged]: [&[u8]; 2]) -> Result<Self> {
-        let area = Self { root: root.to_owned() };
+        let mut area = Self { root: root.to_owned(), lock: None };
         fs::create_dir(root)?;
         for name in ["here", "conf", "old", "victims", "victims/directory"] {
             fs::create_dir(root.join(name))?;
@@ -65,6 +69,9 @@ impl Area {
                 put(&log.join(name), content, owner, mode)?;
             }
             own(&log, owner, mode)?;
+            if matches!(remnant, Remnant::Forged) {
+                area.lock = Some(lock(&log.join("tcpmon.ledger"))?);
+            }
         }
         if let Some((owner, mode)) = led {
             let led = area.here().join("led");
@@ -127,6 +134,11 @@ pub fn put(path: &Path, content: &[u8], owner: u32, mode: u32) -> Result {
 fn own(path: &Path, owner: u32, mode: u32) -> Result {
     chown(path, Some(owner), Some(owner))?;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
+}
+
+/// Locks a file as a run does.
+pub fn lock(path: &Path) -> Result<Flock<File>> {
+    Flock::lock(File::open(path)?, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
 }
 
 /// Gives a user what was just made, also a symbolic link.

@@ -239,7 +239,7 @@ impl Life<'_> {
         lived.confined = processes.get(&pid).is_some_and(|process| process.confined);
         match target {
             Target::File(path) | Target::Directory(path) => {
-                lived.swap = swapper::swap(self.area, self.scene, self.ledger, path, case.variant)?;
+                lived.swap = swapper::swap(self.area, self.scene, self.ledger, path, case)?;
             }
             Target::Process => {
                 let named = names.iter().find_map(|name| match name {
@@ -254,7 +254,8 @@ impl Life<'_> {
                 // As a user whom the caller may signal.
                 lived.taken = Some(Decoy::with_pid(self.owner_of_the_run(), other)?);
                 let path = PathBuf::from(format!("/proc/{other}"));
-                lived.swap = Some(Swap { variant: case.variant, identity: identity(&path)?, path, planted: None });
+                lived.swap =
+                    Some(Swap { variant: case.variant, identity: identity(&path)?, path, planted: None, _lock: None });
             }
         }
         Ok(())

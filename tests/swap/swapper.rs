@@ -8,11 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{Gid, Uid, mkfifo, setfsgid, setfsuid};
 
 use crate::Result;
 use crate::area::{self, Area, Look, NOTES, STAGE, give, put};
+use crate::plan::Case;
 use crate::scene::Scene;
 
 /// What is put in the place of a name.
@@ -130,11 +132,14 @@ pub struct Swap {
     /// What was put there, open, and how it looked; not for what the program may change.
     pub planted: Option<(File, Look)>,
     pub identity: Option<(u64, u64)>,
+    /// The lock of what was put there.
+    pub _lock: Option<Flock<File>>,
 }
 
-/// Swaps the name. `ledger` is one that names a foreign process. `None`: the other user has no right to do that, or
+/// Swaps the name at a call of the process with this role. `ledger` is one that names a foreign process. `None`: the other user has no right to do that, or
 /// there is nothing of that kind to be done.
-pub fn swap(area: &Area, scene: &Scene, ledger: &[u8], path: &Path, variant: Variant) -> Result<Option<Swap>> {
+pub fn swap(area: &Area, scene: &Scene, ledger: &[u8], path: &Path, case: &Case) -> Result<Option<Swap>> {
+    let variant = case.variant;
     let Some(directory) = path.parent() else { return Ok(None) };
     let stage = directory.join(STAGE);
     if !can_write(scene.other, directory) || fs::symlink_metadata(&stage).is_ok() {
@@ -163,7 +168,10 @@ pub fn swap(area: &Area, scene: &Scene, ledger: &[u8], path: &Path, variant: Var
         }
         _ => None,
     };
-    Ok(Some(Swap { variant, path: path.to_owned(), planted, identity: area::identity(path)? }))
+    // A ledger seems to be that of a run only if it is locked. A run would not use a locked one at all.
+    let locked = case.role == "stop" && matches!(variant, HardLinkToLedger | LedgerOfOther);
+    let lock = if locked { Some(area::lock(path)?) } else { None };
+    Ok(Some(Swap { variant, path: path.to_owned(), planted, identity: area::identity(path)?, _lock: lock }))
 }
 
 /// Cuts a file in half. Whether there was something to cut.
