@@ -96,7 +96,7 @@ fn main() -> ExitCode {
 
     let path = folder.join("tcpmon.conf");
     let config = format!(
-        "interval 50ms\ntimeout 300ms\nslow 100ms\nreport 1s\nlog_dir {}\ntarget open 127.0.0.1 {open}\n\
+        "sandbox off\ninterval 50ms\ntimeout 300ms\nslow 100ms\nreport 1s\nlog_dir {}\ntarget open 127.0.0.1 {open}\n\
          target refused 127.0.0.1 {refusing}\ntarget silent 127.0.0.1 {}\ntarget name localhost {open}\n\
          target slow-name localhost {open} interval 100ms\n",
         folder.display(),

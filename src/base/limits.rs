@@ -46,6 +46,9 @@ pub const FORK_PAUSE: Nanos = Nanos::from_secs(1);
 /// A helper that was idle for this long is ended, but the last one stays.
 pub const HELPER_IDLE: Nanos = Nanos::from_secs(30);
 
+/// How long a run that ends waits for the helpers that it has killed, all together.
+pub const HELPERS_END: Nanos = Nanos::from_secs(1);
+
 /// The shortest time after which glibc takes an answer of a name server for lost (resolv.conf(5), `timeout`).
 pub const LOST_ANSWER: Nanos = Nanos::from_secs(1);
 

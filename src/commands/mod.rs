@@ -2,49 +2,51 @@
 
 mod check;
 mod once;
+mod reload;
 mod run;
 mod status;
 mod stop;
 
+use core::fmt;
+
 use crate::base::limits;
-use crate::base::path::Path;
+use crate::base::time::{Instant, Nanos};
+use crate::core::ledger;
 use crate::model::cli::{Cli, Command, USAGE};
 use crate::model::reader::SAMPLE;
+use crate::model::run::Run;
 use crate::model::settings::Config;
 use crate::shell::config_file::{ConfigFile, Source};
 use crate::shell::console::Console;
+use crate::shell::place::{By, Found, Place};
+use crate::shell::sandbox::confine_command;
 use crate::sys;
 use crate::sys::descriptor;
+use crate::sys::process::{self, Handle, exit};
 use crate::sys::signal::Signals;
 
-/// The exit status of the program. (The value of the standard library's `ExitCode` cannot be read.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExitCode(pub u8);
+/// Exit status: the command has succeeded.
+const SUCCESS: u8 = 0;
 
-impl ExitCode {
-    /// The command has succeeded.
-    pub const SUCCESS: Self = Self(0);
-    /// The command has failed.
-    pub const FAILURE: Self = Self(1);
-}
-
-impl From<u8> for ExitCode {
-    fn from(code: u8) -> Self {
-        Self(code)
-    }
-}
+/// Exit status: the command has failed.
+const FAILURE: u8 = 1;
 
 /// Exit status: the configuration or the command line has mistakes, and nothing was started.
 const MISTAKES: u8 = 2;
 
-/// Checks that there is enough memory and begins to receive signals, before anything slow is done. `None`:
-/// one of them failed, and a message was printed. An allocation that fails later aborts without a message.
+/// The interval at which it is looked whether a run has done what it was told.
+const CHECK: Nanos = Nanos::from_millis(20);
+
+/// Checks that there is enough memory, also for the mapping of the ledger, and begins to receive signals, before anything
+/// slow is done. `None`: one of them failed, and a message was printed. An allocation that fails later aborts without a
+/// message.
 fn prepare(console: &mut Console) -> Option<Signals> {
     let mut memory = Vec::<u8>::new();
-    let is_reserved = memory.try_reserve_exact(limits::MEMORY).is_ok();
+    let needed = limits::MEMORY + ledger::words(limits::RECORDS) * size_of::<u32>();
+    let is_reserved = memory.try_reserve_exact(needed).is_ok();
     // Without `black_box` the compiler would remove an allocation that is never used.
-    if core::hint::black_box(&memory).capacity() < limits::MEMORY || !is_reserved {
-        console.say("memory", format_args!("{} MiB cannot be had, nothing is started", limits::MEMORY >> 20));
+    if core::hint::black_box(&memory).capacity() < needed || !is_reserved {
+        console.say("memory", format_args!("{} MiB cannot be had, nothing is started", needed >> 20));
         return None;
     }
     drop(memory);
@@ -55,22 +57,26 @@ fn prepare(console: &mut Console) -> Option<Signals> {
     signals.ok()
 }
 
-/// Runs the command that the arguments name. The name of the program is not among them. They live as long as
-/// the process, because a reload reads them again.
-pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
-    let cli = match Cli::parse(arguments, &mut |mistake| Console::new(false).complain(mistake)) {
-        Ok(cli) => cli,
-        Err(Command::Once) => return ExitCode::from(once::NOT_CHECKED),
-        Err(_) => return ExitCode::from(MISTAKES),
-    };
-    if cli.command == Command::Start {
+/// Runs the command that the arguments name, and ends the process. Nothing is dropped: the kernel frees everything. The
+/// name of the program is not among the arguments. They live as long as the process, because a reload reads them again.
+pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ! {
+    let mut arguments = arguments.into_iter().peekable();
+    let is_start = arguments.peek() == Some(&"start");
+    if is_start {
         descriptor::close_inherited();
     }
-    let mut console = Console::new(cli.quiet);
+    let open_console = if is_start { Console::of_start } else { Console::new };
+    let cli = match Cli::parse(arguments, &mut |mistake| open_console(false).complain(mistake)) {
+        Ok(cli) => cli,
+        Err(Command::Once) => exit(once::NOT_CHECKED),
+        Err(Command::Status) => exit(FAILURE),
+        Err(_) => exit(MISTAKES),
+    };
+    let mut console = open_console(cli.quiet);
     match cli.command {
-        Command::Run => run::run(cli, console, false),
-        Command::Start => run::run(cli, console, true),
+        Command::Run | Command::Start => run::run(cli, console, is_start),
         Command::Stop => stop::stop(cli, &mut console),
+        Command::Reload => reload::reload(cli, &mut console),
         Command::Status => status::status(cli, &mut console),
         Command::Once => once::once(cli, console),
         Command::Check => check::check(cli, &mut console),
@@ -80,20 +86,66 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ExitCode {
     }
 }
 
-fn print(console: &mut Console, text: &str) -> ExitCode {
-    if console.lines(text, limits::PATIENCE) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn print(console: &mut Console, text: &str) -> ! {
+    exit(if console.lines(text, limits::PATIENCE) { SUCCESS } else { FAILURE })
 }
 
 /// Reads the configuration and prints every mistake.
-fn load(cli: Cli, console: &mut Console) -> Result<(Config, ConfigFile, Source), usize> {
-    let mut config_file = ConfigFile::new(cli);
-    let mut config = Config::new();
-    let source = config_file.load(&mut config, &mut |what| console.complain(what))?;
-    Ok((config, config_file, source))
+fn load(file: &mut ConfigFile, config: &mut Config, console: &mut Console) -> Result<Source, usize> {
+    file.load(config, &mut |what| console.complain(what))
 }
 
-/// Reads the configuration, prints every mistake, and returns the path of the ledger.
-fn ledger_path(cli: Cli, console: &mut Console) -> Option<Path> {
-    let (config, ..) = load(cli, console).ok()?;
-    Some(config.settings.ledger_path())
+/// This boot, as it is noted in a ledger; never 0.
+fn boot() -> Option<u32> {
+    process::boot(&mut [0; 40]).map(|boot| ledger::checksum(boot).max(1))
+}
+
+/// Says why a command has failed, and ends it.
+fn fail(subject: &str, what: fmt::Arguments<'_>, console: &mut Console) -> ! {
+    console.say(subject, what);
+    exit(FAILURE)
+}
+
+/// Looks for the run for a command that tells it something; waits for one that starts. From now on this process is
+/// confined. The run of another configuration is refused.
+fn find(subject: &str, place: &Place, until: Instant, console: &mut Console) -> (Found, Option<Handle>) {
+    let (found, handle) = place.await_run(until);
+    confine_command(place.sandbox);
+    let mut room = [0; limits::PATH];
+    if let (By::Ledger, Run::Here(pid), Some(other)) =
+        (found.by, found.run, place.other_config(&found.snapshot, &mut room))
+    {
+        let ledger = &place.ledger;
+        fail(
+            subject,
+            format_args!(
+                "{ledger} is used by the run of {other} (pid {pid}), which goes on; write tcpmon {subject} -c {other}"
+            ),
+            console,
+        );
+    }
+    (found, handle)
+}
+
+/// Says why a run cannot be told anything, and ends the command.
+fn say_unseen(subject: &str, found: &Found, place: &Place, console: &mut Console) -> ! {
+    let ledger = &place.ledger;
+    match found.run {
+        Run::None => fail(subject, format_args!("no run uses {ledger}, start one with tcpmon start"), console),
+        Run::Starting => fail(
+            subject,
+            format_args!("{ledger} is locked by a process that does not say which one it is; try again"),
+            console,
+        ),
+        Run::Elsewhere | Run::Here(_) => {
+            let pid = found.snapshot.as_ref().map_or(0, |snapshot| snapshot.ledger.owner().pid);
+            fail(
+                subject,
+                format_args!(
+                    "the run goes on: it cannot be seen from here (pid {pid} of another pid namespace), use that one's tcpmon"
+                ),
+                console,
+            )
+        }
+    }
 }

@@ -1,18 +1,19 @@
 //! `tcpmon once`: probes each target one time and prints the results.
 
-use super::{ExitCode, load, prepare};
+use super::{exit, load, prepare};
 use crate::base::limits;
 use crate::core::monitor::{Span, TargetEntry};
 use crate::core::probe::End;
 use crate::model::cli::Cli;
 use crate::model::reason::Ending;
+use crate::model::settings::Config;
 use crate::model::target::{Family, Target};
 use crate::render;
 use crate::shell::change_user;
+use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
 use crate::shell::event_loop::{EventLoop, Start};
-use crate::shell::families;
-use crate::shell::sandbox::Confinement;
+use crate::shell::families::{self, Alone, FAMILIES};
 
 /// Exit status: a target did not connect.
 const FAILED: u8 = 2;
@@ -22,17 +23,20 @@ pub const NOT_CHECKED: u8 = 3;
 
 /// Probes each target one time. Exit status: 0 if all connected, 2 if one did not, 3 if a target could not be
 /// checked or the check itself failed.
-pub fn once(cli: Cli, mut console: Console) -> ExitCode {
+pub fn once(cli: Cli, mut console: Console) -> ! {
     let quiet = cli.quiet;
-    let Some(signals) = prepare(&mut console) else { return ExitCode::from(NOT_CHECKED) };
-    let Ok((mut config, file, _)) = load(cli, &mut console) else { return ExitCode::from(NOT_CHECKED) };
+    let Some(signals) = prepare(&mut console) else { exit(NOT_CHECKED) };
+    let mut file = ConfigFile::new(cli);
+    let mut config = Config::new();
+    if load(&mut file, &mut config, &mut console).is_err() {
+        exit(NOT_CHECKED);
+    }
     // If the probes were spread over an interval, the single round could last an hour.
     config.settings.spread = false;
     let (span, helpers) = (Span { rounds: Some(1), duration: None }, config.helpers());
     if !change_user::become_user(&config, &file, false, &mut console) {
-        return ExitCode::from(NOT_CHECKED);
+        exit(NOT_CHECKED);
     }
-    Confinement::enter(&config, &file, false, &mut console);
     let mut event_loop = EventLoop::new(Start {
         config,
         config_file: file,
@@ -50,7 +54,7 @@ pub fn once(cli: Cli, mut console: Console) -> ExitCode {
     if printed && !quiet {
         say_families(&mut event_loop, usize::from(helpers));
     }
-    ExitCode::from(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
+    exit(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
 }
 
 /// Looks up in each family alone the names whose lookup in both has failed, and says what that gives.
@@ -60,12 +64,15 @@ fn say_families(event_loop: &mut EventLoop, helpers: usize) {
         let has_failed = matches!(&entry.last, Some(End { ending: Ending::LookupFailed(_), .. }));
         let is_known = failed.iter().any(|target| target.host == entry.target.host);
         if has_failed && entry.target.family == Family::Any && !is_known {
-            failed.push(entry.target);
+            for (family, ..) in FAMILIES {
+                failed.push(Target { family, ..entry.target });
+            }
         }
     }
     let timeout = event_loop.monitor().settings().thresholds.timeout;
-    for (target, alone) in failed.iter().zip(families::look_up(&failed, helpers, timeout)) {
-        event_loop.console().say(target.host.as_str(), format_args!("{alone}"));
+    let found = families::look_up(&failed, helpers, timeout);
+    for (targets, found) in failed.chunks(FAMILIES.len()).zip(found.chunks(FAMILIES.len())) {
+        event_loop.console().say(targets[0].host.as_str(), format_args!("{}", Alone(found)));
     }
 }
 

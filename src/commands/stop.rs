@@ -1,55 +1,76 @@
-//! `tcpmon stop`: ends the monitor that uses this configuration's ledger, and waits for its end.
+//! `tcpmon stop`: ends the run of this configuration and waits for its end. It notes in the ledger that the run was
+//! stopped, so that cron does not start it again.
 
-use super::{ExitCode, MISTAKES, ledger_path};
+use super::{CHECK, MISTAKES, SUCCESS, boot, exit, fail, find, say_unseen};
 use crate::base::limits;
-use crate::base::time::Nanos;
+use crate::core::ledger::Ledger;
 use crate::model::cli::Cli;
+use crate::model::run::Run;
 use crate::shell::console::Console;
-use crate::shell::ledger_file;
-use crate::shell::snapshot::{self, SnapshotError};
-use crate::sys;
-use crate::sys::{clock, process, user};
+use crate::shell::place::Place;
+use crate::shell::snapshot::{self, Snapshot, SnapshotError};
+use crate::sys::process::Demand;
+use crate::sys::{self, Errno, clock, file};
 
-/// The interval at which `stop` checks whether the process has ended.
-const CHECK: Nanos = Nanos::from_millis(20);
-
-/// Ends the monitor. Exit status: 0 if no monitor runs any more, 1 if one still does or this is not known, 2 if the
-/// configuration is wrong.
-pub fn stop(cli: Cli, console: &mut Console) -> ExitCode {
-    let Some(path) = ledger_path(cli, console) else { return ExitCode::from(MISTAKES) };
-    let owner = match snapshot::read(&path) {
-        Ok(ledger) if snapshot::is_running(&ledger) => ledger.owner(),
-        // The run has ended, but the process still prints its last output.
-        Ok(ledger) if process::is_alive(ledger.owner()) && ledger_file::is_locked(&path) => ledger.owner(),
-        Ok(_) | Err(_) if ledger_file::is_locked(&path) => {
-            console.say("stop", format_args!("a monitor runs, but {path} does not say as which pid; nothing is ended"));
-            return ExitCode::FAILURE;
-        }
-        Err(SnapshotError::Trouble(trouble)) => {
-            console.say("stop", format_args!("{path} {trouble}, it is not known what runs"));
-            return ExitCode::FAILURE;
-        }
-        Ok(_) | Err(_) => {
-            console.line(format_args!("not running"));
-            return ExitCode::SUCCESS;
+/// Ends the run. Exit status: 0 if none runs any more, 1 if one still does or this is not known, 2 if it cannot be told
+/// where the ledger is.
+pub fn stop(cli: Cli, console: &mut Console) -> ! {
+    let is_noted = !cli.for_restart;
+    let Some(place) = Place::read(cli, console) else { exit(MISTAKES) };
+    let until = clock::monotonic() + limits::STOP_WAIT;
+    let (found, handle) = find("stop", &place, until, console);
+    let snapshot = &found.snapshot;
+    let Some(handle) = handle else {
+        match (found.run, snapshot) {
+            (Run::None, Err(SnapshotError::Trouble(trouble))) => {
+                fail("stop", format_args!("{} {trouble}, it is not known what runs", place.ledger), console)
+            }
+            (Run::None, _) => {
+                if is_noted {
+                    note(snapshot, boot(), console);
+                }
+                console.line(format_args!("not running, says {}", place.ledger));
+                exit(SUCCESS)
+            }
+            (Run::Starting | Run::Elsewhere | Run::Here(_), _) => say_unseen("stop", &found, &place, console),
         }
     };
-    // The owner of the ledger wrote this pid. With that user's rights we end only what the owner could end, too.
-    let sent = user::become_owner_of(path.as_str()).and_then(|()| process::terminate(owner));
-    if let Err(errno) = sent.or_else(|errno| if process::is_alive(owner) { Err(errno) } else { Ok(()) }) {
-        console.say("stop", format_args!("pid {} cannot be ended ({}), it goes on", owner.pid, sys::describe(errno)));
-        return ExitCode::FAILURE;
-    }
-    let until = clock::monotonic() + limits::STOP_WAIT;
-    while process::is_alive(owner) {
-        if clock::monotonic() >= until {
-            console.say(
-                "stop",
-                format_args!("pid {} was told to end and has not within {}", owner.pid, limits::STOP_WAIT),
-            );
-            return ExitCode::FAILURE;
+    let pid = handle.pid();
+    let is_kept = is_noted && note(snapshot, boot(), console);
+    match found.send(&handle, Demand::End) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(errno) => {
+            if is_kept {
+                note(snapshot, Some(0), console);
+            }
+            fail("stop", format_args!("pid {pid} cannot be ended ({}), it goes on", sys::describe(errno)), console);
         }
-        clock::rest(CHECK);
     }
-    ExitCode::SUCCESS
+    while !handle.await_end(CHECK) {
+        if clock::monotonic() >= until {
+            let limit = limits::STOP_WAIT;
+            fail("stop", format_args!("pid {pid} was told to end and has not within {limit}, it may still"), console);
+        }
+    }
+    exit(SUCCESS)
+}
+
+/// Notes in the ledger that the run was stopped in this boot; 0: that it was not. Says who will start it again if that
+/// cannot be noted. Returns whether it was.
+fn note(snapshot: &Result<Snapshot, SnapshotError>, boot: Option<u32>, console: &mut Console) -> bool {
+    let write = || {
+        let (file, boot) = (&snapshot.as_ref().ok()?.file, boot?);
+        let at = Ledger::place_of_stopped(&snapshot::words(file).ok()?)?;
+        file::write_word(file, at, boot).ok()
+    };
+    let is_written = write().is_some();
+    if !is_written {
+        console.say(
+            "stop",
+            format_args!(
+                "there is no ledger to note it in: cron, or the service that started the run, will start it again"
+            ),
+        );
+    }
+    is_written
 }

@@ -23,6 +23,7 @@ mod codes;
 mod journal;
 mod layout;
 mod record;
+mod reload;
 
 use core::fmt;
 use core::ops::Deref;
@@ -32,6 +33,7 @@ pub use journal::{Journal, Progress, checksum, checksum_of_nothing, extend_check
 pub use layout::words;
 use layout::{Field, Shape, preface};
 pub use record::{Last, Record, State, Usage};
+pub use reload::{Reload, ReloadResult};
 
 use crate::base::limits;
 use crate::base::text::Text;
@@ -190,10 +192,17 @@ impl Ledger {
     /// Whether these words are a ledger whose creation was interrupted. Nothing was ever counted in it.
     pub fn is_unfinished(words: &[AtomicU32]) -> bool {
         let began = layout::HEAD_AT + layout::BEGAN.at;
-        let is_zero = |(at, word): (usize, &AtomicU32)| {
-            (1..layout::HEAD_AT).contains(&at) || at == began || word.load(Ordering::Acquire) == 0
+        let is_ours = |(at, word): (usize, &AtomicU32)| {
+            let word = word.load(Ordering::Acquire);
+            let written = layout::DESCRIPTION.get(at).is_some_and(|ours| at != preface::MAGIC && word == *ours);
+            word == 0 || written || [preface::SIZE, began].contains(&at)
         };
-        words.iter().enumerate().all(is_zero)
+        words.iter().enumerate().all(is_ours)
+    }
+
+    /// Whether a file with this first word is a ledger, if only a damaged one or one of another byte order.
+    pub fn begins_with(word: u32) -> bool {
+        [layout::MAGIC, layout::MAGIC.swap_bytes()].contains(&word)
     }
 
     /// Whether the ledger is in a mapped file.
@@ -310,8 +319,13 @@ impl Ledger {
         self.records().all(|(_, record)| record.is_reported())
     }
 
-    /// Notes that a run of this process starts.
-    pub fn begin_run(&self, owner: ProcessId, started: WallTime) {
+    /// Notes that a run of this process starts, with this configuration file.
+    pub fn begin_run(&self, owner: ProcessId, config: &str, started: WallTime) {
+        self.set(layout::ENDING_RUN, 0, 0);
+        self.set(layout::STOPPED, 0, 0);
+        if let Some(head) = self.head() {
+            layout::set_text(head, layout::CONFIG, config);
+        }
         // A kill must not leave the new pid with the old start time.
         self.set(layout::BORN, 0, 0);
         self.set(layout::PID, 0, owner.pid);
@@ -323,6 +337,54 @@ impl Ledger {
     /// Notes that the run has ended.
     pub fn end_run(&self) {
         self.set(layout::RUNNING, 0, 0);
+    }
+
+    /// Notes that the run was told to end.
+    pub fn begin_end(&self) {
+        self.set(layout::ENDING_RUN, 0, 1);
+    }
+
+    /// Whether the run that has locked the ledger ends, or has ended and only its process is still there.
+    pub fn is_ending(&self) -> bool {
+        !self.is_running() || self.get(layout::ENDING_RUN, 0) != 0
+    }
+
+    /// The path of the run's configuration file, read into `room`; empty without one.
+    pub fn config<'a>(&self, room: &'a mut [u8; limits::PATH]) -> &'a str {
+        self.head().and_then(|head| layout::text(head, layout::CONFIG, room)).unwrap_or_default()
+    }
+
+    /// The boot in which `tcpmon stop` has ended the last run; 0: it has not.
+    pub fn stopped(&self) -> u32 {
+        self.get(layout::STOPPED, 0)
+    }
+
+    /// Where a file with these first words keeps [`Ledger::stopped`], counted in words; `None` if it has no such field,
+    /// or is no ledger.
+    pub fn place_of_stopped(words: &[AtomicU32]) -> Option<usize> {
+        let number = layout::HEAD_FIELDS.iter().position(|field| *field == layout::STOPPED)?;
+        let entry = layout::entries(&layout::DESCRIPTION).nth(number)?;
+        let (at, count) = Shape::read(words).ok()?.find(entry, true);
+        (count > 0).then_some(at)
+    }
+
+    /// Notes the result of a reload.
+    pub fn set_reload(&self, reload: Reload) {
+        let Reload { result, new, removed, kept } = reload;
+        for (i, value) in [result as u32, new, removed, kept, self.reloads().wrapping_add(1)].into_iter().enumerate() {
+            self.set(layout::RELOAD, i, value);
+        }
+    }
+
+    /// How many reloads there were.
+    pub fn reloads(&self) -> u32 {
+        self.get(layout::RELOAD, 4)
+    }
+
+    /// The last reload.
+    pub fn reload(&self) -> Reload {
+        let [result, new, removed, kept] = [0, 1, 2, 3].map(|i| self.get(layout::RELOAD, i));
+        Reload { result: ReloadResult::of(result), new, removed, kept }
     }
 
     // Short functions that are called from many paths are not inlined, here and in the submodules: the

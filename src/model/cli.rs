@@ -15,8 +15,10 @@ Times name lookups and TCP connects to every target, every 2 seconds, and append
 commands:
   run       watch the targets until a signal ends it (the default)
   start     the same in the background, for cron and at boot; does nothing if it runs already
-  stop      end the run in the background, and wait for its last report
-  status    show the state of each target and all counts, also of a killed run
+  stop      end the run and wait for its last report; it stays stopped until start by hand or a reboot
+  reload    check the file, let the run read it again, and print what has changed
+  status    show the state of each target and all counts, also of a killed run; exit status 0: all up,
+            2: one is down, 3: not running, 1: it cannot be told
   once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
   check     read the configuration and report every mistake; exit status 0 or 2
   sample    print a configuration to start from
@@ -30,6 +32,8 @@ options:
   -v, --verbose         also report what this kernel lacks
   -w, --watch           for status: show it again every second
   -j, --json            for status: one line of JSON, for programs
+      --unless-stopped  for start, by cron: nothing if it was stopped or has no target yet
+      --for-restart     for stop: it does not stay stopped
   -h, --help            this text
   -V, --version         the version
 settings, with the words of a configuration file, which they replace:
@@ -51,6 +55,8 @@ pub enum Command {
     Start,
     /// End the run in the background.
     Stop,
+    /// Let the run read its configuration again.
+    Reload,
     /// Show the ledger's content.
     Status,
     /// Probe each target one time.
@@ -80,6 +86,10 @@ pub struct Cli {
     pub watch: bool,
     /// `-j`
     pub json: bool,
+    /// `--unless-stopped`
+    pub unless_stopped: bool,
+    /// `--for-restart`
+    pub for_restart: bool,
     /// `-n`
     pub rounds: Option<u32>,
     /// `--for`
@@ -90,10 +100,11 @@ pub struct Cli {
     pub targets: Vec<&'static str>,
 }
 
-const COMMANDS: [(&str, Command); 9] = [
+const COMMANDS: [(&str, Command); 10] = [
     ("run", Command::Run),
     ("start", Command::Start),
     ("stop", Command::Stop),
+    ("reload", Command::Reload),
     ("status", Command::Status),
     ("once", Command::Once),
     ("check", Command::Check),
@@ -102,16 +113,18 @@ const COMMANDS: [(&str, Command); 9] = [
     ("version", Command::Version),
 ];
 
-/// An option without a value: its letter, its word and its effect.
+/// An option without a value: its letter, if it has one, its word and its effect.
 type Flag = (&'static str, &'static str, fn(&mut Cli));
 
-const FLAGS: [Flag; 6] = [
+const FLAGS: [Flag; 8] = [
     ("-h", "--help", |cli| cli.command = Command::Help),
     ("-V", "--version", |cli| cli.command = Command::Version),
     ("-q", "--quiet", |cli| cli.quiet = true),
     ("-v", "--verbose", |cli| cli.verbose = true),
     ("-w", "--watch", |cli| cli.watch = true),
     ("-j", "--json", |cli| cli.json = true),
+    ("", "--unless-stopped", |cli| cli.unless_stopped = true),
+    ("", "--for-restart", |cli| cli.for_restart = true),
 ];
 
 /// An option with a value.
@@ -245,6 +258,8 @@ mod tests {
                 verbose: false,
                 watch: false,
                 json: false,
+                unless_stopped: false,
+                for_restart: false,
                 rounds: Some(3),
                 duration: Some(Nanos::from_secs(3600)),
                 settings: vec![(Directive::Interval, "1s"), (Directive::LogDir, "/tmp")],
@@ -309,6 +324,7 @@ mod tests {
             "run",
             "start",
             "stop",
+            "reload",
             "status",
             "once",
             "check",
@@ -320,6 +336,8 @@ mod tests {
             "--verbose",
             "--watch",
             "--json",
+            "--unless-stopped",
+            "--for-restart",
             "--help",
             "--version",
         ] {

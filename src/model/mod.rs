@@ -32,6 +32,7 @@ pub mod passwd;
 pub mod process_id;
 pub mod reader;
 pub mod reason;
+pub mod run;
 pub mod settings;
 pub mod target;
 pub mod time_zone;

@@ -16,12 +16,13 @@ pub const PASSWD: &str = "/etc/passwd";
 
 /// Finds the user with this name in the content of [`PASSWD`].
 pub fn find(passwd: &[u8], name: &str) -> Option<User> {
-    let number = |field: Option<&[u8]>| words::number(core::str::from_utf8(field?).ok()?, u32::MAX);
     passwd.split(|byte| *byte == b'\n').find_map(|line| {
-        let mut fields = line.split(|byte| *byte == b':');
-        fields.next().filter(|field| *field == name.as_bytes())?;
-        fields.next()?;
-        Some(User { uid: number(fields.next())?, gid: number(fields.next())? })
+        let rest = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        let number = |at| {
+            let field = rest.split(|byte| *byte == b':').nth(at)?;
+            words::number(core::str::from_utf8(field).ok()?, u32::MAX)
+        };
+        Some(User { uid: number(1)?, gid: number(2)? })
     })
 }
 

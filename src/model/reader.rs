@@ -50,6 +50,8 @@ pub struct Reader<'a> {
     set: [Option<Location<'a>>; Directive::ALL.len()],
     /// Settings whose value was invalid: the value in force is not the configured one, so no other mistake may be derived from it.
     wrong: [bool; Directive::ALL.len()],
+    /// Whether there was a word that is no directive.
+    has_unknown: bool,
     /// The line that is being read; between files the last file as a whole.
     location: Location<'a>,
 }
@@ -65,6 +67,7 @@ impl<'a> Reader<'a> {
             mistakes: 0,
             set: [None; Directive::ALL.len()],
             wrong: [false; Directive::ALL.len()],
+            has_unknown: false,
             location: COMMAND_LINE,
         }
     }
@@ -129,6 +132,13 @@ impl<'a> Reader<'a> {
         (self.tell)(what);
     }
 
+    /// Whether it is known where log and ledger are: their values are valid, and an unknown word cannot stand for one.
+    pub fn has_place(&self) -> bool {
+        let [log_dir, ledger] = [Directive::LogDir as usize, Directive::Ledger as usize];
+        let is_set = self.set[log_dir].is_some() || self.set[ledger].is_some();
+        !self.wrong[log_dir] && !self.wrong[ledger] && (is_set || !self.has_unknown)
+    }
+
     /// Looks up the user of the settings with `find`. `None` if there is none to change to, or it is unknown,
     /// which is a mistake.
     pub fn user<T>(&mut self, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
@@ -151,8 +161,14 @@ impl<'a> Reader<'a> {
         self.file("default targets", DEFAULT_TARGETS.as_bytes());
     }
 
-    /// Checks what only the whole configuration shows. Returns how many mistakes there were.
-    pub fn finish(mut self) -> usize {
+    /// Whether there is no target, and no mistake that could be the cause.
+    pub fn lacks_targets(&self) -> bool {
+        self.config.targets.is_empty() && self.mistakes == 0
+    }
+
+    /// Checks what only the whole configuration shows. Returns how many mistakes there were. That there is no target is
+    /// a mistake that need not be told.
+    pub fn finish(mut self, tell_lack: bool) -> usize {
         let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = self.config.settings;
         if slow >= timeout {
             self.tell_of(
@@ -160,7 +176,10 @@ impl<'a> Reader<'a> {
                 format_args!("slow {slow} is not below timeout {timeout}, a slow phase would have failed"),
             );
         }
-        if self.config.targets.is_empty() && self.mistakes == 0 {
+        if self.lacks_targets() {
+            if !tell_lack {
+                return 1;
+            }
             self.tell(format_args!("no target, add a line such as: target web www.example.com 443"));
         }
         let needed = self.config.in_flight();
@@ -194,6 +213,7 @@ impl<'a> Reader<'a> {
             match Directive::of_name(word) {
                 Some(directive) => self.option(directive, words::trim(rest)),
                 None => {
+                    self.has_unknown = true;
                     self.tell(format_args!("unknown directive \"{word}\", known are: {}", Directive::WORDS));
                 }
             }

@@ -15,13 +15,15 @@ use crate::model::target::Target;
 /// Writes the line, with its newline.
 #[inline(never)] // LLVM would hoist its constants into the caller's loop.
 pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
-    let Seen { ledger, running, local, .. } = *seen;
+    let Seen { ledger, life, local, .. } = *seen;
     let Thresholds { slow, timeout } = ledger.thresholds();
     write!(
         out,
-        "{{\"version\":{},\"running\":{running},\"pid\":{},\"clean\":{},\"began\":{},\"started\":{},\"alive\":{},\
+        "{{\"version\":{},\"running\":{},\"run\":\"{}\",\"pid\":{},\"clean\":{},\"began\":{},\"started\":{},\"alive\":{},\
          \"due\":{},\"slow_ms\":{},\"timeout_ms\":{},\"targets\":[",
         Quoted(&env!("CARGO_PKG_VERSION")),
+        life.is_alive(),
+        life.word(),
         ledger.owner().pid,
         !ledger.is_running(),
         Moment(ledger.began(), local),

@@ -17,13 +17,55 @@ use crate::model::target::Target;
 /// The time zone: a function from a second since 1970 to local time.
 pub type LocalTime = fn(i64) -> WallTime;
 
+/// What the run of a ledger does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It runs as the process with this pid.
+    Running(u32),
+    /// It runs in another pid namespace.
+    Elsewhere,
+    /// A process has locked the ledger and has not begun.
+    Starting,
+    /// It was told to end and has not yet.
+    Ending,
+    /// It has ended.
+    Ended,
+    /// It was ended by `tcpmon stop` and is not started again by cron.
+    Stopped,
+    /// It was killed.
+    Killed,
+}
+
+impl Life {
+    /// Its word in JSON.
+    fn word(self) -> &'static str {
+        match self {
+            Life::Running(_) => "running",
+            Life::Elsewhere => "elsewhere",
+            Life::Starting => "starting",
+            Life::Ending => "ending",
+            Life::Ended => "ended",
+            Life::Stopped => "stopped",
+            Life::Killed => "killed",
+        }
+    }
+
+    /// Whether a process has locked the ledger.
+    fn is_alive(self) -> bool {
+        match self {
+            Life::Running(_) | Life::Elsewhere | Life::Starting | Life::Ending => true,
+            Life::Ended | Life::Stopped | Life::Killed => false,
+        }
+    }
+}
+
 /// What [`status`] and [`json`] show.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// A snapshot of the ledger.
     pub ledger: &'a Ledger,
-    /// Whether its run is still running.
-    pub running: bool,
+    /// What its run does.
+    pub life: Life,
     /// The present time, as the stamp of the rows.
     pub now: WallTime,
     /// The time zone.

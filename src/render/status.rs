@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 
 use super::cells::{self, Column, MOMENT, WORDS};
 use super::table::Form;
-use super::{LocalTime, Millis, Seen, Shown};
+use super::{Life, LocalTime, Millis, Seen, Shown};
 use crate::base::histogram::Summary;
 use crate::base::time::WallTime;
 use crate::core::ledger::{Last, Record, State};
@@ -30,18 +30,33 @@ pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
 }
 
 fn write_run(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
-    let Seen { ledger, running, local, .. } = *seen;
+    let Seen { ledger, life, local, .. } = *seen;
     let (pid, moment) = (ledger.owner().pid, |unix| Local(Some(unix), local));
-    if !running {
-        let how = if ledger.is_running() { "did not end cleanly" } else { "ended" };
-        let alive = moment(ledger.alive());
-        return writeln!(out, "Not running: the last run (pid {pid}) {how}, last alive at {alive}\n");
-    }
-    write!(out, "Running as pid {pid} since {}, ", moment(ledger.started()))?;
-    match ledger.due() {
+    let how = match life {
+        Life::Running(pid) => {
+            write!(out, "Running as pid {pid} since {}, ", moment(ledger.started()))?;
+            return write_due(out, ledger.due(), local);
+        }
+        Life::Elsewhere => {
+            write!(out, "Running in another pid namespace (as pid {pid}) since {}, ", moment(ledger.started()))?;
+            return write_due(out, ledger.due(), local);
+        }
+        Life::Starting => return writeln!(out, "Starting: a process has locked the ledger and has not begun yet\n"),
+        Life::Ending => {
+            return writeln!(out, "Ending: the run (pid {pid}) was told to end and writes its last report\n");
+        }
+        Life::Ended => "ended",
+        Life::Stopped => "was stopped until tcpmon start or a reboot",
+        Life::Killed => "did not end cleanly",
+    };
+    writeln!(out, "Not running: the last run (pid {pid}) {how}, last alive at {}\n", moment(ledger.alive()))
+}
+
+fn write_due(out: &mut dyn Write, due: i64, local: LocalTime) -> fmt::Result {
+    match due {
         // The clock is not set, so no report is due.
         0 => writeln!(out, "reports wait for the clock to be set\n"),
-        due => writeln!(out, "next report at {}\n", moment(due)),
+        due => writeln!(out, "next report at {}\n", Local(Some(due), local)),
     }
 }
 

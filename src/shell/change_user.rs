@@ -6,12 +6,13 @@ use crate::model::passwd::User;
 use crate::model::settings::Config;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
-use crate::sys::{Errno, describe, directory, user};
+use crate::sys::directory::Directory;
+use crate::sys::{Errno, describe, user};
 
 /// Becomes the configured user. If the run is `kept` (keeps files between runs), the user first gets the files that it
 /// needs. Returns whether the run may start, and reports problems.
 pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> bool {
-    let Some(user) = file.user().filter(|user| !user::is(*user)) else { return true };
+    let Some(user) = file.user().filter(|user| !user::is(user.uid)) else { return true };
     let name = config.settings.user;
     if !user::is_root() {
         console.say("user", format_args!("only root can become {name}, this run keeps its user"));
@@ -23,7 +24,7 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
     match user::switch_to(user) {
         Ok(()) => {
             let directory = config.settings.log_dir;
-            if kept && directory::check_directory(directory.as_str()) == Err(Errno::EACCES) {
+            if kept && Directory::open(directory.as_str()).and_then(|open| open.check()) == Err(Errno::EACCES) {
                 console.say(
                     "user",
                     format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),

@@ -9,7 +9,7 @@ use crate::base::text::Text;
 use crate::base::time::Nanos;
 use crate::sys::poll::{Interest, is_ready};
 use crate::sys::stream::{self, Stream};
-use crate::sys::system_log::SystemLog;
+use crate::sys::system_log::{Severity, SystemLog};
 use crate::sys::{Errno, descriptor};
 
 /// Bytes that a writable pipe accepts in one write without blocking (`PIPE_BUF`, pipe(7)).
@@ -25,26 +25,43 @@ pub struct Console {
     open_line: bool,
     /// How long a line may wait for its reader.
     patience: Nanos,
-    /// If set, messages go here instead of to standard error.
-    system_log: Option<SystemLog>,
+    messages: Messages,
+}
+
+/// Where messages go.
+#[derive(Debug)]
+enum Messages {
+    /// To standard error.
+    Error,
+    /// To standard error and the system log: busybox crond throws standard error away.
+    Both(SystemLog),
+    /// To the system log.
+    SystemLog(SystemLog),
 }
 
 impl Console {
     /// The console at the start. A quiet one has no standard output. It waits for readers until
     /// [`Console::never_wait`].
     pub fn new(quiet: bool) -> Self {
-        Self::with(if quiet { Output::nothing() } else { Output::new(stream::stdout()) }, None)
-    }
-
-    fn with(out: Output, system_log: Option<SystemLog>) -> Self {
+        let out = if quiet { Output::nothing() } else { Output::new(stream::stdout()) };
         Self {
             dots: matches!(out.stream, Stream::Pipe | Stream::Terminal),
             out,
             error: Output::new(stream::stderr()),
             open_line: false,
             patience: limits::PATIENCE,
-            system_log,
+            messages: Messages::Error,
         }
+    }
+
+    /// The console of a process that goes to the background: until then its messages also go to the system log, as
+    /// errors, unless somebody sees them on a terminal.
+    pub fn of_start(_: bool) -> Self {
+        let mut console = Self::new(true);
+        if console.error.stream != Stream::Terminal {
+            console.messages = Messages::Both(SystemLog::default());
+        }
+        console
     }
 
     /// Switches the dots off: programs read this output, too.
@@ -53,9 +70,11 @@ impl Console {
         self
     }
 
-    /// The console of a process in the background: messages go to the system log.
-    pub fn of_background() -> Self {
-        Self::with(Output::nothing(), Some(SystemLog::default()))
+    /// From now on messages go to the system log, and nothing is printed.
+    pub fn go_to_background(&mut self) {
+        (self.out, self.error) = (Output::nothing(), Output::nothing());
+        self.dots = false;
+        self.messages = Messages::SystemLog(SystemLog::default());
     }
 
     /// From now on no line waits for its reader: it is lost or cut.
@@ -96,9 +115,9 @@ impl Console {
 
     /// Writes a message about the clock. It always goes to the system log, too: other programs use the same clock.
     pub fn announce(&mut self, subject: &str, what: fmt::Arguments<'_>) {
-        if self.system_log.is_none() {
+        if matches!(self.messages, Messages::Error) {
             let line = Text::<{ limits::MESSAGE }>::format(format_args!("{subject}: {what}"));
-            SystemLog::default().send(line.as_str());
+            SystemLog::default().send(Severity::Warning, line.as_str());
         }
         self.say(subject, what);
     }
@@ -107,10 +126,12 @@ impl Console {
     pub fn complain(&mut self, what: fmt::Arguments<'_>) {
         self.end_dots(self.patience);
         let line = visible(what);
-        match &mut self.system_log {
-            Some(system_log) => system_log.send(line.as_str()),
-            None => self.error.line(line, self.patience),
+        match &mut self.messages {
+            Messages::Error => {}
+            Messages::Both(system_log) => system_log.send(Severity::Error, line.as_str()),
+            Messages::SystemLog(system_log) => return system_log.send(Severity::Warning, line.as_str()),
         }
+        self.error.line(line, self.patience);
     }
 
     fn end_dots(&mut self, patience: Nanos) {

@@ -15,8 +15,9 @@ use crate::model::log_names;
 use crate::model::outcome::Columns;
 use crate::render::table::Form;
 use crate::sys;
+use crate::sys::directory::{Directory, Held};
 use crate::sys::file::Identity;
-use crate::sys::{Errno, by_path, clock, descriptor, directory, file};
+use crate::sys::{Errno, by_path, clock, descriptor, file};
 
 /// Why a report is not in the log. Displayed without its subject: `cannot be opened (...)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum LogError {
     Write(Errno),
     /// The file could not be read to find out whether it has the last run's report.
     Read(Errno),
+    /// The directory was removed, moved or replaced, and the sandbox lets this run use no other one.
+    Gone,
 }
 
 impl fmt::Display for LogError {
@@ -36,6 +39,7 @@ impl fmt::Display for LogError {
             LogError::Open(errno) => ("opened", sys::describe_open(errno)),
             LogError::Read(errno) => ("searched for the last run's report", sys::describe(errno)),
             LogError::Write(errno) => ("written", sys::describe(errno)),
+            LogError::Gone => return f.write_str("was taken away, and a run in the sandbox cannot use another one"),
         };
         write!(f, "cannot be {what} ({why})")
     }
@@ -62,7 +66,12 @@ pub struct DailyLog {
     working_directory: Text<{ limits::DIRECTORY }>,
     /// The ledger's directory; empty without a ledger.
     ledger_directory: Path,
+    /// The path of the directory, as configured.
     directory: Text<{ limits::DIRECTORY }>,
+    /// The directory, from its first use on.
+    held: Option<Held>,
+    /// Whether the sandbox forbids every other directory.
+    confined: bool,
     form: Form,
     keep: Keep,
     /// Whether old files could be deleted, if that was tried since it was last asked.
@@ -70,7 +79,7 @@ pub struct DailyLog {
     /// The file whose last header is ours.
     headed: Option<Headed>,
     /// A part of a report that could not be cut off: its file, and its begin and end there in bytes.
-    torn: Option<(Path, u64, u64)>,
+    torn: Option<(OwnedFd, u64, u64)>,
     report: String,
 }
 
@@ -82,6 +91,8 @@ impl DailyLog {
             working_directory: by_path::here(),
             ledger_directory: Path::new(),
             directory,
+            held: None,
+            confined: false,
             form,
             keep,
             deleted: None,
@@ -91,18 +102,57 @@ impl DailyLog {
         }
     }
 
-    /// Makes the directory if it is missing. An error if no file can be made there.
-    pub fn make_directory(&self) -> Result<(), LogError> {
-        let directory = self.directory.as_str();
-        directory::make_directories(directory)
-            .and_then(|()| directory::check_directory(directory))
-            .map_err(LogError::Open)
+    /// Opens the directory at its first use; makes it if it is missing. If it was taken away since, it is made again
+    /// by its path, or is [`LogError::Gone`].
+    pub fn hold(&mut self) -> Result<&Directory, LogError> {
+        let path = self.directory.as_str();
+        let held = match &mut self.held {
+            Some(held) => {
+                if held.is_gone(path) {
+                    if self.confined {
+                        return Err(LogError::Gone);
+                    }
+                    held.make_again().map_err(LogError::Open)?;
+                }
+                held
+            }
+            // It could not be opened before the run was confined.
+            None if self.confined => return Err(LogError::Gone),
+            none => none.insert(Held::make(path).map_err(LogError::Open)?),
+        };
+        Ok(&held.directory)
+    }
+
+    /// The directory, if it is open.
+    pub fn held(&self) -> Option<&Directory> {
+        self.held.as_ref().map(|held| &held.directory)
+    }
+
+    /// An error if no file can be made in the directory.
+    pub fn check_directory(&mut self) -> Result<(), LogError> {
+        self.hold()?.check().map_err(LogError::Open)
+    }
+
+    /// Whether it is this directory.
+    pub fn is_in(&self, directory: &Directory) -> bool {
+        self.held
+            .as_ref()
+            .is_some_and(|held| held.directory.identity().is_ok() && held.directory.identity() == directory.identity())
+    }
+
+    /// Whether the sandbox forbids every other directory than this one, and those in it.
+    pub fn set_confined(&mut self, confined: bool) {
+        self.confined = confined;
     }
 
     /// Uses this directory and form from here on.
     pub fn set_directory_and_form(&mut self, directory: Text<{ limits::DIRECTORY }>, form: Form) {
         if self.directory != directory || self.form != form {
             self.headed = None;
+        }
+        if self.directory != directory {
+            // What the sandbox allows lies below a directory of the start. An error is found again at the next use.
+            self.held = Held::make(directory.as_str()).ok();
         }
         self.directory = directory;
         self.form = form;
@@ -143,16 +193,16 @@ impl DailyLog {
     ) -> Result<(), LogError> {
         let name = log_names::of(stamp);
         let path = self.path_of(name.as_str());
-        self.cut_off_torn(&path)?;
-        let mut opened = self.open(&path);
+        let mut opened = self.open(name.as_str());
         // Before the write, or even before the file can be made: this may free the space that they need.
-        if matches!(opened, Ok((_, 0)) | Err(Errno::ENOSPC | Errno::EDQUOT)) && self.keep != Keep::ALL {
+        if matches!(opened, Ok((_, 0)) | Err(LogError::Open(Errno::ENOSPC | Errno::EDQUOT))) && self.keep != Keep::ALL {
             self.deleted = Some(self.delete_old(stamp.day()));
             if opened.is_err() {
-                opened = self.open(&path);
+                opened = self.open(name.as_str());
             }
         }
-        let (log, size) = opened.map_err(LogError::Open)?;
+        let (log, size) = opened?;
+        self.cut_off_torn(&log)?;
         lock(&log);
         let (size, file) = (file::size(&log).unwrap_or(size), file::identity(&log).ok());
         let known = self.headed.filter(|known| file == Some(known.file) && known.is_unchanged(&log, size));
@@ -172,7 +222,7 @@ impl DailyLog {
             Ok(length) => {
                 // A short write: the disk is full. A reader may see this part for a moment, but no count
                 // is reported twice.
-                self.undo_short_write(&log, path, length, ledger);
+                self.undo_short_write(log, length, ledger);
                 return Err(LogError::Write(Errno::ENOSPC));
             }
             Err(errno) => {
@@ -189,29 +239,29 @@ impl DailyLog {
         Ok(())
     }
 
-    /// Tries again to cut off the part of an earlier report, if it is still its file's end. Fails only if it
-    /// is in the file at `path`: another day's file does not delay this report.
-    fn cut_off_torn(&mut self, path: &Path) -> Result<(), LogError> {
-        let Some((file, begin, end)) = &self.torn else { return Ok(()) };
-        match file::open_log_again(file.as_str()).and_then(|log| cut_off(&log, *begin, *end)) {
-            Err(errno) if *file == *path && errno != Errno::ENOENT => Err(LogError::Write(errno)),
-            Ok(()) | Err(_) => {
-                self.torn = None;
-                Ok(())
+    /// Tries again to cut off the part of an earlier report, if it is still its file's end. Fails only if it is in
+    /// this file: another day's file does not delay this report.
+    fn cut_off_torn(&mut self, log: &OwnedFd) -> Result<(), LogError> {
+        let Some((file, begin, end)) = self.torn.take() else { return Ok(()) };
+        match cut_off(&file, begin, end) {
+            Err(errno) if file::identity(&file) == file::identity(log) => {
+                self.torn = Some((file, begin, end));
+                Err(LogError::Write(errno))
             }
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
     /// Cuts off the `length` bytes of a short write. If that fails, it is tried again before the next report
     /// and by the next run. What other programs have written after them stays.
-    fn undo_short_write(&mut self, log: &OwnedFd, path: Path, length: usize, ledger: &Ledger) {
-        let Ok(end) = file::position(log) else { return };
+    fn undo_short_write(&mut self, log: OwnedFd, length: usize, ledger: &Ledger) {
+        let Ok(end) = file::position(&log) else { return };
         let begin = end.saturating_sub(length as u64);
         ledger.tear_report(begin, length);
-        if cut_off(log, begin, end).is_ok() {
+        if cut_off(&log, begin, end).is_ok() {
             ledger.end_report();
         } else {
-            self.torn = Some((path, begin, end));
+            self.torn = Some((log, begin, end));
         }
     }
 
@@ -219,25 +269,25 @@ impl DailyLog {
     /// has that name; `EOPNOTSUPP`: the file system has no symbolic links, such as vfat.
     pub fn link_latest(&self, stamp: WallTime) -> Result<(), Errno> {
         let name = log_names::of(stamp);
-        let link = self.path_of(log_names::LATEST);
-        match by_path::is_link_to(link.as_str(), name.as_str()) {
+        let Some(Held { directory, .. }) = &self.held else { return Err(Errno::ENOENT) };
+        match directory.is_link_to(log_names::LATEST, name.as_str()) {
             Ok(true) => return Ok(()),
             Ok(false) | Err(Errno::ENOENT) => {}
             Err(Errno::EINVAL) => return Err(Errno::EEXIST),
             Err(errno) => return Err(errno),
         }
-        let made = by_path::replace_link(link.as_str(), name.as_str(), self.path_of(log_names::LATEST_NEW).as_str());
+        let made = directory.replace_link(log_names::LATEST, name.as_str(), log_names::LATEST_NEW);
         // symlink(2) gives EPERM, some FUSE file systems ENOSYS.
         made.map_err(|errno| if matches!(errno, Errno::EPERM | Errno::ENOSYS) { Errno::EOPNOTSUPP } else { errno })
     }
 
     /// Deletes the files that do not stay beside that of the day `begun`, which has just been begun.
     fn delete_old(&self, begun: i64) -> Result<(), Errno> {
-        let directory = self.directory.as_str();
+        let Some(Held { directory, .. }) = &self.held else { return Err(Errno::ENOENT) };
         let other = |name: &str| log_names::day_of(name).filter(|day| *day != begun);
-        let mut count = |first| directory::count(directory, &mut |name| other(name).is_some_and(|day| day >= first));
+        let mut count = |first| directory.count(&mut |name| other(name).is_some_and(|day| day >= first));
         let Some(first) = self.keep.first_kept(&mut count)? else { return Ok(()) };
-        directory::delete(directory, &mut |name| other(name).is_some_and(|day| day < first))
+        directory.delete(&mut |name| other(name).is_some_and(|day| day < first))
     }
 
     /// The path of a log as the ledger stores it. A run in another working directory must find the same
@@ -268,14 +318,13 @@ impl DailyLog {
         self.ledger_directory = path::within("", path::parent(ledger.as_str()));
     }
 
-    fn open(&self, path: &Path) -> Result<(OwnedFd, u64), Errno> {
-        match file::open_log(path.as_str()) {
-            Err(Errno::ENOENT) => {
-                directory::make_directories(self.directory.as_str())?;
-                file::open_log(path.as_str())
-            }
+    fn open(&mut self, name: &str) -> Result<(OwnedFd, u64), LogError> {
+        let opened = match file::open_log(self.hold()?, name) {
+            // The directory was removed at this moment.
+            Err(Errno::ENOENT) => file::open_log(self.hold()?, name),
             other => other,
-        }
+        };
+        opened.map_err(LogError::Open)
     }
 
     /// Looks at what is in the file, or only behind `known`, up to which the last header is this form's: a run with

@@ -96,15 +96,19 @@ impl EventLoop {
         polls.insert(Owner::Signals, signals.as_fd());
         let clocks = Clocks::new(&mut polls, started, wrong_time_zone);
         console.never_wait();
-        let (reports, ledger, overdue) = Reports::open(ledger_file, &mut config, started, &mut console);
+        let (mut reports, ledger, overdue) = Reports::open(ledger_file, &mut config, started, &mut console);
+        let writable = reports.writable(&mut console);
+        let confinement = Confinement::enter(&config, &config_file, writable, &mut console);
+        reports.set_confined(confinement.is_in_force());
         // No system call between the two: a kill there would date the end of the last run by this one's clocks.
         let own = process::own();
         ledger.set_clocks(clock::monotonic(), started);
-        ledger.begin_run(own, started);
+        ledger.begin_run(own, config_file.real_path().as_str(), started);
+        reports.hold_ledger();
         let mut event_loop = ManuallyDrop::new(Self {
             monitor: Monitor::new(&config, span, ledger, limits::BUILT, clock::monotonic(), started),
             config_file,
-            confinement: Confinement::default(),
+            confinement,
             console,
             signals,
             polls,
@@ -130,9 +134,9 @@ impl EventLoop {
         event_loop
     }
 
-    /// Notes what this process may still do, for a reload that needs more.
-    pub fn set_confinement(&mut self, confinement: Confinement) {
-        self.confinement = confinement;
+    /// Starts the first probes.
+    pub fn begin(&mut self) {
+        self.drain();
     }
 
     /// Runs until the end of the run.
@@ -160,6 +164,11 @@ impl EventLoop {
     /// The monitor, for a caller that shows the results.
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
+    }
+
+    /// Whether the report at the end of the run could not be written.
+    pub fn lost_last_report(&self) -> bool {
+        self.reports.lost_last_report()
     }
 
     /// The console, for the last output.
@@ -283,7 +292,10 @@ impl EventLoop {
 
     fn obey(&mut self, wish: Wish) {
         match wish {
-            Wish::Stop => self.tell(Event::Stop),
+            Wish::Stop => {
+                self.monitor.ledger().begin_end();
+                self.tell(Event::Stop);
+            }
             Wish::Report => self.tell(Event::ReportNow),
             Wish::Summary => self.print_summary(SUMMARY_PATIENCE),
             Wish::Child => self.helpers.reap(),
@@ -331,10 +343,11 @@ impl EventLoop {
     }
 
     fn report(&mut self, stamp: WallTime) {
-        let superseded = self.reports.check_ledger(&mut self.monitor, &mut self.console);
+        let superseded =
+            self.reports.check_ledger(self.config_file.real_path().as_str(), &mut self.monitor, &mut self.console);
         let written = self.reports.write(stamp, &mut self.monitor, &mut self.console);
         self.tell(Event::Reported { written });
-        if superseded {
+        if superseded || self.reports.are_over() {
             self.tell(Event::Stop);
         }
     }

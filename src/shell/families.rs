@@ -2,6 +2,7 @@
 //! the answer about IPv6, and fails if it is an error or does not come.
 
 use core::fmt;
+use core::mem::ManuallyDrop;
 
 use crate::base::time::Nanos;
 use crate::core::probe::{Input, ProbeId};
@@ -12,17 +13,17 @@ use crate::sys::clock;
 use crate::sys::poll::{Owner, PollSet};
 
 /// The families, each with its name and the option that asks for it alone.
-const FAMILIES: [(Family, &str, &str); 2] = [(Family::Inet, "IPv4", "inet"), (Family::Inet6, "IPv6", "inet6")];
+pub const FAMILIES: [(Family, &str, &str); 2] = [(Family::Inet, "IPv4", "inet"), (Family::Inet6, "IPv6", "inet6")];
 
-/// What the families alone give for a name: the time of an answer, or why there is none. Displayed as `IPv4 alone
-/// answers in 0.7 ms, write inet; IPv6 alone: timed out`.
+/// What each of the [`FAMILIES`] alone gives for a name: the time of an answer, or why there is none. Displayed as
+/// `IPv4 alone answers in 0.7 ms, write inet; IPv6 alone: timed out`.
 #[derive(Clone, Copy, Debug)]
-pub struct Alone([Result<Nanos, Ending>; FAMILIES.len()]);
+pub struct Alone<'a>(pub &'a [Result<Nanos, Ending>]);
 
-impl fmt::Display for Alone {
+impl fmt::Display for Alone<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = "";
-        for ((_, name, option), result) in FAMILIES.iter().zip(&self.0) {
+        for ((_, name, option), result) in FAMILIES.iter().zip(self.0) {
             write!(f, "{before}{name} alone")?;
             match result {
                 Ok(time) => {
@@ -39,19 +40,20 @@ impl fmt::Display for Alone {
 }
 
 /// Looks the hosts of these targets up, `most` lookups at the same time, each for at most `timeout`.
-pub fn look_up(targets: &[Target], most: usize, timeout: Nanos) -> Vec<Alone> {
-    let (mut polls, mut pool) = (PollSet::new(), Resolver::new(most));
-    let mut found = vec![Alone([Err(Ending::LookupFailed(Reason::TimedOut)); FAMILIES.len()]); targets.len()];
-    let mut lookups = 0..targets.len() * FAMILIES.len();
-    while !lookups.is_empty() {
+pub fn look_up(targets: &[Target], most: usize, timeout: Nanos) -> Vec<Result<Nanos, Ending>> {
+    // Never dropped, like the loop's: the process ends soon.
+    let (mut polls, mut pool) = (ManuallyDrop::new(PollSet::new()), ManuallyDrop::new(Resolver::new(most)));
+    let mut found = vec![Err(Ending::LookupFailed(Reason::TimedOut)); targets.len()];
+    let mut asked = 0;
+    while asked < targets.len() {
         let (mut open, end) = (0, clock::monotonic() + timeout);
-        for number in lookups.by_ref().take(most) {
-            let (i, k) = (number / FAMILIES.len(), number % FAMILIES.len());
-            let target = Target { family: FAMILIES[k].0, ..targets[i] };
-            match pool.ask(end, &mut polls, ProbeId::new(number as u16, 0), &target) {
+        for _ in 0..most {
+            let Some(target) = targets.get(asked) else { break };
+            match pool.ask(end, &mut polls, ProbeId::new(asked as u16, 0), target) {
                 Ok(_) => open += 1,
-                Err(shortage) => found[i].0[k] = Err(Ending::Skipped(shortage)),
+                Err(shortage) => found[asked] = Err(Ending::Skipped(shortage)),
             }
+            asked += 1;
         }
         while open > 0 {
             let now = clock::monotonic();
@@ -59,13 +61,11 @@ pub fn look_up(targets: &[Target], most: usize, timeout: Nanos) -> Vec<Alone> {
                 break;
             }
             for number in 0..pool.numbers() {
-                let mut reply = None;
                 if !polls.is_ready(Owner::Helper(number)) {
                     continue;
                 }
-                if let Some((probe, input)) = pool.receive(now, &mut polls, number, &mut reply) {
-                    let slot = usize::from(probe.slot);
-                    found[slot / FAMILIES.len()].0[slot % FAMILIES.len()] = match input {
+                if let Some((probe, input)) = pool.receive(now, &mut polls, number, &mut None) {
+                    found[usize::from(probe.slot)] = match input {
                         Input::Answered(elapsed, _) => Ok(elapsed),
                         Input::LookupFailed(_, reason) => Err(Ending::LookupFailed(reason)),
                         Input::FellShort(shortage) => Err(Ending::Skipped(shortage)),

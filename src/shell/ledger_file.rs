@@ -1,12 +1,12 @@
 //! The ledger's file, for the run that owns it: makes, locks and maps it, sets a damaged one aside, and
-//! writes a new one if it was removed. Its lock allows only one monitor at a time.
+//! writes a new one if it was removed. Its lock allows only one monitor at a time. What is no ledger of ours is left alone.
 
 use core::fmt;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::OwnedFd;
 
 use super::ledger_trouble::{Operation, Trouble, failed};
-use super::snapshot::owner;
+use super::snapshot::{HELD, Snapshot};
 use crate::base::limits;
 use crate::base::path::{self, Path};
 use crate::base::said::Said;
@@ -14,69 +14,99 @@ use crate::base::text::Text;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::ledger::{self, Damage, Ledger, Memory};
 use crate::model::log_names;
-use crate::model::process_id::ProcessId;
+use crate::model::run::Run;
 use crate::model::target::Target;
 use crate::shell::console::Console;
-use crate::sys::{Errno, by_path, clock, directory, file, map, net, process};
+use crate::sys::directory::{Directory, Held};
+use crate::sys::{Errno, clock, file, map, record_lock};
 
-/// How often, and after how long, a lock is tried again if no live process seems to hold it: a process
-/// that was just killed may not have released it yet.
+/// How often, and after how long, a lock is tried again whose process does not say which one it is: it may be starting, or
+/// was just killed and has not released it yet.
 const TRIES: u32 = 40;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
 /// At most this many damaged ledgers are kept. After that each one replaces the last.
 const MOST_DAMAGED: usize = 10;
 
-/// A monitor runs already: this process, if it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Running(pub Option<ProcessId>);
-
 /// A ledger's file that this process has locked.
 #[derive(Debug)]
 pub struct LedgerFile {
     path: Path,
-    file: OwnedFd,
-    /// Why the file cannot be used. Then `file` is a socket whose abstract name serves as the lock.
-    missing: Option<Trouble>,
+    /// Why there is none, if it cannot be used.
+    place: Result<Place, Trouble>,
     /// What is wrong with the file.
     trouble: Said,
     /// See [`LedgerFile::was_truncated`].
     lost: bool,
+    /// Whether the sandbox forbids every other directory.
+    confined: bool,
+}
+
+/// A locked file, and the directory that it is in.
+#[derive(Debug)]
+struct Place {
+    held: Held,
+    file: OwnedFd,
 }
 
 impl LedgerFile {
-    /// Locks the file; makes it first if it is missing. If it cannot be locked, an abstract socket name
-    /// serves as the lock instead.
-    pub fn lock(path: Path) -> Result<Self, Running> {
+    /// Locks the file; makes it first if it is missing. An error is the run that has locked it.
+    pub fn lock(path: Path) -> Result<Self, Run> {
         let mut tries = 0;
-        let locked = loop {
+        let place = loop {
             match try_lock(&path) {
                 Err(Trouble { what: Operation::Lock, errno: Errno::EWOULDBLOCK }) => {
-                    let owner = owner(&path).filter(|owner| process::is_alive(*owner));
-                    if owner.is_some() || tries == TRIES {
-                        return Err(Running(owner));
+                    let run = Snapshot::read(&path).map_or(Run::Starting, |snapshot| snapshot.run());
+                    if run != Run::Starting && run != Run::None || tries == TRIES {
+                        return Err(run);
                     }
                 }
                 // Another start set this file aside between our `open` and `lock`.
-                Err(Trouble { errno: Errno::ESTALE, .. }) if tries == TRIES => {
-                    break Err(failed(Operation::Lock)(Errno::EAGAIN));
-                }
-                Err(Trouble { errno: Errno::ESTALE, .. }) => {}
+                Err(Trouble { errno: Errno::ESTALE, .. }) if tries < TRIES => {}
                 other => break other,
             }
             tries += 1;
             clock::rest(PAUSE);
         };
-        let (file, missing) = match locked {
-            Ok(file) => (file, None),
-            Err(trouble) => (lock_name(&path).map_err(|_| Running(None))?, Some(trouble)),
-        };
-        Ok(Self { path, file, missing, trouble: Said::default(), lost: false })
+        Ok(Self { path, place, trouble: Said::default(), lost: false, confined: false })
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file cannot be used.
+    pub fn is_missing(&self) -> bool {
+        self.place.is_err()
+    }
+
+    /// Its directory and the file, if there is one.
+    pub fn descriptors(&self) -> Option<(&Directory, &OwnedFd)> {
+        self.place.as_ref().ok().map(|place| (&place.held.directory, &place.file))
+    }
+
+    /// Says which process has locked the file: this one.
+    pub fn hold(&self) {
+        if let Ok(place) = &self.place {
+            // Without record locks a reader believes the pid in the ledger.
+            let _ = record_lock::hold(&place.file, HELD);
+        }
+    }
+
+    /// Notes whether the sandbox forbids every other directory.
+    pub fn set_confined(&mut self, confined: bool) {
+        self.confined = confined;
+    }
+
+    /// What becomes of the counts when this run ends, as the end of a message about its last report.
+    pub fn fate(&self) -> &'static str {
+        let is_removed = self.place.as_ref().is_ok_and(|place| file::is_removed(&place.file));
+        match self.has_name() {
+            _ if is_removed => "; it is lost, because the ledger was removed",
+            Ok(true) => "; the ledger keeps it for the next run",
+            Ok(false) | Err(_) => "; it is in the ledger, which was moved away",
+        }
     }
 
     /// The ledger in the file, with a record for each of these targets; a new one if the file is new or
@@ -100,7 +130,7 @@ impl LedgerFile {
     /// Replaces a truncated file by a new one with the ledger's content, unless another file has its name.
     pub fn replace_truncated(&mut self, ledger: &Ledger, console: &mut Console) {
         let Some(words) = ledger.mapped() else { return };
-        if has_name(&self.file, &self.path) != Ok(false)
+        if self.has_name() != Ok(false)
             && self.rebuild_and_say(["was truncated", "that was counted"], ledger, words, console)
         {
             self.lost = false;
@@ -116,8 +146,8 @@ impl LedgerFile {
         words: &'static [AtomicU32],
         console: &mut Console,
     ) -> bool {
-        match self.rebuild(ledger, words) {
-            Ok(()) => {
+        match self.rebuild(ledger, words, Directory::rename) {
+            Ok(_) => {
                 self.trouble.clear();
                 self.say(console, format_args!("{what}, it is written again with all {all}"));
                 return true;
@@ -135,23 +165,18 @@ impl LedgerFile {
     }
 
     fn try_load(&mut self, targets: &[Target], wall: WallTime, console: &mut Console) -> Result<Ledger, Trouble> {
-        if let Some(trouble) = self.missing {
-            return Err(trouble);
-        }
-        let size = file::size(&self.file).map_err(failed(Operation::Open))?;
+        let file = &self.place.as_ref().map_err(|trouble| *trouble)?.file;
+        let size = file::size(file).map_err(failed(Operation::Open))?;
         let length = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64) as usize;
-        let words = map(&self.file)?;
+        let words = map::shared(file, ledger::words(limits::RECORDS)).map_err(failed(Operation::Map))?;
         map::guard(words).map_err(failed(Operation::Map))?;
         if size > 0 && !(is_ledger_size(size) && Ledger::is_unfinished(&words[..length])) {
-            let opened = match file::is_own(&self.file) {
-                Ok(false) => Err(Damage::Stranger),
-                Ok(true) | Err(_) => Ledger::open(Memory::Mapped(words), length),
-            };
-            match opened {
+            match Ledger::open(Memory::Mapped(words), length) {
                 Ok(mut ledger) => {
                     self.make_room(&mut ledger, words, targets)?;
                     return Ok(ledger);
                 }
+                Err(Damage::Foreign) => return Err(failed(Operation::Recognise)(Errno::EINVAL)),
                 Err(damage) => {
                     let aside = self.path_aside();
                     self.set_aside(&aside)?;
@@ -159,10 +184,11 @@ impl LedgerFile {
                 }
             }
         }
-        file::make_private(&self.file);
+        let file = &self.place.as_ref().map_err(|trouble| *trouble)?.file;
+        file::make_private(file);
         let capacity = capacity_for(targets.len());
-        file::allocate(&self.file, bytes(capacity)).map_err(failed(Operation::Make))?;
-        map::replace(words, &self.file).map_err(failed(Operation::Map))?;
+        file::allocate(file, bytes(capacity)).map_err(failed(Operation::Make))?;
+        map::replace(words, file).map_err(failed(Operation::Map))?;
         Ok(Ledger::create(Memory::Mapped(words), capacity, wall))
     }
 
@@ -177,14 +203,16 @@ impl LedgerFile {
         if needed > limits::RECORDS {
             return Err(failed(Operation::Use)(Errno::ENOSPC));
         }
-        file::make_private(&self.file);
+        if let Ok(place) = &self.place {
+            file::make_private(&place.file);
+        }
         if !ledger.is_mapped() {
             // Converted from another layout. The old file stays until a complete new one replaces it.
-            self.rebuild(ledger, words)?;
+            self.rebuild(ledger, words, Directory::rename)?;
             ledger.move_to(Memory::Mapped(words));
         }
         // The file may have holes, for instance if it was copied.
-        file::allocate(&self.file, bytes(ledger.capacity())).map_err(failed(Operation::Make))?;
+        self.allocate(ledger.capacity(), Operation::Make)?;
         self.grow(ledger, needed)
     }
 
@@ -194,9 +222,19 @@ impl LedgerFile {
             return Ok(());
         }
         let capacity = capacity_for(needed);
-        file::allocate(&self.file, bytes(capacity)).map_err(failed(Operation::Lengthen))?;
+        self.allocate(capacity, Operation::Lengthen)?;
         ledger.grow(capacity);
         Ok(())
+    }
+
+    fn allocate(&self, records: usize, what: Operation) -> Result<(), Trouble> {
+        let place = self.place.as_ref().map_err(|trouble| *trouble)?;
+        file::allocate(&place.file, bytes(records)).map_err(failed(what))
+    }
+
+    /// Whether its name still leads to it; `ENOENT` if nothing has the name.
+    fn has_name(&self) -> Result<bool, Errno> {
+        self.place.as_ref().map_or(Ok(true), |place| place.has_name(path::name(self.path.as_str())))
     }
 
     /// Checks that the path still leads to this file. If nothing has the path, writes a new file; another
@@ -204,20 +242,40 @@ impl LedgerFile {
     /// file: then this run must end.
     pub fn check_path(&mut self, ledger: &Ledger, console: &mut Console) -> bool {
         let Some(words) = ledger.mapped() else { return false };
-        let found = has_name(&self.file, &self.path);
-        if found == Err(Errno::ENOENT) {
-            self.rebuild_and_say(["was removed", "its counts"], ledger, words, console);
-            return false;
+        if !self.confined {
+            if let Ok(place) = &mut self.place {
+                // If it cannot be made again, the old one is used as long as it is there.
+                if place.held.is_gone(path::parent(self.path.as_str())) {
+                    let _ = place.held.make_again();
+                }
+            }
+        }
+        let mut found = self.has_name();
+        // While it is open, no other start takes an empty file.
+        let mut other = None;
+        if found == Ok(false) {
+            match self.try_other() {
+                // logrotate does that: it renames a file and makes an empty one in its place.
+                Ok((empty, true)) => {
+                    found = Err(Errno::ENOENT);
+                    other = Some(empty);
+                }
+                Ok((_, false)) => {}
+                // A file that we may not open counts as another run's: the next start will use it, not ours.
+                Err(Errno::EWOULDBLOCK | Errno::EACCES) => {
+                    self.say(console, format_args!("is another run's now, this run ends with a last report"));
+                    return true;
+                }
+                Err(_) => {}
+            }
         }
         match found {
             Ok(true) => self.trouble.clear(),
-            // A file that we may not open counts as another run's: the next start will use it, not ours.
-            Ok(false) if matches!(test_lock(&self.path), Err(Errno::EWOULDBLOCK | Errno::EACCES)) => {
-                self.say(console, format_args!("is another run's now, this run ends with a last report"));
-                return true;
-            }
             Ok(false) if self.trouble.begins() => {
                 self.say(console, format_args!("is another file now, this run's counts are not kept in it"));
+            }
+            Err(Errno::ENOENT) => {
+                self.rebuild_and_say(["was removed", "its counts"], ledger, words, console);
             }
             Err(errno) if self.trouble.begins() => {
                 let trouble = failed(Operation::Open)(errno);
@@ -225,7 +283,18 @@ impl LedgerFile {
             }
             Ok(false) | Err(_) => {}
         }
+        drop(other);
+        self.hold();
         false
+    }
+
+    /// Locks the other file that has the name now. Also returns whether it is an empty one of this user.
+    fn try_other(&self) -> Result<(OwnedFd, bool), Errno> {
+        let Ok(place) = &self.place else { return Err(Errno::ENOENT) };
+        let other = file::open_log_again(&place.held.directory, path::name(self.path.as_str()))?;
+        file::lock(&other)?;
+        let is_free = file::size(&other)? == 0 && file::is_own(&other)?;
+        Ok((other, is_free))
     }
 
     /// Moves the file to another path, where nothing may be yet. After an error it has its old path.
@@ -236,147 +305,140 @@ impl LedgerFile {
         if ledger.progress().is_some() {
             return Err(moved(Errno::EBUSY));
         }
-        directory::make_directories(path::parent(path.as_str())).map_err(&moved)?;
-        let is_ours = has_name(&self.file, &self.path) == Ok(true);
-        if is_ours && by_path::rename_new(self.path.as_str(), path.as_str()).is_ok() {
-            self.path = path;
-            return Ok(());
-        }
-        // The new path is on another file system, or the old file was removed.
-        if by_path::exists(path.as_str()) {
+        let held = Held::make(path::parent(path.as_str())).map_err(&moved)?;
+        let is_ours = self.has_name() == Ok(true);
+        let Ok(place) = &mut self.place else { return Ok(()) };
+        if held.directory.exists(path::name(path.as_str())) {
             return Err(moved(Errno::EEXIST));
         }
+        // Written anew, not renamed: by its old name another file could be moved.
+        let old_held = core::mem::replace(&mut place.held, held);
         let old = core::mem::replace(&mut self.path, path);
-        self.rebuild(ledger, words).inspect_err(|_| self.path = old)?;
-        if is_ours {
-            // The new file has all its content. If the old one cannot be removed, it does no harm.
-            let _ = by_path::remove(old.as_str());
+        let old_file = match self.rebuild(ledger, words, Directory::rename_new) {
+            Ok(file) => file,
+            Err(trouble) => {
+                self.path = old;
+                if let Ok(place) = &mut self.place {
+                    place.held = old_held;
+                }
+                return Err(trouble);
+            }
+        };
+        // The new file has all its content. An empty one counts as none, where another user could swap its name.
+        if let Some(old_file) = old_file {
+            let _ = file::truncate(&old_file, 0);
+        }
+        if is_ours && file::is_own_place(&old_held.directory) {
+            let _ = old_held.directory.remove(path::name(old.as_str()));
         }
         Ok(())
     }
 
     /// Writes a new file with the ledger's content, renames it to the path, and maps it where the old one
-    /// was mapped.
-    fn rebuild(&mut self, ledger: &Ledger, words: &'static [AtomicU32]) -> Result<(), Trouble> {
-        directory::make_directories(path::parent(self.path.as_str())).map_err(failed(Operation::Make))?;
-        let scratch = beside(&self.path, log_names::LEDGER_NEW);
-        let file = new_file(&scratch)?;
+    /// was mapped. Returns the old one.
+    fn rebuild(
+        &mut self,
+        ledger: &Ledger,
+        words: &'static [AtomicU32],
+        rename: fn(&Directory, &str, &str) -> Result<(), Errno>,
+    ) -> Result<Option<OwnedFd>, Trouble> {
+        let Ok(place) = &mut self.place else { return Ok(None) };
+        let name = path::name(self.path.as_str());
+        let scratch = beside(name, log_names::LEDGER_NEW);
+        let file = place.new_file(&scratch)?;
         // Nothing is counted until it is mapped: both files hold the same.
         let made = file::allocate(&file, bytes(ledger.capacity()))
             .and_then(|()| file::write_words(&file, ledger.content()))
-            .and_then(|()| by_path::rename(scratch.as_str(), self.path.as_str()));
+            .and_then(|()| rename(&place.held.directory, scratch.as_str(), name));
         if let Err(errno) = made {
             // The next try removes a leftover.
-            let _ = by_path::remove(scratch.as_str());
+            let _ = place.held.directory.remove(scratch.as_str());
             return Err(failed(Operation::Make)(errno));
         }
-        self.file = file;
-        map::replace(words, &self.file).map_err(failed(Operation::Map))
+        let old = core::mem::replace(&mut place.file, file);
+        let mapped = map::replace(words, &place.file).map_err(failed(Operation::Map));
+        self.hold();
+        mapped.map(|()| Some(old))
     }
 
-    /// The path that a damaged file is given.
+    /// The name that a damaged file is given.
     fn path_aside(&self) -> Path {
-        let mut aside = beside(&self.path, log_names::LEDGER_DAMAGED);
+        let name = path::name(self.path.as_str());
+        let mut aside = beside(name, log_names::LEDGER_DAMAGED);
         for n in 1..MOST_DAMAGED {
-            if !by_path::exists(aside.as_str()) {
+            if !self.place.as_ref().is_ok_and(|place| place.held.directory.exists(aside.as_str())) {
                 break;
             }
-            aside = Text::format(format_args!("{}{}.{n}", self.path, log_names::LEDGER_DAMAGED));
+            aside = Text::format(format_args!("{name}{}.{n}", log_names::LEDGER_DAMAGED));
         }
         aside
     }
 
     /// Renames the file to `aside`, and goes on with a new one.
     fn set_aside(&mut self, aside: &Path) -> Result<(), Trouble> {
-        // The new file is locked before it has the path: no other start can lock it first.
-        let scratch = beside(&self.path, log_names::LEDGER_NEW);
-        let file = new_file(&scratch)?;
-        let path = self.path.as_str();
-        by_path::link(path, aside.as_str())
-            .or_else(|_| by_path::rename(path, aside.as_str()))
-            .and_then(|()| by_path::rename(scratch.as_str(), path))
+        let Ok(place) = &mut self.place else { return Ok(()) };
+        let name = path::name(self.path.as_str());
+        // The new file is locked before it has the name: no other start can lock it first.
+        let scratch = beside(name, log_names::LEDGER_NEW);
+        let file = place.new_file(&scratch)?;
+        match place.has_name(name) {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return Err(failed(Operation::SetAside)(Errno::ESTALE)),
+        }
+        (place.held.directory.rename(name, aside.as_str()))
+            .and_then(|()| place.held.directory.rename(scratch.as_str(), name))
             .map_err(failed(Operation::SetAside))?;
-        self.file = file;
+        place.file = file;
         Ok(())
     }
 }
 
+impl Place {
+    /// Whether this name leads to the file; `ENOENT` if nothing has the name.
+    fn has_name(&self, name: &str) -> Result<bool, Errno> {
+        let named = file::identity_at(&self.held.directory, name)?;
+        Ok(file::identity(&self.file) == Ok(named))
+    }
+
+    /// Makes and locks a file. One that an earlier try has left there is removed.
+    fn new_file(&self, name: &Path) -> Result<OwnedFd, Trouble> {
+        let make = failed(Operation::Make);
+        self.held.directory.remove(name.as_str()).map_err(&make)?;
+        let (file, _) = file::open_private(&self.held.directory, name.as_str(), true).map_err(&make)?;
+        file::lock(&file).map_err(failed(Operation::Lock))?;
+        Ok(file)
+    }
+}
+
 /// Opens and locks the file. `EWOULDBLOCK`: another process has locked it; `ESTALE`: the path no longer
-/// leads to it.
-fn try_lock(path: &Path) -> Result<OwnedFd, Trouble> {
-    let (file, _) = open(path).map_err(failed(Operation::Open))?;
+/// leads to it. A file that is no ledger, or another user's, is not even locked.
+fn try_lock(path: &Path) -> Result<Place, Trouble> {
+    let held = Held::make(path::parent(path.as_str())).map_err(failed(Operation::Open))?;
+    let name = path::name(path.as_str());
+    let (file, size) = file::open_private(&held.directory, name, false).map_err(failed(Operation::Open))?;
+    if file::is_own(&file) == Ok(false) {
+        return Err(failed(Operation::Own)(Errno::EPERM));
+    }
+    let mut word = [0; size_of::<u32>()];
+    file::read_at(&file, &mut word, 0).map_err(failed(Operation::Read))?;
+    if size > 0 && !is_ledger_size(size) && !Ledger::begins_with(u32::from_ne_bytes(word)) {
+        return Err(failed(Operation::Recognise)(Errno::EINVAL));
+    }
     file::lock(&file).map_err(failed(Operation::Lock))?;
-    if has_name(&file, path) == Ok(true) { Ok(file) } else { Err(failed(Operation::Open)(Errno::ESTALE)) }
-}
-
-/// Makes and locks a file. One that an earlier try has left there is removed.
-fn new_file(path: &Path) -> Result<OwnedFd, Trouble> {
-    by_path::remove(path.as_str()).map_err(failed(Operation::Make))?;
-    let (file, _) = file::open_private(path.as_str(), true).map_err(failed(Operation::Make))?;
-    file::lock(&file).map_err(failed(Operation::Lock))?;
-    Ok(file)
-}
-
-/// Whether the path leads to this file; `ENOENT` if nothing has the path.
-fn has_name(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
-    let named = file::identity_at(path.as_str())?;
-    Ok(file::identity(file) == Ok(named))
-}
-
-/// Binds an abstract socket name, made from the path, that serves as the lock if the file cannot be
-/// locked: there is one run at a time without a ledger, too. `EADDRINUSE`: another process has it.
-fn lock_name(path: &Path) -> Result<OwnedFd, Errno> {
-    let path = path.as_str();
-    // The same relative path in another directory is another file.
-    let here = if path.starts_with('/') { Text::new() } else { by_path::here() };
-    let print = fingerprint(fingerprint(0xCBF2_9CE4_8422_2325, here.as_str()), path);
-    // In two halves: formatting a u64 in hexadecimal would add code that nothing else needs.
-    let (high, low) = ((print >> 32) as u32, print as u32);
-    net::bind_name(Text::<64>::format(format_args!("tcpmon-{high:08x}{low:08x}")).as_str())
-}
-
-/// FNV-1a, 64 bits: extends `sum` by these bytes.
-fn fingerprint(sum: u64, path: &str) -> u64 {
-    path.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
-}
-
-/// Whether another process has locked the ledger or its abstract socket name. This tries both locks for
-/// a moment, so a start at the same time may fail.
-pub fn is_locked(path: &Path) -> bool {
-    test_lock(path) == Err(Errno::EWOULDBLOCK) || lock_name(path).is_err()
+    let place = Place { held, file };
+    if place.has_name(name) == Ok(true) { Ok(place) } else { Err(failed(Operation::Open)(Errno::ESTALE)) }
 }
 
 /// What follows for the run if there is no ledger.
 const WITHOUT: &str = "this run goes on without it: what is not reported is lost when it ends";
-
-fn open(path: &Path) -> Result<(OwnedFd, u64), Errno> {
-    match file::open_private(path.as_str(), false) {
-        Err(Errno::ENOENT) => {
-            directory::make_directories(path::parent(path.as_str()))?;
-            file::open_private(path.as_str(), false)
-        }
-        other => other,
-    }
-}
-
-/// Maps the file, at the size of the largest ledger.
-fn map(file: &OwnedFd) -> Result<&'static [AtomicU32], Trouble> {
-    map::shared(file, ledger::words(limits::RECORDS)).map_err(failed(Operation::Map))
-}
-
-/// Locks the file at this path for a moment. `EWOULDBLOCK`: another process has locked it.
-fn test_lock(path: &Path) -> Result<(), Errno> {
-    let (file, _) = file::open_to_read(path.as_str())?;
-    file::lock(&file)
-}
 
 /// Whether a ledger file can have this size, in bytes.
 fn is_ledger_size(size: u64) -> bool {
     (1..=limits::RECORDS / limits::RECORD_BATCH).any(|n| bytes(n * limits::RECORD_BATCH) == size)
 }
 
-fn beside(path: &Path, suffix: &str) -> Path {
-    Text::format(format_args!("{path}{suffix}"))
+fn beside(name: &str, suffix: &str) -> Path {
+    Text::format(format_args!("{name}{suffix}"))
 }
 
 /// The capacity of a ledger for this many targets, in records: rounded up to whole batches.

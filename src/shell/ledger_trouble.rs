@@ -16,6 +16,11 @@ pub struct Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Open,
+    Read,
+    /// Recognise it as a ledger.
+    Recognise,
+    /// Find it to be this user's own.
+    Own,
     Lock,
     Map,
     Make,
@@ -32,7 +37,10 @@ impl fmt::Display for Trouble {
         let is_opening = self.what == Operation::Open || self.errno == Errno::ELOOP;
         let why = if is_opening { sys::describe_open(self.errno) } else { sys::describe(self.errno) };
         let what = match self.what {
+            Operation::Recognise => return f.write_str("is no ledger and is left as it is"),
+            Operation::Own => return f.write_str("belongs to another user and is left as it is"),
             Operation::Open => "opened",
+            Operation::Read => "read",
             Operation::Lock => "locked",
             Operation::Map => "mapped",
             Operation::Make => "made",

@@ -9,6 +9,8 @@ pub mod event_loop;
 pub mod families;
 pub mod ledger_file;
 pub mod ledger_trouble;
+pub mod locks;
+pub mod place;
 pub mod recovery;
 pub mod resolver;
 pub mod sandbox;

@@ -4,7 +4,7 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::base::path::Path;
+use crate::base::path::{self, Path};
 use crate::base::time::WallTime;
 use crate::core::due;
 use crate::core::ledger::{self, Journal, Ledger, Progress};
@@ -12,6 +12,7 @@ use crate::model::settings::Config;
 use crate::render::table::Form;
 use crate::shell::console::Console;
 use crate::shell::daily_log::{DailyLog, LogError};
+use crate::sys::directory::Directory;
 use crate::sys::{Errno, clock, file};
 
 /// What a search for a report in its file found.
@@ -33,6 +34,8 @@ pub type Overdue = Result<WallTime, (WallTime, LogError)>;
 #[derive(Debug)]
 pub struct UnresolvedReport {
     file: Path,
+    /// The directory of its file, as soon as that can be opened: its path may lead elsewhere later.
+    directory: Option<Directory>,
     report: String,
 }
 
@@ -44,15 +47,39 @@ impl UnresolvedReport {
 
     /// Searches the file again, and marks the report in the ledger as finished. Returns whether the whole
     /// report is in the log.
-    pub fn resolve(&self, ledger: &Ledger) -> Result<bool, Errno> {
+    pub fn resolve(&mut self, ledger: &Ledger, log: &DailyLog) -> Result<bool, Errno> {
         let Some(journal) = ledger.journal() else { return Ok(false) };
-        let complete = search_file(&journal, &self.file, &self.report)?;
+        let complete = self.search_file(&journal, log)?;
         if complete {
             ledger.mark_reported();
         } else {
             ledger.end_report();
         }
         Ok(complete)
+    }
+
+    /// Opens the file and searches it, see [`search_log`].
+    fn search_file(&mut self, journal: &Journal, log: &DailyLog) -> Result<bool, Errno> {
+        if journal.progress == Progress::Written {
+            return Ok(true);
+        }
+        match self.open(log) {
+            Ok(file) => search_log(&file, journal, &self.report),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Opens the file. `EPERM` if it is another user's and lies outside the log's directory: the ledger names it, and
+    /// nobody else says that a report is to be cut off there.
+    fn open(&mut self, log: &DailyLog) -> Result<OwnedFd, Errno> {
+        let directory = match self.directory.take() {
+            Some(directory) => directory,
+            None => Directory::open(path::parent(self.file.as_str()))?,
+        };
+        let directory = self.directory.insert(directory);
+        let file = file::open_log_again(directory, path::name(self.file.as_str()))?;
+        if log.is_in(directory) || file::is_own(&file)? { Ok(file) } else { Err(Errno::EPERM) }
     }
 }
 
@@ -79,8 +106,12 @@ pub fn recover(
     }
     let mut complete = false;
     if let Some(journal) = ledger.journal() {
-        let last = UnresolvedReport { file: log.resolve_path(&journal.file), report: pending_report(ledger, &journal) };
-        match search_file(&journal, &last.file, &last.report) {
+        let mut last = UnresolvedReport {
+            file: log.resolve_path(&journal.file),
+            directory: None,
+            report: pending_report(ledger, &journal),
+        };
+        match last.search_file(&journal, log) {
             Ok(found) => complete = found,
             Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
         }
@@ -120,27 +151,13 @@ fn pending_report(ledger: &Ledger, journal: &Journal) -> String {
     report
 }
 
-/// Opens the report's file and searches it, see [`search_log`].
-fn search_file(journal: &Journal, file: &Path, report: &str) -> Result<bool, Errno> {
-    if journal.progress == Progress::Written {
-        return Ok(true);
-    }
-    match file::open_log_again(file.as_str()) {
-        Ok(log) => search_log(&log, journal, report),
-        Err(Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(errno),
-    }
-}
-
 /// Whether the log has the whole report. If the file ends with a part of the report, cuts it off.
 fn search_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
     let found = if journal.progress == Progress::Torn {
         let end = journal.offset + u64::from(journal.length);
         if file::size(log)? == end { Found::Torn(journal.offset) } else { Found::Nowhere }
     } else {
-        find(log, journal.offset, |at| {
-            if report.is_empty() { match_checksum(log, at, journal) } else { match_text(log, at, report.as_bytes()) }
-        })?
+        find(log, journal.offset, |at| compare(log, at, journal, report.as_bytes()))?
     };
     if let Found::Torn(at) = found {
         file::truncate(log, at)?;
@@ -153,7 +170,7 @@ fn search_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Er
 fn find(log: &OwnedFd, offset: u64, compare: impl Fn(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
     let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
     loop {
-        let length = read(log, &mut piece, at)?;
+        let length = file::read_at(log, &mut piece, at)?;
         if length == 0 {
             return Ok(Found::Nowhere);
         }
@@ -170,45 +187,24 @@ fn find(log: &OwnedFd, offset: u64, compare: impl Fn(u64) -> Result<Found, Errno
     }
 }
 
-/// Whether the bytes at this offset have the report's length and checksum.
-fn match_checksum(log: &OwnedFd, at: u64, journal: &Journal) -> Result<Found, Errno> {
+/// How much of the report is at this offset. Without its text only the whole report is recognised, by its checksum.
+fn compare(log: &OwnedFd, at: u64, journal: &Journal, report: &[u8]) -> Result<Found, Errno> {
     let (mut piece, mut sum, mut done) = ([0; 4096], ledger::checksum_of_nothing(), 0);
+    let has_text = !report.is_empty();
     while done < journal.length as usize {
         let most = piece.len().min(journal.length as usize - done);
-        let length = read(log, &mut piece[..most], at + done as u64)?;
-        if length == 0 {
+        let length = file::read_at(log, &mut piece[..most], at + done as u64)?;
+        let piece = &piece[..length];
+        if has_text && report.get(done..done + length) != Some(piece) {
             return Ok(Found::Nowhere);
         }
-        sum = ledger::extend_checksum(sum, &piece[..length]);
+        if length == 0 {
+            return Ok(if has_text { Found::Torn(at) } else { Found::Nowhere });
+        }
+        sum = ledger::extend_checksum(sum, piece);
         done += length;
     }
     Ok(if sum == journal.checksum { Found::Whole } else { Found::Nowhere })
-}
-
-/// How much of the report's text is at this offset.
-fn match_text(log: &OwnedFd, at: u64, report: &[u8]) -> Result<Found, Errno> {
-    let (mut piece, mut done) = ([0; 512], 0);
-    while done < report.len() {
-        let length = read(log, &mut piece, at + done as u64)?;
-        let same = piece[..length].iter().zip(&report[done..]).take_while(|(a, b)| a == b).count();
-        done += same;
-        if same < length || length == 0 {
-            break;
-        }
-    }
-    if done == report.len() {
-        return Ok(Found::Whole);
-    }
-    Ok(if at + done as u64 == file::size(log)? { Found::Torn(at) } else { Found::Nowhere })
-}
-
-fn read(log: &OwnedFd, piece: &mut [u8], at: u64) -> Result<usize, Errno> {
-    loop {
-        match file::read_at(log, piece, at) {
-            Err(Errno::EINTR) => {}
-            other => return other,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -220,6 +216,11 @@ mod tests {
     use crate::model::outcome::Outcome;
     use crate::model::target::Target;
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    fn user_id() -> u32 {
+        fs::metadata("/proc/self").expect("proc(5) is mounted").uid()
+    }
 
     /// A boundary: 2025-10-09 14:35:00 UTC, whatever the time zone.
     const DUE: i64 = 1_760_020_500;
@@ -275,9 +276,12 @@ mod tests {
         }
 
         fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<UnresolvedReport>) {
+            recover(&self.ledger, &mut self.log(), &self.config, Some(wall(now)), &mut Console::new(true))
+        }
+
+        fn log(&self) -> DailyLog {
             let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
-            let mut log = DailyLog::new(self.config.settings.log_dir, form, self.config.settings.keep);
-            recover(&self.ledger, &mut log, &self.config, Some(wall(now)), &mut Console::new(true))
+            DailyLog::new(self.config.settings.log_dir, form, self.config.settings.keep)
         }
 
         fn content(&self) -> String {
@@ -409,18 +413,40 @@ mod tests {
             fs::create_dir(remains.file()).expect("its name is free");
             let (due, unresolved) = remains.recover_or_not(DUE + 1000);
             assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
-            let unresolved = unresolved.expect("the file cannot be read");
-            assert!(unresolved.resolve(&remains.ledger).is_err());
+            let mut unresolved = unresolved.expect("the file cannot be read");
+            assert!(unresolved.resolve(&remains.ledger, &remains.log()).is_err());
             // Counting goes on meanwhile, and another run finds the same.
             remains.ledger.record(0).count(Outcome::FastFast, 20);
             assert!(remains.recover_or_not(DUE + 1000).1.is_some());
             fs::remove_dir(remains.file()).expect("our own directory");
             fs::rename(&aside, remains.file()).expect("our own file");
             let whole = written == usize::MAX;
-            assert_eq!(unresolved.resolve(&remains.ledger), Ok(whole));
+            assert_eq!(unresolved.resolve(&remains.ledger, &remains.log()), Ok(whole));
             assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
             let left = remains.ledger.record(0).tally().unreported().columns().total;
             assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));
+        }
+    }
+
+    #[test]
+    fn a_file_elsewhere_that_is_not_this_runs_own_is_left_alone() {
+        let planted: [fn(&str); 2] = [
+            |file| fs::hard_link(file, format!("{file}.2")).expect("its name is free"),
+            // Only root can do this.
+            |file| std::os::unix::fs::chown(file, Some(1), None).unwrap_or(()),
+        ];
+        for plant in planted {
+            let mut remains = Remains::new("", true);
+            let half = &remains.report[..remains.report.len() / 2];
+            fs::write(remains.file(), half).expect("our own file");
+            // As if `log_dir` had been changed since.
+            remains.config.settings.log_dir.append(format_args!("/new"));
+            plant(&remains.file());
+            let is_own = fs::metadata(remains.file()).is_ok_and(|file| (file.nlink(), file.uid()) == (1, user_id()));
+            let (due, unresolved) = remains.recover_or_not(DUE + 1000);
+            assert_eq!(matches!(due, Some(Err((_, LogError::Read(_))))), !is_own);
+            assert_eq!(unresolved.is_some(), !is_own);
+            assert!(is_own || remains.content() == half);
         }
     }
 
@@ -447,6 +473,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("tcp_stats_20251009.log");
         let long = [b"x 7\n".repeat(5000), report.to_vec()].concat();
+        let (length, checksum) = (report.len() as u32, ledger::checksum(report));
+        let (file, stamp) = (Path::new(), wall(DUE));
+        let journal = Journal { progress: Progress::Writing, file, offset: 3, length, stamp, headed: false, checksum };
         for (end, found) in [
             (&b""[..], Found::Nowhere),
             (b"x 7\n", Found::Nowhere),
@@ -462,8 +491,10 @@ mod tests {
             (&long[..long.len() - 1], Found::Torn(20_003)),
         ] {
             fs::write(&path, [b"...", end].concat()).expect("our own directory");
-            let log = file::open_log_again(&path.to_string_lossy()).expect("it is there");
-            let seen = find(&log, 3, |at| match_text(&log, at, report));
+            let log = Directory::open(&dir.path().to_string_lossy())
+                .and_then(|directory| file::open_log_again(&directory, "tcp_stats_20251009.log"))
+                .expect("it is there");
+            let seen = find(&log, 3, |at| compare(&log, at, &journal, report));
             assert_eq!(seen, Ok(found), "{:?}", std::str::from_utf8(end));
         }
     }

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::base::limits;
-use crate::base::time::Instant;
+use crate::base::time::{Instant, Nanos};
 use crate::core::probe::{Input, ProbeId};
 use crate::core::verdict::{self, Unasked};
 use crate::model::message::{Answer, REPLY, REQUEST, Reply, Request};
@@ -16,6 +16,9 @@ use crate::model::target::Target;
 use crate::sys::poll::{Owner, PollSet};
 use crate::sys::process::{self, Child};
 use crate::sys::{Errno, clock, helper, lookup, net};
+
+/// How long [`Resolver::end`] waits before it looks again.
+const END_PAUSE: Nanos = Nanos::from_millis(2);
 
 #[derive(Debug)]
 struct Helper {
@@ -194,14 +197,15 @@ impl Resolver {
         }
     }
 
-    /// Ends all helpers and waits until they have ended.
+    /// Ends all helpers and waits until they have ended, at most [`limits::HELPERS_END`]: one that waits for a device
+    /// that does not answer ends only when the device does.
     pub fn end(&mut self, polls: &mut PollSet) {
         for index in (0..self.helpers.len()).rev() {
-            let ended = self.helper(index).filter(|helper| !helper.reaped).map(|helper| helper.child);
             self.remove(index, polls);
-            if let Some(child) = ended {
-                process::reap_ended(child);
-            }
+        }
+        let end = clock::monotonic() + limits::HELPERS_END;
+        while process::has_children() && clock::monotonic() < end {
+            clock::rest(END_PAUSE);
         }
     }
 
@@ -286,7 +290,6 @@ fn serve(socket: &OwnedFd) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::Nanos;
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
     /// A reap is for the children of the whole process, so only one test at a time may have children.

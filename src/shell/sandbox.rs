@@ -1,15 +1,17 @@
 //! Confines a run: it gives up every right that it will never need.
 
+use std::os::fd::OwnedFd;
+
 use crate::base::limits;
 use crate::base::path;
 use crate::model::settings::Config;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
-use crate::shell::snapshot;
 use crate::sys::by_path::{self, HERE};
+use crate::sys::directory::Directory;
 use crate::sys::file::{self, Identity};
 use crate::sys::sandbox::{self, Access, Role, Rules};
-use crate::sys::{Errno, describe, directory, net, process, time_zone};
+use crate::sys::{Errno, describe, net, process, time_zone};
 
 /// The directories that a resolver reads: its configuration, what other programs write for it, and the modules that
 /// it loads, with what those read. Also the time zones.
@@ -19,24 +21,30 @@ const READABLE: [&str; 9] =
 /// Files that may be symbolic links to other directories.
 const LINKED: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/TZ"];
 
-/// Most directories that a run can write to: those of the log, the ledger and the last report, and the directories
-/// above them.
-const WRITABLE: usize = 6;
+/// What a run may write, opened before it is confined. What is missing cannot be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Writable<'a> {
+    /// The directory of the log.
+    pub log_dir: Option<&'a Directory>,
+    /// The directory of the ledger. If it is the root directory, the run may write only the ledger there.
+    pub ledger_dir: Option<&'a Directory>,
+    /// The ledger.
+    pub ledger: Option<&'a OwnedFd>,
+}
 
 /// The directories that this run can write to.
 #[derive(Debug, Default)]
 pub struct Confinement {
     /// Whether Landlock is in force; otherwise the run can write everywhere.
     confined: bool,
-    writable: [Identity; WRITABLE],
-    /// The number of those directories.
-    length: usize,
+    /// The directory of the log, and that of the ledger.
+    writable: [Option<Identity>; 2],
 }
 
 impl Confinement {
     /// Confines this process for ever. What the kernel does not have is reported with `--verbose`, and the run goes on
-    /// without it. A run that keeps nothing between runs (not `kept`) may write no files.
-    pub fn enter(config: &Config, file: &ConfigFile, kept: bool, console: &mut Console) -> Self {
+    /// without it.
+    pub fn enter(config: &Config, file: &ConfigFile, writable: Writable<'_>, console: &mut Console) -> Self {
         // An error means Linux before 3.5: nothing can be done about it.
         let _ = sandbox::set_no_new_privs();
         let mut confinement = Self::default();
@@ -52,25 +60,16 @@ impl Confinement {
                 console.say("sandbox", format_args!("{what} cannot be used here ({why}), the run goes on without"));
             }
         };
-        let helper = match confinement.restrict(config, file, kept) {
-            Ok(rules) => Some(rules),
-            Err(errno) => {
-                missing("Landlock", errno);
-                None
-            }
-        };
-        match sandbox::confine(Role::Monitor) {
-            Ok(()) => sandbox::confine_helpers(helper),
-            Err(errno) => missing("seccomp", errno),
-        }
+        let helper = confinement.restrict(file, writable).map_err(|errno| missing("Landlock", errno)).ok();
+        let filtered = sandbox::confine(Role::Monitor).map_err(|errno| missing("seccomp", errno)).is_ok();
+        sandbox::confine_helpers(helper, filtered);
         confinement
     }
 
     /// Confines this process to its files. Returns the rules for helpers.
-    fn restrict(&mut self, config: &Config, file: &ConfigFile, kept: bool) -> Result<Rules, Errno> {
+    fn restrict(&mut self, file: &ConfigFile, writable: Writable<'_>) -> Result<Rules, Errno> {
         let (helper, monitor) = (Rules::new()?, Rules::new()?);
-        let may_read =
-            |path: &str| helper.allow(path, Access::Read).and_then(|()| monitor.allow(path, Access::Read)).is_ok();
+        let may_read = |path: &str| helper.allow_reading(path).and_then(|()| monitor.allow_reading(path)).is_ok();
         for directory in &READABLE {
             may_read(directory);
         }
@@ -79,7 +78,9 @@ impl Confinement {
             follow(path, &|directory| {
                 if !may_read(directory) || !READABLE.contains(&directory) {
                     let mut above = path::above(path::trim(directory));
-                    while let Some(directory) = above.filter(|directory| !is_root(directory) && !may_read(directory)) {
+                    while let Some(directory) = above
+                        .filter(|directory| !is_root(file::identity_of_directory(directory)) && !may_read(directory))
+                    {
                         above = path::above(directory);
                     }
                 }
@@ -91,58 +92,32 @@ impl Confinement {
             });
         }
         // The loop reads it, now and after a reload.
-        let _ = monitor.allow(net::LOCAL_PORTS, Access::Read);
-        if kept {
-            let ledger = config.settings.ledger_path();
-            let journalled = snapshot::journalled_file(&ledger);
-            // The loop makes it, too, but a rule needs a directory that exists.
-            let _ = directory::make_directories(config.settings.log_dir.as_str());
-            self.write(&monitor, config.settings.log_dir.as_str())?;
-            self.write(&monitor, path::parent(ledger.as_str()))?;
-            if let Some(file) = journalled {
-                self.write(&monitor, path::parent(file.as_str()))?;
-            }
+        let _ = monitor.allow_reading(net::LOCAL_PORTS);
+        let Writable { log_dir, ledger_dir, ledger } = writable;
+        let ledger_dir = ledger_dir.filter(|directory| !is_root(directory.identity()));
+        for directory in [log_dir, ledger_dir].into_iter().flatten() {
+            monitor.allow(directory.descriptor(), Access::Write)?;
+        }
+        if let Some(ledger) = ledger {
+            monitor.allow(ledger, Access::Write)?;
         }
         monitor.restrict()?;
+        self.writable = [log_dir, ledger_dir].map(|directory| directory?.identity().ok());
         self.confined = true;
         Ok(helper)
     }
 
-    /// Lets the monitor write below this directory, and below its parent, so that a removed directory can be made
-    /// again. If the directory does not exist: below the nearest one above it that does. An error if there is none: a
-    /// run that can write no files is useless.
-    fn write(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
-        let directory = path::trim(directory);
-        let mut existing = directory;
-        while let Err(errno) = self.allow(rules, existing) {
-            existing = path::above(existing).ok_or(errno)?;
-        }
-        let above = path::parent(existing);
-        if existing == directory && ![".", ".."].contains(&existing) && !existing.ends_with("/..") && !is_root(above) {
-            let _ = self.allow(rules, above);
-        }
-        Ok(())
-    }
-
-    fn allow(&mut self, rules: &Rules, directory: &str) -> Result<(), Errno> {
-        let identity = file::identity_of_directory(directory)?;
-        if !self.holds(identity) {
-            let Some(free) = self.writable.get_mut(self.length) else { return Ok(()) };
-            *free = identity;
-            self.length += 1;
-        }
-        rules.allow(directory, Access::Write)
-    }
-
-    fn holds(&self, directory: Identity) -> bool {
-        self.writable[..self.length].contains(&directory)
+    /// Whether Landlock is in force.
+    pub fn is_in_force(&self) -> bool {
+        self.confined
     }
 
     /// Whether the sandbox lets this run write in a directory.
     pub fn covers(&self, directory: &str) -> bool {
         let mut directory = path::trim(directory);
         loop {
-            if !self.confined || file::identity_of_directory(directory).is_ok_and(|found| self.holds(found)) {
+            let found = file::identity_of_directory(directory);
+            if !self.confined || found.is_ok_and(|found| self.writable.contains(&Some(found))) {
                 return true;
             }
             match path::above(directory) {
@@ -153,10 +128,19 @@ impl Confinement {
     }
 }
 
-/// Whether this path leads to the root directory.
-fn is_root(directory: &str) -> bool {
-    let found = file::identity_of_directory(directory);
-    found.is_ok() && found == file::identity_of_directory("/")
+/// Confines a command for ever, after it has read its configuration: it may read every file, but write none, start no
+/// process and serve no one. What the kernel does not have is left out.
+pub fn confine_command(is_wanted: bool) {
+    let _ = sandbox::set_no_new_privs();
+    if is_wanted {
+        let _ = Rules::new().and_then(|rules| rules.allow_reading("/").and_then(|()| rules.restrict()));
+        let _ = sandbox::confine(Role::Command);
+    }
+}
+
+/// Whether this is the root directory.
+fn is_root(directory: Result<Identity, Errno>) -> bool {
+    directory.is_ok() && directory == file::identity_of_directory("/")
 }
 
 /// Calls `tell` with the directory of a file; if the file is a symbolic link, also with that of the file to which it

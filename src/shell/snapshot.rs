@@ -1,52 +1,115 @@
-//! A snapshot of a ledger, for readers. It takes no lock and writes nothing.
+//! A snapshot of a ledger, for readers. It is read with read(2), so that nothing that a writer does to the file can end
+//! the reader; it takes no lock that lasts and writes nothing.
 
 use core::fmt;
 use core::sync::atomic::AtomicU32;
+use std::os::fd::OwnedFd;
 
 use super::ledger_trouble::{Operation, Trouble, failed};
+use crate::base::limits;
 use crate::base::path::Path;
 use crate::base::time::Nanos;
-use crate::base::{limits, words};
 use crate::core::ledger::{self, Ledger, Progress};
 use crate::model::process_id::ProcessId;
-use crate::sys::{Errno, clock, file, map, process};
+use crate::model::run::Run;
+use crate::sys::record_lock::{Holder, holder};
+use crate::sys::{Errno, clock, file, process};
 
 /// How often, and after how long, a ledger that looks damaged is read again: it may be changing.
 const TRIES: u32 = 5;
 const PAUSE: Nanos = Nanos::from_millis(50);
 
-/// A copy of the ledger at this path.
-pub fn read(path: &Path) -> Result<Ledger, SnapshotError> {
+/// The byte of a ledger that its run holds (see [`crate::sys::record_lock`]).
+pub const HELD: u32 = 0;
+
+/// A copy of a ledger, and its file. What is done because of the copy is done through this descriptor: the path may
+/// lead to another file by then.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The file.
+    pub file: OwnedFd,
+    /// The copy.
+    pub ledger: Ledger,
+}
+
+impl Snapshot {
+    /// A copy of the ledger at this path.
+    pub fn read(path: &Path) -> Result<Self, SnapshotError> {
+        let file = open(path)?;
+        if file::is_foreign(&file) {
+            return Err(SnapshotError::Damage(ledger::Damage::Stranger));
+        }
+        let ledger = read(&file)?;
+        Ok(Self { file, ledger })
+    }
+
+    /// The run that has locked it.
+    pub fn run(&self) -> Run {
+        let found = |ledger: &Ledger| run(&self.file, ledger.owner(), ledger.is_running());
+        match found(&self.ledger) {
+            // It may have begun since the copy was made.
+            Run::Elsewhere => read(&self.file).map_or(Run::Elsewhere, |ledger| found(&ledger)),
+            run => run,
+        }
+    }
+}
+
+/// Opens a ledger, to stop its run too if that is allowed.
+fn open(path: &Path) -> Result<OwnedFd, SnapshotError> {
+    match file::open_again(path.as_str()).or_else(|_| file::open_to_read(path.as_str())) {
+        Ok((_, 0)) | Err(Errno::ENOENT | Errno::ENOTDIR) => Err(SnapshotError::Nothing),
+        Ok((file, _)) => Ok(file),
+        Err(errno) => Err(SnapshotError::Trouble(failed(Operation::Open)(errno))),
+    }
+}
+
+fn read(file: &OwnedFd) -> Result<Ledger, SnapshotError> {
     let mut tries = 0;
     loop {
-        let read = read_once(path);
+        let read = words(file).and_then(|words| Ledger::copy(&words).map_err(SnapshotError::Damage));
         if tries == TRIES || !matches!(read, Err(SnapshotError::Damage(_))) {
-            return read;
+            let ledger = read?;
+            // The log has this report, even if the run was killed before it marked it as reported.
+            if ledger.progress() == Some(Progress::Written) {
+                ledger.mark_reported();
+            }
+            return Ok(ledger);
         }
         tries += 1;
         clock::rest(PAUSE);
     }
 }
 
-fn read_once(path: &Path) -> Result<Ledger, SnapshotError> {
-    let ledger = Ledger::copy(&view(path)?).map_err(SnapshotError::Damage)?;
-    // The log has this report, even if the run was killed before it marked it as reported.
-    if ledger.progress() == Some(Progress::Written) {
-        ledger.mark_reported();
+/// The words of a file, at most twice as many as a ledger has.
+pub fn words(file: &OwnedFd) -> Result<Vec<AtomicU32>, SnapshotError> {
+    let mut words = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let offset = (words.len() * size_of::<AtomicU32>()) as u64;
+        let length = file::read_at(file, &mut piece, offset)
+            .map_err(|errno| SnapshotError::Trouble(failed(Operation::Read)(errno)))?;
+        for word in piece[..length].chunks_exact(size_of::<AtomicU32>()) {
+            words.push(AtomicU32::new(u32::from_ne_bytes([word[0], word[1], word[2], word[3]])));
+        }
+        if length < piece.len() || words.len() > 2 * ledger::words(limits::RECORDS) {
+            return Ok(words);
+        }
     }
-    Ok(ledger)
 }
 
-fn view(path: &Path) -> Result<map::View, SnapshotError> {
-    let (file, size) = file::open_to_read(path.as_str()).map_err(|errno| match errno {
-        Errno::ENOENT => SnapshotError::Nothing,
-        errno => SnapshotError::Trouble(failed(Operation::Open)(errno)),
-    })?;
-    let words = (size / size_of::<AtomicU32>() as u64).min(ledger::words(limits::RECORDS) as u64 * 2) as usize;
-    if words == 0 {
-        return Err(SnapshotError::Nothing);
+/// The run that has locked a file that says that `owner` is its process.
+fn run(file: &OwnedFd, owner: ProcessId, is_running: bool) -> Run {
+    match holder(file, HELD) {
+        // A kernel before 4.14 tells a pid of another namespace.
+        Holder::Process(pid) if process::start_time(pid).is_none_or(|born| [0, born].contains(&owner.born)) => {
+            Run::Here(pid)
+        }
+        Holder::Process(_) | Holder::Hidden => Run::Elsewhere,
+        Holder::Nobody if !file::is_locked(file) => Run::None,
+        // A run of an older version holds no byte.
+        Holder::Nobody if is_running && process::is_alive(owner) => Run::Here(owner.pid),
+        Holder::Nobody => Run::Starting,
     }
-    map::View::new(&file, words).map_err(|errno| SnapshotError::Trouble(failed(Operation::Map)(errno)))
 }
 
 /// Why there is no snapshot. Displayed without its subject: `is cut short`.
@@ -68,23 +131,4 @@ impl fmt::Display for SnapshotError {
             SnapshotError::Damage(damage) => damage.fmt(f),
         }
     }
-}
-
-/// The process of the last run with the ledger at this path, as the ledger says. It may have ended.
-pub fn owner(path: &Path) -> Option<ProcessId> {
-    let Ok(ledger) = read_once(path) else { return None };
-    let owner = ledger.owner();
-    (owner.pid != 0).then_some(owner)
-}
-
-/// The file of the last run's unfinished report, if the ledger knows one outside its own directory.
-pub fn journalled_file(path: &Path) -> Option<Path> {
-    let Ok(ledger) = read_once(path) else { return None };
-    let file = ledger.journal()?.file;
-    words::contains(file.as_str(), b'/').then_some(file)
-}
-
-/// Whether a monitor runs with it: the last run has not ended, and its process is alive.
-pub fn is_running(ledger: &Ledger) -> bool {
-    ledger.is_running() && process::is_alive(ledger.owner())
 }

@@ -1,12 +1,13 @@
 //! System calls with a path. The path gets its NUL here, without the heap.
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{Errno, done, number};
+use super::{Errno, done, number, system_call};
 use crate::base::limits;
 use crate::base::path::name;
 use crate::base::text::Text;
+use crate::base::words;
 
 /// The current directory, where a relative path begins.
 pub const HERE: RawFd = libc::AT_FDCWD;
@@ -15,17 +16,23 @@ pub const HERE: RawFd = libc::AT_FDCWD;
 const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 /// Copies a path into a buffer of zeroes, so that it ends with a NUL. `EINVAL` if the path has a NUL in it.
-fn terminated<'a>(path: &str, buffer: &'a mut [u8; PATH_MAX]) -> Result<&'a CStr, Errno> {
+fn terminated(path: &str, buffer: &mut [u8; PATH_MAX]) -> Result<*const c_char, Errno> {
     // The last byte stays zero.
     let copy = buffer[..PATH_MAX - 1].get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
     copy.copy_from_slice(path.as_bytes());
-    CStr::from_bytes_with_nul(&buffer[..=path.len()]).map_err(|_| Errno::EINVAL)
+    if words::contains(path, 0) { Err(Errno::EINVAL) } else { Ok(buffer.as_ptr().cast()) }
+}
+
+/// The text in a buffer up to its first NUL; empty if there is no NUL, or if it is not UTF-8.
+pub(super) fn up_to_nul(buffer: &[u8]) -> &str {
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(0);
+    core::str::from_utf8(&buffer[..end]).unwrap_or_default()
 }
 
 /// Makes a call with a path.
 fn with(path: &str, call: &mut dyn FnMut(*const c_char) -> c_int) -> Result<c_int, Errno> {
     let mut buffer = [0; PATH_MAX];
-    number(call(terminated(path, &mut buffer)?.as_ptr()))
+    number(call(terminated(path, &mut buffer)?))
 }
 
 /// open(2).
@@ -58,13 +65,37 @@ pub fn status_of(fd: RawFd) -> Result<libc::stat, Errno> {
 }
 
 /// The same for a path (fstatat(2)). A symbolic link is not followed.
-#[inline(never)]
 pub fn status_at(directory: RawFd, path: &str) -> Result<libc::stat, Errno> {
+    status_with(directory, path, libc::AT_SYMLINK_NOFOLLOW)
+}
+
+/// The same for what a path leads to, through all its symbolic links.
+pub(super) fn status_behind(path: &str) -> Result<libc::stat, Errno> {
+    status_with(HERE, path, 0)
+}
+
+#[inline(never)]
+fn status_with(directory: RawFd, path: &str, flags: c_int) -> Result<libc::stat, Errno> {
     // SAFETY: `stat` is plain data for which zeroes are a valid value.
     let mut status = unsafe { core::mem::zeroed() };
     // SAFETY: `path` ends with a NUL; it and `status` are live.
-    with(path, &mut |path| unsafe { libc::fstatat(directory, path, &mut status, libc::AT_SYMLINK_NOFOLLOW) })?;
+    with(path, &mut |path| unsafe { libc::fstatat(directory, path, &mut status, flags) })?;
     Ok(status)
+}
+
+/// Which file something is: two files have different identities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The device, and the inode number.
+    numbers: [u64; 2],
+}
+
+impl Identity {
+    /// The identity of the file with this metadata.
+    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
+    pub(super) fn of(status: &libc::stat) -> Self {
+        Self { numbers: [status.st_dev as u64, status.st_ino as u64] }
+    }
 }
 
 /// mkdirat(2) with mode 0755.
@@ -79,20 +110,14 @@ pub fn unlink_at(directory: RawFd, path: &str) -> Result<(), Errno> {
     with(path, &mut |path| unsafe { libc::unlinkat(directory, path, 0) }).map(drop)
 }
 
-/// unlink(2).
-pub fn unlink(path: &str) -> Result<(), Errno> {
+/// faccessat(2).
+pub fn access_at(directory: RawFd, path: &str, mode: c_int) -> Result<(), Errno> {
     // SAFETY: `path` ends with a NUL and is live.
-    with(path, &mut |path| unsafe { libc::unlink(path) }).map(drop)
-}
-
-/// access(2).
-pub fn access(path: &str, mode: c_int) -> Result<(), Errno> {
-    // SAFETY: `path` ends with a NUL and is live.
-    with(path, &mut |path| unsafe { libc::access(path, mode) }).map(drop)
+    with(path, &mut |path| unsafe { libc::faccessat(directory, path, mode, 0) }).map(drop)
 }
 
 /// readlinkat(2): the content of a symbolic link, cut to the size of the buffer.
-fn read_link_at<'a>(directory: RawFd, path: &str, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+pub(super) fn read_link_at<'a>(directory: RawFd, path: &str, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     // SAFETY: `path` ends with a NUL; `buffer` is live and its size is given.
     let length = with(path, &mut |path| unsafe {
         libc::readlinkat(directory, path, buffer.as_mut_ptr().cast(), buffer.len()) as c_int
@@ -100,72 +125,48 @@ fn read_link_at<'a>(directory: RawFd, path: &str, buffer: &'a mut [u8]) -> Resul
     Ok(&buffer[..length as usize])
 }
 
-/// rename(2).
-pub fn rename(from: &str, to: &str) -> Result<(), Errno> {
-    with_both(libc::rename, from, to)
+/// renameat(2): a file is replaced at once.
+pub fn rename_at(directory: RawFd, from: &str, other: RawFd, to: &str) -> Result<(), Errno> {
+    // SAFETY: both paths end with a NUL and are live.
+    with_both(from, to, &mut |from, to| unsafe { libc::renameat(directory, from, other, to) })
 }
 
-/// link(2).
-pub fn link(file: &str, name: &str) -> Result<(), Errno> {
-    with_both(libc::link, file, name)
+/// Renames a file. `EEXIST` if `to` exists. `EINVAL` or `ENOSYS` if this cannot be done here (renameat2(2), Linux 3.15).
+pub fn rename_new_at(directory: RawFd, from: &str, to: &str) -> Result<(), Errno> {
+    // Not every libc has a wrapper.
+    with_both(from, to, &mut |from, to| {
+        let (place, from, to) = (directory as usize, from.expose_provenance(), to.expose_provenance());
+        // SAFETY: both paths end with a NUL and are live.
+        unsafe { system_call(libc::SYS_renameat2, [place, from, place, to, libc::RENAME_NOREPLACE as usize]) as c_int }
+    })
 }
 
-/// symlink(2).
-pub fn symlink(content: &str, link: &str) -> Result<(), Errno> {
-    with_both(symlinkat, content, link)
+/// symlinkat(2).
+pub fn symlink_at(content: &str, directory: RawFd, link: &str) -> Result<(), Errno> {
+    // SAFETY: both paths end with a NUL and are live.
+    with_both(content, link, &mut |content, link| unsafe { libc::symlinkat(content, directory, link) })
 }
 
 /// Makes a call with two paths.
 fn with_both(
-    call: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int,
     first: &str,
     second: &str,
+    call: &mut dyn FnMut(*const c_char, *const c_char) -> c_int,
 ) -> Result<(), Errno> {
     let (mut buffer, mut other) = ([0; PATH_MAX], [0; PATH_MAX]);
     let (first, second) = (terminated(first, &mut buffer)?, terminated(second, &mut other)?);
-    // SAFETY: both paths end with a NUL and are live.
-    done(unsafe { call(first.as_ptr(), second.as_ptr()) })
-}
-
-/// symlink(2) by the newer call, which every CPU has.
-unsafe extern "C" fn symlinkat(content: *const c_char, link: *const c_char) -> c_int {
-    // SAFETY: the caller promises that both end with a NUL and are live.
-    unsafe { libc::symlinkat(content, HERE, link) }
-}
-
-/// Renames a file. `EEXIST` if `to` exists: link(2) replaces nothing.
-pub fn rename_new(from: &str, to: &str) -> Result<(), Errno> {
-    link(from, to)?;
-    unlink(from).inspect_err(|_| {
-        // If this fails, too, the file keeps both names.
-        let _ = unlink(to);
-    })
-}
-
-/// Whether this path exists; also true if that is not known. A symbolic link is not followed.
-pub fn exists(path: &str) -> bool {
-    !matches!(status_at(HERE, path), Err(Errno::ENOENT))
-}
-
-/// Removes a file, if it exists.
-pub fn remove(path: &str) -> Result<(), Errno> {
-    match unlink(path) {
-        Err(Errno::ENOENT) => Ok(()),
-        other => other,
-    }
-}
-
-/// Whether `link` is a symbolic link with exactly this content. `EINVAL` if it is no symbolic link.
-pub fn is_link_to(link: &str, content: &str) -> Result<bool, Errno> {
-    let mut buffer = [0; 64];
-    Ok(read_link_at(HERE, link, &mut buffer)? == content.as_bytes())
+    done(call(first, second))
 }
 
 /// The file to which a path leads in the end, through all its links; `None` if it does not exist, or if proc(5) is not
 /// mounted. The path is written to `room`.
 pub fn destination<'a>(path: &str, room: &'a mut [u8]) -> Option<&'a str> {
-    let file = open(path, libc::O_PATH, 0).ok()?;
-    let link = Text::<32>::format(format_args!("/proc/self/fd/{}", file.as_raw_fd()));
+    path_of(open(path, libc::O_PATH, 0).ok()?.as_raw_fd(), room)
+}
+
+/// The path of an open file, without symbolic links; `None` if proc(5) is not mounted.
+pub(super) fn path_of(file: RawFd, room: &mut [u8]) -> Option<&str> {
+    let link = Text::<32>::format(format_args!("/proc/self/fd/{file}"));
     core::str::from_utf8(read_link_at(HERE, link.as_str(), room).ok()?).ok()
 }
 
@@ -187,22 +188,13 @@ pub fn follow_link(directory: RawFd, path: &mut String, begin: usize, end: usize
     Ok(())
 }
 
-/// Makes the symbolic link `link` with this content and atomically replaces an old one: a reader always finds
-/// one of the two. `scratch` is a free name in the same directory.
-pub fn replace_link(link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
-    remove(scratch)?;
-    symlink(content, scratch)?;
-    rename(scratch, link)
-}
-
 /// The path of the current directory; empty if it is not known or too long.
 pub fn here() -> Text<{ limits::DIRECTORY }> {
     let mut path = [0_u8; limits::DIRECTORY + 1];
     // A path that does not begin with a slash means that the directory is unreachable (getcwd(2)).
     // SAFETY: `path` is live and its size is given. The kernel ends the path with a NUL.
     unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
-    let path = CStr::from_bytes_until_nul(&path).ok().and_then(|path| path.to_str().ok());
-    path.filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()
+    Some(up_to_nul(&path)).filter(|path| path.starts_with('/')).and_then(Text::copy).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -214,8 +206,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let dir = dir.path().to_str().expect("a path in UTF-8");
         let path = |name: &str| format!("{dir}/{name}");
-        symlink("../b/c", &path("relative")).expect("our own directory");
-        symlink("/b", &path("absolute")).expect("our own directory");
+        symlink_at("../b/c", HERE, &path("relative")).expect("our own directory");
+        symlink_at("/b", HERE, &path("absolute")).expect("our own directory");
         let directory = open(dir, libc::O_RDONLY | libc::O_DIRECTORY, 0).expect("our own directory");
         let follow = |directory, path: &str, begin, end| {
             let mut path = path.to_string();

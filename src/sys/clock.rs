@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 #[cfg(target_pointer_width = "32")]
 use super::timed_call::{TIME64, timed_call};
-use super::{Errno, descriptor, done, made};
+use super::{Errno, descriptor, done, made, system_call};
 use crate::base::time::{Instant, Nanos, WallTime};
 
 /// `CLOCK_MONOTONIC`: stands still while the machine is suspended.
@@ -63,9 +63,9 @@ pub fn rest(length: Nanos) {
     // The only error is an interruption by a signal.
     #[cfg(target_pointer_width = "64")]
     {
-        let none = core::ptr::null_mut::<c_long>();
+        let arguments = [libc::CLOCK_MONOTONIC as usize, 0, time.as_ptr().expose_provenance(), 0, 0];
         // SAFETY: `time` is live, and the time that is left is not asked for.
-        unsafe { libc::syscall(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), none) };
+        unsafe { system_call(libc::SYS_clock_nanosleep, arguments) };
     }
     #[cfg(target_pointer_width = "32")]
     {
@@ -97,9 +97,9 @@ const SET: c_long = TIME64 + 411;
 /// `T` must be the type that the call uses for seconds and for nanoseconds.
 unsafe fn set<T>(timer: &OwnedFd, call: c_long, time: &[T; 4]) -> Result<(), Errno> {
     let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
-    let none = core::ptr::null_mut::<T>();
+    let arguments = [timer.as_raw_fd() as usize, flags as usize, time.as_ptr().expose_provenance(), 0, 0];
     // SAFETY: `time` is live, the caller promises that its form fits the call, and the old value is not asked for.
-    done(unsafe { libc::syscall(call, timer.as_raw_fd(), flags, time.as_ptr(), none) } as c_int)
+    done(unsafe { system_call(call, arguments) } as c_int)
 }
 
 /// A descriptor that becomes readable when the wall clock is set (timerfd_create(2),

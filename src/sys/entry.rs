@@ -4,6 +4,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
+use tcpmon::sys::background::open_nothing;
 use tcpmon::sys::descriptor;
 use tcpmon::sys::heap::Heap;
 use tcpmon::sys::signal;
@@ -191,10 +192,8 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
             continue;
         }
         // The kernel uses the lowest free number.
-        // SAFETY: the path is a static string that ends with a NUL.
-        if unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDWR) } < 0 {
-            return 1;
-        }
+        let Ok(opened) = open_nothing() else { return 1 };
+        core::mem::forget(opened);
     }
     // A write to a closed pipe is an error, not a signal.
     let _ = signal::ignore(libc::SIGPIPE);
@@ -202,7 +201,7 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
         // SAFETY: libc passes `count` strings, which stay where they are.
         visible(unsafe { CStr::from_ptr(*arguments.add(i)) }.to_bytes())
     });
-    c_int::from(tcpmon::commands::main(arguments).0)
+    tcpmon::commands::main(arguments)
 }
 
 /// The text of an argument. An argument that is not UTF-8 is no option, service or host, and is refused. The

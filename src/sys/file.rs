@@ -1,53 +1,74 @@
 //! Regular files: the daily log, the ledger, the configuration. The `open` functions do not follow a symbolic link
-//! (`ELOOP`) and refuse a file that is not regular (`EINVAL`).
+//! (`ELOOP`), refuse a file that is not regular (`EINVAL`), and one with another hard link (`EMLINK`): either may be
+//! planted.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use super::by_path::{HERE, open, status, status_at};
+pub use super::by_path::Identity;
+use super::by_path::{HERE, open, open_at, status, status_at};
 use super::descriptor::read;
+use super::directory::Directory;
 use super::poll::{Interest, is_ready};
 use super::{Errno, done, length, user};
 use crate::base::limits;
 
 /// Opens a log file for appending, and makes it if it does not exist. Also returns its size.
-pub fn open_log(path: &str) -> Result<(OwnedFd, u64), Errno> {
-    open_regular(path, libc::O_RDWR | libc::O_APPEND | libc::O_CREAT, 0o644)
+pub fn open_log(directory: &Directory, name: &str) -> Result<(OwnedFd, u64), Errno> {
+    open_regular(directory.as_raw_fd(), name, libc::O_RDWR | libc::O_APPEND | libc::O_CREAT, 0o644)
 }
 
 /// The same for a log file that exists.
-pub fn open_log_again(path: &str) -> Result<OwnedFd, Errno> {
-    open_regular(path, libc::O_RDWR | libc::O_APPEND, 0).map(|(file, _)| file)
+pub fn open_log_again(directory: &Directory, name: &str) -> Result<OwnedFd, Errno> {
+    open_regular(directory.as_raw_fd(), name, libc::O_RDWR | libc::O_APPEND, 0).map(|(file, _)| file)
 }
 
 /// Opens a file of mode 0600 for reading and writing, and makes it if it does not exist. `EEXIST` if it exists
 /// but must be `new`. Also returns its size.
-pub fn open_private(path: &str, new: bool) -> Result<(OwnedFd, u64), Errno> {
+pub fn open_private(directory: &Directory, name: &str, new: bool) -> Result<(OwnedFd, u64), Errno> {
     let flags = libc::O_RDWR | libc::O_CREAT;
-    open_regular(path, if new { flags | libc::O_EXCL } else { flags }, 0o600)
+    open_regular(directory.as_raw_fd(), name, if new { flags | libc::O_EXCL } else { flags }, 0o600)
+}
+
+/// Opens a file of mode 0600 that exists, for reading and writing. Also returns its size.
+pub fn open_again(path: &str) -> Result<(OwnedFd, u64), Errno> {
+    open_regular(HERE, path, libc::O_RDWR, 0)
 }
 
 /// Opens a file for reading. Also returns its size.
 pub fn open_to_read(path: &str) -> Result<(OwnedFd, u64), Errno> {
-    open_regular(path, libc::O_RDONLY, 0)
+    open_regular(HERE, path, libc::O_RDONLY, 0)
 }
 
 #[inline(never)]
-fn open_regular(path: &str, flags: c_int, mode: libc::mode_t) -> Result<(OwnedFd, u64), Errno> {
-    let file = open(path, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK, mode)?;
+fn open_regular(directory: RawFd, path: &str, flags: c_int, mode: libc::mode_t) -> Result<(OwnedFd, u64), Errno> {
+    let file = open_at(directory, path, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY, mode)?;
     let status = status(&file)?;
     if status.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(Errno::EINVAL);
     }
-    Ok((file, status.st_size as u64))
+    match status.st_nlink {
+        1 => Ok((file, status.st_size as u64)),
+        // It was removed at this moment.
+        0 => Err(Errno::ENOENT),
+        _ => Err(Errno::EMLINK),
+    }
 }
 
 /// Reads a whole file, which may also be a pipe, into the memory that `content` has reserved. `EFBIG` if that is
-/// too small, `EISDIR` for a directory.
-pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
+/// too small, `EISDIR` for a directory. With `own`, `EPERM` for a link, for a file of another user,
+/// and where another user may put a file in the current directory.
+pub fn read_whole(path: &str, own: bool, content: &mut Vec<u8>) -> Result<(), Errno> {
     content.clear();
-    let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0)?;
+    let follow = if own { libc::O_NOFOLLOW } else { 0 };
+    let file = match open(path, libc::O_RDONLY | libc::O_NONBLOCK | follow, 0) {
+        Err(Errno::ELOOP) if own => return Err(Errno::EPERM),
+        file => file?,
+    };
+    if own && !(is_own(&file)? && status(&file)?.st_nlink == 1 && user::is_own_place(&status_at(HERE, ".")?)) {
+        return Err(Errno::EPERM);
+    }
     let mut piece = [0; 4096];
     let mut waited = false;
     loop {
@@ -70,21 +91,14 @@ pub fn read_whole(path: &str, content: &mut Vec<u8>) -> Result<(), Errno> {
     }
 }
 
-/// Which file something is: two files have different identities.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The device, and the inode number.
-    numbers: [u64; 2],
-}
-
 /// The identity of an open file.
 pub fn identity(file: &OwnedFd) -> Result<Identity, Errno> {
     Ok(Identity::of(&status(file)?))
 }
 
-/// The identity of the file with this path. A symbolic link is not followed.
-pub fn identity_at(path: &str) -> Result<Identity, Errno> {
-    Ok(Identity::of(&status_at(HERE, path)?))
+/// The identity of the file with this name. A symbolic link is not followed.
+pub fn identity_at(directory: &Directory, name: &str) -> Result<Identity, Errno> {
+    Ok(Identity::of(&status_at(directory.as_raw_fd(), name)?))
 }
 
 /// The identity of the directory to which a path leads. Symbolic links are followed. An error if it is no directory.
@@ -92,16 +106,25 @@ pub fn identity_of_directory(path: &str) -> Result<Identity, Errno> {
     identity(&open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?)
 }
 
-impl Identity {
-    #[allow(clippy::unnecessary_cast, reason = "they have 32 bits on some of the targets")]
-    fn of(status: &libc::stat) -> Self {
-        Self { numbers: [status.st_dev as u64, status.st_ino as u64] }
-    }
-}
-
 /// Whether the file belongs to this user. Another user's content must not be trusted.
 pub fn is_own(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(status(file)?.st_uid == user::own())
+}
+
+/// Whether the file has no name any more: it ends with its last descriptor and mapping.
+pub fn is_removed(file: &OwnedFd) -> bool {
+    status(file).is_ok_and(|status| status.st_nlink == 0)
+}
+
+/// Whether no other user can replace a file of this user's in a directory.
+pub fn is_own_place(directory: &Directory) -> bool {
+    status(directory.descriptor()).is_ok_and(|status| user::is_own_place(&status))
+}
+
+/// Whether the file belongs to a user whom this process does not trust: not root, and not its own. Root reads every file.
+pub fn is_foreign(file: &OwnedFd) -> bool {
+    let own = user::own();
+    status(file).is_ok_and(|status| own != 0 && ![0, own].contains(&status.st_uid))
 }
 
 /// Sets mode 0600. An error is ignored: some file systems have no modes.
@@ -132,10 +155,34 @@ pub fn lock(file: &OwnedFd) -> Result<(), Errno> {
     done(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
 }
 
+/// Whether another process has locked it. This locks it for a moment, shared, if that can be.
+pub fn is_locked(file: &OwnedFd) -> bool {
+    let lock = |how| {
+        // SAFETY: the descriptor is borrowed and so is open.
+        done(unsafe { libc::flock(file.as_raw_fd(), how) })
+    };
+    let locked = lock(libc::LOCK_SH | libc::LOCK_NB) == Err(Errno::EWOULDBLOCK);
+    if !locked {
+        let _ = lock(libc::LOCK_UN);
+    }
+    locked
+}
+
+/// Writes this word at this place, counted in words.
+pub fn write_word(file: &OwnedFd, at: usize, word: u32) -> Result<(), Errno> {
+    write_at(file, &word.to_ne_bytes(), (at * size_of::<u32>()) as u64)
+}
+
 /// Reads from this offset. Returns the number of bytes, 0 at the end.
 pub fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
-    // SAFETY: `buffer` is live and its size is given.
-    length(unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) })
+    let (start, offset) = (buffer.as_mut_ptr().cast(), offset as libc::off_t);
+    loop {
+        // SAFETY: `buffer` is live and its size is given.
+        match length(unsafe { libc::pread(file.as_raw_fd(), start, buffer.len(), offset) }) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
 }
 
 /// Writes these words to the beginning of a file.

@@ -2,7 +2,6 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr;
-use std::ffi::CStr;
 
 use super::by_path::open;
 use super::{Errno, net};
@@ -28,8 +27,8 @@ pub fn forbidden_file() -> Option<&'static str> {
 pub fn addresses(host: &str, family: Family) -> Result<Addresses, LookupFault> {
     let mut room = [0; limits::HOST + 1];
     let no_name = LookupFault { code: libc::EAI_NONAME, errno: Fault(0), socket: None };
-    room.get_mut(..host.len()).ok_or(no_name)?.copy_from_slice(host.as_bytes());
-    let name = CStr::from_bytes_until_nul(&room).map_err(|_| no_name)?;
+    // The last byte stays zero.
+    room[..limits::HOST].get_mut(..host.len()).ok_or(no_name)?.copy_from_slice(host.as_bytes());
 
     // SAFETY: `addrinfo` is plain data for which zeroes are a valid value: no hints.
     let mut hints: libc::addrinfo = unsafe { core::mem::zeroed() };
@@ -40,8 +39,8 @@ pub fn addresses(host: &str, family: Family) -> Result<Addresses, LookupFault> {
         Family::Inet6 => libc::AF_INET6,
     };
     let mut list = ptr::null_mut();
-    // SAFETY: `name` ends with a NUL, `hints` and `list` are live; getaddrinfo keeps none of them.
-    let error = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &hints, &mut list) };
+    // SAFETY: `room` ends with a NUL, `hints` and `list` are live; getaddrinfo keeps none of them.
+    let error = unsafe { libc::getaddrinfo(room.as_ptr().cast(), ptr::null(), &hints, &mut list) };
     if error != 0 {
         let errno = Errno::last().into();
         return Err(LookupFault { code: error, errno, socket: net::open_datagram().err().map(Fault::from) });

@@ -14,17 +14,20 @@ pub mod helper;
 pub mod lookup;
 pub mod map;
 pub mod net;
+pub mod notify;
 pub mod poll;
 pub mod process;
+pub mod record_lock;
 pub mod sandbox;
 pub mod signal;
+mod small_file;
 pub mod stream;
 pub mod system_log;
 pub mod time_zone;
 mod timed_call;
 pub mod user;
 
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_long};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 pub use nix::errno::Errno;
@@ -44,8 +47,21 @@ pub fn describe_open(errno: Errno) -> &'static str {
     match errno {
         Errno::ELOOP => "it is a symbolic link, and none is followed",
         Errno::EINVAL => "it is no regular file",
+        Errno::EMLINK => "it has another hard link, and none is used",
         errno => describe(errno),
     }
+}
+
+/// Makes a system call. `libc::syscall` takes any arguments, but reads each of them as a long: one that is passed as a
+/// shorter number has undefined upper bits. Arguments that the call does not have are 0. Returns what `libc::syscall`
+/// does.
+///
+/// # Safety
+/// The arguments must be valid for the call.
+#[inline(always)] // The arguments are not stored as an array first.
+unsafe fn system_call(call: c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
+    // SAFETY: as the caller promises.
+    unsafe { libc::syscall(call, a, b, c, d, e) as isize }
 }
 
 /// The result of a system call that returns a number.

@@ -6,17 +6,15 @@ use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use core::slice;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, UnixAddr, bind, connect, setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, bind, connect, setsockopt, socket, sockopt};
 
 pub use nix::sys::socket::SockType;
 
-use super::by_path::open as open_file;
-use super::descriptor::read;
+use super::small_file::{self, field};
+#[cfg(not(target_arch = "x86"))]
+use super::system_call;
 use super::{Errno, done, length};
 use crate::base::time::Nanos;
-use crate::base::words;
 use crate::model::facts::Handshake;
 use crate::model::target::Address;
 
@@ -26,20 +24,39 @@ pub fn open(ip: IpAddr, kind: SockType) -> Result<OwnedFd, Errno> {
     socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
-/// Binds an abstract socket name (unix(7)). No other process in this network namespace can bind it until the
-/// socket is closed: `EADDRINUSE` if one has it. The socket is never read.
-pub fn bind_name(name: &str) -> Result<OwnedFd, Errno> {
-    let socket = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
+/// bind(2) or connect(2).
+type WithAddress = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+
+/// A nonblocking local socket with which this call was made. The name is a path, or with an `@` in front an abstract
+/// one (unix(7)).
+fn local(kind: SockType, name: &str, call: WithAddress) -> Result<OwnedFd, Errno> {
+    let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    let mut address = [0; size_of::<libc::sockaddr_un>()];
+    let (family, path) = address.split_at_mut(size_of::<libc::sa_family_t>());
+    family.copy_from_slice(&(libc::AF_UNIX as libc::sa_family_t).to_ne_bytes());
+    path.get_mut(..name.len()).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(name.as_bytes());
+    if path[0] == b'@' {
+        path[0] = 0;
+    }
+    let length = (size_of::<libc::sa_family_t>() + name.len()) as libc::socklen_t;
+    // SAFETY: `address` is live, has the layout of `sockaddr_un` and is at least that long.
+    done(unsafe { call(socket.as_raw_fd(), address.as_ptr().cast(), length) })?;
     Ok(socket)
 }
 
-/// A nonblocking datagram socket that is connected to the socket at this path.
-pub(super) fn open_local(path: &str) -> Result<OwnedFd, Errno> {
-    let socket =
-        socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
-    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    Ok(socket)
+/// Binds an abstract name, which begins with an `@`. No other process in this network namespace can bind it until the
+/// socket is closed: `EADDRINUSE` if one has it. The socket is never read.
+pub fn bind_name(name: &str) -> Result<OwnedFd, Errno> {
+    local(SockType::Datagram, name, libc::bind)
+}
+
+/// A nonblocking socket that is connected to the one of this name, and its kind: datagrams, or a stream if the other one
+/// is that.
+pub(super) fn open_local(name: &str) -> Result<(OwnedFd, SockType), Errno> {
+    match local(SockType::Datagram, name, libc::connect) {
+        Err(Errno::EPROTOTYPE) => Ok((local(SockType::Stream, name, libc::connect)?, SockType::Stream)),
+        socket => Ok((socket?, SockType::Datagram)),
+    }
 }
 
 /// A socket like the one with which a resolver sends its queries.
@@ -55,7 +72,10 @@ use libc::{getsockopt, socketpair};
 #[cfg(not(target_arch = "x86"))]
 unsafe fn socketpair(family: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { libc::syscall(libc::SYS_socketpair, family, kind, protocol, pair) as c_int }
+    unsafe {
+        let arguments = [family as usize, kind as usize, protocol as usize, pair.expose_provenance(), 0];
+        system_call(libc::SYS_socketpair, arguments) as c_int
+    }
 }
 
 #[cfg(not(target_arch = "x86"))]
@@ -67,7 +87,10 @@ unsafe fn getsockopt(
     length: *mut libc::socklen_t,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { libc::syscall(libc::SYS_getsockopt, socket, level, option, value, length) as c_int }
+    unsafe {
+        let (value, length) = (value.expose_provenance(), length.expose_provenance());
+        system_call(libc::SYS_getsockopt, [socket as usize, level as usize, option as usize, value, length]) as c_int
+    }
 }
 
 /// Two connected packet sockets, closed on exec.
@@ -164,11 +187,9 @@ pub const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
 /// The first and the last port that the kernel chooses as the local one of a connect; `None` if it does not tell.
 pub fn local_ports() -> Option<(u16, u16)> {
-    let mut content = [0; 32];
-    let length = read(&open_file(LOCAL_PORTS, libc::O_RDONLY, 0).ok()?, &mut content).ok()?;
-    let (first, rest) = words::leading_number(core::str::from_utf8(&content[..length]).ok()?)?;
-    let (last, _) = words::leading_number(rest.get(1..)?)?;
-    Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?))
+    let mut room = [0; 32];
+    let ports = small_file::read(LOCAL_PORTS, &mut room)?;
+    Some((field(ports, b'\t', 0)? as u16, field(ports, b'\t', 1)? as u16))
 }
 
 /// Makes close(2) send a reset (`SO_LINGER` of zero, socket(7)).

@@ -1,9 +1,9 @@
 //! poll(2) over a set of descriptors that lives as long as the loop.
 
-#[cfg(target_pointer_width = "64")]
-use core::ffi::c_long;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+#[cfg(target_pointer_width = "64")]
+use super::system_call;
 #[cfg(target_pointer_width = "32")]
 use super::timed_call::{TIME64, timed_call};
 use super::{Errno, clock, descriptor, length};
@@ -174,12 +174,12 @@ fn poll(entries: &mut [libc::pollfd], limit: Option<Nanos>) -> Result<usize, Err
     #[cfg(target_pointer_width = "64")]
     let ready = {
         let mut time = limit.map(clock::kernel_time);
-        let (time, none) =
-            (time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut), core::ptr::null::<c_long>());
+        let time = time.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut);
+        let arguments = [entries.as_mut_ptr().expose_provenance(), entries.len(), time.expose_provenance(), 0, 0];
         // SAFETY: `entries` is valid for as many elements as are given, and `time` is null or a live value of the form
         // of the kernel's `struct timespec`. The kernel keeps neither; it leaves in `time` what is left of it. A null
         // mask leaves the signals as they are.
-        unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, none, 0) }
+        unsafe { system_call(libc::SYS_ppoll, arguments) }
     };
     #[cfg(target_pointer_width = "32")]
     let ready = {

@@ -3,9 +3,13 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::by_path::open;
-use super::{Errno, descriptor, done, number};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use super::poll::{self, Interest};
+use super::small_file::{self, field};
+use super::{Errno, clock, done, made, number};
 use crate::base::text::Text;
+use crate::base::time::Nanos;
 use crate::model::process_id::ProcessId;
 
 /// A child process that was not reaped yet.
@@ -27,17 +31,25 @@ pub fn kill_child(child: Child) {
 
 /// Reaps a child that has ended, if there is one.
 pub fn reap() -> Option<Child> {
-    wait(-1, libc::WNOHANG).ok().filter(|child| *child > 0).map(Child)
+    wait().ok().filter(|child| *child > 0).map(Child)
 }
 
-/// Waits until a killed child has ended, and reaps it.
-pub fn reap_ended(child: Child) {
-    while wait(child.0, 0) == Err(Errno::EINTR) {}
+/// Reaps the children that have ended. Returns whether there are others.
+pub fn has_children() -> bool {
+    loop {
+        match wait() {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
-fn wait(child: libc::pid_t, options: c_int) -> Result<libc::pid_t, Errno> {
+/// Reaps any child that has ended. Returns its pid; 0 if there are only children that have not ended, `ECHILD` if there
+/// are none.
+fn wait() -> Result<libc::pid_t, Errno> {
     // SAFETY: a null pointer means that the child's status is not asked for.
-    number(unsafe { libc::waitpid(child, core::ptr::null_mut(), options) })
+    number(unsafe { libc::waitpid(-1, core::ptr::null_mut(), libc::WNOHANG) })
 }
 
 fn kill(process: libc::pid_t, signal: c_int) -> Result<(), Errno> {
@@ -82,30 +94,96 @@ pub fn is_alive(owner: ProcessId) -> bool {
     }
 }
 
-/// Sends `SIGTERM`.
-pub fn terminate(owner: ProcessId) -> Result<(), Errno> {
-    kill(owner.pid as i32, libc::SIGTERM)
+/// What a command asks a run to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// To end: `SIGTERM`.
+    End,
+    /// To read its configuration again: `SIGHUP`.
+    Reload,
+}
+
+/// A process that stays the same one, whatever happens to its pid.
+#[derive(Debug)]
+pub struct Handle {
+    process: ProcessId,
+    /// Linux before 5.3 has none: then the pid must do.
+    fd: Option<OwnedFd>,
+}
+
+impl Handle {
+    /// A handle of the process that has this pid now (pidfd_open(2)).
+    pub fn open(pid: u32) -> Self {
+        // SAFETY: the arguments are numbers, and nothing else owns the descriptor that the kernel makes.
+        let fd = unsafe { made(libc::syscall(libc::SYS_pidfd_open, pid as libc::c_long, 0 as libc::c_long) as c_int) };
+        Self { process: ProcessId { pid, born: start_time(pid).unwrap_or(0) }, fd: fd.ok() }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid
+    }
+
+    /// Sends a signal. With a descriptor it reaches no other process (pidfd_send_signal(2)).
+    pub fn send(&self, demand: Demand) -> Result<(), Errno> {
+        let signal = match demand {
+            Demand::End => libc::SIGTERM,
+            Demand::Reload => libc::SIGHUP,
+        };
+        let Some(fd) = &self.fd else { return kill(self.process.pid as i32, signal) };
+        let (fd, signal, none) = (libc::c_long::from(fd.as_raw_fd()), libc::c_long::from(signal), 0 as libc::c_long);
+        // SAFETY: the arguments are numbers; a null pointer stands for the details that kill(2) would give.
+        done(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, none) } as c_int)
+    }
+
+    /// Waits until it has ended, at most so long. Returns whether it has.
+    pub fn await_end(&self, limit: Nanos) -> bool {
+        match &self.fd {
+            Some(fd) => poll::is_ready(fd.as_fd(), Interest::Read, limit),
+            None => {
+                clock::rest(limit);
+                !is_alive(self.process)
+            }
+        }
+    }
+}
+
+/// The content of a file of this process's directory in proc(5). `None` if it does not run.
+fn read_of<'a>(pid: u32, file: &str, room: &'a mut [u8]) -> Option<&'a [u8]> {
+    small_file::read(Text::<32>::format(format_args!("/proc/{pid}/{file}")).as_str(), room)
+}
+
+/// The user of a process: the effective user id of /proc/PID/status (proc(5)). `None` if it does not run or cannot be seen.
+pub fn user(pid: u32) -> Option<u32> {
+    let mut room = [0; 1024];
+    let status = read_of(pid, "status", &mut room)?;
+    // A name of a process may be any text, but has no line of its own.
+    let at = status.windows(5).position(|part| part == b"\nUid:")?;
+    field(&status[at..], b'\t', 2)
+}
+
+/// What tells this boot of the kernel from another one (random(4), boot_id). `None` without /proc.
+pub fn boot(room: &mut [u8]) -> Option<&[u8]> {
+    small_file::read("/proc/sys/kernel/random/boot_id", room)
 }
 
 /// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat (proc(5)). `None` if it does
 /// not run. Field 2 is a name in parentheses that may contain anything, so the fields are counted from its end.
-fn start_time(pid: u32) -> Option<u32> {
-    let mut content = [0; 1024];
-    let path = Text::<32>::format(format_args!("/proc/{pid}/stat"));
-    let file = open(path.as_str(), libc::O_RDONLY, 0).ok()?;
-    let length = descriptor::read(&file, &mut content).ok()?;
-    let name_end = content[..length].iter().rposition(|byte| *byte == b')')?;
-    let (mut field, mut ticks) = (0, 0_u32);
-    for byte in &content[name_end..length] {
-        match (field, byte) {
-            (_, b' ') => field += 1,
-            // A zombie has ended.
-            (1, b'Z' | b'X') => return None,
-            (20, b'0'..=b'9') => ticks = ticks.wrapping_mul(10).wrapping_add(u32::from(byte - b'0')),
-            _ => {}
-        }
+pub fn start_time(pid: u32) -> Option<u32> {
+    let mut room = [0; 1024];
+    let stat = read_of(pid, "stat", &mut room)?;
+    let fields = &stat[stat.iter().rposition(|byte| *byte == b')')?..];
+    match fields {
+        // A zombie has ended.
+        [_, _, b'Z' | b'X', ..] => None,
+        _ => field(fields, b' ', 20),
     }
-    (field >= 20).then_some(ticks)
+}
+
+/// Ends this process with this exit status, without dropping anything: the kernel frees everything (exit(3)).
+pub fn exit(status: u8) -> ! {
+    // SAFETY: there is one thread, and no function was registered to be called at the end.
+    unsafe { libc::exit(status.into()) }
 }
 
 /// Sets the umask to 022, so that every user can read the log (umask(2)).

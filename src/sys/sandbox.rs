@@ -21,36 +21,37 @@ use std::os::fd::AsRawFd;
 pub use filter::confine;
 pub use landlock::{Access, Rules};
 
-use super::{Errno, done};
+use super::{Errno, done, system_call};
 
-/// The two kinds of process.
+/// The kinds of process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// A command that only looks at a run or signals it. It may not fork.
+    Command,
     /// The monitor, which forks helpers.
     Monitor,
     /// A helper, which looks up names.
     Helper,
 }
 
-/// Whether helpers are confined, and the descriptor of their Landlock rules.
-static ON: AtomicBool = AtomicBool::new(false);
+/// Whether helpers have a filter, and the descriptor of their Landlock rules.
+static FILTERED: AtomicBool = AtomicBool::new(false);
 static RULES: AtomicI32 = AtomicI32::new(-1);
 
 /// From now on this process and its children cannot gain rights, not even by running a set-user-ID program.
 pub fn set_no_new_privs() -> Result<(), Errno> {
-    let (yes, none): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: the arguments of prctl(2) are numbers here.
-    done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, yes, none, none, none) } as libc::c_int)
+    done(unsafe { system_call(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0]) } as libc::c_int)
 }
 
-/// From now on every helper confines itself at its start: to a helper's system calls, and to the files of these rules,
-/// whose descriptor stays open for that.
-pub fn confine_helpers(rules: Option<Rules>) {
+/// From now on every helper confines itself at its start: to the files of these rules, whose descriptor stays open for
+/// that, and if `filtered` to a helper's system calls. Each also where the kernel lacks the other.
+pub fn confine_helpers(rules: Option<Rules>, filtered: bool) {
     if let Some(rules) = rules {
         RULES.store(rules.as_raw_fd(), Ordering::Relaxed);
         core::mem::forget(rules);
     }
-    ON.store(true, Ordering::Relaxed);
+    FILTERED.store(filtered, Ordering::Relaxed);
 }
 
 /// Confines this helper to its files. It must still have the monitor's descriptors. If this fails, the monitor's
@@ -64,7 +65,7 @@ pub(super) fn restrict_helper_files() {
 
 /// Confines this helper to its system calls. The last of its preparations: they need more calls.
 pub(super) fn restrict_helper_calls() {
-    if ON.load(Ordering::Relaxed) {
+    if FILTERED.load(Ordering::Relaxed) {
         let _ = confine(Role::Helper);
     }
 }

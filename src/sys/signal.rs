@@ -3,12 +3,12 @@
 use core::ffi::c_int;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{Errno, descriptor, done, made};
+use super::{Errno, descriptor, done, made, system_call};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// `SIGTERM`, `SIGINT`: end, with a last report.
+    /// `SIGTERM`, `SIGINT`, and `SIGXCPU` (its limit of CPU time is reached): end, with a last report.
     Stop,
     /// `SIGHUP`: re-read the configuration.
     Reload,
@@ -20,29 +20,62 @@ pub enum Wish {
     Child,
 }
 
-static WISHES: [(c_int, Wish); 6] = [
+static WISHES: [(c_int, Wish); 7] = [
     (libc::SIGTERM, Wish::Stop),
     (libc::SIGINT, Wish::Stop),
+    (libc::SIGXCPU, Wish::Stop),
     (libc::SIGHUP, Wish::Reload),
     (libc::SIGUSR1, Wish::Report),
     (libc::SIGQUIT, Wish::Summary),
     (libc::SIGCHLD, Wish::Child),
 ];
 
+/// Signals that the run ignores. Those about a file at its size limit and a terminal in use by another process group
+/// make the write fail instead. The others would end the run without its last report, and are no sign of a bug.
+static IGNORED: &[c_int] = &[
+    libc::SIGXFSZ,
+    libc::SIGTTOU,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+    #[cfg(not(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6"
+    )))]
+    libc::SIGSTKFLT,
+];
+
+/// The first real-time signal of the kernel. libc keeps some of them for itself.
+const REAL_TIME: c_int = 32;
+
+const ON_MIPS: bool =
+    cfg!(any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6"));
+
+/// Bytes of the kernel's set of signals, which is the beginning of libc's. It has a bit for each signal.
+const SET: usize = if ON_MIPS { 16 } else { 8 };
+
 /// The descriptor through which the signals arrive.
 #[derive(Debug)]
 pub struct Signals(OwnedFd);
 
 impl Signals {
-    /// Blocks the signals above and receives them through a descriptor. A signal that the parent process has set to be
-    /// ignored (nohup and `SIGHUP`) stays ignored. `SIGCHLD` does not: if it were ignored, the kernel would reap a dead
-    /// helper, and another process could get its pid unnoticed. Signals about a file at its size limit or a terminal in
-    /// use by another process group are ignored: the write fails instead.
+    /// Blocks the signals that are wishes and receives them through a descriptor. A signal that the parent process has
+    /// set to be ignored (nohup and `SIGHUP`) stays ignored. `SIGTERM` does not: the run must end when it is told to. Nor
+    /// does `SIGCHLD`: if it were ignored, the kernel would reap a dead helper, and another process could get its pid
+    /// unnoticed.
     pub fn new() -> Result<Self, Errno> {
-        // SAFETY: the default action runs none of our code.
-        unsafe { set_action(libc::SIGCHLD, libc::SIG_DFL, 0)? };
-        ignore(libc::SIGXFSZ)?;
-        ignore(libc::SIGTTOU)?;
+        for signal in [libc::SIGTERM, libc::SIGCHLD] {
+            // SAFETY: the default action runs none of our code.
+            unsafe { set_action(signal, libc::SIG_DFL, 0)? };
+        }
+        for signal in IGNORED.iter().copied().chain(REAL_TIME..=8 * SET as c_int) {
+            ignore(signal)?;
+        }
         let mut heeded = no_signals();
         for (signal, _) in &WISHES {
             if !is_ignored(*signal) {
@@ -51,20 +84,10 @@ impl Signals {
             }
         }
         block(libc::SIG_BLOCK, &heeded)?;
-        // Bytes of the kernel's signal set, which is the beginning of libc's.
-        let length: usize = if cfg!(any(
-            target_arch = "mips",
-            target_arch = "mips32r6",
-            target_arch = "mips64",
-            target_arch = "mips64r6"
-        )) {
-            16
-        } else {
-            8
-        };
         let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
+        let arguments = [usize::MAX, (&raw const heeded).expose_provenance(), SET, flags as usize, 0];
         // SAFETY: the set is live; the kernel makes this descriptor, and nothing else owns it.
-        unsafe { made(libc::syscall(libc::SYS_signalfd4, -1, &raw const heeded, length, flags) as c_int) }.map(Self)
+        unsafe { made(system_call(libc::SYS_signalfd4, arguments) as c_int) }.map(Self)
     }
 
     /// The next signal, if one has arrived.
@@ -103,10 +126,16 @@ fn block(how: c_int, signals: &libc::sigset_t) -> Result<(), Errno> {
     done(unsafe { libc::sigprocmask(how, signals, core::ptr::null_mut()) })
 }
 
-/// From now on the kernel discards this signal.
+/// From now on the kernel discards this signal. Not through libc, which refuses the signals that it keeps for itself.
 pub fn ignore(signal: c_int) -> Result<(), Errno> {
-    // SAFETY: an ignored signal runs none of our code.
-    unsafe { set_action(signal, libc::SIG_IGN, 0) }
+    // The kernel's `struct sigaction`: the handler, the flags, a pointer, the mask. On MIPS the flags are first.
+    let mut action = [0; 8];
+    action[usize::from(ON_MIPS)] = libc::SIG_IGN;
+    // SAFETY: `action` is live, and an ignored signal runs none of our code. The old action is not asked for.
+    done(unsafe {
+        let action = (&raw const action).expose_provenance();
+        system_call(libc::SYS_rt_sigaction, [signal as usize, action, 0, SET, 0]) as c_int
+    })
 }
 
 /// Sets the action of a signal (sigaction(2)).

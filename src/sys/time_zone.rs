@@ -5,8 +5,7 @@ use core::cell::UnsafeCell;
 use core::ffi::c_char;
 use core::ptr::null_mut;
 
-use super::by_path::open;
-use super::descriptor::read;
+use super::small_file::read;
 use crate::base::limits;
 use crate::base::path;
 use crate::model::time_zone::{self, TimeZone};
@@ -97,7 +96,7 @@ fn choose(invalid: &mut Option<TimeZone>) -> TimeZone {
         return zone;
     }
     let mut content = [0; limits::TIME_ZONE];
-    if let Some(line) = begin(RULE, &mut content).and_then(time_zone::first_line) {
+    if let Some(line) = read(RULE, &mut content).and_then(time_zone::first_line) {
         if let Some(zone) = time_zone::of_rule(line) {
             return zone;
         }
@@ -114,12 +113,5 @@ fn choose(invalid: &mut Option<TimeZone>) -> TimeZone {
 
 /// Whether this file is a compiled time zone (tzfile(5)).
 fn is_compiled(path: &str) -> bool {
-    begin(path, &mut [0; 4]).is_some_and(|begin| begin == b"TZif")
-}
-
-/// The beginning of a file.
-fn begin<'a>(path: &str, content: &'a mut [u8]) -> Option<&'a [u8]> {
-    let file = open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
-    let length = read(&file, content).ok()?;
-    Some(&content[..length])
+    read(path, &mut [0; 4]).is_some_and(|begin| begin == b"TZif")
 }

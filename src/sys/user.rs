@@ -8,8 +8,8 @@ use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, SYS_setresuid32 as SYS_setresuid};
 
-use super::by_path::{self, HERE, follow_link, make_directory_at, open, open_at, status, status_at};
-use super::{Errno, directory, done};
+use super::by_path::{self, follow_link, make_directory_at, open, open_at, status, status_at};
+use super::{Errno, directory, done, system_call};
 use crate::base::limits;
 use crate::base::path::{name, name_end, trim};
 use crate::model::passwd::User;
@@ -20,8 +20,8 @@ pub fn is_root() -> bool {
 }
 
 /// Whether this process is that user already.
-pub fn is(user: User) -> bool {
-    own() == user.uid
+pub fn is(uid: u32) -> bool {
+    own() == uid
 }
 
 /// The user id of this process.
@@ -36,22 +36,32 @@ pub fn switch_to(user: User) -> Result<(), Errno> {
     let User { uid, gid } = user;
     // The user comes last: it takes away the right to the other calls.
     // SAFETY: `gid` is live, and the number of groups is one.
-    done(unsafe { libc::syscall(SYS_setgroups, 1_usize, &raw const gid) } as libc::c_int)?;
-    // SAFETY: the arguments are numbers.
-    done(unsafe { libc::syscall(SYS_setresgid, gid, gid, gid) } as libc::c_int)?;
-    // SAFETY: the arguments are numbers.
-    done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
+    done(unsafe { system_call(SYS_setgroups, [1, (&raw const gid).expose_provenance(), 0, 0, 0]) } as libc::c_int)?;
+    set_all(SYS_setresgid, gid)?;
+    set_all(SYS_setresuid, uid)
 }
 
-/// If this process runs as root, it becomes the user who owns this file. Then the content of the file can make it do
-/// nothing that this user could not do.
-pub fn become_owner_of(path: &str) -> Result<(), Errno> {
-    let uid = status_at(HERE, path)?.st_uid;
+/// Whether no other user can replace a file of this user's in a directory with this status.
+pub(super) fn is_own_place(status: &libc::stat) -> bool {
+    let for_others = status.st_mode & (libc::S_IWGRP | libc::S_IWOTH) != 0 && status.st_mode & libc::S_ISVTX == 0;
+    status.st_uid == own() && !for_others
+}
+
+/// If this process runs as root, it becomes the user who owns this file. Then what it has read from this descriptor can
+/// make it do nothing that this user could not do.
+pub fn become_owner(file: &OwnedFd) -> Result<(), Errno> {
+    let uid = status(file)?.st_uid;
     if uid == 0 || !is_root() {
         return Ok(());
     }
+    set_all(SYS_setresuid, uid)
+}
+
+/// Sets the real, the effective and the saved id of this process: of its user or of its group, as `call` says.
+fn set_all(call: libc::c_long, id: u32) -> Result<(), Errno> {
+    let id = id as usize;
     // SAFETY: the arguments are numbers.
-    done(unsafe { libc::syscall(SYS_setresuid, uid, uid, uid) } as libc::c_int)
+    done(unsafe { system_call(call, [id, id, id, 0, 0]) } as libc::c_int)
 }
 
 /// Flags that open a directory and follow no symbolic link.
@@ -90,6 +100,10 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
 
 /// Opens the directory with this path, one name at a time, and makes it if it is missing. Also returns whether it was
 /// made. `EPERM` if the user, or every user, could have put something there that the path leads through.
+///
+/// Each name is asked for twice: what it is, and then its content or the directory itself. Nobody can swap it between
+/// the two: it is root's, and so is the directory that it is in, which is sticky or closed to the user. What was opened
+/// is checked again by its descriptor, here as the next name's directory and in [`hand_over`] as the last one.
 ///
 /// `shell::sandbox` follows links, too, but it lets the kernel open the directories between two links. Here each one is
 /// opened and checked by itself.

@@ -16,7 +16,8 @@ use tcpmon::model::settings::Config;
 use tcpmon::shell::change_user;
 use tcpmon::shell::config_file::ConfigFile;
 use tcpmon::shell::console::Console;
-use tcpmon::shell::sandbox::Confinement;
+use tcpmon::shell::sandbox::{Confinement, Writable, confine_command};
+use tcpmon::sys::directory::Directory;
 use tcpmon::sys::{helper, net, sandbox};
 
 use crate::clock::wait_until;
@@ -169,7 +170,7 @@ fn stop_ends_nothing_that_the_owner_of_the_ledger_could_not() {
     let dir = open_dir();
     let target = "--interval 200ms x=127.0.0.1:1";
     let run = dir.start(&format!("-q {target}"));
-    wait_until("it runs", || dir.run(&format!("status {target}")).code() == Some(0));
+    wait_until("it runs", || dir.run(&format!("status {target}")).code() == Some(2));
     // The ledger of the user nobody names a run of root.
     std::os::unix::fs::chown(dir.path().join("tcpmon.ledger"), Some(NOBODY), None).expect("we are root");
     let ended = dir.run(&format!("stop {target}"));
@@ -228,8 +229,11 @@ fn a_reload_to_a_directory_that_the_run_cannot_write_to_is_refused() {
     conf("log_dir a/log\nledger ../ledger\n");
     run.signal(Signal::SIGHUP);
     wait_for(&run, "the configuration in force stays", 2);
-    // Below the directory above the old log directory the run may write.
-    conf("log_dir a/other\nsandbox off\n");
+    // Beside the directory of the log, the run may not write either; below it, it may.
+    conf("log_dir a/beside\n");
+    run.signal(Signal::SIGHUP);
+    wait_for(&run, "the configuration in force stays", 3);
+    conf("log_dir a/log/below\nsandbox off\n");
     run.signal(Signal::SIGHUP);
     wait_for(&run, "a change needs a restart", 1);
     web.wait_for_a_round(1);
@@ -239,11 +243,12 @@ fn a_reload_to_a_directory_that_the_run_cannot_write_to_is_refused() {
         "exit 0\n\
          tcpmon: sandbox: b cannot be written in this run, the configuration in force stays; restart the run\n\
          tcpmon: sandbox: .. cannot be written in this run, the configuration in force stays; restart the run\n\
+         tcpmon: sandbox: a/beside cannot be written in this run, the configuration in force stays; restart the run\n\
          tcpmon: configuration: conf re-read, 1 target kept (0 with other options), 0 new, 0 gone, log_dir a/log is \
-         now a/other, ledger a/log/tcpmon.ledger is now a/other/tcpmon.ledger\n\
+         now a/log/below, ledger a/log/tcpmon.ledger is now a/log/below/tcpmon.ledger\n\
          tcpmon: sandbox: a change needs a restart, this run goes on as it is"
     );
-    assert_eq!(total(&rows_in(&dir.path().join("a/other")), "web"), web.total() as u64);
+    assert_eq!(total(&rows_in(&dir.path().join("a/log/below")), "web"), web.total() as u64);
     assert!(!dir.path().join("b").exists());
 
     conf("log_dir a/other\nsandbox off\n");
@@ -286,9 +291,12 @@ fn what_the_kernel_lacks_is_said_with_verbose() {
 mod attacked {
     use super::*;
 
-    const TRIES: [&str; 11] =
-        ["shadow", "outside", "log", "execve", "listen", "packets", "ptrace", "setuid", "world", "kill", "mount"];
+    const TRIES: [&str; 16] = [
+        "shadow", "outside", "log", "execve", "execveat", "listen", "accept", "accept4", "packets", "terminal",
+        "ptrace", "setuid", "world", "fork", "kill", "mount",
+    ];
     const DIRECTORY: &str = "TCPMON_CONFINED";
+    const CASE: &str = "TCPMON_CASE";
 
     /// The error of each try; 0 where it succeeded.
     fn errors() -> [u8; TRIES.len()] {
@@ -307,11 +315,20 @@ mod attacked {
                 &|| file(format!("{directory}/outside/readable"), libc::O_RDONLY),
                 &|| file(format!("{directory}/inside/log/x"), libc::O_WRONLY | libc::O_CREAT),
                 &|| libc::execve(program.as_ptr(), none.as_ptr(), none.as_ptr()).into(),
+                &|| libc::syscall(libc::SYS_execveat, -1, program.as_ptr(), none.as_ptr(), none.as_ptr(), 0),
                 &|| libc::listen(libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0), 1).into(),
+                &|| libc::accept(0, std::ptr::null_mut(), std::ptr::null_mut()).into(),
+                &|| libc::accept4(0, std::ptr::null_mut(), std::ptr::null_mut(), 0).into(),
                 &|| libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0).into(),
+                // Typing into the terminal of another user.
+                &|| libc::ioctl(0, libc::TIOCSTI, program.as_ptr()).into(),
                 &|| libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0),
                 &|| libc::syscall(libc::SYS_setuid, 0),
                 &|| libc::syscall(libc::SYS_clone, libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0, 0, 0),
+                &|| match libc::fork() {
+                    0 => libc::_exit(0),
+                    child => child.into(),
+                },
                 &|| libc::kill(libc::getpid(), 0).into(),
                 &|| libc::mount(program.as_ptr(), program.as_ptr(), program.as_ptr(), 0, std::ptr::null()).into(),
             ]
@@ -323,53 +340,122 @@ mod attacked {
         net::send(socket, &errors()).expect("the monitor listens");
     }
 
-    #[test]
-    fn neither_role_can_read_run_or_serve_what_is_not_its_work() {
-        let test = "confinement::attacked::neither_role_can_read_run_or_serve_what_is_not_its_work";
+    /// The kernel without a call, or without one that has this first argument.
+    fn without(call: libc::c_long, argument: Option<libc::c_int>) {
+        let instruction =
+            |code: u32, yes: u8, no: u8, k: u32| libc::sock_filter { code: code as u16, jt: yes, jf: no, k };
+        let (load, equal) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
+        let first = if cfg!(target_endian = "big") { 20 } else { 16 };
+        let mut program = vec![instruction(load, 0, 0, 0), instruction(equal, 0, 3, call as u32)];
+        match argument {
+            Some(argument) => {
+                program.extend([instruction(load, 0, 0, first), instruction(equal, 0, 1, argument as u32)]);
+            }
+            None => program[1].jf = 1,
+        }
+        program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32));
+        program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+        let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        // SAFETY: prctl(2) with numbers, and with a filter that lives longer than the call.
+        let results = unsafe {
+            [
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+                libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter),
+            ]
+        };
+        assert_eq!(results, [0, 0]);
+    }
+
+    /// Runs the test of this name again for each of these cases, each in a process of its own: confinement cannot be
+    /// undone.
+    fn in_cases(test: &str, cases: &[&str], inside: fn(&str, &str)) {
         if !is_root() || sandbox::Rules::new().is_err() {
             return skip(test, "only root can become nobody, and Landlock is needed");
         }
-        if let Ok(directory) = env::var(DIRECTORY) {
-            return inside(&directory);
+        if let (Ok(directory), Ok(case)) = (env::var(DIRECTORY), env::var(CASE)) {
+            return inside(&directory, &case);
         }
-        let dir = open_dir();
-        for directory in ["inside", "outside"] {
-            fs::create_dir(dir.path().join(directory)).expect("our own directory");
+        for case in cases {
+            let dir = open_dir();
+            for directory in ["inside", "outside"] {
+                fs::create_dir(dir.path().join(directory)).expect("our own directory");
+            }
+            dir.write("outside/readable", "for everybody");
+            let mut child = Command::new(env::current_exe().expect("the test binary has a path"));
+            child.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(DIRECTORY, dir.path()).env(CASE, case);
+            let output = child.output().expect("it starts");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                output.status.success() && text.contains("1 passed"),
+                "{case}: {text}{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
-        dir.write("outside/readable", "for everybody");
-        // In a process of its own: confinement cannot be undone.
-        let mut child = Command::new(env::current_exe().expect("the test binary has a path"));
-        child.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(DIRECTORY, dir.path());
-        let output = child.output().expect("it starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success() && text.contains("1 passed"),
-            "{text}{}",
-            String::from_utf8_lossy(&output.stderr)
+    }
+
+    #[test]
+    fn no_role_can_read_run_or_serve_what_is_not_its_work() {
+        in_cases(
+            "confinement::attacked::no_role_can_read_run_or_serve_what_is_not_its_work",
+            &["run", "once", "command"],
+            inside,
         );
     }
 
-    fn inside(directory: &str) {
+    #[test]
+    fn a_helper_has_its_own_confinement_also_where_the_kernel_has_half_of_it() {
+        in_cases(
+            "confinement::attacked::a_helper_has_its_own_confinement_also_where_the_kernel_has_half_of_it",
+            &["no seccomp", "no Landlock"],
+            inside,
+        );
+    }
+
+    fn inside(directory: &str, case: &str) {
         let line = format!("run --user nobody --log-dir {directory}/inside/log x=127.0.0.1:1");
         let words = line.split_whitespace().map(|word| &*String::leak(word.to_owned()));
         let mut file = ConfigFile::new(Cli::parse(words, &mut |mistake| panic!("{mistake}")).expect("it is valid"));
         let (mut config, mut console) = (Config::new(), Console::new(true));
         file.load(&mut config, &mut |what| panic!("{what}")).expect("it is valid");
-        assert!(change_user::become_user(&config, &file, true, &mut console));
-        Confinement::enter(&config, &file, true, &mut console);
+        let denied = |name| (name, Errno::EACCES);
+        let nothing = |name| (name, Errno::UnknownErrno);
         let named = |errors: &[u8]| -> Vec<(&str, Errno)> {
             let errors = errors.iter().map(|error| Errno::from_raw((*error).into()));
             TRIES.into_iter().zip(errors).filter(|(_, error)| *error != Errno::EPERM).collect()
         };
+        if case == "command" {
+            // root's rights do not help: it may read, and signal a run.
+            fs::create_dir(config.settings.log_dir.as_str()).expect("our own directory");
+            confine_command(config.settings.sandbox);
+            let expected = [nothing("shadow"), nothing("outside"), denied("log"), nothing("kill")];
+            return assert_eq!(named(&errors()), expected);
+        }
+        assert!(change_user::become_user(&config, &file, true, &mut console));
+        match case {
+            "no seccomp" => without(libc::SYS_prctl, Some(libc::PR_SET_SECCOMP)),
+            "no Landlock" => without(libc::SYS_landlock_create_ruleset, None),
+            _ => {}
+        }
+        let log_dir = Directory::open(config.settings.log_dir.as_str()).expect("it is there");
+        let log_dir = Some(&log_dir).filter(|_| case != "once");
+        Confinement::enter(&config, &file, Writable { log_dir, ..Writable::default() }, &mut console);
         let (_, socket) = helper::spawn(answer).expect("the monitor may start one");
         let mut packet = [0; TRIES.len()];
         assert_eq!(net::await_packet(&socket, &mut packet), Ok(TRIES.len()));
         assert!(socket.as_raw_fd() >= 0);
-        let denied = |name| (name, Errno::EACCES);
-        // A helper may write no file and signal no process.
-        assert_eq!(named(&packet), ["shadow", "outside", "log"].map(denied));
-        let nothing = |name| (name, Errno::UnknownErrno);
+        let helper = named(&packet);
+        let files = ["shadow", "outside", "log"];
+        match case {
+            // A helper may write no file and signal no process.
+            "run" | "once" => assert_eq!(helper, files.map(denied)),
+            "no seccomp" => {
+                let helper: Vec<_> = helper.into_iter().filter(|(name, _)| files.contains(name)).collect();
+                return assert_eq!(helper, files.map(denied));
+            }
+            _ => return assert_eq!(helper, [denied("shadow"), nothing("outside"), nothing("log")]),
+        }
+        let log = if case == "run" { nothing("log") } else { denied("log") };
         let monitor = named(&errors());
-        assert_eq!(monitor, [denied("shadow"), denied("outside"), nothing("log"), nothing("kill")]);
+        assert_eq!(monitor, [denied("shadow"), denied("outside"), log, nothing("fork"), nothing("kill")]);
     }
 }

@@ -2,15 +2,22 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::mkfifo;
+use tcpmon::model::log_names;
+use tcpmon::sys::sandbox;
 
 use crate::clock::{self, wait_until};
+use crate::keep::log;
 use crate::listener::Accepting;
-use crate::namespace::{self, Disk};
+use crate::namespace::{self, Disk, skip};
 use crate::running::{Row, RunDir, Running, logs_in, rows_in, rows_of, total};
 
 const HEADER: &str = "Timestamp           | Service              | Conn<1s | Conn1-5s | DNS<1s |  DNS1-5s | DNSFail | ConnFailed | Total";
@@ -208,31 +215,187 @@ fn a_disk_that_is_read_only_at_the_start_loses_no_count() {
 }
 
 #[test]
-fn a_directory_that_is_removed_is_made_again_or_waited_for() {
+fn without_the_sandbox_a_directory_that_is_removed_is_made_again() {
     let web = Accepting::new();
     let dir = RunDir::new();
     let directory = dir.path().join("log");
-    let run = dir.start(&format!("-q --interval 200ms --report 1s --log-dir log web={}", web.address));
+    let run = dir.start(&format!("-q --interval 200ms --report 1s --sandbox off --log-dir log web={}", web.address));
     wait_until("a report is there", || !rows_in(&directory).is_empty());
     // A rename removes it at once and keeps its rows, which are counted below.
     let removed = dir.path().join("removed");
     fs::rename(&directory, &removed).expect("our own directory");
-    wait_until("the run notices it", || directory.exists() || lines(&run) > 0);
-    if !directory.exists() {
-        fs::create_dir(&directory).expect("our own directory");
-    }
     wait_until("a report is there", || !rows_in(&directory).is_empty());
     web.wait_for_a_round(1);
     let ended = run.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    let (ledger, log): (Vec<&str>, Vec<&str>) = ended.stderr.lines().partition(|line| line.contains(": ledger: "));
-    assert_eq!(ledger, ["tcpmon: ledger: log/tcpmon.ledger was removed, it is written again with all its counts"]);
-    // It may be removed between a report and the link to its file.
-    let log: Vec<_> = log.into_iter().filter(|line| !line.contains("cannot be made a link")).collect();
-    assert!([0, 2].contains(&log.len()), "said when it begins and when it ends: {log:?}");
+    assert_eq!(
+        ended.stderr,
+        "tcpmon: ledger: log/tcpmon.ledger was removed, it is written again with all its counts\n"
+    );
     let counted = total(&rows_in(&removed), "web") + total(&rows_in(&directory), "web");
     assert_eq!(counted, web.total() as u64);
     assert_eq!(rows_in(&directory)[0].service, "web");
+}
+
+/// What is put in the place of a directory that is taken away.
+type Replacement = (&'static str, fn(&Path));
+
+fn replacements() -> [Replacement; 3] {
+    [
+        ("nothing", |_| {}),
+        ("another directory", |path| fs::create_dir(path).expect("its name is free")),
+        ("a link", |path| symlink("victim", path).expect("its name is free")),
+    ]
+}
+
+#[test]
+fn in_the_sandbox_a_run_ends_when_its_directory_is_taken_away_and_leaves_its_counts_to_the_next() {
+    if sandbox::Rules::new().is_err() {
+        return skip("daily_log::in_the_sandbox_a_run_ends", "this kernel has no Landlock");
+    }
+    for (what, replace) in replacements() {
+        let web = Accepting::new();
+        let dir = RunDir::new();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("victim")).expect("our own directory");
+        let arguments = format!("-q --interval 200ms --report 1s --log-dir log --ledger ./ledger web={}", web.address);
+        let run = dir.start(&arguments);
+        wait_until("a report is there", || !rows_in(&path("log")).is_empty());
+        fs::rename(path("log"), path("moved")).expect("our own directory");
+        replace(&path("log"));
+        let ended = run.wait();
+        let said = "tcpmon: log: log was taken away, and a run in the sandbox cannot use another one, ";
+        let lines: Vec<_> = ended.stderr.lines().map(|line| line.strip_prefix(said).unwrap_or(line)).collect();
+        let [first, last] = lines[..] else { panic!("two lines: {ended:?}") };
+        assert_eq!(first, "this run ends", "{what}");
+        assert!(last.starts_with("the run ends without its last report of "), "{last}");
+        assert!(last.ends_with("; the ledger keeps it for the next run"), "{last}");
+        assert_eq!(logs_in(&path("victim")).len(), 0, "{what}");
+        let _ = fs::remove_file(path("log"));
+        dir.run(&format!("{arguments} -n 1"));
+        let counted = total(&rows_in(&path("moved")), "web") + total(&rows_in(&path("log")), "web");
+        assert_eq!(counted, web.total() as u64, "{what}");
+    }
+}
+
+#[test]
+fn without_the_sandbox_a_link_that_is_planted_for_the_directory_is_not_followed() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    let path = |name: &str| dir.path().join(name);
+    for name in ["real/above/log", "victim/log"] {
+        fs::create_dir_all(path(name)).expect("our own directory");
+    }
+    // A link that is there at the start is the operator's.
+    symlink("real/above", path("link")).expect("its name is free");
+    let arguments = "-q --interval 200ms --report 1s --sandbox off --log-dir link/log --ledger ./ledger";
+    let run = dir.start(&format!("{arguments} web={}", web.address));
+    wait_until("a report is there", || !rows_in(&path("real/above/log")).is_empty());
+    fs::rename(path("real/above"), path("moved")).expect("our own directory");
+    symlink("../victim", path("real/above")).expect("its name is free");
+    wait_until("it is said", || lines(&run) > 0);
+    fs::remove_file(path("real/above")).expect("our own link");
+    wait_until("the end of it is said", || lines(&run) > 1);
+    web.wait_for_a_round(1);
+    let ended = run.end();
+    let lines: Vec<_> = ended.stderr.lines().map(|line| line.replace(char::is_numeric, "")).collect();
+    let file = "tcpmon: log: link/log/tcp_stats_.log";
+    assert_eq!(
+        lines,
+        [
+            format!(
+                "{file} cannot be opened (Not a directory), the counts are kept and go into the next report that can be written"
+            ),
+            format!("{file} can be written again, this report holds all that was kept"),
+        ]
+    );
+    assert_eq!(fs::read_dir(path("victim/log")).expect("our own directory").count(), 0);
+    let counted = total(&rows_in(&path("moved/log")), "web") + total(&rows_in(&path("real/above/log")), "web");
+    assert_eq!(counted, web.total() as u64);
+}
+
+/// What others can put at a name, each made by a function with the name and a victim.
+type Plant = fn(&Path, &Path);
+
+const LINK: Plant = |name, victim| symlink(victim, name).expect("its name is free");
+const HARD_LINK: Plant = |name, victim| fs::hard_link(victim, name).expect("its name is free");
+const PIPE: Plant = |name, _| mkfifo(name, Mode::S_IRWXU).expect("its name is free");
+const DIRECTORY: Plant = |name, _| fs::create_dir(name).expect("its name is free");
+const SOCKET: Plant = |name, _| drop(UnixListener::bind(name).expect("its name is free"));
+/// The null device, if we may make one.
+const DEVICE: Plant = |name, _| {
+    let null = mknod(name, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3));
+    null.or_else(|_| mkfifo(name, Mode::S_IRWXU)).expect("its name is free");
+};
+/// A file.
+const FILE: Plant = |name, _| fs::write(name, "somebody's").expect("its name is free");
+
+/// Plants something at these names, runs once, and returns what was said. Nothing happens to the victim.
+fn with_planted(names: &[String], plant: Plant) -> (RunDir, Vec<String>) {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "precious\n").expect("our own directory");
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o640)).expect("our own file");
+    fs::create_dir(dir.path().join("log")).expect("our own directory");
+    for name in names {
+        plant(&dir.path().join("log").join(name), &victim);
+    }
+    let ended = dir.run(&format!("-q -n 1 --log-dir log web={}", web.address));
+    assert_eq!(fs::read_to_string(&victim).expect("it is there"), "precious\n");
+    assert_eq!(fs::metadata(&victim).expect("it is there").mode() & 0o7777, 0o640);
+    let lines = ended.stderr.lines().map(|line| line.replace(char::is_numeric, ""));
+    (dir, lines.collect())
+}
+
+#[test]
+fn whatever_has_the_logs_name_and_is_no_file_of_its_own_is_left_alone() {
+    // Midnight may come.
+    let names = [log(0), log(-1)];
+    for (plant, why) in [
+        (LINK, "it is a symbolic link, and none is followed"),
+        (HARD_LINK, "it has another hard link, and none is used"),
+        (PIPE, "it is no regular file"),
+        (DEVICE, "it is no regular file"),
+        (DIRECTORY, "Is a directory"),
+        (SOCKET, "No such device or address"),
+    ] {
+        let (dir, said) = with_planted(&names, plant);
+        let expected = format!(
+            "tcpmon: log: log/tcp_stats_.log cannot be opened ({why}), the run ends without its last report of  probe; \
+             the ledger keeps it for the next run"
+        );
+        assert_eq!(said, [expected]);
+        assert!(names.iter().all(|name| dir.path().join("log").join(name).symlink_metadata().is_ok()));
+    }
+}
+
+#[test]
+fn whatever_has_the_name_of_the_link_and_is_none_is_left_alone_and_its_scratch_name_is_cleared() {
+    for plant in [HARD_LINK, PIPE, DEVICE, DIRECTORY, SOCKET, FILE] {
+        let (dir, said) = with_planted(&["tcp_stats_latest.log".to_string()], plant);
+        let why = "tcp_stats_latest.log in log cannot be made a link (File exists), the log is written without it";
+        assert_eq!(said, [format!("tcpmon: log: {why}")]);
+        assert!(!dir.path().join("log/tcp_stats_latest.log").is_symlink());
+    }
+    // A link to something else is ours from an earlier day, or as good as that.
+    let (dir, said) = with_planted(&["tcp_stats_latest.log".to_string()], LINK);
+    let latest = fs::read_link(dir.path().join("log/tcp_stats_latest.log")).expect("a link");
+    assert_eq!((said.len(), latest.to_string_lossy().starts_with("tcp_stats_2")), (0, true));
+
+    for plant in [LINK, HARD_LINK, PIPE, DEVICE, SOCKET, FILE, DIRECTORY] {
+        let (dir, said) = with_planted(&[log_names::LATEST_NEW.to_string()], plant);
+        let is_directory = dir.path().join("log").join(log_names::LATEST_NEW).is_dir();
+        let expected: &[&str] = if is_directory {
+            &[
+                "tcpmon: log: tcp_stats_latest.log in log cannot be made a link (Is a directory), the log is written without it",
+            ]
+        } else {
+            &[]
+        };
+        assert_eq!(said, expected);
+        assert_eq!(dir.path().join("log/tcp_stats_latest.log").is_symlink(), !is_directory);
+    }
 }
 
 #[test]
@@ -246,7 +409,7 @@ fn a_log_at_its_size_limit_does_not_end_the_run() {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("ulimit -f 1; exec {} -q -n 1 web={}", env!("CARGO_BIN_EXE_tcpmon"), web.address));
     let ended = dir.spawn(shell, Stdio::piped()).wait();
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
     let said = "cannot be written (File too large), the run ends without its last report of 1 probe; the ledger keeps it for the next run\n";
     assert!(ended.stderr.ends_with(said) && ended.stderr.lines().count() == 1, "{}", ended.stderr);
     assert_eq!(fs::metadata(dir.logs().pop().expect("a log")).expect("it is there").len(), size);

@@ -24,6 +24,12 @@ fn kill_after_a_round(dir: &RunDir, web: &Accepting, arguments: &str) -> u32 {
     pid.as_raw().unsigned_abs()
 }
 
+const WITHOUT: &str = "this run goes on without it: what is not reported is lost when it ends";
+
+/// What `stop` says where there is no ledger.
+const NO_NOTE: &str =
+    "tcpmon: stop: there is no ledger to note it in: cron, or the service that started the run, will start it again";
+
 #[test]
 fn a_killed_run_loses_no_probe_and_the_next_one_says_so_once() {
     let web = Accepting::new();
@@ -122,7 +128,7 @@ fn a_run_in_the_background_is_started_once_and_stopped_with_its_last_report() {
     assert!(!background.is_running());
     assert_eq!(total(&dir.rows(), "web"), web.total() as u64, "when it is stopped all is written");
     let stopped = dir.run("stop");
-    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
+    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running, says tcpmon.ledger\n"));
 }
 
 #[test]
@@ -167,23 +173,30 @@ fn start_keeps_no_descriptor_of_its_caller_open() {
 }
 
 #[test]
-fn a_run_whose_ledger_was_removed_ends_when_another_has_begun() {
+fn a_ledger_that_is_taken_away_is_made_again_and_leads_to_no_second_run() {
     let web = Accepting::new();
-    let dir = RunDir::new();
-    let target = format!("-q --interval 300ms --report 1h web={}", web.address);
-    let first = dir.start(&target);
-    web.wait_for_a_round(1);
-    fs::remove_file(dir.path().join(LEDGER)).expect("it is there");
-    let second = dir.start(&target);
-    wait_until("the second has a ledger", || dir.path().join(LEDGER).exists());
-    web.wait_for_a_round(1);
-    first.signal(Signal::SIGUSR1);
-    let ended = first.wait();
-    let said = format!("tcpmon: ledger: {LEDGER} is another run's now, this run ends with a last report");
-    assert_eq!(ended.outcome(), format!("exit 0\n{said}"));
-    web.wait_for_a_round(1);
-    assert_eq!(second.end().outcome(), "exit 0");
-    assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
+    for taken_away in ["removed", "renamed, and an empty file in its place"] {
+        let dir = RunDir::new();
+        let target = format!("-q --interval 300ms --report 1h web={}", web.address);
+        let run = dir.start(&target);
+        let before = web.total();
+        wait_until("it probes", || web.total() > before);
+        let (ledger, aside) = (dir.path().join(LEDGER), dir.path().join("rotated"));
+        fs::rename(&ledger, &aside).expect("it is there");
+        if taken_away != "removed" {
+            fs::write(&ledger, "").expect("our own directory");
+        }
+        let pid = run.pid();
+        assert_eq!(dir.run(&target).outcome(), format!("exit 1\ntcpmon: start: already running as pid {pid}"));
+        let status = dir.run("status").outcome();
+        assert!(status.starts_with("exit 1\n") && status.contains(&format!("a run (pid {pid}) goes on without it")));
+        run.signal(Signal::SIGUSR1);
+        let said = format!("tcpmon: ledger: {LEDGER} was removed, it is written again with all its counts\n");
+        wait_until("it is said", || run.stderr() == said);
+        assert_eq!(dir.run("status --json").json()["pid"], pid.as_raw());
+        assert_eq!(run.end().code(), Some(0));
+        assert_eq!(total(&dir.rows(), "web"), (web.total() - before) as u64);
+    }
 }
 
 #[test]
@@ -217,12 +230,29 @@ fn stop_and_status_follow_their_options() {
     let run = dir.start(&format!("-q --interval 300ms web={}", web.address));
     web.wait_for_a_round(1);
     let stopped = dir.run("stop --log-dir elsewhere");
-    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
-    assert!(dir.run("status --log-dir elsewhere").outcome().contains("elsewhere/tcpmon.ledger is not there"));
-    // With a mistake in the file it is not known which ledger was meant.
-    dir.write("wrong", "log_dirr /var/log\ntarget a h 1\n");
-    assert_eq!(dir.run("stop -c wrong").code(), Some(2));
-    assert_eq!(run.end().outcome(), "exit 0");
+    assert_eq!((stopped.code(), stopped.stdout.as_str()), (Some(0), "not running, says elsewhere/tcpmon.ledger\n"));
+    let status = dir.run("status --log-dir elsewhere");
+    assert!(status.code() == Some(3) && status.stderr.contains("elsewhere/tcpmon.ledger is not there"), "{status:?}");
+    // It is not known which ledger was meant, and every mistake is said.
+    for wrong in ["log_dirr /var/log\ntarget a h 1\n", "log_dir\ntarget a h 1\n"] {
+        dir.write("wrong", wrong);
+        assert_eq!((dir.run("stop -c wrong").code(), dir.run("status -c wrong").code()), (Some(2), Some(1)));
+    }
+    assert_eq!((dir.run("stop -c missing").code(), dir.run("status -c missing").code()), (Some(2), Some(1)));
+    assert_eq!((dir.run("stop --nonsense").code(), dir.run("status --nonsense").code()), (Some(2), Some(1)));
+    // Mistakes elsewhere in the file, or no file, are one warning.
+    dir.write("wrong", "log_dir .\nintervall 1s\nspread maybe\ntarget a\n");
+    for (file, mistakes) in [("wrong", "3 mistakes"), ("missing", "1 mistake")] {
+        let status = dir.run(&format!("status -c {file} --log-dir ."));
+        let said = format!(
+            "exit 0\ntcpmon: configuration: {file} has {mistakes}, which tcpmon check shows; only the place of the ledger is used"
+        );
+        assert_eq!(status.outcome(), said);
+    }
+    assert_eq!(dir.run("reload -c wrong").code(), Some(2), "it needs all of the file");
+    let stopped = dir.run("stop -c wrong");
+    assert_eq!((stopped.code(), stopped.stderr.lines().count()), (Some(0), 1), "{stopped:?}");
+    assert_eq!(run.wait().code(), Some(0));
 }
 
 #[test]
@@ -246,7 +276,7 @@ fn the_ledger_of_another_user_is_not_trusted() {
     assert_eq!(fs::metadata(&ledger).expect("it is there").mode() & 0o7777, 0o600);
     // Only root can give a file away.
     if std::os::unix::fs::chown(&ledger, Some(65_534), None).is_ok() {
-        let said = format!("{LEDGER} belongs to another user, it is kept as {LEDGER}.damaged and a new one begins");
+        let said = format!("{LEDGER} belongs to another user and is left as it is, {WITHOUT}");
         assert_eq!(run(), format!("exit 0\ntcpmon: ledger: {said}"));
     }
 }
@@ -263,7 +293,7 @@ fn a_reused_pid_is_not_mistaken_for_a_monitor() {
     words[at..at + 4].copy_from_slice(&std::process::id().to_ne_bytes());
     fs::write(dir.path().join(LEDGER), words).expect("our own file");
     let stopped = dir.run("stop");
-    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running\n"));
+    assert_eq!((stopped.outcome().as_str(), stopped.stdout.as_str()), ("exit 0", "not running, says tcpmon.ledger\n"));
     assert_eq!(dir.run(&format!("-q -n 1 --interval 300ms web={}", web.address)).code(), Some(0));
 }
 
@@ -305,15 +335,9 @@ fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
     let mut flipped = good.clone();
     flipped[100] ^= 4;
     let mut aside = Vec::new();
-    for (content, what) in [
-        (&b"#!/bin/sh\n"[..], "is no ledger"),
-        (&[0; 8000], "is no ledger"),
-        (&good[..good.len() / 2], "is cut short"),
-        (&good[..40], "is cut short"),
-        (&good[..3], "is no ledger"),
-        (&flipped, "has a damaged layout"),
-        (&[0xff; 100_000], "is no ledger"),
-    ] {
+    for (content, what) in
+        [(&good[..good.len() / 2], "is cut short"), (&good[..40], "is cut short"), (&flipped, "has a damaged layout")]
+    {
         let number = if aside.is_empty() { String::new() } else { format!(".{}", aside.len()) };
         let name = format!("{LEDGER}.damaged{number}");
         let (names, said) = with_content(&dir, &target, content);
@@ -322,8 +346,8 @@ fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
         assert_eq!(names, aside);
         assert_eq!(fs::read(dir.path().join(aside.last().expect("just pushed"))).expect("it is there"), content);
     }
-    for _ in 0..5 {
-        with_content(&dir, &target, b"no ledger");
+    for _ in 0..10 {
+        with_content(&dir, &target, &flipped);
     }
     assert_eq!(kept(dir.path()).len(), 10, "no more than these");
     assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
@@ -333,20 +357,57 @@ fn a_ledger_that_is_damaged_is_kept_aside_and_said_once() {
 }
 
 #[test]
+fn what_is_no_ledger_is_left_as_it_is() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    let mut like_a_new_one = vec![0; fs::metadata(ledger_of(&web)).expect("it is there").len() as usize];
+    like_a_new_one[500] = 1;
+    for content in [&b"#!/bin/sh\n"[..], &[0; 8000], b"k", &[0xff; 100_000], &like_a_new_one] {
+        fs::write(dir.path().join("precious"), content).expect("our own directory");
+        fs::set_permissions(dir.path().join("precious"), fs::Permissions::from_mode(0o640)).expect("our own file");
+        let before = fs::metadata(dir.path().join("precious")).expect("it is there");
+        let ended = dir.run(&format!("-q -n 1 --ledger ./precious web={}", web.address));
+        let said = format!("tcpmon: ledger: ./precious is no ledger and is left as it is, {WITHOUT}");
+        assert_eq!(ended.outcome(), format!("exit 0\n{said}"));
+        let after = fs::metadata(dir.path().join("precious")).expect("it is there");
+        assert_eq!((after.ino(), after.mode(), after.mtime_nsec()), (before.ino(), before.mode(), before.mtime_nsec()));
+        assert_eq!(fs::read(dir.path().join("precious")).expect("it is there"), content);
+        assert_eq!(kept(dir.path()), Vec::<String>::new());
+    }
+    // Nor is a file with another name.
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "").expect("our own directory");
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o644)).expect("our own file");
+    fs::hard_link(&victim, dir.path().join("linked")).expect("its name is free");
+    let ended = dir.run(&format!("-q -n 1 --ledger ./linked web={}", web.address));
+    let why = "cannot be opened (it has another hard link, and none is used)";
+    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: ./linked {why}, {WITHOUT}"));
+    let after = fs::metadata(&victim).expect("it is there");
+    assert_eq!((after.len(), after.mode() & 0o777), (0, 0o644));
+}
+
+/// The path of a ledger that a run has just made, in a directory of its own that stays.
+fn ledger_of(web: &Accepting) -> std::path::PathBuf {
+    let dir = tempfile::tempdir().expect("a temporary directory").keep();
+    let run = RunDir::new().run(&format!("-q -n 1 --log-dir {} web={}", dir.display(), web.address));
+    assert_eq!(run.outcome(), "exit 0");
+    dir.join(LEDGER)
+}
+
+#[test]
 fn a_planted_link_is_not_followed_and_a_directory_is_no_ledger() {
     let web = Accepting::new();
     let dir = RunDir::new();
     dir.write("victim", "precious\n");
     symlink("victim", dir.path().join(LEDGER)).expect("its name is free");
-    let without = "this run goes on without it: what is not reported is lost when it ends";
     let ended = dir.run(&format!("-q -n 1 web={}", web.address));
     let why = "cannot be opened (it is a symbolic link, and none is followed)";
-    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: {LEDGER} {why}, {without}"));
+    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: {LEDGER} {why}, {WITHOUT}"));
     assert_eq!(fs::read_to_string(dir.path().join("victim")).expect("it is there"), "precious\n");
     fs::create_dir(dir.path().join("folder")).expect("our own directory");
     let ended = dir.run(&format!("-q -n 1 --ledger ./folder web={}", web.address));
     let why = "cannot be opened (Is a directory)";
-    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: ./folder {why}, {without}"));
+    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: ledger: ./folder {why}, {WITHOUT}"));
     assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
 }
 
@@ -357,13 +418,13 @@ fn without_a_ledger_a_second_run_is_still_refused() {
     let target = format!("-q --interval 300ms --ledger /dev/null web={}", web.address);
     let run = dir.start(&target);
     web.wait_for_a_round(1);
-    assert_eq!(dir.run(&target).outcome(), "exit 1\ntcpmon: start: already running");
+    let pid = run.pid();
+    assert_eq!(dir.run(&target).outcome(), format!("exit 1\ntcpmon: start: already running as pid {pid}"));
     let here = dir.path().display();
     assert_eq!(dir.run(&format!("start {target} --log-dir {here}")).outcome(), "exit 0");
     let stopped = dir.run("stop --ledger /dev/null");
-    let said = "tcpmon: stop: a monitor runs, but /dev/null does not say as which pid; nothing is ended";
-    assert_eq!(stopped.outcome(), format!("exit 1\n{said}"));
-    assert_eq!(run.end().code(), Some(0));
+    assert_eq!(stopped.outcome(), format!("exit 0\n{NO_NOTE}"));
+    assert_eq!(run.wait().code(), Some(0));
     assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
 }
 
@@ -455,7 +516,7 @@ fn a_ledger_that_may_not_be_read_shows_nothing_and_says_why() {
     let dir = RunDir::new();
     assert_eq!(
         dir.run("status").outcome(),
-        format!("exit 1\ntcpmon: ledger: {LEDGER} is not there, no monitor has run with it, there is nothing to show")
+        format!("exit 3\ntcpmon: ledger: {LEDGER} is not there, no monitor has run with it, there is nothing to show")
     );
     dir.write(LEDGER, "no ledger at all");
     let why = format!("exit 1\ntcpmon: ledger: {LEDGER} is no ledger, there is nothing to show");

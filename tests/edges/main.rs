@@ -1,8 +1,8 @@
 //! Tests of the installed program against real sockets, a real kernel and a scripted DNS server.
 //!
 //! `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `ledger`, `status`, `console`,
-//! `hard_times`, `time_zone`, `clockless` and `keep` hold the tests, the other files hold what these
-//! need. No packet leaves the machine: every connect stays on loopback, and a test that needs an
+//! `hard_times`, `time_zone`, `clockless`, `keep`, `processes` and `signals` hold the tests, the other
+//! files hold what these need. No packet leaves the machine: every connect stays on loopback, and a test that needs an
 //! address, a route, a name or a full disk runs in a namespace of its own.
 
 // The lints forbid panics in the monitor, which must not end. A test fails by a panic.
@@ -29,4 +29,7 @@ mod hard_times;
 mod helpers;
 mod keep;
 mod lookup;
+mod processes;
+mod signals;
+mod states;
 mod time_zone;

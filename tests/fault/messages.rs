@@ -31,7 +31,7 @@ pub fn crash(complaints: &str) -> Option<&str> {
 
 /// A message's meaning, in the words of the table; `None` if it also comes without a fault.
 pub fn meaning(message: &str) -> Option<String> {
-    const MEANINGS: [(&str, &str); 19] = [
+    const MEANINGS: [(&str, &str); 20] = [
         ("tcpmon: resolver: /etc/", ""),
         (" re-read, ", ""),
         ("it is written again with all its counts", ""),
@@ -47,6 +47,7 @@ pub fn meaning(message: &str) -> Option<String> {
         ("no free local port", "skipped (ports)"),
         ("the monitor was stopped or late", ""),
         ("it is tried again", "ledger made again later"),
+        ("cannot be locked by name", "locked by file alone"),
         ("this run goes on without it", "no ledger"),
         ("this run's counts are not kept in it", "ledger left to others"),
         ("the last run (pid", ""),

@@ -44,7 +44,7 @@ pub struct Storage {
 impl Storage {
     /// The storage of the first run.
     pub fn new(ledger: &Ledger, config: &Config, due: i64, wall: WallTime) -> Self {
-        ledger.begin_run(ProcessId { pid: 1, born: 1 }, wall);
+        ledger.begin_run(ProcessId { pid: 1, born: 1 }, "", wall);
         let owed = Owed { writing: None, due, thresholds: config.settings.thresholds, running: true };
         Self { log: Log::new(owed), kills: 0, halves: 0, late_reports: 0, ledger: None, uncertain: false, runs: 1 }
     }
@@ -180,7 +180,7 @@ impl<W: World> Driver<W> {
         }
         log.reach(KillPoint::BeginRun, ledger);
         storage.runs += 1;
-        ledger.begin_run(ProcessId { pid: storage.runs, born: storage.runs }, wall);
+        ledger.begin_run(ProcessId { pid: storage.runs, born: storage.runs }, "", wall);
         log.owe(|owed| owed.running = true);
         log.reach(KillPoint::NewMonitor, ledger);
         if let Some(ledger) = storage.ledger.take() {

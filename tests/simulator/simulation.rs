@@ -53,7 +53,7 @@ pub fn config(text: &str) -> Config {
     let mut tell = |what: std::fmt::Arguments<'_>| mistakes.push(what.to_string());
     let mut reader = Reader::new(&mut config, &mut tell);
     reader.file("script", text.as_bytes());
-    let count = reader.finish();
+    let count = reader.finish(true);
     assert_eq!((count, mistakes), (0, Vec::new()));
     config
 }

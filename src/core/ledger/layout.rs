@@ -131,6 +131,15 @@ fields! { HEAD_FIELDS, HEAD:
     HEADED = "headed", 1;
     /// Checksum of its bytes.
     CHECK = "check", 1;
+    /// 1 from when the run was told to end.
+    ENDING_RUN = "ends", 1;
+    /// The path of the run's configuration file, without symbolic links; empty without one.
+    CONFIG = "config", text_of(limits::PATH);
+    /// The boot in which `tcpmon stop` has ended the last run, as a checksum; 0: it has not.
+    STOPPED = "stopped", 1;
+    /// The last reload: its result (see [`super::ReloadResult`]), how many targets are new, removed and kept, and the
+    /// number of reloads, which is written last.
+    RELOAD = "reload", 5;
 }
 
 fields! { RECORD_FIELDS, RECORD:

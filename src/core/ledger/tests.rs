@@ -291,7 +291,7 @@ fn without_a_ledger_nothing_is_kept_and_nothing_is_touched() {
     let ledger = Ledger::absent();
     ledger.record(3).install(&target("web", "h"));
     ledger.record(3).count(Outcome::FastFast, 1);
-    ledger.begin_run(ProcessId { pid: 1, born: 2 }, BEGAN);
+    ledger.begin_run(ProcessId { pid: 1, born: 2 }, "", BEGAN);
     assert_eq!((ledger.is_present(), ledger.is_running(), ledger.capacity()), (false, false, 0));
     assert_eq!((ledger.record(3).target(), ledger.content().len()), (None, 0));
     let small = Ledger::create(Memory::own(1), 1, BEGAN);
@@ -308,8 +308,8 @@ fn the_names_of_the_fields_are_those_that_older_ledgers_have() {
         let entries = entries.skip(begin).take(fields.len());
         entries.map(|entry| String::from_utf8_lossy(&bytes(entry)).trim_end_matches('\0').to_string()).collect()
     };
-    let head =
-        "pid born running began started clocks alive due slow timeout phase file offset length stamp headed check";
+    let head = "pid born running began started clocks alive due slow timeout phase file offset length stamp headed check \
+         ends config stopped reload";
     let record = "state order port service host zone seal reported pending counted skipped guard health since ended \
                   ending address times lookups lookmax connects connmax";
     assert_eq!(names(&HEAD_FIELDS).join(" "), head);

@@ -12,7 +12,7 @@ fn read(content: &str) -> (Config, Vec<String>) {
     let mut tell = |what: fmt::Arguments<'_>| mistakes.push(what.to_string());
     let mut reader = Reader::new(&mut config, &mut tell);
     reader.file("f", content.as_bytes());
-    let count = reader.finish();
+    let count = reader.finish(true);
     assert_eq!(count, mistakes.len());
     (config, mistakes)
 }
@@ -41,7 +41,7 @@ fn the_default_targets_are_the_examples_in_the_samples_comments() {
     let mut reader = Reader::new(&mut config, &mut tell);
     reader.option(Directive::Interval, "1s");
     reader.default_targets();
-    assert_eq!(reader.finish(), 0);
+    assert_eq!(reader.finish(true), 0);
     assert_eq!(config.settings, Settings { interval: Nanos::from_secs(1), ..Settings::default() });
     let examples: String = SAMPLE.lines().filter_map(|line| line.strip_prefix("# target ")).collect::<Vec<_>>()[1..]
         .iter()
@@ -149,7 +149,7 @@ fn a_line_that_is_not_utf8_is_told_and_the_others_are_read() {
     let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
     let mut reader = Reader::new(&mut config, &mut tell);
     reader.file("f", b"\xef\xbb\xbfinterval 3s\n\xff\xfe\ntarget a h 1");
-    reader.finish();
+    reader.finish(true);
     assert_eq!(told, ["f:2: this line is not UTF-8, save the file as UTF-8"]);
     assert_eq!((config.settings.interval, config.targets.len()), (Nanos::from_secs(3), 1));
 }
@@ -196,7 +196,7 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
         reader.argument(argument);
     }
     reader.file("f", b"interval 3s\ntarget last h 1\n");
-    assert_eq!(reader.finish(), 4);
+    assert_eq!(reader.finish(true), 4);
     assert_eq!(config.settings.interval, Nanos::from_secs(1));
     let services: Vec<_> = config.targets.iter().map(|target| target.service.to_string()).collect();
     assert_eq!(services, ["web", "db", "www.example.com", "last"]);

@@ -196,8 +196,8 @@ fn a_lock_that_is_held_delays_a_report_a_little_and_is_waited_for() {
     let dir = TempDir::new("lock");
     let mut log = dir.log(5);
     append(&mut log, -300).unwrap();
-    let path = dir.0.join("tcp_stats_20251009.log");
-    let other = file::open_log_again(path.to_str().unwrap()).unwrap();
+    let again = || file::open_log_again(&Directory::open(dir.0.to_str().unwrap()).unwrap(), "tcp_stats_20251009.log");
+    let other = again().unwrap();
     file::lock(&other).unwrap();
     let begun = clock::monotonic();
     append(&mut log, -200).unwrap();
@@ -206,7 +206,7 @@ fn a_lock_that_is_held_delays_a_report_a_little_and_is_waited_for() {
     assert_eq!(file::lock(&other), Ok(()), "still held by the other one");
     drop(other);
     append(&mut log, -100).unwrap();
-    let other = file::open_log_again(path.to_str().unwrap()).unwrap();
+    let other = again().unwrap();
     assert_eq!((dir.lines("20251009").len(), file::lock(&other)), (4, Ok(())), "it is not held after a report");
 }
 

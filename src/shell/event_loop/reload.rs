@@ -7,61 +7,75 @@ use crate::base::limits;
 use crate::base::path;
 use crate::base::text::{Count, Text};
 use crate::core::due;
+use crate::core::ledger::{Reload, ReloadResult};
 use crate::core::monitor::{Changes, Event};
 use crate::model::directive::Directive;
 use crate::model::settings::Settings;
 use crate::shell::bounds;
 use crate::sys::clock;
 
-/// Some counts must be reported first: they would come under wrong headings, or there is no room for new targets.
-const NOT_REPORTED: &str = "cannot be applied until the log can be written,";
-
 impl EventLoop {
     #[inline(never)] // LLVM would hoist its constants into the caller's loop.
     pub(super) fn reload(&mut self) {
         self.clocks.read_time_zone(&mut self.console);
-        let Some(file) = self.config_file.path() else {
-            return self.console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
-        };
         let before = *self.monitor.settings();
-        let Some(changes) = self.adopt(file, &before) else { return };
-        self.say_changes(file, &before, changes);
-        bounds::allow_descriptors(&self.next, &mut self.console);
-        bounds::say_helpers(&self.next, &mut self.console);
-        self.reports.begin(None, &self.monitor, &mut self.console);
-        self.warm_up();
+        let changes = self.adopt(&before);
+        let reload = match &changes {
+            Ok(Changes { kept, added, removed, .. }) => {
+                let [new, removed, kept] = [added, removed, kept].map(|number| *number as u32);
+                Reload { result: ReloadResult::Applied, new, removed, kept }
+            }
+            Err(result) => Reload::from(*result),
+        };
+        if let Ok(changes) = changes {
+            self.say_changes(&before, changes);
+            bounds::allow_descriptors(&self.next, &mut self.console);
+            bounds::say_helpers(&self.next, &mut self.console);
+            self.reports.begin(None, &self.monitor, &mut self.console);
+            self.warm_up();
+        }
+        self.monitor.ledger().set_reload(reload);
     }
 
-    /// Reads the file and applies it as a whole. `None`: a message has said why the configuration in force stays.
-    fn adopt(&mut self, file: &str, before: &Settings) -> Option<Changes> {
+    /// Reads the file and applies it as a whole. After an error a message has said why the configuration in force stays.
+    fn adopt(&mut self, before: &Settings) -> Result<Changes, ReloadResult> {
         let console = &mut self.console;
+        let Some(file) = self.config_file.path() else {
+            console.say("configuration", format_args!("there is no file to re-read, nothing changes"));
+            return Err(ReloadResult::NoFile);
+        };
         if let Err(mistakes) = self.config_file.load(&mut self.next, &mut |what| console.complain(what)) {
-            return self.refuse(file, format_args!("has {},", Count(mistakes as u64, "mistake")));
+            self.refuse(format_args!("{file} has {},", Count(mistakes as u64, "mistake")));
+            return Err(ReloadResult::Mistakes);
         }
-        let ledger = self.next.settings.ledger_path();
-        for directory in [self.next.settings.log_dir.as_str(), path::parent(ledger.as_str())] {
-            if self.reports.are_logged() && !self.confinement.covers(directory) {
+        let (ledger, old_ledger) = (self.next.settings.ledger_path(), before.ledger_path());
+        for (directory, before) in [
+            (self.next.settings.log_dir.as_str(), before.log_dir.as_str()),
+            (path::parent(ledger.as_str()), path::parent(old_ledger.as_str())),
+        ] {
+            if directory != before && self.reports.are_logged() && !self.confinement.covers(directory) {
                 self.console.say(
                     "sandbox",
                     format_args!(
                         "{directory} cannot be written in this run, the configuration in force stays; restart the run"
                     ),
                 );
-                return None;
+                return Err(ReloadResult::Sandbox);
             }
         }
         if due::is_due_between(before.thresholds, self.next.settings.thresholds) && !self.report_first() {
-            return self.refuse(file, format_args!("{NOT_REPORTED}"));
+            return self.refuse_unreported(file);
         }
         if let Err(trouble) = self.reports.move_ledger(&mut self.monitor, &self.next) {
-            return self.refuse(file, format_args!("cannot be applied, the ledger {trouble};"));
+            self.refuse(format_args!("{file} cannot be applied, the ledger {trouble};"));
+            return Err(ReloadResult::Ledger);
         }
         let Some(changes) = self.monitor.adopt(&self.next, clock::monotonic(), clock::wall()) else {
-            return self.refuse(file, format_args!("{NOT_REPORTED}"));
+            return self.refuse_unreported(file);
         };
         self.connects.change(&self.next.settings);
         self.reports.change(before, &self.next);
-        Some(changes)
+        Ok(changes)
     }
 
     /// Writes a report now, under the thresholds in force. Returns whether it was written.
@@ -73,12 +87,18 @@ impl EventLoop {
         !self.reports.are_failing()
     }
 
-    fn refuse(&mut self, file: &str, why: fmt::Arguments<'_>) -> Option<Changes> {
-        self.console.say("configuration", format_args!("{file} {why} the configuration in force stays"));
-        None
+    /// Some counts must be reported first: they would come under wrong headings, or there is no room for new targets.
+    fn refuse_unreported(&mut self, file: &str) -> Result<Changes, ReloadResult> {
+        self.refuse(format_args!("{file} cannot be applied until the log can be written,"));
+        Err(ReloadResult::NotReported)
     }
 
-    fn say_changes(&mut self, file: &str, before: &Settings, changes: Changes) {
+    fn refuse(&mut self, why: fmt::Arguments<'_>) {
+        self.console.say("configuration", format_args!("{why} the configuration in force stays"));
+    }
+
+    fn say_changes(&mut self, before: &Settings, changes: Changes) {
+        let file = self.config_file.path().unwrap_or_default();
         let Changes { kept, changed, added, removed } = changes;
         let (kept, differences) = (Count(kept as u64, "target"), differences(before, &self.next.settings));
         self.console.say(

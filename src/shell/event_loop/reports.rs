@@ -3,6 +3,7 @@
 use core::fmt::Write;
 
 use crate::base::limits;
+use crate::base::path;
 use crate::base::said::Said;
 use crate::base::text::Count;
 use crate::base::time::{Nanos, WallTime};
@@ -18,6 +19,7 @@ use crate::shell::daily_log::{DailyLog, LogError};
 use crate::shell::ledger_file::LedgerFile;
 use crate::shell::ledger_trouble::Trouble;
 use crate::shell::recovery::{self, Overdue, UnresolvedReport};
+use crate::shell::sandbox::Writable;
 use crate::sys;
 use crate::sys::{Errno, clock, process};
 
@@ -30,6 +32,8 @@ pub(super) struct Reports {
     ledger_file: Option<LedgerFile>,
     /// A report of the last run that may or may not be in the log.
     unresolved: Option<UnresolvedReport>,
+    /// Why the last report that was due is not in the log.
+    failed: Option<LogError>,
     log_trouble: Said,
     link_trouble: Said,
     keep_trouble: Said,
@@ -56,6 +60,8 @@ impl Reports {
         if let Some(file) = &ledger_file {
             let log = log.insert(DailyLog::new(config.settings.log_dir, form(config), config.settings.keep));
             log.set_ledger_path(file.path());
+            // The sandbox needs it. An error is said by `begin`.
+            let _ = log.hold();
             let now = Some(started).filter(|started| clock_trust::is_set(*started, limits::BUILT));
             (overdue, unresolved) = recovery::recover(&ledger, log, config, now, console);
         }
@@ -73,6 +79,7 @@ impl Reports {
             log,
             ledger_file,
             unresolved,
+            failed: None,
             log_trouble: Said::default(),
             link_trouble: Said::default(),
             keep_trouble: Said::default(),
@@ -108,9 +115,42 @@ impl Reports {
         self.say_deleted(console);
     }
 
+    /// What the run may write: the directory of the log, which is made here, and that of the ledger. Says if there is none.
+    pub fn writable(&mut self, console: &mut Console) -> Writable<'_> {
+        let mut log_dir = None;
+        if let Some(log) = &mut self.log {
+            if let Err(error) = log.hold() {
+                say_kept(&mut self.log_trouble, log.directory(), error, console);
+            }
+            log_dir = log.held();
+        }
+        let (ledger_dir, ledger) = self.ledger_file.as_ref().and_then(LedgerFile::descriptors).unzip();
+        Writable { log_dir, ledger_dir, ledger }
+    }
+
     /// Whether reports are logged.
     pub fn are_logged(&self) -> bool {
         self.log.is_some()
+    }
+
+    /// From now on the sandbox forbids every other directory than the log's and those in it, if it is `confined`.
+    pub fn set_confined(&mut self, confined: bool) {
+        if let Some(log) = &mut self.log {
+            log.set_confined(confined);
+        }
+        if let Some(file) = &mut self.ledger_file {
+            file.set_confined(confined);
+        }
+    }
+
+    /// Whether the directory was taken away and this run can use no other one, so that it must end.
+    pub fn are_over(&self) -> bool {
+        self.failed == Some(LogError::Gone)
+    }
+
+    /// Whether the report at the end of the run could not be written.
+    pub fn lost_last_report(&self) -> bool {
+        self.failed.is_some()
     }
 
     /// Whether the last report could not be written.
@@ -118,13 +158,20 @@ impl Reports {
         self.log_trouble.is_on()
     }
 
+    /// Says which process has locked the ledger.
+    pub fn hold_ledger(&self) {
+        if let Some(file) = &self.ledger_file {
+            file.hold();
+        }
+    }
+
     /// Checks the ledger's file before a report, and makes it again if it was truncated or removed. Returns whether
     /// another run has begun with its own file, so that this run must end.
-    pub fn check_ledger(&mut self, monitor: &mut Monitor, console: &mut Console) -> bool {
+    pub fn check_ledger(&mut self, config: &str, monitor: &mut Monitor, console: &mut Console) -> bool {
         let Some(file) = &mut self.ledger_file else { return false };
         if file.was_truncated() {
             monitor.renew_ledger();
-            monitor.ledger().begin_run(process::own(), self.started);
+            monitor.ledger().begin_run(process::own(), config, self.started);
             file.replace_truncated(monitor.ledger(), console);
         }
         // At the end of a run its file is not needed any more.
@@ -145,27 +192,24 @@ impl Reports {
 
     /// Appends a report to the log. Returns whether the log has the counts now.
     pub fn write(&mut self, stamp: WallTime, monitor: &mut Monitor, console: &mut Console) -> bool {
-        if let Some(unresolved) = &self.unresolved {
-            match unresolved.resolve(monitor.ledger()) {
-                Ok(_) => monitor.recall_reported(),
-                Err(errno) => {
-                    self.say_trouble(stamp, LogError::Read(errno), monitor, console);
-                    return false;
-                }
-            }
-            self.unresolved = None;
-        }
-        let Some(log) = &mut self.log else { return true };
-        let written = log.append(stamp, &mut monitor.rows(), monitor.ledger());
+        let written = self.try_write(stamp, monitor);
+        self.failed = written.err();
         self.say_deleted(console);
         match written {
             Ok(()) => self.say_written(stamp, console),
-            Err(error) => {
-                self.say_trouble(stamp, error, monitor, console);
-                return false;
-            }
+            Err(error) => self.say_trouble(stamp, error, monitor, console),
         }
-        true
+        written.is_ok()
+    }
+
+    fn try_write(&mut self, stamp: WallTime, monitor: &mut Monitor) -> Result<(), LogError> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        if let Some(unresolved) = &mut self.unresolved {
+            unresolved.resolve(monitor.ledger(), log).map_err(LogError::Read)?;
+            monitor.recall_reported();
+            self.unresolved = None;
+        }
+        log.append(stamp, &mut monitor.rows(), monitor.ledger())
     }
 
     /// Prints the table of the whole run, in the log's form.
@@ -214,10 +258,14 @@ impl Reports {
     /// After a failed report: says what happens to the counts, when the trouble begins and at the end of the run.
     fn say_trouble(&mut self, stamp: WallTime, error: LogError, monitor: &Monitor, console: &mut Console) {
         let Some(log) = &self.log else { return };
-        let path = self.unresolved.as_ref().map_or(log.path(stamp), |unresolved| *unresolved.file());
+        let mut path = self.unresolved.as_ref().map_or(log.path(stamp), |unresolved| *unresolved.file());
+        if error == LogError::Gone {
+            path = path::within("", log.directory());
+        }
         if monitor.is_ending() {
             let left = Count(monitor.unreported(), "probe");
-            let next = if monitor.ledger().is_present() { "; the ledger keeps it for the next run" } else { "" };
+            let file = self.ledger_file.as_ref().filter(|_| monitor.ledger().is_present());
+            let next = file.map_or("", LedgerFile::fate);
             let without = "the run ends without its last report of";
             console.say("log", format_args!("{path} {error}, {without} {left}{next}"));
         } else {
@@ -227,8 +275,8 @@ impl Reports {
 
     /// Makes the log's directory. Says at once if no report could be written there.
     fn prepare(&mut self, console: &mut Console) {
-        let Some(log) = &self.log else { return };
-        if let Err(error) = log.make_directory() {
+        let Some(log) = &mut self.log else { return };
+        if let Err(error) = log.check_directory() {
             say_kept(&mut self.log_trouble, log.directory(), error, console);
         }
     }
@@ -250,10 +298,12 @@ impl Reports {
 /// Says what happens to the counts, if this trouble with the log is new.
 fn say_kept(trouble: &mut Said, path: &str, error: LogError, console: &mut Console) {
     if trouble.begins() {
-        console.say(
-            "log",
-            format_args!("{path} {error}, the counts are kept and go into the next report that can be written"),
-        );
+        let next = if error == LogError::Gone {
+            "this run ends"
+        } else {
+            "the counts are kept and go into the next report that can be written"
+        };
+        console.say("log", format_args!("{path} {error}, {next}"));
     }
 }
 

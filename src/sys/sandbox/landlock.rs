@@ -2,10 +2,10 @@
 //! for everything below it.
 
 use core::ffi::c_int;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::sys::by_path::open;
-use crate::sys::{self, Errno, done, number};
+use crate::sys::{Errno, done, number, system_call};
 
 // `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.
 const WRITE_FILE: u64 = 1 << 1;
@@ -18,7 +18,7 @@ const MAKE_SYM: u64 = 1 << 12;
 const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14;
 
-/// What is allowed below a path.
+/// What is allowed for a file, or below a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Only reading.
@@ -45,7 +45,9 @@ pub struct Rules {
     handled: u64,
 }
 
-/// `struct landlock_path_beneath_attr`.
+/// `LANDLOCK_RULE_PATH_BENEATH`, and the form of such a rule: `struct landlock_path_beneath_attr`.
+const PATH_BENEATH: usize = 1;
+
 #[repr(C, packed)]
 struct Beneath {
     allowed: u64,
@@ -55,35 +57,36 @@ struct Beneath {
 impl Rules {
     /// No rules yet. An error if the kernel has no Landlock, or has it switched off.
     pub fn new() -> Result<Self, Errno> {
-        let (none, version_flag): (usize, libc::c_uint) = (0, 1);
-        // SAFETY: with this flag the call reads no memory and returns the version.
-        let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, none, version_flag) };
-        let handled: u64 = match number(version as c_int)? {
+        let create = |attributes: *const u64, size: usize, flags: usize| {
+            // SAFETY: the pointer is null, or leads to a live value of this size.
+            number(unsafe {
+                system_call(libc::SYS_landlock_create_ruleset, [attributes.expose_provenance(), size, flags, 0, 0])
+            } as c_int)
+        };
+        // `LANDLOCK_CREATE_RULESET_VERSION`
+        let handled: u64 = match create(core::ptr::null(), 0, 1)? {
             1 => (1 << 13) - 1,
             2 => (1 << 14) - 1,
             _ => (1 << 15) - 1,
         };
-        let flags: libc::c_uint = 0;
-        // SAFETY: `handled` is live and its size is given. It is the first member of `landlock_ruleset_attr`, and
-        // the others may be left out.
-        let made = unsafe {
-            libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of_val(&handled), flags)
-        };
+        // The first member of `landlock_ruleset_attr`; the others may be left out.
+        let made = create(&raw const handled, size_of_val(&handled), 0)?;
         // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-        Ok(Self { fd: unsafe { sys::made(made as RawFd) }?, handled })
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(made) }, handled })
     }
 
-    /// Allows access to the file with this path, or to everything below the directory. `ENOENT` if the path does not
-    /// exist.
-    pub fn allow(&self, path: &str, access: Access) -> Result<(), Errno> {
-        let file = open(path, libc::O_PATH, 0)?;
+    /// Allows reading the file with this path, or everything below the directory. `ENOENT` if the path does not exist.
+    pub fn allow_reading(&self, path: &str) -> Result<(), Errno> {
+        self.allow(&open(path, libc::O_PATH, 0)?, Access::Read)
+    }
+
+    /// Allows access to this file, or to everything below this directory. The descriptor may be `O_PATH`.
+    pub fn allow(&self, file: &OwnedFd, access: Access) -> Result<(), Errno> {
         let add = |allowed| {
             let rule = Beneath { allowed, parent: file.as_raw_fd() };
-            let (kind, flags): (c_int, libc::c_uint) = (1, 0);
-            // SAFETY: `rule` is live and has the form of this kind, `LANDLOCK_RULE_PATH_BENEATH`; `file` is open.
-            done(unsafe {
-                libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), kind, &raw const rule, flags)
-            } as c_int)
+            let arguments = [self.fd.as_raw_fd() as usize, PATH_BENEATH, (&raw const rule).expose_provenance(), 0, 0];
+            // SAFETY: `rule` is live and has the form of this kind; `file` is open.
+            done(unsafe { system_call(libc::SYS_landlock_add_rule, arguments) } as c_int)
         };
         let allowed = access.bits() & self.handled;
         // The kernel refuses a file a rule with rights that only a directory has.
@@ -104,7 +107,6 @@ impl AsRawFd for Rules {
 
 /// The same with the number of a descriptor.
 pub(super) fn restrict(rules: RawFd) -> Result<(), Errno> {
-    let flags: libc::c_uint = 0;
     // SAFETY: the arguments are numbers.
-    done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, flags) } as c_int)
+    done(unsafe { system_call(libc::SYS_landlock_restrict_self, [rules as usize, 0, 0, 0, 0]) } as c_int)
 }

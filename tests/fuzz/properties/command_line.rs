@@ -52,7 +52,7 @@ fn is_whole(cli: &Cli, words: &[&str]) {
     assert!(cli.settings.iter().all(|(_, value)| !value.is_empty()), "a setting without a value");
     assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that is not in the words");
     assert!(cli.targets.iter().all(|target| !target.starts_with('-')), "an option as a target");
-    let flags = [cli.quiet, cli.verbose, cli.watch, cli.json];
+    let flags = [cli.quiet, cli.verbose, cli.watch, cli.json, cli.unless_stopped, cli.for_restart];
     let once = [cli.file.is_some(), cli.rounds.is_some(), cli.duration.is_some()].into_iter().chain(flags);
     let said = cli.settings.len() + cli.targets.len() + once.filter(|is_said| *is_said).count();
     assert!(said <= words.len(), "more settings than words");
@@ -65,6 +65,7 @@ fn says_the_same_in_full(cli: &Cli) {
         Command::Run => full.push("run".to_string()),
         Command::Start => full.push("start".to_string()),
         Command::Stop => full.push("stop".to_string()),
+        Command::Reload => full.push("reload".to_string()),
         Command::Status => full.push("status".to_string()),
         Command::Once => full.push("once".to_string()),
         Command::Check => full.push("check".to_string()),
@@ -73,7 +74,14 @@ fn says_the_same_in_full(cli: &Cli) {
         Command::Version => full.push("version".to_string()),
     }
     full.extend(cli.targets.iter().map(|target| target.to_string()));
-    let flags = [("--quiet", cli.quiet), ("--verbose", cli.verbose), ("--watch", cli.watch), ("--json", cli.json)];
+    let flags = [
+        ("--quiet", cli.quiet),
+        ("--verbose", cli.verbose),
+        ("--watch", cli.watch),
+        ("--json", cli.json),
+        ("--unless-stopped", cli.unless_stopped),
+        ("--for-restart", cli.for_restart),
+    ];
     for (flag, is_set) in flags {
         full.extend(is_set.then(|| flag.to_string()));
     }
@@ -98,7 +106,7 @@ fn its_settings_are_told_as_its_own(cli: &Cli, config: &mut Config) {
     for target in &cli.targets {
         reader.argument(target);
     }
-    let mistakes = reader.finish();
+    let mistakes = reader.finish(true);
     assert_eq!(mistakes, told.len());
     let words: Vec<&str> = cli.settings.iter().map(|(_, value)| *value).chain(cli.targets.iter().copied()).collect();
     for mistake in &told {

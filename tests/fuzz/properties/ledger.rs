@@ -15,7 +15,7 @@ use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::{Address, Target};
-use tcpmon::render::{Seen, json, status};
+use tcpmon::render::{Life, Seen, json, status};
 
 use super::{Bytes, config, text_of};
 
@@ -165,7 +165,7 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
         9 => record.set_usage(Usage::Free),
         10 => {
             let now = Instant::from_nanos(u64::from_le_bytes(bytes.array()));
-            ledger.begin_run(ProcessId { pid: now.secs() as u32, born: 7 }, wall(bytes));
+            ledger.begin_run(ProcessId { pid: now.secs() as u32, born: 7 }, "", wall(bytes));
             ledger.set_clocks(now, wall(bytes));
             ledger.set_due(wall(bytes));
         }
@@ -443,11 +443,11 @@ fn can_be_read(ledger: &Ledger) {
 /// `status` shows it as tables and as JSON.
 fn can_be_shown(ledger: &Ledger) {
     let now = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
-    let mut seen = Seen { ledger, running: false, now, local: |unix| WallTime { unix, nanos: 0, offset: 3600 } };
+    let mut seen = Seen { ledger, life: Life::Killed, now, local: |unix| WallTime { unix, nanos: 0, offset: 3600 } };
     let (mut tables, mut shown) = (String::new(), String::new());
     status::write(&mut tables, &seen).expect("a String takes everything");
     assert!(!tables.contains(|c: char| c.is_control() && c != '\n'), "{tables:?}");
-    seen.running = true;
+    seen.life = Life::Running(7);
     json::write(&mut shown, &seen).expect("a String takes everything");
     assert!(shown.ends_with("}\n") && shown.matches('\n').count() == 1, "one line: {shown}");
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
@@ -488,7 +488,7 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
     ledger.mark_reported();
     assert!(ledger.is_reported());
     assert_eq!(due::left_over(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
-    ledger.begin_run(ProcessId { pid: 1, born: 2 }, WallTime { unix: 0, nanos: 0, offset: 0 });
+    ledger.begin_run(ProcessId { pid: 1, born: 2 }, "", WallTime { unix: 0, nanos: 0, offset: 0 });
     ledger.set_clocks(Instant::from_nanos(0), WallTime { unix: 0, nanos: 0, offset: 3600 });
     let capacity = ledger.capacity();
     if words(capacity + 1) <= room && capacity < limits::RECORDS {

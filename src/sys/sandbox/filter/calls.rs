@@ -5,7 +5,7 @@ use libc::*;
 
 #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
 use names::SELECT;
-use names::{EM, MMAP, PREAD, PWRITE, RENAMEAT, RSEQ, STATAT};
+use names::{EM, MMAP, PREAD, PWRITE, RENAMEAT, RSEQ, SET_USER, STATAT};
 
 /// This CPU for seccomp(2) (`AUDIT_ARCH_*` of linux/audit.h): its `EM_*` of elf.h, and a bit each for 64-bit and
 /// little endian.
@@ -23,8 +23,9 @@ pub const UNKNOWN: u16 = BASE + 463;
 /// The same holds for this call: no filter can see its arguments.
 pub const CLONE3: u16 = BASE + 435;
 
-/// Of these two calls an argument is checked, too.
+/// Of these calls an argument is checked, too.
 pub const SOCKET: u16 = SYS_socket as u16;
+pub const IOCTL: u16 = SYS_ioctl as u16;
 pub const CLONE: u16 = SYS_clone as u16;
 
 /// A helper's calls: those of every process, and those of getaddrinfo(3) with the modules that it may load. The most
@@ -36,7 +37,7 @@ pub static HELPER: &[&[u16]] = &[
     &numbers([SYS_bind, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown]),
     &numbers([SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_pselect6]),
     &numbers([SYS_read, SYS_write, SYS_readv, SYS_writev, PREAD, SYS_lseek, SYS_openat, SYS_fstat]),
-    &numbers([STATAT, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_fcntl, SYS_ioctl]),
+    &numbers([STATAT, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_fcntl]),
     &numbers([MMAP, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk]),
     &numbers([SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_clock_getres, SYS_restart_syscall]),
     &numbers([SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid]),
@@ -57,25 +58,32 @@ pub static HELPER: &[&[u16]] = &[
     &numbers([SYS_getuid32, SYS_geteuid32, SYS_getgid32, SYS_getegid32, SYS_ugetrlimit]),
     #[cfg(any(target_arch = "mips", target_arch = "arm"))]
     &numbers([SYS_send, SYS_recv]),
-    // glibc uses it for every call on a socket there; no filter can see which one.
-    #[cfg(all(target_arch = "x86", target_env = "gnu"))]
-    &numbers([SYS_socketcall]),
 ];
 
-/// The calls that only the monitor may make.
+/// The further calls of the monitor and of a command.
 pub static MONITOR: &[&[u16]] = &[
     &numbers([SYS_fallocate, SYS_ftruncate, SYS_flock, SYS_fchmod, PWRITE, SYS_getdents64, SYS_getcwd]),
-    &numbers([SYS_mkdirat, SYS_unlinkat, SYS_linkat, SYS_symlinkat, RENAMEAT, SYS_renameat2]),
+    &numbers([SYS_mkdirat, SYS_unlinkat, SYS_symlinkat, RENAMEAT, SYS_renameat2]),
     &numbers([SYS_timerfd_create, SYS_timerfd_settime, SYS_socketpair, SYS_wait4, SYS_waitid]),
     &numbers([SYS_kill, SYS_tgkill, SYS_tkill]),
     // A helper makes these before it has its own filter.
     &numbers([SYS_prctl, SYS_dup3]),
     &[BASE + 436 /* close_range */, BASE + 446 /* landlock_restrict_self */],
     #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
-    &numbers([SYS_fork, SYS_unlink, SYS_rename, SYS_link, SYS_symlink, SYS_dup2]),
+    &numbers([SYS_unlink, SYS_rename, SYS_symlink, SYS_dup2]),
     #[cfg(target_pointer_width = "32")]
     &[SYS_ftruncate64 as u16, BASE + 411 /* timerfd_settime64 */],
 ];
+
+/// The monitor also forks.
+pub static FORK: &[&[u16]] = &[
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+    &numbers([SYS_fork]),
+];
+
+/// A command signals a run through a descriptor of its process, as the user whom the ledger belongs to.
+pub static COMMAND: &[&[u16]] =
+    &[&[SET_USER as u16, BASE + 424 /* pidfd_send_signal */, BASE + 434 /* pidfd_open */]];
 
 const fn numbers<const N: usize>(calls: [c_long; N]) -> [u16; N] {
     let mut numbers = [0; N];
@@ -96,6 +104,7 @@ mod names {
     pub const STATAT: c_long = SYS_newfstatat;
     pub const MMAP: c_long = SYS_mmap;
     pub const RSEQ: c_long = SYS_rseq;
+    pub const SET_USER: c_long = SYS_setresuid;
     #[cfg(target_arch = "x86_64")]
     pub const SELECT: c_long = SYS_select;
     // riscv64 does not have it.
@@ -117,6 +126,7 @@ mod names {
     pub const STATAT: c_long = SYS_fstatat64;
     pub const MMAP: c_long = SYS_mmap2;
     pub const RSEQ: c_long = if cfg!(target_arch = "x86") { 386 } else { 398 };
+    pub const SET_USER: c_long = SYS_setresuid32;
     pub const SELECT: c_long = SYS__newselect;
     pub const RENAMEAT: c_long = SYS_renameat;
     pub const EM: u32 = if cfg!(target_arch = "x86") { 3 } else { 40 };
@@ -130,6 +140,7 @@ mod names {
     pub const STATAT: c_long = 4293;
     pub const MMAP: c_long = SYS_mmap2;
     pub const RSEQ: c_long = 4367;
+    pub const SET_USER: c_long = SYS_setresuid;
     pub const SELECT: c_long = 4142;
     pub const RENAMEAT: c_long = SYS_renameat;
     pub const EM: u32 = 8;
