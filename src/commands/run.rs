@@ -131,15 +131,17 @@ fn try_lock(place: &Place, locks: &mut [Option<Lock>; 2], console: &mut Console)
 /// Says who runs, unless a start is content with that, and ends the command.
 fn say_busy(run: Option<Run>, place: &Place, in_background: bool, console: &mut Console) -> ! {
     let Some(run) = run else {
-        let what = format_args!("neither ledger nor configuration can be locked, nothing is started");
-        fail("start", what, console);
+        fail("start", format_args!("neither ledger nor configuration can be locked, nothing is started"), console);
     };
     let (ledger, mut room) = (&place.ledger, [0; limits::PATH]);
     if let Some(other) = place.other_config(&Snapshot::read(ledger), &mut room) {
-        let what = format_args!(
-            "{ledger} is used by the run of {other}; give this configuration a log_dir or a ledger of its own"
+        fail(
+            "start",
+            format_args!(
+                "{ledger} is used by the run of {other}; give this configuration a log_dir or a ledger of its own"
+            ),
+            console,
         );
-        fail("start", what, console);
     }
     match run {
         Run::None | Run::Starting => fail(
