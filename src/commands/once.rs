@@ -54,7 +54,7 @@ pub fn once(cli: Cli, mut console: Console) -> ! {
     if printed && !quiet {
         say_families(&mut event_loop, usize::from(helpers));
     }
-    exit(if printed || quiet { worst } else { worst.max(NOT_CHECKED) })
+    exit(if printed || quiet { worst } else { worse(worst, NOT_CHECKED) })
 }
 
 /// Looks up in each family alone the names whose lookup in both has failed, and says what that gives.
@@ -79,10 +79,30 @@ fn say_families(event_loop: &mut EventLoop, helpers: usize) {
 /// The exit status of the worst result.
 fn worst<'a>(entries: impl Iterator<Item = &'a TargetEntry>) -> u8 {
     entries.fold(0, |worst, entry| {
-        worst.max(match entry.last.as_ref().map(|end| &end.ending) {
+        let status = match entry.last.as_ref().map(|end| &end.ending) {
             Some(Ending::Connected(_)) => 0,
             Some(Ending::LookupFailed(_) | Ending::ConnectFailed(..)) => FAILED,
             Some(Ending::Skipped(_)) | None => NOT_CHECKED,
-        })
+        };
+        worse(worst, status)
     })
+}
+
+/// The worse of two exit statuses. That a target has failed is known, and so is worse than what is not known.
+fn worse(one: u8, other: u8) -> u8 {
+    if [one, other].contains(&FAILED) { FAILED } else { one.max(other) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_has_failed_outweighs_one_that_could_not_be_checked() {
+        for (one, other, status) in
+            [(0, 0, 0), (0, FAILED, FAILED), (0, NOT_CHECKED, NOT_CHECKED), (FAILED, NOT_CHECKED, FAILED)]
+        {
+            assert_eq!((worse(one, other), worse(other, one)), (status, status));
+        }
+    }
 }
