@@ -13,6 +13,9 @@ const LENGTH: usize = 16;
 const TYPE: usize = 18;
 const NAME: usize = 19;
 
+/// How often a link is made before that is given up.
+const LINK_TRIES: u32 = 8;
+
 /// A buffer for entries. Each begins at a multiple of 8 bytes.
 #[repr(align(8))]
 struct Entries([u8; limits::NAMES.0]);
@@ -119,10 +122,20 @@ impl Directory {
     /// one of the two. What has the name `scratch` is removed.
     pub fn replace_link(&self, link: &str, content: &str, scratch: &str) -> Result<(), Errno> {
         let make = || by_path::symlink_at(content, self.as_raw_fd(), scratch);
-        make().or_else(
-            |errno| if errno == Errno::EEXIST { self.remove(scratch).and_then(|()| make()) } else { Err(errno) },
-        )?;
-        self.rename(scratch, link)
+        // Another run in this directory may take the scratch name away.
+        for _ in 0..LINK_TRIES {
+            match make() {
+                Err(Errno::EEXIST) => self.remove(scratch)?,
+                made => {
+                    made?;
+                    match self.rename(scratch, link) {
+                        Err(Errno::ENOENT) => {}
+                        other => return other,
+                    }
+                }
+            }
+        }
+        Err(Errno::EAGAIN)
     }
 
     /// Deletes the regular files whose names are chosen by `is_old`; links and directories stay. Tries all of them and
