@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -161,5 +161,32 @@ fn a_system_log_that_is_a_stream_gets_whole_messages() {
         assert!(text.starts_with(&begin), "{text}");
         drop((background, device));
         let _ = Command::new("umount").arg(&null).status();
+    });
+}
+
+#[test]
+fn what_a_start_has_to_say_is_also_an_error_in_the_system_log_if_nobody_sees_it() {
+    namespace::within(|| {
+        let dir = RunDir::new();
+        let device = Disk::mounted(Path::new("/dev"), "1m");
+        fs::write("/dev/null", "").expect("our own directory");
+        let log = UnixDatagram::bind("/dev/log").expect("our own directory");
+        log.set_nonblocking(true).expect("a socket");
+        dir.write("bad", "intervall 1s\n");
+        dir.write("none", "log_dir /tmp\n");
+        for (arguments, code) in
+            [("start -c bad", 2), ("start --nonsense", 2), ("start -c none", 1), ("start --unless-stopped -c none", 0)]
+        {
+            let ended = dir.run(arguments);
+            assert_eq!(ended.code(), Some(code), "{arguments}: {ended:?}");
+            for line in ended.stderr.lines() {
+                let mut bytes = [0; 2048];
+                let length = log.recv(&mut bytes).expect("as many messages as lines");
+                let message = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                assert!(message.starts_with("<27>tcpmon[") && message.ends_with(&format!("]: {line}")), "{message}");
+            }
+            assert!(log.recv(&mut [0]).is_err(), "nothing else was said");
+        }
+        drop(device);
     });
 }
