@@ -173,6 +173,13 @@ pub const REFRESH: Nanos = Nanos::from_secs(1);
 /// How long `tcpmon stop` waits for the last report.
 pub const STOP_WAIT: Nanos = Nanos::from_secs(30);
 
+/// How often a command looks whether a run has done what it waits for.
+pub const LOOK: Nanos = Nanos::from_millis(20);
+
+/// How often, and after how long, a lock is tried again whose process does not say which one it is: it may be starting, or
+/// was just killed and has not released it yet.
+pub const LOCK: (u32, Nanos) = (40, Nanos::from_millis(50));
+
 /// The loop's own file descriptors: three standard ones, signals, clock, the ledger, the log, its directory, and
 /// some that a shell left open.
 pub const OWN_DESCRIPTORS: usize = 16;

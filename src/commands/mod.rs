@@ -10,7 +10,7 @@ mod stop;
 use core::fmt;
 
 use crate::base::limits;
-use crate::base::time::{Instant, Nanos};
+use crate::base::time::Instant;
 use crate::core::ledger;
 use crate::model::cli::{Cli, Command, USAGE};
 use crate::model::reader::SAMPLE;
@@ -33,9 +33,6 @@ const FAILURE: u8 = 1;
 
 /// Exit status: the configuration or the command line has mistakes, and nothing was started.
 const MISTAKES: u8 = 2;
-
-/// The interval at which it is looked whether a run has done what it was told.
-const CHECK: Nanos = Nanos::from_millis(20);
 
 /// Checks that there is enough memory, also for the mapping of the ledger, and begins to receive signals, before anything
 /// slow is done. `None`: one of them failed, and a message was printed. An allocation that fails later aborts without a

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{CHECK, MISTAKES, SUCCESS, exit, fail, find, load, say_unseen};
+use super::{MISTAKES, SUCCESS, exit, fail, find, load, say_unseen};
 use crate::base::limits;
 use crate::core::ledger::ReloadResult;
 use crate::model::cli::Cli;
@@ -52,7 +52,7 @@ pub fn reload(cli: Cli, console: &mut Console) -> ! {
             console.line(format_args!("{answer}"));
             exit(SUCCESS);
         }
-        if handle.await_end(CHECK) {
+        if handle.await_end(limits::LOOK) {
             fail(format_args!("pid {pid} has ended without an answer"));
         }
         if clock::monotonic() >= until {

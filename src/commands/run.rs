@@ -3,7 +3,7 @@
 
 use core::fmt::Write;
 
-use super::{CHECK, FAILURE, MISTAKES, SUCCESS, boot, exit, fail, load, prepare};
+use super::{FAILURE, MISTAKES, SUCCESS, boot, exit, fail, load, prepare};
 use crate::base::{limits, words};
 use crate::core::monitor::Span;
 use crate::model::cli::Cli;
@@ -105,7 +105,7 @@ fn lock(place: &Place, locks: &mut [Option<Lock>; 2], console: &mut Console) -> 
             return Err(Some(busy));
         }
         *locks = [None, None];
-        clock::rest(CHECK);
+        clock::rest(limits::LOOK);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `tcpmon stop`: ends the run of this configuration and waits for its end. It notes in the ledger that the run was
 //! stopped, so that cron does not start it again.
 
-use super::{CHECK, MISTAKES, SUCCESS, boot, exit, fail, find, say_unseen};
+use super::{MISTAKES, SUCCESS, boot, exit, fail, find, say_unseen};
 use crate::base::limits;
 use crate::core::ledger::Ledger;
 use crate::model::cli::Cli;
@@ -46,7 +46,7 @@ pub fn stop(cli: Cli, console: &mut Console) -> ! {
             fail("stop", format_args!("pid {pid} cannot be ended ({}), it goes on", sys::describe(errno)), console);
         }
     }
-    while !handle.await_end(CHECK) {
+    while !handle.await_end(limits::LOOK) {
         if clock::monotonic() >= until {
             let limit = limits::STOP_WAIT;
             fail("stop", format_args!("pid {pid} was told to end and has not within {limit}, it may still"), console);

@@ -1,11 +1,14 @@
 //! Becoming the user that the configuration names.
 
+use std::os::fd::OwnedFd;
+
 use crate::base::path;
 use crate::model::log_names;
 use crate::model::passwd::User;
 use crate::model::settings::Config;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
+use crate::shell::ledger_file;
 use crate::sys::directory::Directory;
 use crate::sys::{Errno, describe, user};
 
@@ -53,8 +56,10 @@ fn hand_over(config: &Config, user: User) {
                 ["", log_names::LEDGER_NEW].contains(&rest) || rest.starts_with(log_names::LEDGER_DAMAGED)
             })
     };
+    // The configuration may name any file as its ledger.
+    let is_right = |name: &str, file: &OwnedFd| log_names::is_log(name) || ledger_file::may_be_ledger(file) == Ok(true);
     let give = |directory: &str, new: Option<&str>| {
-        let _ = user::hand_over(directory, &is_ours, new, user);
+        let _ = user::hand_over(directory, &is_ours, &is_right, new, user);
     };
     let ledger_directory = path::parent(path.as_str());
     give(ledger_directory, Some(ledger));

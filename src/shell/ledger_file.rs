@@ -11,7 +11,7 @@ use crate::base::limits;
 use crate::base::path::{self, Path};
 use crate::base::said::Said;
 use crate::base::text::Text;
-use crate::base::time::{Nanos, WallTime};
+use crate::base::time::WallTime;
 use crate::core::ledger::{self, Damage, Ledger, Memory};
 use crate::model::log_names;
 use crate::model::run::Run;
@@ -19,11 +19,6 @@ use crate::model::target::Target;
 use crate::shell::console::Console;
 use crate::sys::directory::{Directory, Held};
 use crate::sys::{Errno, clock, file, map, record_lock};
-
-/// How often, and after how long, a lock is tried again whose process does not say which one it is: it may be starting, or
-/// was just killed and has not released it yet.
-const TRIES: u32 = 40;
-const PAUSE: Nanos = Nanos::from_millis(50);
 
 /// At most this many damaged ledgers are kept. After that each one replaces the last.
 const MOST_DAMAGED: usize = 10;
@@ -57,16 +52,16 @@ impl LedgerFile {
             match try_lock(&path) {
                 Err(Trouble { what: Operation::Lock, errno: Errno::EWOULDBLOCK }) => {
                     let run = Snapshot::read(&path).map_or(Run::Starting, |snapshot| snapshot.run());
-                    if run != Run::Starting && run != Run::None || tries == TRIES {
+                    if run != Run::Starting && run != Run::None || tries == limits::LOCK.0 {
                         return Err(run);
                     }
                 }
                 // Another start set this file aside between our `open` and `lock`.
-                Err(Trouble { errno: Errno::ESTALE, .. }) if tries < TRIES => {}
+                Err(Trouble { errno: Errno::ESTALE, .. }) if tries < limits::LOCK.0 => {}
                 other => break other,
             }
             tries += 1;
-            clock::rest(PAUSE);
+            clock::rest(limits::LOCK.1);
         };
         Ok(Self { path, place, trouble: Said::default(), lost: false, confined: false })
     }
@@ -415,18 +410,24 @@ impl Place {
 fn try_lock(path: &Path) -> Result<Place, Trouble> {
     let held = Held::make(path::parent(path.as_str())).map_err(failed(Operation::Open))?;
     let name = path::name(path.as_str());
-    let (file, size) = file::open_private(&held.directory, name, false).map_err(failed(Operation::Open))?;
+    let (file, _) = file::open_private(&held.directory, name, false).map_err(failed(Operation::Open))?;
     if file::is_own(&file) == Ok(false) {
         return Err(failed(Operation::Own)(Errno::EPERM));
     }
-    let mut word = [0; size_of::<u32>()];
-    file::read_at(&file, &mut word, 0).map_err(failed(Operation::Read))?;
-    if size > 0 && !is_ledger_size(size) && !Ledger::begins_with(u32::from_ne_bytes(word)) {
+    if !may_be_ledger(&file).map_err(failed(Operation::Read))? {
         return Err(failed(Operation::Recognise)(Errno::EINVAL));
     }
     file::lock(&file).map_err(failed(Operation::Lock))?;
     let place = Place { held, file };
     if place.has_name(name) == Ok(true) { Ok(place) } else { Err(failed(Operation::Open)(Errno::ESTALE)) }
+}
+
+/// Whether a file begins like a ledger, is empty, or has a size at which the creation of a ledger may have stopped.
+pub fn may_be_ledger(file: &OwnedFd) -> Result<bool, Errno> {
+    let mut word = [0; size_of::<u32>()];
+    file::read_at(file, &mut word, 0)?;
+    let (size, word) = (file::size(file)?, u32::from_ne_bytes(word));
+    Ok(size == 0 || Ledger::begins_with(word) || (word == 0 && is_ledger_size(size)))
 }
 
 /// What follows for the run if there is no ledger.

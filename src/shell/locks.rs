@@ -7,19 +7,14 @@
 
 use std::os::fd::OwnedFd;
 
+use crate::base::limits;
 use crate::base::text::Text;
-use crate::base::time::Nanos;
 use crate::core::ledger::{checksum, extend_checksum};
 use crate::model::passwd::User;
 use crate::model::run::Run;
 use crate::shell::console::Console;
 use crate::sys::record_lock::{Holder, hold, holder, root};
 use crate::sys::{self, Errno, by_path, clock, net, process, user};
-
-/// How often, and after how long, a name is tried again whose process does not say which one it is: it may be starting, or
-/// have just been killed.
-const TRIES: u32 = 40;
-const PAUSE: Nanos = Nanos::from_millis(50);
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +79,9 @@ impl Lock {
             }
             let why = match bound {
                 Ok(socket) => return Ok(Self { socket: Some(socket), root, at }),
-                Err(Errno::EADDRINUSE) if tries < TRIES => {
+                Err(Errno::EADDRINUSE) if tries < limits::LOCK.0 => {
                     tries += 1;
-                    clock::rest(PAUSE);
+                    clock::rest(limits::LOCK.1);
                     continue;
                 }
                 Err(Errno::EADDRINUSE) => "a process has its name that is no run of this user",

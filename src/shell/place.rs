@@ -4,7 +4,7 @@
 use crate::base::limits;
 use crate::base::path::Path;
 use crate::base::text::Count;
-use crate::base::time::{Instant, Nanos};
+use crate::base::time::Instant;
 use crate::model::cli::Cli;
 use crate::model::passwd::User;
 use crate::model::run::Run;
@@ -15,9 +15,6 @@ use crate::shell::locks::{self, Subject};
 use crate::shell::snapshot::{Snapshot, SnapshotError};
 use crate::sys::process::{Demand, Handle};
 use crate::sys::{Errno, clock, user};
-
-/// The interval at which it is looked whether a run that starts has started.
-const CHECK: Nanos = Nanos::from_millis(20);
 
 /// The places of a run.
 #[derive(Debug)]
@@ -125,7 +122,7 @@ impl Place {
             if found.run != Run::Starting || clock::monotonic() >= until {
                 return (found, handle);
             }
-            clock::rest(CHECK);
+            clock::rest(limits::LOOK);
         }
     }
 

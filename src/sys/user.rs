@@ -67,11 +67,18 @@ fn set_all(call: libc::c_long, id: u32) -> Result<(), Errno> {
 /// Flags that open a directory and follow no symbolic link.
 const DIRECTORY: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
-/// Gives the user root's files in this directory whose names are `ours`, so that the user can write them. Also gives
+/// Gives the user root's files in this directory whose names are `ours` and whose content `is_right`, so that the user can
+/// write them. Also gives
 /// the directory itself, if it holds no other files and is clearly tcpmon's: just made, or with a file of ours, or by
 /// its name. Makes missing directories of the path, and the file `new` with mode 0600. `EPERM`, and nothing is given,
 /// if the user or every user could have put something there.
-pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, user: User) -> Result<(), Errno> {
+pub fn hand_over(
+    path: &str,
+    ours: &dyn Fn(&str) -> bool,
+    is_right: &dyn Fn(&str, &OwnedFd) -> bool,
+    new: Option<&str>,
+    user: User,
+) -> Result<(), Errno> {
     let (directory, made) = open_checked(path, user)?;
     let status = status(&directory)?;
     if !only_root_can_change(&status, user) || status.st_mode & libc::S_ISVTX != 0 {
@@ -88,7 +95,9 @@ pub fn hand_over(path: &str, ours: &dyn Fn(&str) -> bool, new: Option<&str>, use
             has_ours |= Some(name) != new;
             // `give` leaves everything that is no regular file.
             if let Ok(file) = open_here(name, libc::O_NONBLOCK | libc::O_NOCTTY) {
-                let _ = give(&file, libc::S_IFREG, user);
+                if is_right(name, &file) {
+                    let _ = give(&file, libc::S_IFREG, user);
+                }
             }
         } else {
             nothing_else &= [".", "..", "lost+found"].contains(&name);

@@ -126,6 +126,13 @@ fn files_of_others_and_files_with_a_second_hard_link_are_not_handed_over() {
     let owner = |name: &str| owner(&directory.join(name));
     assert_eq!((owner("."), owner("theirs"), owner("secret"), owner("tcp_stats_20000103.log")), (0, 0, 0, 0));
     assert_eq!((owner("tcp_stats_20000101.log"), owner("tcpmon.ledger")), (NOBODY, NOBODY));
+    // A file that the configuration names as its ledger and that is none, nor a neighbour that is called like one.
+    for name in ["key", "key.damaged"] {
+        fs::write(directory.join(name), "a key\n").expect("our own directory");
+    }
+    let ended = dir.run("-q -n 1 --user nobody --log-dir log --ledger ./log/key x=127.0.0.1:1");
+    assert!(ended.stderr.contains("log/key cannot be opened (Permission denied)"), "{ended:?}");
+    assert_eq!((self::owner(&directory.join("key")), self::owner(&directory.join("key.damaged"))), (0, 0));
 }
 
 #[test]
