@@ -36,6 +36,8 @@
 //! | whether the wall clock is right | [`core::clock_trust`] |
 //! | which directives there are | [`model::directive`] |
 //! | what a file of the log is called | [`model::log_names`] |
+//! | whether a run is there, and which process it is | [`shell::place`] |
+//! | what a process may still do | [`shell::sandbox`] |
 //! | which files of the log are kept | [`model::keep`] |
 //! | every bound | [`base::limits`] |
 //!
@@ -43,9 +45,10 @@
 //!
 //! [`core::ledger`] is the layout of a small mapped file that holds every counter. The monitor writes each change
 //! through to it, one store for a finished probe. [`shell::ledger_file`] makes, locks and maps it; [`shell::snapshot`]
-//! copies it for readers. A report is journalled there before its one write to [`shell::daily_log`] and marked after it,
-//! and [`shell::recovery`] makes the two agree when a run starts: whatever instruction a kill lands on, no probe is
-//! lost and none is reported twice.
+//! copies it for readers; [`shell::locks`] are the locks by name, which a run without a ledger has, too. A report is
+//! journalled in the ledger before its one write to [`shell::daily_log`] and marked after it, and [`shell::recovery`]
+//! makes the two agree when a run starts: whatever instruction a kill lands on, no probe is lost and none is reported
+//! twice.
 //!
 //! # Layers
 //!

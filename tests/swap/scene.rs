@@ -73,6 +73,24 @@ const ELSEWHERE: &str = "interval 10ms\nlog_dir log\nledger HERE/led/tcpmon.ledg
 const RENAMED: &str = "interval 10ms\nkeep 1d\nlog_dir log\nledger second.ledger\ntarget web 127.0.0.1 1\n";
 const OF_NOBODY: &str = "interval 10ms\nlog_dir HERE/log\nuser nobody\ntarget web 127.0.0.1 1\n";
 
+/// A run in the background that `stop` ends.
+const START_AND_STOP: &[Step] = &[
+    Launch("start", "start -c CONF"),
+    End("start"),
+    Await(BACKGROUND, 2),
+    Launch("stop", "stop -c CONF"),
+    End("stop"),
+];
+
+/// One that a signal ends.
+const START_AND_TERM: &[Step] = &[
+    Launch("start", "start -c CONF"),
+    End("start"),
+    Await(BACKGROUND, 2),
+    Send(BACKGROUND, Signal::SIGTERM),
+    End(BACKGROUND),
+];
+
 /// The usual scene: both users can make names in the directory.
 const SHARED: Scene = Scene {
     name: "",
@@ -139,53 +157,25 @@ pub const ALL: &[Scene] = &[
         ],
         ..SHARED
     },
-    Scene {
-        name: "start-stop",
-        steps: &[
-            Launch("start", "start -c CONF"),
-            End("start"),
-            Await(BACKGROUND, 2),
-            Launch("stop", "stop -c CONF"),
-            End("stop"),
-        ],
-        ..SHARED
-    },
+    Scene { name: "start-stop", steps: START_AND_STOP, ..SHARED },
     Scene { name: "status", steps: &[Launch("status", "status -c CONF"), End("status")], ..SHARED },
     Scene { name: "status-json", steps: &[Launch("status", "status -j -c CONF"), End("status")], ..SHARED },
     Scene {
         name: "root-start",
         begin: Begin { here: CLOSED, log: Some((ROOT, 0o755, Remnant::Ended)), led: None },
-        steps: &[
-            Launch("start", "start -c CONF"),
-            End("start"),
-            Await(BACKGROUND, 2),
-            Send(BACKGROUND, Signal::SIGTERM),
-            End(BACKGROUND),
-        ],
+        steps: START_AND_TERM,
         ..OVER_NOBODY
     },
     Scene {
         name: "root-start-new",
         begin: Begin { here: CLOSED, log: None, led: None },
-        steps: &[
-            Launch("start", "start -c CONF"),
-            End("start"),
-            Await(BACKGROUND, 2),
-            Send(BACKGROUND, Signal::SIGTERM),
-            End(BACKGROUND),
-        ],
+        steps: START_AND_TERM,
         ..OVER_NOBODY
     },
     Scene {
         name: "root-start-stop",
         begin: Begin { here: CLOSED, log: Some((NOBODY, 0o755, Remnant::OldLogs)), led: None },
-        steps: &[
-            Launch("start", "start -c CONF"),
-            End("start"),
-            Await(BACKGROUND, 2),
-            Launch("stop", "stop -c CONF"),
-            End("stop"),
-        ],
+        steps: START_AND_STOP,
         ..OVER_NOBODY
     },
     Scene { name: "root-stop", steps: &[Launch("stop", "stop -c CONF"), End("stop")], ..OVER_NOBODY },
