@@ -281,6 +281,18 @@ fn the_ledger_of_another_user_is_not_trusted() {
     }
 }
 
+/// Where a ledger keeps a field of its head, counted in words of 4 bytes: see `core/ledger/layout.rs`.
+fn place_in_head(ledger: &[u8], name: &str) -> usize {
+    let word = |at: usize| u32::from_ne_bytes(ledger[4 * at..][..4].try_into().expect("4 bytes")) as usize;
+    let (heads, records) = (word(4), word(5));
+    let mut entries = (0..heads).map(|i| 8 + 4 * i);
+    let found = entries.find(|entry| {
+        let letters = [word(*entry), word(entry + 1)].map(|word| (word as u32).to_le_bytes()).concat();
+        String::from_utf8_lossy(&letters).trim_end_matches('\0') == name
+    });
+    8 + 4 * (heads + records) + word(found.expect("a field of this name") + 2)
+}
+
 #[test]
 fn a_reused_pid_is_not_mistaken_for_a_monitor() {
     let web = Accepting::new();
@@ -289,7 +301,8 @@ fn a_reused_pid_is_not_mistaken_for_a_monitor() {
     // The ledger names a process that exists: this one, started at another time.
     let mut words = fs::read(dir.path().join(LEDGER)).expect("it is there");
     let pid = dir.run("status --json").json()["pid"].as_u64().expect("a number") as u32;
-    let at = words.windows(4).position(|word| word == pid.to_ne_bytes()).expect("the pid");
+    let at = 4 * place_in_head(&words, "pid");
+    assert_eq!(words[at..at + 4], pid.to_ne_bytes());
     words[at..at + 4].copy_from_slice(&std::process::id().to_ne_bytes());
     fs::write(dir.path().join(LEDGER), words).expect("our own file");
     let stopped = dir.run("stop");
