@@ -3,7 +3,7 @@ CARGO ?= cargo
 ARGS ?=
 FUZZ_RUNS ?= 200000
 
-.PHONY: all run test lint sandboxtest fuzz miri syscalls accuracy memory faulttest killtest swaptest clean
+.PHONY: all run test lint sandboxtest fuzz miri syscalls instructions outage accuracy memory faulttest killtest swaptest clean
 
 all:
 	$(CARGO) build --release
@@ -37,6 +37,14 @@ miri:
 # System calls per probe and wake-ups of an idle monitor (needs strace).
 syscalls:
 	$(CARGO) bench --quiet --bench measure -- syscalls
+
+# User instructions per probe, with and without the daily files, and per line of samples (needs valgrind).
+instructions:
+	$(CARGO) bench --quiet --bench measure -- instructions
+
+# Times of other probes while a thousand targets go down in one tick.
+outage:
+	$(CARGO) bench --quiet --bench measure -- outage
 
 # Error of the reported connect times, compared with a capture (needs namespaces).
 accuracy:

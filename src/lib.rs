@@ -4,7 +4,7 @@
 //! # How a number comes about
 //!
 //! ```text
-//! configuration -> schedule -> probe -> (lookup helper | attempts) -> outcome -> ledger -> rows -> daily log
+//! configuration -> schedule -> probe -> (lookup helper | attempts) -> outcome -> ledger -> rows, events, samples -> daily files
 //! ```
 //!
 //! Each target has a fixed grid of ticks. A tick starts a probe: a lookup, made by getaddrinfo in a helper process,
@@ -12,6 +12,14 @@
 //! exactly one of seven outcomes and adds one to one of its target's seven counters. The columns of the log are sums
 //! of those, and a report is what was counted since the last report that was written. If a tick cannot become a
 //! probe because of a shortage of our own, it is skipped: it gets a counter of its own and a message.
+//!
+//! # Why, and since when
+//!
+//! The end of a probe is a value with all its facts, [`core::probe::End`]. [`core::ledger::Record`] counts its causes beside
+//! its outcome and adds its times to the distributions of all time and of the interval, from which the rows of times are
+//! made. [`core::health`] decides whether the target is up. A change is an event: it goes into a ring in the ledger
+//! and stays there until its line is known to be in the file. Samples are the ends themselves; they are kept nowhere but in
+//! their file.
 //!
 //! # A pure core in a thin shell
 //!
@@ -32,10 +40,13 @@
 //! | question | file |
 //! |---|---|
 //! | which error blames whom, and what a late look means | [`core::verdict`] |
+//! | when a target is up or down | [`core::health`] |
+//! | what becomes an event | `core::monitor::events` |
 //! | when a report is due | [`core::due`] |
 //! | whether the wall clock is right | [`core::clock_trust`] |
 //! | which directives there are | [`model::directive`] |
 //! | what a file of the log is called | [`model::log_names`] |
+//! | what a line of a daily file says | [`render::table`], [`render::times`], [`render::events`], [`render::samples`] |
 //! | whether a run is there, and which process it is | [`shell::place`] |
 //! | what a process may still do | [`shell::sandbox`] |
 //! | which files of the log are kept | [`model::keep`] |
@@ -46,9 +57,10 @@
 //! [`core::ledger`] is the layout of a small mapped file that holds every counter. The monitor writes each change
 //! through to it, one store for a finished probe. [`shell::ledger_file`] makes, locks and maps it; [`shell::snapshot`]
 //! copies it for readers; [`shell::locks`] are the locks by name, which a run without a ledger has, too. A report is
-//! journalled in the ledger before its one write to [`shell::daily_log`] and marked after it, and [`shell::recovery`]
+//! journalled in the ledger before its one write to [`shell::daily_files`] and marked after it, and [`shell::recovery`]
 //! makes the two agree when a run starts: whatever instruction a kill lands on, no probe is lost and none is reported
-//! twice.
+//! twice. Each other kind of daily file is written in the same way and has a journal of its own, so that one that cannot
+//! be written holds up none of the others.
 //!
 //! # Layers
 //!
@@ -58,12 +70,12 @@
 //!
 //! | folder | what |
 //! |---|---|
-//! | `base/` | words, text, time, limits, ring, timers, path, histogram, messages that are said once |
+//! | `base/` | words, text, line, time, limits, ring, timers, path, histogram, messages that are said once |
 //! | `model/` | what is watched and counted, facts, settings and their readers, messages to helpers, names of log files |
-//! | `core/` | the decisions: probe, verdict, grid, boundaries, clock, due, ledger, monitor |
-//! | `render/` | what is read: table, status, JSON |
+//! | `core/` | the decisions: probe, verdict, health, grid, boundaries, clock, due, ledger, monitor |
+//! | `render/` | what is read: table, times, events, samples, status, JSON |
 //! | `sys/` | every system call, and all `unsafe` |
-//! | `shell/` | console, configuration file, helpers, daily log, ledger's file, sandbox, and the loop |
+//! | `shell/` | console, configuration file, helpers, daily files, ledger's file, sandbox, and the loop |
 //! | `commands/` | what the command line can ask for, one file a command |
 //!
 //! `sys` does not know `core`. Memory is reserved at the start, within the bounds of [`base::limits`]; after that the

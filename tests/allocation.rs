@@ -1,5 +1,5 @@
 //! No heap allocation after start-up: the real loop runs under an allocator that counts, with
-//! successes, refusals, timeouts, lookups, helper deaths, reports, signals and reloads.
+//! successes, refusals, timeouts, lookups, helper deaths, reports, times, events, samples, signals and reloads.
 //!
 //! It runs without the test harness, which allocates in threads of its own: the counter counts for
 //! the whole process.
@@ -96,7 +96,8 @@ fn main() -> ExitCode {
 
     let path = folder.join("tcpmon.conf");
     let config = format!(
-        "sandbox off\ninterval 50ms\ntimeout 300ms\nslow 100ms\nreport 1s\nlog_dir {}\ntarget open 127.0.0.1 {open}\n\
+        "sandbox off\ninterval 50ms\ntimeout 300ms\nslow 100ms\nreport 1s\nlog_dir {}\n\
+         times on\nevents on\nsamples on\nsyslog on\ntarget open 127.0.0.1 {open}\n\
          target refused 127.0.0.1 {refusing}\ntarget silent 127.0.0.1 {}\ntarget name localhost {open}\n\
          target slow-name localhost {open} interval 100ms\n",
         folder.display(),
@@ -183,14 +184,18 @@ fn main() -> ExitCode {
         (true, counted),
         "the ledger has grown and has all counts"
     );
-    let mut rows = 0;
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.to_string_lossy().contains("tcp_stats_2") {
-            rows += fs::read_to_string(path).unwrap().lines().count();
+    for (kind, least) in [("stats", 15), ("times", 15), ("events", 4), ("samples", 300)] {
+        let mut lines = 0;
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().contains(&format!("tcp_{kind}_2")) {
+                lines += fs::read_to_string(path).unwrap().lines().count();
+            }
         }
+        assert!(lines > least, "{kind} were written: {lines} lines");
     }
-    assert!(rows > 15, "reports were written: {rows} rows");
+    let ledger = event_loop.monitor().ledger();
+    assert_eq!(ledger.first_event(), ledger.end_of_events(), "all events are written");
     drop((full, fillers));
     fs::remove_dir_all(&folder).unwrap();
     let failed = u8::from(calls > 0);

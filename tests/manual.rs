@@ -1,9 +1,14 @@
 //! The man page, compared with the usage text and the table of directives.
 
-#![allow(clippy::unwrap_used, reason = "a test says where it failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says where it failed")]
 
+use tcpmon::base::time::WallTime;
 use tcpmon::model::cli::USAGE;
 use tcpmon::model::directive::Directive;
+use tcpmon::model::log_names::Kind;
+use tcpmon::model::reader::Reader;
+use tcpmon::model::reason::Reason;
+use tcpmon::model::settings::Config;
 
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
@@ -78,13 +83,77 @@ fn the_manual_has_every_signal_and_every_exit_status() {
 
 #[test]
 fn the_manual_has_the_defaults_of_the_sample() {
-    for line in tcpmon::model::reader::SAMPLE.lines() {
-        let mut words = line.split_whitespace();
-        let (Some(name @ ("interval" | "timeout" | "slow" | "report")), Some(value)) = (words.next(), words.next())
-        else {
-            continue;
+    let mut defaults = 0;
+    let lines = tcpmon::model::reader::SAMPLE.lines().filter(|line| !line.starts_with("#  "));
+    for line in lines {
+        // Some are in comments.
+        let mut words = line.strip_prefix("# ").unwrap_or(line).split_whitespace();
+        let (Some(name), Some(value)) = (words.next(), words.next()) else { continue };
+        let default = match name {
+            "interval" | "timeout" | "slow" | "report" | "down_after" | "up_after" => {
+                format!("The default is {value}.")
+            }
+            "samples" | "syslog" | "spread" | "close" | "sandbox" => format!("The default is\n.Cm {value} ."),
+            // Those of the sample are not the default, or it is said in other words.
+            _ => continue,
         };
         let told = PAGE.split(&format!(".It Ic {name} ")).nth(1).and_then(|rest| rest.split(".It ").next()).unwrap();
-        assert!(told.contains(&format!("The default is {value}.")), "{name}: {told}");
+        assert!(told.contains(&default), "{name}: {told}");
+        defaults += 1;
     }
+    assert_eq!(defaults, 11);
+}
+
+#[test]
+fn the_readme_has_a_configuration_without_mistakes() {
+    let block =
+        README.lines().skip_while(|line| !line.starts_with("    interval ")).take_while(|line| !line.is_empty());
+    let block: Vec<&str> = block.collect();
+    let mut config = Config::new();
+    let mut tell = |mistake: std::fmt::Arguments<'_>| panic!("{mistake}");
+    let mut reader = Reader::new(&mut config, &mut tell);
+    reader.file("README.md", block.join("\n").as_bytes());
+    assert_eq!(reader.finish(true), 0);
+    assert_eq!((config.targets.len(), config.settings.keep.to_string().as_str()), (4, "14d 8M"));
+}
+
+/// The page without its macros for emphasis, in one line.
+fn plain_page() -> String {
+    PAGE.replace(".Ic ", "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_manual_and_the_readme_have_every_daily_file_and_every_reason() {
+    for kind in Kind::ALL {
+        let name = kind.name(WallTime { unix: 0, nanos: 0, offset: 0 });
+        let name = name.as_str().replace("19700101", "YYYYMMDD");
+        assert!(README.contains(&name) && PAGE.contains(&format!("\n.It Pa /var/log/tcpmon/{name}\n")), "{name}");
+        assert!(PAGE.contains(kind.latest()), "{kind:?}");
+    }
+    let page = plain_page();
+    for reason in Reason::NAMED.map(|reason| reason.to_string()).iter().map(String::as_str).chain(["error N"]) {
+        let row = README.lines().find(|line| line.starts_with(&format!("| {reason} | `"))).expect(reason);
+        let token = row.split('`').nth(1).expect("it has a token");
+        assert!(page.contains(&format!(" .It {reason} Ta {token} Ta ")), "{reason} {token}");
+    }
+}
+
+#[test]
+fn the_manual_and_the_readme_have_the_same_causes_kinds_of_events_and_heading_of_samples() {
+    for cause in ["slow by resent SYNs", "slow path", "slow lookup"] {
+        assert!(README.contains(&format!("| `{cause} N` |")), "{cause}");
+        assert!(PAGE.contains(&format!("\n.It Li {cause} Ar n\n")), "{cause}");
+    }
+    let kinds: Vec<&str> = README
+        .split("\n| kind | text |\n|---|---|\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .map_while(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(kinds.len(), 12);
+    let named: Vec<&str> = entries("Li").into_iter().filter(|entry| kinds.contains(entry)).collect();
+    assert_eq!(named, kinds);
+    let heading = "time,service,host,port,address,dns_ms,connect_ms,outcome,reason,syns_resent\n";
+    assert!(README.contains(&format!("\n    {heading}")) && PAGE.contains(&format!("\n{heading}")));
 }

@@ -26,6 +26,10 @@ pub const ADDRESSES: usize = 8;
 /// answer to the first SYN that is sent again, after 1 s (RFC 6298, section 2), is still seen.
 pub const SHARE: Nanos = Nanos::from_millis(1500);
 
+/// An attempt that ended before this has sent one SYN: the kernel sends it again after 1 s (RFC 6298, section 2). The
+/// rest is for its clock, which has ticks, and for ours.
+pub const ONE_SYN: Nanos = Nanos::from_millis(800);
+
 /// Most helper processes. Each may hold a lookup for the whole timeout: 100 names at the default 2 s and 5 s need 300.
 pub const HELPERS: usize = 512;
 
@@ -64,6 +68,12 @@ pub const HOST: usize = 253;
 /// Bytes of a network device's name (`IFNAMSIZ` of linux/if.h, without the final NUL).
 pub const DEVICE: usize = 15;
 
+/// Bytes of an address: an IPv6 one in full, and the number of its interface.
+pub const ADDRESS: usize = 39 + 1 + 10;
+
+/// Bytes of a host with its device, and its port: `[host%device]:65535`.
+pub const ENDPOINT: usize = 1 + HOST + 1 + DEVICE + 1 + 6;
+
 /// Bytes of a user's name (useradd(8)).
 pub const USER: usize = 32;
 
@@ -81,13 +91,13 @@ pub const LINKS: usize = 8;
 pub const LEDGER_NAME: usize = 32;
 
 /// How many records the ledger grows by, so that a reload seldom finds it full.
-pub const RECORD_BATCH: usize = 16;
+pub const RECORD_BATCH: usize = 8;
 
 /// Bytes of a configuration file: 1,024 targets with the longest names and every option.
 pub const CONFIG_FILE: usize = 512 * 1024;
 
 /// Bytes of all tables of this file together, rounded up.
-pub const MEMORY: usize = 8 << 20;
+pub const MEMORY: usize = 12 << 20;
 
 /// Bytes of one message on stderr. A longer message is cut.
 pub const MESSAGE: usize = 1024;
@@ -96,8 +106,44 @@ pub const MESSAGE: usize = 1024;
 /// 20 digits, and the separators.
 pub const ROW: usize = 19 + 4 * SERVICE + 8 * 23 + 1;
 
+/// Bytes of one row of the table of times: service and target, each perhaps filled with blanks to the width of a longer
+/// one; six times, two numbers, and every cause with its count.
+pub const TIMES_ROW: usize =
+    19 + 3 + 2 * SERVICE + 3 + 2 * ENDPOINT + 6 * (3 + 16) + 2 * (3 + 11) + 3 + TIMES_CAUSES + 1;
+
+/// Bytes of every cause of the table of times with the longest count.
+pub const TIMES_CAUSES: usize = 679;
+
+/// Bytes of one line of the log of events. The longest names as many addresses as a lookup can give, twice, without
+/// their scopes.
+pub const EVENT: usize = 25 + 3 + 8 + 3 + SERVICE + 3 + ENDPOINT + 3 + 2 * ADDRESSES * (39 + 1) + 2 + 1;
+
+/// Bytes of one sample: a moment, a service and a host of which every character is quoted, the port, an address, two
+/// times, `connect failed`, the longest reason, SYNs resent, and nine commas.
+pub const SAMPLE: usize =
+    29 + (2 + 2 * SERVICE) + (2 + 2 * (HOST + DEVICE) + 1) + 5 + ADDRESS + 2 * 11 + 14 + 19 + 10 + 9 + 1;
+
+/// Bytes of the samples that are collected, and for how long that is done: room for those of 1,000 targets that are probed
+/// at the same moment.
+pub const SAMPLES: usize = 256 << 10;
+
+/// See [`SAMPLES`].
+pub const SAMPLES_WAIT: Nanos = Nanos::from_secs(1);
+
+/// Bytes of all lines of one write to a daily file. The rows of times are the longest.
+pub const DAILY_LINES: usize = RECORDS * TIMES_ROW;
+
 /// Shortest and longest interval between a target's ticks.
 pub const INTERVAL: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(3600));
+
+/// Most probes in a row after which a target is down or up: at the default interval half an hour.
+pub const IN_A_ROW: u16 = 1000;
+
+/// How long after an event that a name has other addresses the next one of the same target can come.
+pub const ADDRESS_AGAIN: Nanos = Nanos::from_secs(3600);
+
+/// So many changes of a target have a line of their own within this time. The others have one together.
+pub const FLAPPING: (u32, Nanos) = (10, Nanos::from_secs(60));
 
 /// Shortest and longest limit of one phase.
 pub const TIMEOUT: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(600));
@@ -160,8 +206,12 @@ pub const CLOCK_STEP: Nanos = Nanos::from_secs(60);
 /// Bytes of a time zone's rule. The longest in use have 60.
 pub const TIME_ZONE: usize = 120;
 
-/// Most files that `keep` can have. Only `all` keeps more.
+/// Most files of a kind that `keep` can have. Only `all` keeps more.
 pub const KEEP: u16 = 3650;
+
+/// Least and most that `keep` can give all daily files together, in KB (1,024 bytes). The counts and times of a single
+/// target are about 64 KB a day; less is a slip of the pen, and a terabyte is no log any more.
+pub const KEEP_KB: (u32, u32) = (64, 1 << 30);
 
 /// Bytes of a directory's names that are read at once, and how often in a row: together 100,000 names or more,
 /// in the time of a few reports.

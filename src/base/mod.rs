@@ -3,6 +3,7 @@
 
 pub mod histogram;
 pub mod limits;
+pub mod line;
 pub mod path;
 pub mod ring;
 pub mod said;

@@ -34,6 +34,11 @@ impl Instant {
     /// Later than everything: the deadline of something that waits for nothing.
     pub const NEVER: Instant = Instant(u64::MAX);
 
+    /// Milliseconds since the clock's zero, rounded down.
+    pub fn millis(self) -> i64 {
+        (self.0 / MILLISECOND.0) as i64
+    }
+
     /// The moment `nanos` nanoseconds after the clock's zero.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -125,6 +130,7 @@ impl Nanos {
     }
 
     /// This length `n` times.
+    #[inline(never)]
     pub const fn times(self, n: u64) -> Nanos {
         Nanos(self.0.saturating_mul(n))
     }
@@ -163,6 +169,11 @@ impl Nanos {
     pub const fn as_millis(self) -> Millis {
         Millis(self)
     }
+
+    /// As milliseconds with one decimal, rounded down: `11.1`.
+    pub const fn as_tenths(self) -> Tenths {
+        Tenths(self)
+    }
 }
 
 impl fmt::Display for Nanos {
@@ -199,6 +210,16 @@ impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.get() / 1000;
         write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
+/// See [`Nanos::as_tenths`].
+pub struct Tenths(Nanos);
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.get() / 100_000;
+        write!(f, "{}.{}", tenths / 10, tenths % 10)
     }
 }
 
@@ -256,6 +277,41 @@ impl WallTime {
         ((back.year, back.month, back.day) == (year, month, day)).then_some(days)
     }
 
+    /// As a moment with its offset, in the form of RFC 3339: `2025-10-09T14:28:12+03:00`.
+    pub const fn as_moment(self) -> Moment {
+        Moment(self)
+    }
+
+    /// The second as a moment with its offset, with zeros for the milliseconds: `2025-10-09T14:28:12.000+03:00`.
+    ///
+    /// RFC 3339 has offsets of whole minutes only; local mean time has seconds, too. They are left out of the offset and of
+    /// the time, so the two still name the same moment. Every year is written with four digits: 9999 is the last.
+    #[inline(never)]
+    pub fn moment_of_second(self) -> [u8; 29] {
+        let minutes = self.offset / 60;
+        let Civil { year, month, day, hour, minute, second } = WallTime { offset: minutes * 60, ..self }.civil();
+        let (year, off) = (year.clamp(0, 9999), minutes.unsigned_abs());
+        let mut text = *b"0000-00-00T00:00:00.000+00:00";
+        for (at, number) in [
+            (0, (year / 100) as u8),
+            (2, (year % 100) as u8),
+            (5, month),
+            (8, day),
+            (11, hour),
+            (14, minute),
+            (17, second),
+            (24, (off / 60) as u8),
+            (27, (off % 60) as u8),
+        ] {
+            text[at] = b'0' + number / 10;
+            text[at + 1] = b'0' + number % 10;
+        }
+        if minutes < 0 {
+            text[23] = b'-';
+        }
+        text
+    }
+
     /// Another second with the same offset.
     pub fn at(self, unix: i64) -> WallTime {
         WallTime { unix, nanos: 0, ..self }
@@ -263,9 +319,8 @@ impl WallTime {
 
     /// Seconds since 1970 in 32 bits, as the ledger stores them: a moment before 1970 is 0, one after
     /// February 2106 is the last.
-    #[inline(never)]
     pub fn unix_u32(self) -> u32 {
-        self.unix.clamp(0, u32::MAX.into()) as u32
+        unix_u32(self.unix)
     }
 
     /// Local date and time. The date follows Neri and Schneider, "Euclidean affine functions and
@@ -291,10 +346,30 @@ impl WallTime {
     }
 }
 
+/// See [`WallTime::unix_u32`].
+#[inline(never)]
+pub fn unix_u32(unix: i64) -> u32 {
+    unix.clamp(0, u32::MAX.into()) as u32
+}
+
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Civil { year, month, day, hour, minute, second } = self.civil();
         write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+/// See [`WallTime::as_moment`].
+pub struct Moment(WallTime);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.moment_of_second();
+        // All of it is ASCII. The milliseconds are left out.
+        for part in [&text[..19], &text[23..]] {
+            f.write_str(words::utf8(part).unwrap_or_default())?;
+        }
+        Ok(())
     }
 }
 
@@ -331,6 +406,53 @@ mod tests {
             assert!(next_day || next_month || next_year, "{before:?} then {civil:?}");
             assert_eq!(WallTime::day_of(civil.year, civil.month, civil.day), Some(day));
             before = civil;
+        }
+    }
+
+    fn moment(unix: i64, offset: i32) -> (String, String) {
+        let wall = WallTime { unix, nanos: 0, offset };
+        (wall.as_moment().to_string(), String::from_utf8(wall.moment_of_second().into()).unwrap())
+    }
+
+    /// The second since 1970 that a moment names, added up year by year and month by month.
+    fn read_moment(text: &str) -> i64 {
+        let number = |at: usize, length: usize| text[at..at + length].parse::<i64>().unwrap();
+        let (year, month, day) = (number(0, 4), number(5, 2), number(8, 2));
+        let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+        let mut days = day - 1;
+        for earlier in 1970..year {
+            days += if is_leap(earlier) { 366 } else { 365 };
+        }
+        for earlier in 1..month {
+            days += match earlier {
+                2 => 28 + i64::from(is_leap(year)),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+        }
+        let offset = number(20, 2) * 3600 + number(23, 2) * 60;
+        let offset = if &text[19..20] == "-" { -offset } else { offset };
+        days * SECS_PER_DAY + number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2) - offset
+    }
+
+    #[test]
+    fn a_moment_has_its_offset_and_is_read_back_as_itself() {
+        for (unix, offset, shown, of_second) in [
+            (1_760_009_292, 10_800, "2025-10-09T14:28:12+03:00", "2025-10-09T14:28:12.000+03:00"),
+            (1_760_009_292, 0, "2025-10-09T11:28:12+00:00", "2025-10-09T11:28:12.000+00:00"),
+            (1_760_009_292, -12_600, "2025-10-09T07:58:12-03:30", "2025-10-09T07:58:12.000-03:30"),
+            // Liberia had this offset until 1972, Amsterdam the other one until 1937.
+            (0, -2670, "1969-12-31T23:16:00-00:44", "1969-12-31T23:16:00.000-00:44"),
+            (0, 1172, "1970-01-01T00:19:00+00:19", "1970-01-01T00:19:00.000+00:19"),
+            (0, -59, "1970-01-01T00:00:00+00:00", "1970-01-01T00:00:00.000+00:00"),
+            (300_000_000_000, 0, "9999-08-15T05:20:00+00:00", "9999-08-15T05:20:00.000+00:00"),
+        ] {
+            assert_eq!(moment(unix, offset), (shown.into(), of_second.into()));
+        }
+        for i in 0..20_000_i64 {
+            let (unix, offset) = (86_400 + i * 7_919 * 31 % 4_200_000_000, (i * 37 % 97_200 - 43_200) as i32);
+            let (shown, of_second) = moment(unix, offset);
+            assert_eq!((read_moment(&shown), shown.len(), of_second.len()), (unix, 25, 29), "{shown}");
         }
     }
 
@@ -376,6 +498,11 @@ mod tests {
         let shown = |ms| Nanos::from_millis(ms).as_seconds().to_string();
         assert_eq!([shown(1000), shown(500), shown(250), shown(1050)], ["1", "0.5", "0.25", "1.05"]);
         assert_eq!(Nanos::new(1_112_999).as_millis().to_string(), "1.112");
+        let tenths = |nanos| Nanos::new(nanos).as_tenths().to_string();
+        assert_eq!(
+            [tenths(0), tenths(99_999), tenths(11_199_999), tenths(1_012_300_000)],
+            ["0.0", "0.0", "11.1", "1012.3"]
+        );
     }
 
     #[test]

@@ -3,6 +3,20 @@
 //! The standard library's functions search for patterns of every kind. One of them, used once, is more code
 //! than this whole file.
 
+/// The text in these bytes; `None` if they are not UTF-8.
+#[inline(never)]
+pub fn utf8(bytes: &[u8]) -> Option<&str> {
+    // `utf8_chunks` would be half a kilobyte less, but looks at every byte by itself: samples cost a third more with it.
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Whether a character is a blank: those of the standard library, which has a table for them.
+#[inline(never)]
+pub fn is_blank(c: char) -> bool {
+    matches!(c, '\t'..='\r' | ' ' | '\u{85}' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}'
+        | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 /// Removes the first word, up to a blank, from the front of `text` and returns it; the empty text if there is
 /// none.
 #[inline(never)]
@@ -10,7 +24,7 @@ pub fn next_word<'a>(text: &mut &'a str) -> &'a str {
     let all = *text;
     let mut start = all.len();
     for (at, c) in all.char_indices() {
-        if !c.is_whitespace() {
+        if !is_blank(c) {
             start = start.min(at);
         } else if start < at {
             *text = &all[at..];
@@ -26,7 +40,7 @@ pub fn next_word<'a>(text: &mut &'a str) -> &'a str {
 pub fn trim(text: &str) -> &str {
     let (mut start, mut end) = (text.len(), text.len());
     for (at, c) in text.char_indices() {
-        if !c.is_whitespace() {
+        if !is_blank(c) {
             start = start.min(at);
             end = at + c.len_utf8();
         }
@@ -83,9 +97,39 @@ pub fn number(text: &str, most: u32) -> Option<u32> {
     }
 }
 
+/// The same for a number from 1 on, perhaps with a `+` in front.
+#[inline(never)]
+pub fn count(text: &str, most: u32) -> Option<u32> {
+    number(text.strip_prefix('+').unwrap_or(text), most).filter(|number| *number > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_utf8_as_for_the_standard_library() {
+        for bytes in
+            [&b""[..], b"a", b"\xc3\xa4b", b"a\xc3", b"\xff", b"a\xffb", b"\xed\xa0\x80", b"\xf0\x9f\x8e\xb5", b"\0"]
+        {
+            assert_eq!(utf8(bytes), core::str::from_utf8(bytes).ok(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_read_as_by_the_standard_library() {
+        for text in ["", "+", "-", "0", "-0", "+0", "7", "+7", "++7", "-7", "007", "7 ", " 7", "7x", "65535", "65536"] {
+            let expected = text.parse().ok().filter(|number: &u16| *number > 0);
+            assert_eq!(count(text, u16::MAX.into()), expected.map(u32::from), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_blanks_are_those_of_the_standard_library() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_blank(c), c.is_whitespace(), "{c:?}");
+        }
+    }
 
     #[test]
     fn words_come_one_after_the_other_whatever_the_blanks() {

@@ -24,7 +24,7 @@ pub const NOT_CHECKED: u8 = 3;
 /// Probes each target one time. Exit status: 0 if all connected, 2 if one did not, 3 if a target could not be
 /// checked or the check itself failed.
 pub fn once(cli: Cli, mut console: Console) -> ! {
-    let quiet = cli.quiet;
+    let (quiet, json) = (cli.quiet, cli.json);
     let Some(signals) = prepare(&mut console) else { exit(NOT_CHECKED) };
     let mut file = ConfigFile::new(cli);
     let mut config = Config::new();
@@ -34,6 +34,7 @@ pub fn once(cli: Cli, mut console: Console) -> ! {
     // If the probes were spread over an interval, the single round could last an hour.
     config.settings.spread = false;
     let (span, helpers) = (Span { rounds: Some(1), duration: None }, config.helpers());
+    let targets = config.targets.len();
     if !change_user::become_user(&config, &file, false, &mut console) {
         exit(NOT_CHECKED);
     }
@@ -45,12 +46,14 @@ pub fn once(cli: Cli, mut console: Console) -> ! {
         console: console.without_dots(),
         signals,
     });
+    event_loop.keep_attempts(targets);
     event_loop.run();
-    let worst = worst(event_loop.monitor().live());
-    let mut table = String::new();
+    let (monitor, mut result) = (event_loop.monitor(), String::new());
+    let worst = worst(monitor.live());
+    let write = if json { render::once::write_json } else { render::once::write };
     // Writing to a String does not fail.
-    let _ = render::once::write(&mut table, event_loop.monitor().live());
-    let printed = event_loop.console().lines(&table, limits::PATIENCE);
+    let _ = write(&mut result, monitor);
+    let printed = event_loop.console().lines(&result, limits::PATIENCE);
     if printed && !quiet {
         say_families(&mut event_loop, usize::from(helpers));
     }

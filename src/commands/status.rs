@@ -5,7 +5,8 @@ use super::{FAILURE, SUCCESS, boot, exit};
 use crate::base::said::Said;
 use crate::base::text::Text;
 use crate::base::{limits, words};
-use crate::core::ledger::{Ledger, State, Usage};
+use crate::core::health::State;
+use crate::core::ledger::{Ledger, Usage};
 use crate::model::cli::Cli;
 use crate::model::run::Run;
 use crate::render::{Life, Seen, json, status as tables};
@@ -30,7 +31,7 @@ const NOT_RUNNING: u8 = 3;
 /// Shows the ledger, once or repeatedly. Exit status: 0 if a run is there and every configured target is up, 2 if one is
 /// down, 3 if there is no run, 1 for everything else.
 pub fn status(cli: Cli, console: &mut Console) -> ! {
-    let (watch, json) = (cli.watch, cli.json);
+    let (watch, json, verbose) = (cli.watch, cli.json, cli.verbose);
     let Some(place) = Place::read(cli, console) else { exit(FAILURE) };
     confine_command(place.sandbox);
     let mut said = Said::default();
@@ -51,7 +52,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ! {
                 let seen = Seen { ledger, life, now: clock::wall(), local: clock::local };
                 let mut text = String::new();
                 // Writing to a String does not fail.
-                let _ = if json { json::write(&mut text, &seen) } else { tables::write(&mut text, &seen) };
+                let _ = if json { json::write(&mut text, &seen) } else { tables::write(&mut text, &seen, verbose) };
                 is_shown = show(console, &text, watch && !json);
             }
             (Err(SnapshotError::Nothing), By::Ledger) => status = NOT_RUNNING,

@@ -34,6 +34,11 @@ impl Hold {
         Self { built, until: now + limits::CLOCK_WAIT, is_set, held: None, said: Said::default() }
     }
 
+    /// When the run started.
+    pub fn began(&self) -> Instant {
+        self.until.before(limits::CLOCK_WAIT)
+    }
+
     /// Whether reports wait at `now`.
     #[inline(never)]
     pub fn is_on(&self, now: Instant) -> bool {

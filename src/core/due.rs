@@ -5,6 +5,7 @@ use crate::base::time::{Instant, Nanos, WallTime};
 use crate::core::boundaries::Boundaries;
 use crate::core::clock_trust::Hold;
 use crate::core::ledger::{Journal, Ledger, Progress};
+use crate::model::log_names::Kind;
 use crate::model::outcome::Thresholds;
 
 /// What a report needs next.
@@ -128,6 +129,11 @@ impl Due {
         self.hold.is_on(self.clocks.0)
     }
 
+    /// How long the run has lasted.
+    pub fn waited(&self, now: Instant) -> Nanos {
+        now.since(self.hold.began())
+    }
+
     /// Whether the message that reports wait is due at `now`. True once.
     pub fn say_held(&mut self, now: Instant) -> bool {
         self.hold.say(now)
@@ -136,6 +142,19 @@ impl Due {
     /// When the wall clock was last read, and what it read.
     pub fn clocks(&self) -> (Instant, WallTime) {
         self.clocks
+    }
+
+    /// The wall clock at a moment in milliseconds of `CLOCK_MONOTONIC`, which may lie before the boot, by the last reading.
+    pub fn wall_at(&self, millis: i64) -> WallTime {
+        let (at, wall) = self.clocks;
+        let passed = millis - at.millis() + i64::from(wall.nanos / 1_000_000);
+        WallTime { nanos: passed.rem_euclid(1000) as u32 * 1_000_000, ..wall.at(wall.unix + passed.div_euclid(1000)) }
+    }
+
+    /// The moment in milliseconds of `CLOCK_MONOTONIC` at which the wall clock has read `unix` seconds since 1970.
+    pub fn moment_of(&self, unix: i64) -> i64 {
+        let (at, wall) = self.clocks;
+        at.millis() + (unix - wall.unix) * 1000 - i64::from(wall.nanos / 1_000_000)
     }
 
     /// The second since 1970 at `now`, by the last reading of the wall clock.
@@ -159,7 +178,7 @@ pub fn left_over(
     is_complete: impl FnOnce(&Journal) -> bool,
 ) -> Option<i64> {
     let mut interrupted = None;
-    if let Some(journal) = ledger.journal() {
+    if let Some(journal) = ledger.journal(Kind::Stats) {
         if is_complete(&journal) {
             ledger.mark_reported();
         } else if journal.progress == Progress::Writing {

@@ -20,24 +20,29 @@
 //! at the start and can be read now, so the ledger has just learned what is reported.
 
 mod codes;
+mod interval;
 mod journal;
 mod layout;
 mod record;
 mod reload;
+mod ring;
 
 use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+pub use interval::{Figures, Interval};
 pub use journal::{Journal, Progress, checksum, checksum_of_nothing, extend_checksum};
 pub use layout::words;
 use layout::{Field, Shape, preface};
-pub use record::{Last, Record, State, Usage};
+pub use record::{Last, Record, Usage};
 pub use reload::{Reload, ReloadResult};
+pub use ring::Entry;
 
 use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::{Instant, Nanos, WallTime};
+use crate::model::log_names::Kind;
 use crate::model::outcome::{Columns, Thresholds};
 use crate::model::process_id::ProcessId;
 use crate::model::target::Target;
@@ -110,18 +115,51 @@ impl fmt::Display for Damage {
 pub struct Ledger {
     memory: Memory,
     capacity: usize,
+    is_kept: bool,
+}
+
+/// The records in use, each with its number.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    ledger: &'a Ledger,
+    next: usize,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = (usize, Record<'a>);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next < self.ledger.capacity {
+            let number = self.next;
+            self.next += 1;
+            let record = self.ledger.record(number);
+            if record.usage() != Usage::Free {
+                return Some((number, record));
+            }
+        }
+        None
+    }
 }
 
 impl Ledger {
     /// No ledger.
     pub fn absent() -> Self {
-        Self { memory: Memory::Own(Box::default()), capacity: 0 }
+        Self { memory: Memory::Own(Box::default()), capacity: 0, is_kept: false }
+    }
+
+    /// No ledger either, for a run that writes files: until it ends, this memory, which is all zeroes, holds what goes
+    /// into the next rows and events.
+    pub fn not_kept(memory: Memory, capacity: usize, began: WallTime) -> Self {
+        let ledger = Self { memory, capacity, is_kept: false };
+        ledger.renew(began);
+        ledger
     }
 
     /// A new ledger of `capacity` records in memory that is all zeroes. Its first word is written last:
     /// an unfinished ledger has none.
     pub fn create(memory: Memory, capacity: usize, began: WallTime) -> Self {
-        let ledger = Self { memory, capacity };
+        let ledger = Self { memory, capacity, is_kept: true };
         ledger.renew(began);
         ledger
     }
@@ -138,7 +176,7 @@ impl Ledger {
         for at in preface::VERSION..layout::HEAD_AT {
             self.store(at, layout::DESCRIPTION[at]);
         }
-        self.store(preface::SIZE, words(self.capacity) as u32);
+        self.store(preface::SIZE, layout::size(self.capacity) as u32);
     }
 
     /// The ledger in this memory, of which the first `length` words may be read. A ledger of another
@@ -149,7 +187,10 @@ impl Ledger {
         if !shape.is_ours() {
             return Self::convert(words, &shape);
         }
-        let ledger = Self { memory, capacity: shape.records };
+        if words.len() < layout::words(shape.records) {
+            return Err(Damage::Short);
+        }
+        let ledger = Self { memory, capacity: shape.records, is_kept: true };
         ledger.check()?;
         Ok(ledger)
     }
@@ -157,11 +198,15 @@ impl Ledger {
     /// A copy of the ledger in these words, in this program's layout. Fields are matched by name; a field
     /// that the ledger lacks becomes zeroes.
     pub fn copy(words: &[AtomicU32]) -> Result<Self, Damage> {
-        Self::convert(words, &Shape::read(words)?)
+        let shape = Shape::read(words)?;
+        if shape.is_ours() && words.len() < layout::words(shape.records) {
+            return Err(Damage::Short);
+        }
+        Self::convert(words, &shape)
     }
 
     fn convert(words: &[AtomicU32], shape: &Shape) -> Result<Self, Damage> {
-        let copy = Self { memory: Memory::own(shape.records), capacity: shape.records };
+        let copy = Self { memory: Memory::own(shape.records), capacity: shape.records, is_kept: true };
         copy.describe();
         copy.store(preface::MAGIC, layout::MAGIC);
         let copy_words = |to: usize, from: usize, count: usize| {
@@ -176,15 +221,24 @@ impl Ledger {
         }
         // Record by record: a run may be writing to them, so the fields of one are read close together.
         for number in 0..shape.records {
+            let record = layout::record(number);
+            // A ledger without rows of times has skipped ticks that no row is to tell.
+            let mut is_told = false;
             for entry in layout::entries(&layout::DESCRIPTION).skip(heads) {
                 let at = entry[2] as usize;
                 let (from, count) = shape.find(entry, false);
                 if count < entry[3] as usize && record::NEEDED.contains(&at) {
                     return Err(Damage::Layout);
                 }
-                copy_words(layout::record(number) + at, from + number * shape.record(), count);
+                copy_words(record + at, from + number * shape.record(), count);
+                is_told |= at == layout::TOLD.at && count > 0;
+            }
+            if !is_told {
+                let skipped = layout::word(&copy.memory, record + layout::SKIPPED.at);
+                copy.store(record + layout::TOLD.at + layout::COUNTERS - 1, skipped);
             }
         }
+        copy.take_over(words, shape);
         copy.check()?;
         Ok(copy)
     }
@@ -213,8 +267,8 @@ impl Ledger {
     /// The whole mapping, which may be longer than the file; `None` if the ledger is not in a file.
     pub fn mapped(&self) -> Option<&'static [AtomicU32]> {
         match self.memory {
-            Memory::Mapped(words) => Some(words),
-            Memory::Own(_) => None,
+            Memory::Mapped(words) if self.is_kept => Some(words),
+            Memory::Mapped(_) | Memory::Own(_) => None,
         }
     }
 
@@ -230,7 +284,7 @@ impl Ledger {
 
     /// Whether there is a ledger.
     pub fn is_present(&self) -> bool {
-        !self.memory.is_empty()
+        self.is_kept
     }
 
     /// How many records it has; 0 if there is no ledger.
@@ -238,14 +292,21 @@ impl Ledger {
         self.capacity
     }
 
+    /// The least capacity with which a larger ledger has its ring of events behind this one's, so that none of them is
+    /// lost by [`Ledger::grow`].
+    pub fn next_capacity(&self) -> usize {
+        self.capacity + (layout::events(self.capacity) * layout::EVENT).div_ceil(layout::RECORD)
+    }
+
     /// Increases the capacity to `records`. The caller has made the memory available.
     pub fn grow(&mut self, records: usize) {
         if self.is_present() && records > self.capacity {
+            self.move_ring(records);
             // A file may have been longer than its ledger: these words can hold anything.
             for number in self.capacity..records {
                 self.store(layout::record(number) + layout::USAGE.at, Usage::Free as u32);
             }
-            self.store(preface::SIZE, words(records) as u32);
+            self.store(preface::SIZE, layout::size(records) as u32);
             self.capacity = records;
         }
     }
@@ -256,9 +317,8 @@ impl Ledger {
     }
 
     /// The records in use, each with its number.
-    pub fn records(&self) -> impl Iterator<Item = (usize, Record<'_>)> + Clone {
-        let all = (0..self.capacity).map(|number| (number, self.record(number)));
-        all.filter(|(_, record)| record.usage() != Usage::Free)
+    pub fn records(&self) -> Records<'_> {
+        Records { ledger: self, next: 0 }
     }
 
     /// The records in the order of a report: configured targets in configuration order, then removed
@@ -362,8 +422,7 @@ impl Ledger {
     /// Where a file with these first words keeps [`Ledger::stopped`], counted in words; `None` if it has no such field,
     /// or is no ledger.
     pub fn place_of_stopped(words: &[AtomicU32]) -> Option<usize> {
-        let number = layout::HEAD_FIELDS.iter().position(|field| *field == layout::STOPPED)?;
-        let entry = layout::entries(&layout::DESCRIPTION).nth(number)?;
+        let entry = layout::entries(&layout::DESCRIPTION).find(|entry| entry[2] as usize == layout::STOPPED.at)?;
         let (at, count) = Shape::read(words).ok()?.find(entry, true);
         (count > 0).then_some(at)
     }
@@ -371,8 +430,8 @@ impl Ledger {
     /// Notes the result of a reload.
     pub fn set_reload(&self, reload: Reload) {
         let Reload { result, new, removed, kept } = reload;
-        for (i, value) in [result as u32, new, removed, kept, self.reloads().wrapping_add(1)].into_iter().enumerate() {
-            self.set(layout::RELOAD, i, value);
+        for (i, value) in [result as u32, new, removed, kept, self.reloads().wrapping_add(1)].iter().enumerate() {
+            self.set(layout::RELOAD, i, *value);
         }
     }
 
@@ -383,8 +442,8 @@ impl Ledger {
 
     /// The last reload.
     pub fn reload(&self) -> Reload {
-        let [result, new, removed, kept] = [0, 1, 2, 3].map(|i| self.get(layout::RELOAD, i));
-        Reload { result: ReloadResult::of(result), new, removed, kept }
+        let word = |i| self.get(layout::RELOAD, i);
+        Reload { result: ReloadResult::of(word(0)), new: word(1), removed: word(2), kept: word(3) }
     }
 
     // Short functions that are called from many paths are not inlined, here and in the submodules: the
@@ -471,9 +530,10 @@ impl Ledger {
 
     /// Checks that this program could have written every value.
     fn check(&self) -> Result<(), Damage> {
-        let reporting = self.get(layout::PROGRESS, 0) != 0;
+        let reporting = self.progress(Kind::Stats).is_some();
         let offset = self.get(layout::CLOCKS, 2) as i32;
-        if (reporting && self.journal().is_none())
+        if !self.is_ring_valid()
+            || !Kind::ALL.iter().all(|kind| self.has_valid_journal(*kind))
             || self.get(layout::RUNNING, 0) > 1
             || offset.unsigned_abs() > 26 * 3600
         {
@@ -492,13 +552,21 @@ impl Ledger {
     }
 
     fn get(&self, field: Field, i: usize) -> u32 {
-        self.head().map_or(0, |head| head[field.at + i].load(Ordering::Acquire))
+        self.head_word(field.at + i)
     }
 
     fn set(&self, field: Field, i: usize, value: u32) {
-        if let Some(head) = self.head() {
-            head[field.at + i].store(value, Ordering::Release);
-        }
+        self.set_head_word(field.at + i, value);
+    }
+
+    #[inline(never)]
+    fn head_word(&self, at: usize) -> u32 {
+        layout::word(&self.memory, layout::HEAD_AT + at)
+    }
+
+    #[inline(never)]
+    fn set_head_word(&self, at: usize, value: u32) {
+        layout::set_word(&self.memory, layout::HEAD_AT + at, value);
     }
 
     fn store(&self, at: usize, value: u32) {

@@ -4,6 +4,7 @@ pub mod boundaries;
 pub mod clock_trust;
 pub mod due;
 pub mod grid;
+pub mod health;
 pub mod ledger;
 pub mod monitor;
 pub mod probe;

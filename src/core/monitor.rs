@@ -9,24 +9,36 @@
 //!
 //! - It answers [`Action::Lookup`] and [`Action::Connect`] exactly once unless the monitor drops them.
 //!   When it gives the final answer, it has released the socket or the helper.
-//! - It answers [`Action::ReadClock`] with [`Event::Clock`] and [`Action::Report`] with
-//!   [`Event::Reported`], both at once and with no other event before.
+//! - It answers [`Action::ReadClock`] with [`Fact::Clock`], [`Action::Report`] with [`Fact::Reported`],
+//!   [`Action::WriteEvents`] with [`Fact::EventsWritten`] and [`Action::DropConnect`] with [`Fact::Dropped`], each at
+//!   once: it does not poll and has no other event before, except [`Fact::Found`]. [`Action::Ended`] needs no answer.
+//! - It calls [`Monitor::begin_rows`] before it says in [`Fact::Reported`] that the rows of times are written or not
+//!   wanted: these are the rows that are told then.
 //!
 //! The monitor promises: after a drain the next deadline is in the future; a drain ends; an early or
 //! repeated call changes nothing; every probe that started has ended in exactly one outcome, or is
 //! counted as skipped, or is in flight; an answer that comes late, twice or for another probe is
-//! dropped.
+//! dropped. Every change of a state and every other event is in the ledger, in its order, until it is written, or is
+//! counted as dropped if there is no room; none is written while the clock is not set. The rows of times add up to what was
+//! counted, whatever could not be written before.
 
-mod event;
+mod action;
+mod attempts;
+mod events;
 mod skips;
 mod slots;
 mod target_table;
 
-pub use event::{Action, Changes, Event, Span};
+pub use action::{Action, Changes, Ended, Fact, Span, TargetId};
+pub use attempts::AttemptEnd;
+use attempts::Attempts;
+use events::{Ends, Events};
 use skips::Skips;
 use slots::Slots;
+pub use target_table::TargetEntry;
 use target_table::TargetTable;
-pub use target_table::{TargetEntry, TargetId};
+
+use core::ptr;
 
 use crate::base::limits;
 use crate::base::ring::Ring;
@@ -34,10 +46,13 @@ use crate::base::time::{Instant, Nanos, WallTime};
 use crate::base::timers::Timers;
 use crate::core::due::{Due, Need};
 use crate::core::grid::Grid;
-use crate::core::ledger::Ledger;
+use crate::core::health::State;
+use crate::core::ledger::{Ledger, Record};
 use crate::core::probe::{End, Input, Next, Probe, ProbeId};
+use crate::core::verdict::{Details, Verdict};
+use crate::model::event::Event;
 use crate::model::outcome::Columns;
-use crate::model::reason::{Ending, Shortage};
+use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::settings::{Config, Settings};
 use crate::model::target::Target;
 
@@ -72,11 +87,17 @@ pub struct Monitor {
     to_look_up: Ring,
     /// Lookups that helpers are busy with.
     looking_up: u16,
+    /// The attempt whose socket is being closed, and when its time was over.
+    dropping: Option<(ProbeId, Instant)>,
+    /// How attempts have ended, if somebody wants to know.
+    attempts: Attempts,
     timers: Timers,
     due: Due,
     /// A round has begun, and [`Action::Round`] was not returned yet.
     round: bool,
     skips: Skips,
+    events: Events,
+    ends: Ends,
     stage: Stage,
 }
 
@@ -90,39 +111,62 @@ impl Monitor {
     /// less than `built`, in seconds since 1970, is not set. All memory is reserved here.
     #[expect(clippy::too_many_arguments, reason = "what a run begins with, and the two clocks")]
     pub fn new(config: &Config, span: Span, ledger: Ledger, built: i64, now: Instant, wall: WallTime) -> Self {
+        let events = Events::new(&config.settings, ledger.end_of_events());
         let mut monitor = Self {
             settings: config.settings,
             helpers: config.helpers(),
             span,
             end: span.duration.map_or(Instant::NEVER, |duration| now + duration),
-            table: TargetTable::new(ledger),
+            table: TargetTable::new(ledger, config.settings.times),
             pacemaker: 0,
             slots: Slots::new(),
             to_connect: Ring::new(limits::PROBES),
             to_look_up: Ring::new(limits::PROBES),
             looking_up: 0,
+            dropping: None,
+            attempts: Attempts::default(),
             timers: Timers::new(limits::PROBES + limits::RECORDS),
             due: Due::new(config.settings.report, built, now, wall),
             round: false,
             skips: Skips::new(now),
+            events,
+            ends: Ends::new(&config.settings),
             stage: Stage::Running,
         };
+        monitor.table.read_states(&monitor.due);
         monitor.adopt(config, now, wall);
         monitor
     }
 
     /// Handles what happened at `now`.
-    pub fn handle(&mut self, now: Instant, event: Event<'_>) {
-        match event {
-            Event::Probe(id, input) => self.answer(now, id, input),
-            Event::AttemptEnded(id, attempt) => {
+    pub fn handle(&mut self, now: Instant, fact: Fact<'_>) {
+        match fact {
+            Fact::Probe(id, input) => {
+                if let (Input::Answered(_, addresses), true) = (input, self.slots.is_current(id)) {
+                    self.note_answer(now, self.slots[id.slot].target, addresses);
+                }
+                self.answer(now, id, input);
+            }
+            Fact::AttemptEnded(id, attempt) => {
                 let (at, verdict) = attempt.judge();
+                let slow = self.settings.thresholds.slow;
+                if !attempt.is_plain(at, slow) || self.attempts.are_kept() {
+                    self.note_end(at, id, verdict, attempt.details(at, slow));
+                }
                 self.answer(at, id, verdict.into());
             }
-            Event::Clock(wall) => self.read_clock(now, wall),
-            Event::Reported { written } => self.reported(written),
-            Event::ReportNow => self.due.demand(),
-            Event::Stop => self.stop(),
+            Fact::Dropped(id, resent) => {
+                let Some((_, at)) = self.dropping.take_if(|(dropping, _)| *dropping == id) else { return };
+                let details = Details { resent, round_trip: None, slow: None };
+                self.note_end(at, id, Verdict::ConnectFailed(Reason::TimedOut), details);
+                self.answer(at, id, Input::Expired);
+            }
+            Fact::Clock(wall) => self.read_clock(now, wall),
+            Fact::Reported { written, timed } => self.reported(now, written, timed),
+            Fact::EventsWritten { written } => self.events_written(now, written),
+            Fact::Found(event) => self.find(now, *event),
+            Fact::ReportNow => self.due.demand(),
+            Fact::Stop => self.stop(),
         }
     }
 
@@ -132,15 +176,19 @@ impl Monitor {
             match self.stage {
                 Stage::Running | Stage::LastReport => {}
                 Stage::Finish => {
+                    let last = self.pop_end().or_else(|| self.write_events(now));
+                    if last.is_some() {
+                        return last;
+                    }
                     self.table.ledger().end_run();
                     self.stage = Stage::Finished;
                     return Some(Action::Finish);
                 }
                 Stage::Finished => return None,
             }
-            let report = self.poll_report();
-            if report.is_some() || self.stage == Stage::LastReport {
-                return report;
+            let next = self.poll_report().or_else(|| self.pop_end());
+            if next.is_some() || self.stage == Stage::LastReport {
+                return next;
             }
             if core::mem::take(&mut self.round) {
                 return Some(Action::Round);
@@ -172,6 +220,11 @@ impl Monitor {
                 self.stop();
                 continue;
             }
+            self.tell_flapping(now);
+            let events = self.write_events(now);
+            if events.is_some() {
+                return events;
+            }
             if now >= self.due.clocks().0 {
                 self.table.ledger().set_alive(now);
             }
@@ -196,7 +249,11 @@ impl Monitor {
         }
         // Without a timer no probe is in flight, and the next thing is the end of the run.
         let timer = if self.timers.next() == Instant::NEVER { self.end } else { self.timers.next() };
-        timer.min(self.due.next()).min(self.skips.next())
+        timer.min(self.due.next()).min(self.skips.next()).min(self.events.next(self.due.is_held()))
+    }
+
+    fn pop_end(&mut self) -> Option<Action> {
+        self.ends.pop().map(Action::Ended)
     }
 
     /// How many targets stay with this configuration, and how many entries its targets need together with
@@ -219,6 +276,9 @@ impl Monitor {
         }
         let spread_changed = self.settings.spread != config.settings.spread;
         (self.settings, self.helpers) = (config.settings, config.helpers());
+        self.table.is_timed = self.settings.times;
+        self.change_events();
+        self.ends.change(&self.settings);
         let removed = self.table.retire();
         let count = config.targets.len();
         let mut changed = 0;
@@ -244,8 +304,9 @@ impl Monitor {
             }
         }
         self.table.ledger().set_thresholds(self.settings.thresholds);
+        let expected = self.expect_clock(now);
         self.due.note_clock(now, wall);
-        self.keep_clock();
+        self.follow_clock(now, expected);
         Some(Changes { kept, changed, added: count - kept, removed })
     }
 
@@ -261,8 +322,7 @@ impl Monitor {
 
     /// Writes everything to the ledger again, after its memory has become zeroes.
     pub fn renew_ledger(&mut self) {
-        let (_, wall) = self.due.clocks();
-        self.table.renew_ledger(wall);
+        self.table.renew_ledger(&self.due);
         self.table.ledger().set_thresholds(self.settings.thresholds);
         self.keep_clock();
     }
@@ -271,6 +331,16 @@ impl Monitor {
     /// the last run.
     pub fn recall_reported(&mut self) {
         self.table.recall_reported();
+    }
+
+    /// Keeps from now on how attempts end, for so many probes.
+    pub fn keep_attempts(&mut self, probes: usize) {
+        self.attempts.reserve(probes);
+    }
+
+    /// How the attempts of this target have ended, in their order, if they are kept.
+    pub fn attempts<'a>(&'a self, entry: &'a TargetEntry) -> impl Iterator<Item = &'a AttemptEnd> {
+        self.attempts.iter().filter(|(target, _)| ptr::eq(&self.table[*target], entry)).map(|(_, end)| end)
     }
 
     /// The settings in force.
@@ -293,6 +363,21 @@ impl Monitor {
     pub fn rows(&self) -> impl Iterator<Item = (&str, Columns)> {
         let entries = self.table.live().chain(self.table.gone());
         entries.map(|entry| (entry.target.service.as_str(), entry.tally.unreported().columns()))
+    }
+
+    /// Moves what was counted into the next rows of times; without this call they have nothing.
+    pub fn begin_rows(&self) {
+        self.table.begin_rows();
+    }
+
+    /// The records of the next rows of times, in the order of [`Monitor::rows`].
+    pub fn timed(&self) -> impl Iterator<Item = Record<'_>> {
+        self.table.timed()
+    }
+
+    /// The wall clock at the tick of a sample.
+    pub fn wall_at(&self, tick: Instant) -> WallTime {
+        self.due.wall_at(tick.millis())
     }
 
     /// The number of probes that are not in the log yet.
@@ -327,16 +412,29 @@ impl Monitor {
         }
     }
 
-    /// Passes an input to a probe and does what it needs next. Returns whether a helper was busy with its lookup.
-    fn advance(&mut self, now: Instant, index: u16, input: Input<'_>) -> bool {
-        let Some(probe) = &mut self.slots[index].probe else { return false };
+    /// Notes how an attempt has ended, before its probe goes on.
+    #[inline(never)] // Few attempts need it.
+    fn note_end(&mut self, at: Instant, id: ProbeId, verdict: Verdict, details: Details) {
+        if !self.slots.is_current(id) {
+            return;
+        }
+        let slot = &mut self.slots[id.slot];
+        let Some(probe) = &mut slot.probe else { return };
+        probe.note(details.resent.unwrap_or(0), details.slow);
+        if let Some(address) = probe.address().copied() {
+            self.attempts.push(slot.target, AttemptEnd { address, verdict, time: probe.attempt_time(at), details });
+        }
+    }
+
+    /// Passes an input to a probe and does what it needs next.
+    fn advance(&mut self, now: Instant, index: u16, input: Input<'_>) {
+        let Some(probe) = &mut self.slots[index].probe else { return };
         let was_looking_up = probe.is_looking_up();
         let next = probe.handle(now, &self.settings.thresholds, input);
         if was_looking_up && !matches!(next, Next::Wait(_)) {
             self.looking_up -= 1;
         }
         self.follow(now, index, next);
-        was_looking_up
     }
 
     /// Does what a probe needs next.
@@ -362,19 +460,25 @@ impl Monitor {
 
     /// Counts a probe and frees its slot. Every probe ends here.
     fn finish(&mut self, now: Instant, index: u16, end: &End) {
-        let slot = &self.slots[index];
-        if let Some(probe) = slot.probe.as_ref().filter(|_| end.gave_up) {
-            self.table[slot.target].given_up = probe.given_up();
-        }
-        let (target, started) = self.slots.release(index);
+        let (target, tick) = self.slots.release(index);
         if let Ending::Skipped(shortage) = end.ending {
-            self.skip(target, 1, shortage);
+            self.count_skips(target, 1, shortage);
         }
-        self.table.end(target, started, self.due.unix(now), end);
+        let ended = Ended { target: TargetId(target), tick, ticks: 1, end: *end };
+        self.ends.push(ended);
+        let hysteresis = self.settings.hysteresis_of(&self.table[target].target);
+        if let Some(change) = self.table.end(&ended, now, hysteresis, &self.due) {
+            self.note_change(now, target, change, end);
+        }
     }
 
-    /// Counts skipped ticks.
-    fn skip(&mut self, target: u16, ticks: u64, shortage: Shortage) {
+    /// Counts ticks, from `tick` on, that become no probe.
+    fn skip(&mut self, target: u16, tick: Instant, ticks: u64, shortage: Shortage) {
+        self.count_skips(target, ticks, shortage);
+        self.note_skip(target, tick, ticks, shortage);
+    }
+
+    fn count_skips(&mut self, target: u16, ticks: u64, shortage: Shortage) {
         self.table.skip(target, ticks);
         self.skips.add(ticks, shortage);
     }
@@ -400,39 +504,50 @@ impl Monitor {
     /// A target's tick: starts a probe, or skips the tick for a shortage.
     fn tick(&mut self, now: Instant, index: u16) {
         let entry = &mut self.table[index];
+        let first = entry.grid.next();
         let missed = entry.grid.advance(now);
+        let tick = first + entry.grid.interval().times(missed);
         entry.ticks = entry.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
         if missed > 0 {
-            self.skip(index, missed, Shortage::Late);
+            self.skip(index, first, missed, Shortage::Late);
         }
         let entry = &self.table[index];
         if entry.waiting > 0 {
             // The last tick still waits for a helper. It is skipped, and this one takes its slot and its position in the
             // queue.
-            self.slots[entry.last_to_wait].started = now;
-            self.skip(index, 1, Shortage::Helpers);
+            let waited = core::mem::replace(&mut self.slots[entry.last_to_wait].tick, tick);
+            self.skip(index, waited, 1, Shortage::Helpers);
         } else if self.slots.is_full() {
-            self.skip(index, 1, Shortage::Probes);
+            self.skip(index, tick, 1, Shortage::Probes);
         } else {
-            self.start(now, index);
+            self.start(now, tick, index);
         }
         self.round |= index == self.pacemaker;
         self.arm(index);
     }
 
-    fn start(&mut self, now: Instant, index: u16) {
+    fn start(&mut self, now: Instant, tick: Instant, index: u16) {
         let entry = &mut self.table[index];
         entry.in_flight += 1;
-        let slot = self.slots.allocate(index, now);
+        let slot = self.slots.allocate(index, tick);
         let probe = self.slots[slot].probe.insert(Probe::new());
         let next = probe.begin(entry.target.literal);
         self.follow(now, slot, next);
     }
 
-    /// A probe's deadline has passed: ends the probe. The action releases its helper or socket.
+    /// A probe's deadline has passed. The action releases its helper or socket. A lookup has ended; an attempt goes on
+    /// being the probe's until the answer to the action.
     fn expire(&mut self, now: Instant, index: u16) -> Action {
-        let id = self.slots.id(index);
-        if self.advance(now, index, Input::Expired) { Action::DropLookup(id) } else { Action::DropConnect(id) }
+        let slot = &self.slots[index];
+        let (id, is_looking_up) = (self.slots.id(index), slot.probe.as_ref().is_some_and(Probe::is_looking_up));
+        if is_looking_up {
+            self.advance(now, index, Input::Expired);
+            return Action::DropLookup(id);
+        }
+        debug_assert!(self.dropping.is_none(), "the answer to the last DropConnect is missing");
+        self.dropping = Some((id, now));
+        self.timers.set(index, Instant::NEVER);
+        Action::DropConnect(id)
     }
 
     /// Sets the timer of a target's next tick, if it has one.
@@ -459,10 +574,38 @@ impl Monitor {
 
     fn read_clock(&mut self, now: Instant, wall: WallTime) {
         let is_last = self.stage == Stage::LastReport;
-        if !self.due.read_clock(now, wall, is_last, self.table.ledger().is_present()) {
-            self.stage = Stage::Finish;
+        let expected = self.expect_clock(now);
+        let goes_on = self.due.read_clock(now, wall, is_last, self.table.ledger().is_present());
+        self.follow_clock(now, expected);
+        if !goes_on {
+            self.finish_run(now);
+        }
+    }
+
+    /// Before the wall clock is read: whether it was not set, and what it reads unless it is set now.
+    fn expect_clock(&self, now: Instant) -> (bool, i64) {
+        (self.due.is_held(), self.due.wall_at(now.millis()).unix)
+    }
+
+    /// After it was read: puts right what depends on it, and stores it.
+    fn follow_clock(&mut self, now: Instant, (was_held, before): (bool, i64)) {
+        let by = self.due.wall_at(now.millis()).unix - before;
+        // A second more or less may be the rounding.
+        if was_held && by.unsigned_abs() > 1 {
+            self.correct_moments(now, before, by);
+        }
+        if by.unsigned_abs() > limits::CLOCK_STEP.secs() {
+            self.table.write_states(&self.due);
         }
         self.keep_clock();
+    }
+
+    /// Everything is reported: the run can end.
+    fn finish_run(&mut self, now: Instant) {
+        self.stage = Stage::Finish;
+        self.tell_flapping(now);
+        let down = self.live().filter(|entry| entry.state() == State::Down).count() as u32;
+        self.find(now, Event::Stop { targets: self.live().count() as u32, down });
     }
 
     /// Stores the last reading of the wall clock and the boundary of the next report in the ledger.
@@ -478,16 +621,19 @@ impl Monitor {
         }
     }
 
-    fn reported(&mut self, written: bool) {
+    fn reported(&mut self, now: Instant, written: bool, timed: bool) {
         if !self.due.end_report() {
             return;
         }
         if written {
             self.table.mark_reported();
         }
+        if timed {
+            self.table.end_rows();
+        }
         self.keep_due();
         if self.stage == Stage::LastReport {
-            self.stage = Stage::Finish;
+            self.finish_run(now);
         }
     }
 }

@@ -7,7 +7,7 @@
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
 use crate::core::verdict::{self, Verdict};
-use crate::model::message::Addresses;
+use crate::model::cause::Cause;
 use crate::model::outcome::{Outcome, Thresholds};
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
@@ -86,8 +86,38 @@ pub struct End {
     pub lookup: Option<Nanos>,
     /// Duration of the connect, from the start of its first attempt.
     pub connect: Option<Nanos>,
-    /// Whether addresses were given up because they stayed silent: see [`Probe::given_up`].
-    pub gave_up: bool,
+    /// SYNs that the kernel has sent again, in all attempts together; 0 without a connect.
+    pub resent: u32,
+    /// Why the connect was slow, if it was: [`Cause::SlowByResentSyns`] or [`Cause::SlowPath`]. `None` also if the attempt
+    /// that was accepted was not slow itself, only those before it, or if the kernel does not tell.
+    pub slow: Option<Cause>,
+    /// The latest address that was given up before another one accepted.
+    pub silent: Option<Address>,
+}
+
+impl End {
+    /// A tick that was skipped.
+    pub const fn skipped(shortage: Shortage) -> End {
+        End {
+            outcome: None,
+            ending: Ending::Skipped(shortage),
+            lookup: None,
+            connect: None,
+            resent: 0,
+            slow: None,
+            silent: None,
+        }
+    }
+
+    /// Whether the lookup was slow.
+    pub fn has_slow_lookup(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::SlowFast | Outcome::SlowSlow | Outcome::SlowFailed))
+    }
+
+    /// Whether there is more to count than its outcome: it failed or was slow, or a SYN was sent again.
+    pub fn is_remarkable(&self) -> bool {
+        self.outcome.is_some_and(|outcome| outcome != Outcome::FastFast) || self.resent > 0 || self.silent.is_some()
+    }
 }
 
 /// A probe that has not ended. The caller passes in the thresholds in force: a reload may change them at any time.
@@ -127,6 +157,10 @@ struct Connecting {
     planned: Nanos,
     /// By how much we were late to give addresses up, together.
     late: Nanos,
+    /// SYNs that were sent again, in all attempts that have ended.
+    resent: u32,
+    /// Why the attempt under way, which is about to end, was slow.
+    slow: Option<Cause>,
     /// Why the addresses before it did not accept, and one of them: see [`Connecting::blame`].
     reason: Option<(Reason, u8)>,
     /// No local port was left for an address.
@@ -192,17 +226,21 @@ impl Probe {
         elapsed.before(limit.max(self.renewed))
     }
 
-    /// The addresses that were given up because they stayed silent for their share of the time.
-    pub fn given_up(&self) -> Addresses {
-        let mut given_up = Addresses::new();
-        if let Phase::Connecting(connecting) = &self.phase {
-            for (i, address) in connecting.addresses.iter().enumerate() {
-                if connecting.given_up & (1 << i) != 0 {
-                    given_up.push(*address);
-                }
-            }
+    /// Notes how many SYNs were sent again in the attempt under way, and why it was slow if it was accepted. This comes
+    /// before its end.
+    pub fn note(&mut self, resent: u32, slow: Option<Cause>) {
+        if let Phase::Connecting(connecting) = &mut self.phase {
+            connecting.resent = connecting.resent.saturating_add(resent);
+            connecting.slow = slow;
         }
-        given_up
+    }
+
+    /// How long the attempt under way has lasted at `now`.
+    pub fn attempt_time(&self, now: Instant) -> Nanos {
+        match &self.phase {
+            Phase::Waiting { .. } | Phase::LookingUp { .. } => Nanos::ZERO,
+            Phase::Connecting(connecting) => now.since(self.began + connecting.started),
+        }
     }
 
     /// Whether a helper is busy with its lookup.
@@ -251,7 +289,7 @@ impl Probe {
             return skip(Shortage::Late);
         }
         let reason = if elapsed < thresholds.timeout { reason } else { Reason::TimedOut };
-        fail_lookup(elapsed, reason, false)
+        fail_lookup(elapsed, reason)
     }
 
     /// Begins the connect to these addresses. There is at least one.
@@ -268,6 +306,8 @@ impl Probe {
             started: Nanos::ZERO,
             planned: Nanos::ZERO,
             late: Nanos::ZERO,
+            resent: 0,
+            slow: None,
             reason: None,
             short: false,
         });
@@ -348,17 +388,19 @@ impl Probe {
 // Not inlined, like the failures: called from many paths.
 #[inline(never)]
 fn skip(shortage: Shortage) -> Next {
-    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None, gave_up: false })
+    Next::End(End::skipped(shortage))
 }
 
 #[inline(never)]
-fn fail_lookup(elapsed: Nanos, reason: Reason, gave_up: bool) -> Next {
+fn fail_lookup(elapsed: Nanos, reason: Reason) -> Next {
     Next::End(End {
         outcome: Some(Outcome::LookupFailed),
         ending: Ending::LookupFailed(reason),
         lookup: Some(elapsed),
         connect: None,
-        gave_up,
+        resent: 0,
+        slow: None,
+        silent: None,
     })
 }
 
@@ -440,17 +482,22 @@ impl Connecting {
 
     /// Sorts both phases by the thresholds in force now: the lookup may have ended under others.
     fn end(&self, elapsed: Nanos, thresholds: &Thresholds, ending: Ending) -> Next {
-        let gave_up = self.given_up != 0;
         let Some(lookup_speed) = thresholds.speed(self.lookup) else {
-            return fail_lookup(self.lookup, Reason::TimedOut, gave_up);
+            return fail_lookup(self.lookup, Reason::TimedOut);
         };
-        let speed = if let Ending::Connected(_) = ending { thresholds.speed(elapsed) } else { None };
+        let (mut speed, mut slow, mut silent) = (None, None, None);
+        if let Ending::Connected(_) = ending {
+            (speed, slow) = (thresholds.speed(elapsed), self.slow);
+            silent = self.given_up.checked_ilog2().map(|latest| self.addresses[latest as usize]);
+        }
         Next::End(End {
             outcome: Some(Outcome::of(lookup_speed, speed)),
             ending,
             lookup: Some(self.lookup),
             connect: Some(elapsed),
-            gave_up,
+            resent: self.resent,
+            slow,
+            silent,
         })
     }
 }

@@ -1,12 +1,14 @@
 //! What a fact means: is the target to blame, or this box? This is the only file that decides what an errno, the
-//! kernel's times and a late look at an answer mean: a reason, a shortage, or an earlier time of the answer. (A probe
-//! that reached its own deadline timed out, see `probe`; ticks that were missed are late, see `monitor`.)
+//! kernel's times and a late look at an answer mean: a reason, a shortage, an earlier time of the answer, or why a
+//! connect was slow. (A probe that reached its own deadline timed out, see `probe`; ticks that were missed are late, see
+//! `monitor`.)
 //!
 //! The shell passes in facts: which call failed with which errno, when an attempt started and when its end was seen,
 //! what the kernel knows of the handshake.
 
 use crate::base::limits;
 use crate::base::time::{Instant, Nanos};
+use crate::model::cause::Cause;
 use crate::model::facts::{Fault, Handshake, LookupFault};
 use crate::model::message::{Addresses, Answer};
 use crate::model::reason::{Reason, Shortage};
@@ -37,6 +39,18 @@ pub enum Failure {
     HungUp,
 }
 
+/// What is known of an attempt that has ended, beside its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// SYNs that were sent again; `None` if the kernel does not tell.
+    pub resent: Option<u32>,
+    /// The round trip of the handshake, if the kernel has one.
+    pub round_trip: Option<Nanos>,
+    /// Why it was slow, if it was accepted and slow: [`Cause::SlowByResentSyns`] or [`Cause::SlowPath`]; `None` also if the
+    /// kernel does not tell.
+    pub slow: Option<Cause>,
+}
+
 /// An attempt that has ended, as the shell saw it.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
@@ -46,7 +60,8 @@ pub struct Attempt {
     pub seen: Instant,
     /// What failed; `None` if the socket is connected.
     pub error: Option<Failure>,
-    /// What the kernel knows of the handshake of an attempt that [`Attempt::was_accepted`].
+    /// What the kernel knows of the handshake. It is asked about an attempt that [`Attempt::was_accepted`] or that
+    /// [`Attempt::may_have_resent`].
     pub handshake: Option<Handshake>,
     /// The socket is connected to itself: see [`Attempt::may_have_met_itself`].
     pub met_itself: bool,
@@ -61,6 +76,19 @@ impl Attempt {
             None => true,
             Some(Failure::Connect(fault)) => matches!(fault, Fault::ECONNRESET | Fault::EPIPE),
             Some(Failure::Prepare(_) | Failure::NoAddress | Failure::HungUp) => false,
+        }
+    }
+
+    /// Whether the kernel may have sent a SYN again.
+    pub fn may_have_resent(&self) -> bool {
+        self.seen.since(self.started) >= limits::ONE_SYN
+    }
+
+    /// How many SYNs were sent again; `None` if the kernel does not tell.
+    pub fn resent(&self) -> Option<u32> {
+        match &self.handshake {
+            Some(handshake) => Some(handshake.resent),
+            None => (!self.may_have_resent()).then_some(0),
         }
     }
 
@@ -97,6 +125,22 @@ impl Attempt {
         if (is_measured && is_exact) || is_late { end.min(self.seen) } else { self.seen }
     }
 
+    /// Whether it was accepted or failed at `at` in less than `slow` and without a resent SYN, as nearly all are: there
+    /// are no [`Details`] then.
+    pub(super) fn is_plain(&self, at: Instant, slow: Nanos) -> bool {
+        at.since(self.started) < slow && self.resent() == Some(0)
+    }
+
+    /// What is known of it beside its verdict. It ended at `at`, and was slow if it took at least `slow`.
+    pub(super) fn details(&self, at: Instant, slow: Nanos) -> Details {
+        let was_slow = self.was_accepted() && at.since(self.started) >= slow;
+        Details {
+            resent: self.resent(),
+            round_trip: self.handshake.map(|handshake| handshake.round_trip).filter(|time| *time > Nanos::ZERO),
+            slow: self.handshake.filter(|_| was_slow).map(|handshake| slowness(&handshake, slow)),
+        }
+    }
+
     /// What the attempt means for its probe, and when it ended.
     pub(super) fn judge(&self) -> (Instant, Verdict) {
         let verdict = match self.error {
@@ -109,6 +153,13 @@ impl Attempt {
         };
         (self.seen, verdict)
     }
+}
+
+/// Why a connect with this handshake was slow. A SYN that was sent again is no reason if the round trip alone would have
+/// been slow; after one the kernel has a round trip only with timestamps (RFC 7323, section 4).
+fn slowness(handshake: &Handshake, slow: Nanos) -> Cause {
+    let is_path = handshake.resent == 0 || handshake.round_trip >= slow;
+    if is_path { Cause::SlowPath } else { Cause::SlowByResentSyns }
 }
 
 /// The meaning of a failed connect.
@@ -256,9 +307,19 @@ mod tests {
         attempt
     }
 
+    const SLOW: Nanos = Nanos::from_secs(1);
+
     fn judged(attempt: Attempt) -> String {
         let (at, verdict) = attempt.judge();
         format!("{verdict:?} at {} ms", at.since(Instant::from_nanos(0)).millis())
+    }
+
+    fn details(attempt: Attempt, slow: Nanos) -> Details {
+        let (at, _) = attempt.judge();
+        let details = attempt.details(at, slow);
+        let plain = Details { resent: Some(0), slow: None, ..details };
+        assert!(!attempt.is_plain(at, slow) || details == plain, "{attempt:?}: {details:?}");
+        details
     }
 
     #[test]
@@ -289,6 +350,60 @@ mod tests {
             "Connected at 2000 ms",
             "an ACK before the connect"
         );
+    }
+
+    #[test]
+    fn a_connect_is_slow_by_resent_syns_or_by_its_path() {
+        let (resent, path) = (Some(Cause::SlowByResentSyns), Some(Cause::SlowPath));
+        for (seen, handshake, expected) in [
+            (999, Some((0, 999, 0)), None),
+            (1000, Some((0, 1000, 0)), path),
+            (1000, Some((0, 999, 0)), None),
+            (999, Some((1, 12, 0)), None),
+            (1012, Some((1, 12, 0)), resent),
+            // Without timestamps there is no round trip after a resent SYN.
+            (1012, Some((1, 0, 0)), resent),
+            (3012, Some((2, 999, 0)), resent),
+            (1000, Some((1, 1000, 0)), path),
+            (4000, Some((2, 1000, 0)), path),
+            // A kernel before 3.15, and a loop that looks late.
+            (1500, Some((0, 0, 0)), path),
+            (1500, Some((0, 0, 600)), None),
+            (1500, Some((1, 0, 400)), resent),
+            (1500, None, None),
+        ] {
+            let details = details(attempt(seen, None, handshake), SLOW);
+            assert_eq!(details.slow, expected, "{seen} {handshake:?}");
+            let round_trip = handshake.map(|(_, round_trip, _)| Nanos::from_millis(round_trip));
+            assert_eq!(details.round_trip, round_trip.filter(|time| *time > Nanos::ZERO));
+        }
+        let reset = Some(Failure::Connect(Fault::ECONNRESET));
+        assert_eq!(details(attempt(1012, reset, Some((1, 12, 0))), SLOW).slow, resent);
+        let refused = Some(Failure::Connect(Fault::ECONNREFUSED));
+        assert_eq!(details(attempt(1012, refused, Some((1, 0, 0))), SLOW).slow, None, "it was not accepted");
+        let quick = attempt(250, None, Some((1, 12, 0)));
+        assert_eq!(details(quick, Nanos::from_millis(250)).slow, resent, "the threshold in force");
+    }
+
+    #[test]
+    fn resent_syns_are_known_if_the_kernel_tells_or_if_there_was_no_time_for_one() {
+        let refused = Some(Failure::Connect(Fault::ECONNREFUSED));
+        for (seen, error, handshake, asked, resent) in [
+            (799, refused, None, false, Some(0)),
+            (800, refused, None, true, None),
+            (800, refused, Some((0, 0, 0)), true, Some(0)),
+            (3100, refused, Some((2, 0, 0)), true, Some(2)),
+            (1, None, None, false, Some(0)),
+            (1, None, Some((0, 1, 0)), false, Some(0)),
+            (5000, None, None, true, None),
+        ] {
+            let attempt = attempt(seen, error, handshake);
+            assert_eq!(
+                (attempt.may_have_resent(), attempt.resent()),
+                (asked, resent),
+                "{seen} {error:?} {handshake:?}"
+            );
+        }
     }
 
     #[test]

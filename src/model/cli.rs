@@ -31,15 +31,17 @@ options:
   -q, --quiet           nothing on standard output
   -v, --verbose         also report what this kernel lacks
   -w, --watch           for status: show it again every second
-  -j, --json            for status: one line of JSON, for programs
+  -j, --json            for status and once: one line of JSON, for programs
       --unless-stopped  for start, by cron: nothing if it was stopped or has no target yet
       --for-restart     for stop: it does not stay stopped
   -h, --help            this text
   -V, --version         the version
 settings, with the words of a configuration file, which they replace:
       --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
-      --log-dir DIRECTORY   --keep DAYS          --ledger FILE      --helpers COUNT
-      --spread on|off       --close fin|rst      --user NAME        --sandbox on|off
+      --log-dir DIRECTORY   --keep \"14d 8M\"      --ledger FILE      --helpers COUNT
+      --times on|off        --events on|off      --samples on|off   --syslog on|off
+      --down-after COUNT    --up-after COUNT     --spread on|off    --close fin|rst
+      --user NAME           --sandbox on|off
 
 An IPv6 address is written in brackets: db=[2001:db8::5]:5432
 signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report now   QUIT: summary
@@ -215,7 +217,7 @@ impl Cli {
             Valued::File => self.file = Some(value),
             Valued::Setting(directive) => self.settings.push((directive, value)),
             Valued::Rounds => {
-                self.rounds = value.parse().ok().filter(|rounds| *rounds > 0);
+                self.rounds = words::count(value, u32::MAX);
                 if self.rounds.is_none() {
                     let most = u32::MAX;
                     tell(format_args!("command line: {option} \"{value}\" is no number of rounds, use 1 to {most}"));
@@ -275,8 +277,8 @@ mod tests {
 
     #[test]
     fn an_option_without_its_value_says_what_it_needs() {
-        let options = "-c --config -n --rounds --for --interval --report --log-dir --keep --ledger --spread --close \
-                       --helpers --user --sandbox=";
+        let options = "-c --config -n --rounds --for --interval --report --log-dir --keep --ledger --times --down-after \
+                       --spread --close --helpers --user --sandbox=";
         let needs: Vec<_> = options.split(' ').map(|option| parse(option).map_err(|(_, mistakes)| mistakes)).collect();
         let expected = [
             "-c needs a file name",
@@ -287,8 +289,10 @@ mod tests {
             "--interval needs a duration",
             "--report needs a duration",
             "--log-dir needs a directory",
-            "--keep needs a number of days or all",
+            "--keep needs days, bytes, both or all",
             "--ledger needs a file name",
+            "--times needs on or off",
+            "--down-after needs a number",
             "--spread needs on or off",
             "--close needs fin or rst",
             "--helpers needs a number",

@@ -14,7 +14,7 @@ pub enum Kind {
     Directory,
     /// The path of a file, or the name of one in the log's directory.
     File,
-    /// How many old logs are kept.
+    /// How many daily files are kept, and how many bytes.
     Keep,
     /// `on` or `off`.
     Switch,
@@ -55,6 +55,12 @@ directives! {
     LogDir "log_dir" Kind::Directory;
     Keep "keep" Kind::Keep;
     Ledger "ledger" Kind::File;
+    Times "times" Kind::Switch;
+    Events "events" Kind::Switch;
+    Samples "samples" Kind::Switch;
+    Syslog "syslog" Kind::Switch;
+    DownAfter "down_after" Kind::Count(limits::IN_A_ROW);
+    UpAfter "up_after" Kind::Count(limits::IN_A_ROW);
     Spread "spread" Kind::Switch;
     Close "close" Kind::Close;
     Helpers "helpers" Kind::Count(limits::HELPERS as u16);
@@ -84,6 +90,12 @@ impl Directive {
             | Directive::LogDir
             | Directive::Keep
             | Directive::Ledger
+            | Directive::Times
+            | Directive::Events
+            | Directive::Samples
+            | Directive::Syslog
+            | Directive::DownAfter
+            | Directive::UpAfter
             | Directive::Spread
             | Directive::Close
             | Directive::Helpers => false,
@@ -110,7 +122,7 @@ impl Kind {
             Kind::Duration(_) | Kind::Seconds(_) => "a duration",
             Kind::Directory => "a directory",
             Kind::File => "a file name",
-            Kind::Keep => "a number of days or all",
+            Kind::Keep => "days, bytes, both or all",
             Kind::Switch => "on or off",
             Kind::Close => "fin or rst",
             Kind::Count(_) => "a number",

@@ -8,47 +8,103 @@ use crate::base::words;
 /// The name of a day's file.
 pub type Name = Text<32>;
 
-/// The name of the link to the latest file.
-pub const LATEST: &str = "tcp_stats_latest.log";
-/// The name under which a new link is made, before it replaces that one.
-pub const LATEST_NEW: &str = ".tcp_stats_latest.new";
+/// A kind of daily file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The table of counts: the daily log.
+    Stats,
+    /// The table of times and causes.
+    Times,
+    /// The events, a line each.
+    Events,
+    /// The samples, comma-separated.
+    Samples,
+}
+
+listed! {
+    /// Every kind.
+    Kind::ALL = [Stats, Times, Events, Samples];
+}
+
+impl Kind {
+    /// What is before and behind the date in a name.
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Stats => ("tcp_stats_", ".log"),
+            Kind::Times => ("tcp_times_", ".log"),
+            Kind::Events => ("tcp_events_", ".log"),
+            Kind::Samples => ("tcp_samples_", ".csv"),
+        }
+    }
+
+    /// The name of the file for lines of this moment.
+    pub fn name(self, stamp: WallTime) -> Name {
+        let ((before, behind), date) = (self.parts(), stamp.civil());
+        Text::format(format_args!("{before}{:04}{:02}{:02}{behind}", date.year, date.month, date.day))
+    }
+
+    /// The name of the link to the latest file.
+    pub fn latest(self) -> &'static str {
+        match self {
+            Kind::Stats => "tcp_stats_latest.log",
+            Kind::Times => "tcp_times_latest.log",
+            Kind::Events => "tcp_events_latest.log",
+            Kind::Samples => "tcp_samples_latest.csv",
+        }
+    }
+
+    /// The name under which a new link is made, before it replaces that one.
+    pub fn latest_new(self) -> &'static str {
+        match self {
+            Kind::Stats => ".tcp_stats_latest.new",
+            Kind::Times => ".tcp_times_latest.new",
+            Kind::Events => ".tcp_events_latest.new",
+            Kind::Samples => ".tcp_samples_latest.new",
+        }
+    }
+
+    fn date(self, name: &str) -> Option<&str> {
+        let (before, behind) = self.parts();
+        name.strip_prefix(before)?.strip_suffix(behind)
+    }
+
+    /// Whether this path ends with a name that [`Kind::name`] makes of any moment. It does not tell whether the digits
+    /// are a date, and a year above 9999 has more of them: a journal may name such a file.
+    pub fn has_path_of_any_year(self, path: &str) -> bool {
+        let date = self.date(path::name(path));
+        !words::contains(path, b'\0')
+            && date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+}
 
 /// What the name of a new ledger that will replace the old one has behind the ledger's name.
 pub const LEDGER_NEW: &str = ".new";
 /// The same of a damaged ledger; a number may follow.
 pub const LEDGER_DAMAGED: &str = ".damaged";
 
-/// The name of the file for a report of this moment.
-pub fn of(stamp: WallTime) -> Name {
-    let date = stamp.civil();
-    Text::format(format_args!("tcp_stats_{:04}{:02}{:02}.log", date.year, date.month, date.day))
-}
-
-/// Whether this is the name of a daily log, with a date of the calendar and a year up to 9999.
+/// Whether this is the name of a daily file, with a date of the calendar and a year up to 9999.
 pub fn is_log(name: &str) -> bool {
     day_of(name).is_some()
 }
 
-/// Whether this path ends with a name that [`of`] makes of any moment. It does not tell whether the digits are a
-/// date, and a year above 9999 has more of them: a journal may name such a file.
-pub fn is_log_path_of_any_year(path: &str) -> bool {
-    let date = date(path::name(path));
-    !words::contains(path, b'\0')
-        && date.is_some_and(|date| date.len() >= 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+/// Whether this is the name of a link to a latest file, or of one that is being made.
+pub fn is_link(name: &str) -> bool {
+    Kind::ALL.iter().any(|kind| [kind.latest(), kind.latest_new()].contains(&name))
 }
 
-/// The day of the daily log with this name, in days since 1970.
-pub fn day_of(name: &str) -> Option<i64> {
-    let date = date(name)?;
+/// The kind and the day of the daily file with this name, in days since 1970.
+pub fn kind_and_day(name: &str) -> Option<(Kind, i64)> {
+    let (kind, date) = Kind::ALL.into_iter().find_map(|kind| Some((kind, kind.date(name)?)))?;
     if date.len() != 8 {
         return None;
     }
     let date = words::number(date, u32::MAX)?;
-    WallTime::day_of(i64::from(date / 10_000), (date / 100 % 100) as u8, (date % 100) as u8)
+    Some((kind, WallTime::day_of(i64::from(date / 10_000), (date / 100 % 100) as u8, (date % 100) as u8)?))
 }
 
-fn date(name: &str) -> Option<&str> {
-    name.strip_prefix("tcp_stats_")?.strip_suffix(".log")
+/// The day of the daily file with this name, of whatever kind.
+pub fn day_of(name: &str) -> Option<i64> {
+    kind_and_day(name).map(|(_, day)| day)
 }
 
 #[cfg(test)]
@@ -72,12 +128,16 @@ mod tests {
             ("tcp_stats_2025100x.log", false, false),
             ("tcp_stats_20251009.txt", false, false),
             ("tcp_stats_latest.log", false, false),
+            ("tcp_times_20251009.log", true, false),
+            ("tcp_events_20251009.log", true, false),
+            ("tcp_samples_20251009.csv", true, false),
+            ("tcp_samples_20251009.log", false, false),
         ] {
             assert_eq!(is_log(name), is_log_name, "{name}");
             for path in [name.into(), format!("/var/log/{name}"), format!("./{name}")] {
-                assert_eq!(is_log_path_of_any_year(&path), is_path, "{path}");
+                assert_eq!(Kind::Stats.has_path_of_any_year(&path), is_path, "{path}");
             }
-            assert!(!is_log_path_of_any_year(&format!("a\0/{name}")), "{name}");
+            assert!(!Kind::Stats.has_path_of_any_year(&format!("a\0/{name}")), "{name}");
         }
     }
 }

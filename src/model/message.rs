@@ -9,6 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::Nanos;
+use crate::base::words;
 use crate::model::reason::{Reason, Shortage};
 use crate::model::target::{Address, Family};
 
@@ -59,7 +60,7 @@ impl Request {
             6 => Family::Inet6,
             _ => return None,
         };
-        let host = Text::copy(core::str::from_utf8(host).ok()?)?;
+        let host = Text::copy(words::utf8(host)?)?;
         Some(Request { token: u32::from_ne_bytes(*token), family, host })
     }
 }

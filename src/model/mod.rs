@@ -21,8 +21,10 @@ macro_rules! listed {
     };
 }
 
+pub mod cause;
 pub mod cli;
 pub mod directive;
+pub mod event;
 pub mod facts;
 pub mod keep;
 pub mod log_names;

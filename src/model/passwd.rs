@@ -20,7 +20,7 @@ pub fn find(passwd: &[u8], name: &str) -> Option<User> {
         let rest = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
         let number = |at| {
             let field = rest.split(|byte| *byte == b':').nth(at)?;
-            words::number(core::str::from_utf8(field).ok()?, u32::MAX)
+            words::number(words::utf8(field)?, u32::MAX)
         };
         Some(User { uid: number(1)?, gid: number(2)? })
     })

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use super::directive::Directive;
 use super::outcome::Thresholds;
-use super::settings::{Config, NO_USER, Settings, Wrong, set_duration};
+use super::settings::{Config, NO_USER, Settings, Wrong, set_count, set_duration};
 use super::target::{self, Address, Family, Target};
 use crate::base::text::Count;
 use crate::base::time::Nanos;
@@ -118,9 +118,9 @@ impl<'a> Reader<'a> {
         self.location = Location { name, line: 0 };
         for line in content.split(|byte| *byte == b'\n') {
             self.location.line += 1;
-            match core::str::from_utf8(line) {
-                Ok(line) => self.line(line),
-                Err(_) => self.tell(format_args!("this line is not UTF-8, save the file as UTF-8")),
+            match words::utf8(line) {
+                Some(line) => self.line(line),
+                None => self.tell(format_args!("this line is not UTF-8, save the file as UTF-8")),
             }
         }
         self.location.line = 0;
@@ -284,19 +284,28 @@ impl<'a> Reader<'a> {
                     ));
                 }
             }
-            "interval" => {
-                let value = words::next_word(rest);
-                let mut interval = Nanos::ZERO;
-                if set_duration(&mut interval, Directive::Interval, value) {
-                    target.interval = Some(interval);
-                } else {
-                    let wrong = Wrong(Directive::Interval, value);
-                    self.tell(format_args!("target \"{service}\": interval \"{value}\" {wrong}"));
-                }
-            }
+            "interval" => self.own_setting(service, target, Directive::Interval, rest),
+            "down_after" => self.own_setting(service, target, Directive::DownAfter, rest),
+            "up_after" => self.own_setting(service, target, Directive::UpAfter, rest),
             _ => self.tell(format_args!(
-                "target \"{service}\": unknown option \"{option}\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION"
+                "target \"{service}\": unknown option \"{option}\", known are: inet, inet6, source ADDRESS, device NAME, \
+                 interval DURATION, down_after COUNT, up_after COUNT"
             )),
+        }
+    }
+
+    /// Reads a setting of a target's own: its interval, or one of the two counts.
+    fn own_setting(&mut self, service: &str, target: &mut Target, directive: Directive, rest: &mut &str) {
+        let value = words::next_word(rest);
+        let is_valid = if directive == Directive::Interval {
+            set_duration(target.interval.insert(Nanos::ZERO), directive, value)
+        } else {
+            let own = if directive == Directive::DownAfter { &mut target.down_after } else { &mut target.up_after };
+            set_count(own.insert(0), directive, value)
+        };
+        if !is_valid {
+            let (name, wrong) = (directive.name(), Wrong(directive, value));
+            self.tell(format_args!("target \"{service}\": {name} \"{value}\" {wrong}"));
         }
     }
 
@@ -342,7 +351,7 @@ fn without_comment(line: &str) -> &str {
         if c == '#' && after_blank {
             return &line[..at];
         }
-        after_blank = c.is_whitespace();
+        after_blank = words::is_blank(c);
     }
     line
 }

@@ -1,4 +1,5 @@
-//! Why a lookup or a connect failed, why a tick was skipped, and how a tick ended; each with its words.
+//! Why a lookup or a connect failed, why a tick was skipped, and how a tick ended; each with its words, and with its
+//! token for programs.
 
 use core::fmt;
 
@@ -61,6 +62,26 @@ impl Reason {
     pub fn is_unreachable(self) -> bool {
         matches!(self, Reason::NetworkUnreachable | Reason::HostUnreachable | Reason::NoFamily)
     }
+
+    /// Its token in CSV, JSON and metrics, which never changes.
+    pub fn token(self) -> &'static str {
+        match self {
+            Reason::NameNotFound => "name_not_found",
+            Reason::NoAddress => "no_address",
+            Reason::ResolverFailed => "resolver_failed",
+            Reason::ResolverSilent => "resolver_silent",
+            Reason::TimedOut => "timeout",
+            Reason::Refused => "refused",
+            Reason::Reset => "reset",
+            Reason::NetworkUnreachable => "network_unreachable",
+            Reason::HostUnreachable => "host_unreachable",
+            Reason::Denied => "denied",
+            Reason::NoDevice => "no_device",
+            Reason::NoSourceAddress => "no_source",
+            Reason::NoFamily => "no_family",
+            Reason::Other(_) => "other",
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -115,6 +136,24 @@ listed! {
     Shortage::ALL = [Descriptors, Memory, Ports, Processes, Rights, Helpers, Probes, Late, Socket, ResolverFile];
 }
 
+impl Shortage {
+    /// Its token in CSV, JSON and metrics, which never changes.
+    pub fn token(self) -> &'static str {
+        match self {
+            Shortage::Descriptors => "no_descriptors",
+            Shortage::Memory => "no_memory",
+            Shortage::Ports => "no_ports",
+            Shortage::Processes => "no_processes",
+            Shortage::Rights => "no_rights",
+            Shortage::Helpers => "no_helper",
+            Shortage::Probes => "no_place",
+            Shortage::Late => "late",
+            Shortage::Socket => "no_socket",
+            Shortage::ResolverFile => "resolver_file",
+        }
+    }
+}
+
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -147,6 +186,35 @@ pub enum Ending {
     Skipped(Shortage),
 }
 
+impl Ending {
+    /// What a program reads first of it, in CSV and JSON.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Ending::Connected(_) => "connected",
+            Ending::LookupFailed(_) => "lookup failed",
+            Ending::ConnectFailed(..) => "connect failed",
+            Ending::Skipped(_) => "skipped",
+        }
+    }
+
+    /// The token of its reason or shortage; `None` if it connected.
+    pub fn token(&self) -> Option<&'static str> {
+        match self {
+            Ending::Connected(_) => None,
+            Ending::LookupFailed(reason) | Ending::ConnectFailed(reason, _) => Some(reason.token()),
+            Ending::Skipped(shortage) => Some(shortage.token()),
+        }
+    }
+
+    /// The address that accepted, or of which the reason speaks.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Ending::Connected(address) | Ending::ConnectFailed(_, address) => Some(address),
+            Ending::LookupFailed(_) | Ending::Skipped(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, detail): (&str, &dyn fmt::Display) = match self {
@@ -156,5 +224,39 @@ impl fmt::Display for Ending {
             Ending::Skipped(shortage) => ("skipped:", shortage),
         };
         write!(f, "{what} {detail}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tokens_of_reasons_are_those_that_programs_know() {
+        let tokens = "name_not_found no_address resolver_failed resolver_silent timeout refused reset network_unreachable \
+                      host_unreachable denied no_device no_source no_family";
+        let named = Reason::NAMED.map(Reason::token);
+        assert_eq!(named.join(" "), tokens);
+        assert_eq!(Reason::Other(71).token(), "other");
+    }
+
+    #[test]
+    fn the_tokens_of_shortages_are_those_that_programs_know() {
+        let tokens = "no_descriptors no_memory no_ports no_processes no_rights no_helper no_place late no_socket \
+                      resolver_file";
+        assert_eq!(Shortage::ALL.map(Shortage::token).join(" "), tokens);
+    }
+
+    #[test]
+    fn an_ending_is_an_outcome_a_token_and_an_address() {
+        let address = Address::new("192.0.2.7".parse().expect("an address"));
+        for (ending, expected) in [
+            (Ending::Connected(address), ("connected", None, Some(&address))),
+            (Ending::LookupFailed(Reason::TimedOut), ("lookup failed", Some("timeout"), None)),
+            (Ending::ConnectFailed(Reason::Refused, address), ("connect failed", Some("refused"), Some(&address))),
+            (Ending::Skipped(Shortage::Late), ("skipped", Some("late"), None)),
+        ] {
+            assert_eq!((ending.outcome(), ending.token(), ending.address()), expected);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::directive::{Directive, Kind};
-use super::keep::Keep;
+use super::keep::{Keep, Kilobytes};
 use super::outcome::Thresholds;
 use super::target::Target;
 use crate::base::path::{self, Path};
@@ -21,6 +21,15 @@ pub enum Close {
     Rst,
 }
 
+/// How many probes in a row change the state of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hysteresis {
+    /// So many failed ones: it is down.
+    pub down_after: u16,
+    /// So many good ones: it is up again.
+    pub up_after: u16,
+}
+
 /// What holds for all targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -32,10 +41,20 @@ pub struct Settings {
     pub report: Nanos,
     /// The daily log's directory.
     pub log_dir: Text<{ limits::DIRECTORY }>,
-    /// How many old logs are kept.
+    /// How many daily files are kept, and how many bytes.
     pub keep: Keep,
     /// The ledger's file; a name without a slash is in the log's directory.
     pub ledger: Text<{ limits::DIRECTORY }>,
+    /// Whether the times of each report are written to a file of their own.
+    pub times: bool,
+    /// Whether events are written to a file.
+    pub events: bool,
+    /// Whether every probe is written to a file.
+    pub samples: bool,
+    /// Whether events are sent to the system log.
+    pub syslog: bool,
+    /// After how many failed probes in a row a target is down, and after how many good ones it is up again.
+    pub hysteresis: Hysteresis,
     /// Whether the targets' ticks are spread over the interval.
     pub spread: bool,
     /// How connections are closed.
@@ -60,6 +79,11 @@ impl Default for Settings {
             log_dir: Text::new(),
             keep: Keep::ALL,
             ledger: Text::new(),
+            times: false,
+            events: false,
+            samples: false,
+            syslog: false,
+            hysteresis: Hysteresis { down_after: 3, up_after: 2 },
             spread: false,
             close: Close::Fin,
             helpers: limits::HELPERS as u16,
@@ -74,9 +98,23 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether somebody wants events.
+    pub fn has_events(&self) -> bool {
+        self.events || self.syslog
+    }
+
     /// A target's interval: its own, or that of the settings.
     pub fn interval_of(&self, target: &Target) -> Nanos {
         target.interval.unwrap_or(self.interval)
+    }
+
+    /// A target's hysteresis: its own, or that of the settings.
+    pub fn hysteresis_of(&self, target: &Target) -> Hysteresis {
+        let Hysteresis { down_after, up_after } = self.hysteresis;
+        Hysteresis {
+            down_after: target.down_after.unwrap_or(down_after),
+            up_after: target.up_after.unwrap_or(up_after),
+        }
     }
 
     /// The path of the ledger's file.
@@ -100,6 +138,12 @@ impl Settings {
                 ledger = self.ledger_path();
                 &ledger
             }
+            Directive::Times => switch(self.times),
+            Directive::Events => switch(self.events),
+            Directive::Samples => switch(self.samples),
+            Directive::Syslog => switch(self.syslog),
+            Directive::DownAfter => &self.hysteresis.down_after,
+            Directive::UpAfter => &self.hysteresis.up_after,
             Directive::Spread => switch(self.spread),
             Directive::Close if self.close == Close::Rst => &"rst",
             Directive::Close => &"fin",
@@ -124,6 +168,12 @@ impl Settings {
                 let fits = words::contains(value, b'/') || value.len() <= limits::LEDGER_NAME;
                 fits && !value.ends_with('/') && is_path(value) && self.ledger.set(value)
             }
+            Directive::Times => set_switch(&mut self.times, value),
+            Directive::Events => set_switch(&mut self.events, value),
+            Directive::Samples => set_switch(&mut self.samples, value),
+            Directive::Syslog => set_switch(&mut self.syslog, value),
+            Directive::DownAfter => set_count(&mut self.hysteresis.down_after, directive, value),
+            Directive::UpAfter => set_count(&mut self.hysteresis.up_after, directive, value),
             Directive::Spread => set_switch(&mut self.spread, value),
             Directive::Close => {
                 self.close = match value {
@@ -213,7 +263,15 @@ impl fmt::Display for Wrong<'_> {
             Kind::Directory => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
             Kind::Keep => match words::number(self.1, limits::KEEP.into()) {
                 Some(days) if days > 0 => write!(f, "has no unit, write {days}d"),
-                Some(_) | None => write!(f, "is no number of days, write 1d to {}d, or all", limits::KEEP),
+                Some(_) | None => {
+                    let (most, (least_kb, most_kb)) = (limits::KEEP, limits::KEEP_KB);
+                    write!(
+                        f,
+                        "is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to {most}d, {} to {}), or all",
+                        Kilobytes(least_kb),
+                        Kilobytes(most_kb)
+                    )
+                }
             },
             Kind::File => write!(
                 f,
@@ -243,10 +301,10 @@ pub(super) fn set_duration(setting: &mut Nanos, directive: Directive, value: &st
     fits
 }
 
-fn set_count(setting: &mut u16, directive: Directive, value: &str) -> bool {
+pub(super) fn set_count(setting: &mut u16, directive: Directive, value: &str) -> bool {
     let Kind::Count(most) = directive.kind() else { return false };
-    let count = value.parse().ok().filter(|count| (1..=most).contains(count));
-    count.map(|count| *setting = count).is_some()
+    let count = words::count(value, most.into());
+    count.map(|count| *setting = count as u16).is_some()
 }
 
 fn set_switch(setting: &mut bool, value: &str) -> bool {

@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::base::limits;
+use crate::base::line::Line;
 use crate::base::text::Text;
 use crate::base::time::Nanos;
 use crate::base::words;
@@ -36,31 +37,58 @@ impl Address {
     }
 }
 
-// The standard library's own Display of addresses takes 2 KB.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Address {
+    /// Appends the address, at most [`limits::ADDRESS`] bytes. The standard library's own Display takes 2 KB, and many times
+    /// the instructions.
+    pub fn push(&self, line: &mut Line<'_>) {
         match self.ip {
-            IpAddr::V4(ip) => write_four("", ip.octets(), f)?,
-            IpAddr::V6(ip) => write_six(&ip.octets(), f)?,
+            IpAddr::V4(ip) => push_four(line, &ip.octets()),
+            IpAddr::V6(ip) => push_six(line, &ip.octets()),
         }
         if self.scope != 0 {
-            write!(f, "%{}", self.scope)?;
+            line.push(b'%');
+            line.push_number(self.scope);
         }
-        Ok(())
     }
 }
 
-fn write_four(before: &str, [a, b, c, d]: [u8; 4], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{before}{a}.{b}.{c}.{d}")
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = [0; limits::ADDRESS];
+        let mut line = Line::new(&mut room);
+        self.push(&mut line);
+        f.write_str(line.as_str())
+    }
+}
+
+fn push_four(line: &mut Line<'_>, octets: &[u8]) {
+    for (i, octet) in octets.iter().enumerate() {
+        if i > 0 {
+            line.push(b'.');
+        }
+        push_octet(line, *octet);
+    }
+}
+
+/// Appends a number below 256. Nearly every sample has four of them.
+fn push_octet(line: &mut Line<'_>, octet: u8) {
+    if octet > 99 {
+        line.push(b'0' + octet / 100);
+    }
+    if octet > 9 {
+        line.push(b'0' + octet / 10 % 10);
+    }
+    line.push(b'0' + octet % 10);
 }
 
 /// The start of an IPv6 address that holds an IPv4 address (RFC 4291, section 2.5.5.2).
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let [before @ .., a, b, c, d] = octets;
+fn push_six(line: &mut Line<'_>, octets: &[u8; 16]) {
+    let [before @ .., _, _, _, _] = octets;
     if *before == MAPPED {
-        return write_four("::ffff:", [*a, *b, *c, *d], f);
+        line.push_bytes(b"::ffff:");
+        return push_four(line, &octets[MAPPED.len()..]);
     }
     let group = |i: usize| (u32::from(octets[2 * i]) << 8) | u32::from(octets[2 * i + 1]);
     // The longest run of two or more zeros is left out; of equal runs the first (RFC 5952, section 4.2).
@@ -71,16 +99,29 @@ fn write_six(octets: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
             (length, end) = (run, i + 1);
         }
     }
-    let mut separator = "";
     for i in 0..8 {
-        if i + length >= end && i < end {
-            separator = "::";
-        } else {
-            write!(f, "{separator}{:x}", group(i))?;
-            separator = ":";
+        // A colon stands between two groups, and two colons for the run.
+        if i + length < end || i >= end {
+            if i > 0 {
+                line.push(b':');
+            }
+            push_group(line, group(i));
+        } else if i + length == end {
+            line.push(b':');
         }
     }
-    f.write_str(if end == 8 { separator } else { "" })
+    if end == 8 {
+        line.push(b':');
+    }
+}
+
+/// Appends a number of 16 bits in hexadecimal digits, without zeros before it.
+fn push_group(line: &mut Line<'_>, group: u32) {
+    for shift in [12, 8, 4, 0] {
+        if group >> shift > 0 || shift == 0 {
+            line.push(b"0123456789abcdef"[((group >> shift) & 15) as usize]);
+        }
+    }
 }
 
 /// Reads a text that is an IP address.
@@ -110,6 +151,10 @@ pub struct Target {
     pub device: Text<{ limits::DEVICE }>,
     /// Its own interval, if it has one.
     pub interval: Option<Nanos>,
+    /// After how many failed probes in a row it is down, if that is its own.
+    pub down_after: Option<u16>,
+    /// After how many good ones it is up again, if that is its own.
+    pub up_after: Option<u16>,
 }
 
 impl Default for Target {
@@ -125,6 +170,8 @@ impl Default for Target {
             source: None,
             device: Text::new(),
             interval: None,
+            down_after: None,
+            up_after: None,
         }
     }
 }
@@ -242,7 +289,7 @@ impl fmt::Display for TargetError {
 fn is_host_character(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(c, '-' | '_' | '.' | ':')
-        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+        || (!c.is_ascii() && !c.is_control() && !words::is_blank(c))
 }
 
 #[cfg(test)]
@@ -258,9 +305,14 @@ mod tests {
             let ip = IpAddr::from(groups);
             assert_eq!(Address::new(ip).to_string(), ip.to_string());
         }
-        assert_eq!(Address::new(IpAddr::from([10, 0, 200, 255])).to_string(), "10.0.200.255");
+        for octet in 0..=255 {
+            let ip = IpAddr::from([octet, 0, 255 - octet, octet]);
+            assert_eq!(Address::new(ip).to_string(), ip.to_string());
+        }
         let link_local = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(Address { ip: link_local, scope: 7 }.to_string(), "fe80::1%7");
+        let longest = Address { ip: IpAddr::from([u16::MAX; 8]), scope: u32::MAX }.to_string();
+        assert_eq!((longest.len(), longest.ends_with("ffff%4294967295")), (limits::ADDRESS, true));
     }
 
     #[test]

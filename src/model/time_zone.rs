@@ -3,6 +3,7 @@
 
 use crate::base::limits;
 use crate::base::text::Text;
+use crate::base::words;
 
 /// A value of the variable `TZ`.
 pub type TimeZone = Text<{ limits::TIME_ZONE }>;
@@ -10,7 +11,7 @@ pub type TimeZone = Text<{ limits::TIME_ZONE }>;
 /// The first line of the file, without blanks around it; `None` if it is empty.
 pub fn first_line(content: &[u8]) -> Option<&str> {
     let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = core::str::from_utf8(line).unwrap_or("?").trim();
+    let line = words::trim(words::utf8(line).unwrap_or("?"));
     (!line.is_empty()).then_some(line)
 }
 

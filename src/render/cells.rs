@@ -3,8 +3,10 @@
 use core::fmt::{self, Write};
 
 use crate::base::words;
+use crate::model::target::Target;
 
 /// A column: its least width in characters, and whether its cells are numbers, aligned to the right.
+#[derive(Clone, Copy)]
 pub struct Column(pub u16, pub bool);
 
 /// A column of words.
@@ -15,6 +17,12 @@ pub const MOMENT: Column = Column(19, false);
 
 /// The most columns of a table.
 const COLUMNS: usize = 9;
+
+/// Writes the cells that name a target.
+#[inline(never)] // Called from three tables.
+pub fn write_target(cells: &mut String, target: &Target) -> fmt::Result {
+    write!(cells, "{}\t{}\t", target.service, target.endpoint())
+}
 
 /// Writes a table. `cells` holds the headings and then the rows, with a tab after each cell. No cell contains a
 /// tab, because no text that is shown may contain control characters.
@@ -29,12 +37,13 @@ pub fn write(out: &mut dyn Write, columns: &[Column], cells: &str) -> fmt::Resul
     }
     rest = cells;
     while let Some((cell, others)) = words::split_once(rest, b'\t') {
-        let (width, is_last) = (usize::from(widths[i]), i + 1 == columns.len());
-        match columns[i] {
-            Column(_, true) => write!(out, "{cell:>width$}")?,
-            // The last column is not padded.
-            Column(_, false) if is_last => out.write_str(cell)?,
-            Column(_, false) => write!(out, "{cell:<width$}")?,
+        let (Column(_, is_number), is_last) = (columns[i], i + 1 == columns.len());
+        // A last column of words is not padded.
+        let width = if is_last && !is_number { 0 } else { usize::from(widths[i]) };
+        if is_number {
+            write!(out, "{cell:>width$}")?;
+        } else {
+            write!(out, "{cell:<width$}")?;
         }
         out.write_str(if is_last { "\n" } else { " | " })?;
         i = (i + 1) % columns.len();

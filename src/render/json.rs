@@ -9,7 +9,6 @@ use crate::base::text::Text;
 use crate::base::words;
 use crate::core::ledger::{Last, Record, Usage};
 use crate::model::outcome::{Columns, Thresholds};
-use crate::model::reason::Ending;
 use crate::model::target::Target;
 
 /// Writes the line, with its newline.
@@ -44,15 +43,12 @@ pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
 }
 
 fn write_target(out: &mut dyn Write, record: &Record<'_>, target: &Target, local: LocalTime) -> fmt::Result {
-    let Target { service, host, scope, port, .. } = target;
-    let percent = if scope.is_empty() { "" } else { "%" };
     let (state, since) = state(record);
+    write_name(out, target)?;
     write!(
         out,
-        "{{\"service\":{},\"host\":{},\"port\":{port},\"configured\":{},\"state\":\"{state}\",\"since\":{},\
+        ",\"configured\":{},\"state\":\"{state}\",\"since\":{},\
          \"last\":{},\"skipped\":{},\"interval\":{},\"total\":{},\"dns\":{},\"connect\":{}}}",
-        Quoted(service),
-        Quoted(&format_args!("{host}{percent}{scope}")),
         record.usage() == Usage::Live,
         Moment(since.unwrap_or(0), local),
         Object((record.last(), target, local)),
@@ -64,22 +60,29 @@ fn write_target(out: &mut dyn Write, record: &Record<'_>, target: &Target, local
     )
 }
 
+/// Begins the object of a target: its service, host and port.
+pub(super) fn write_name(out: &mut dyn Write, target: &Target) -> fmt::Result {
+    let Target { service, host, scope, port, .. } = target;
+    let percent = if scope.is_empty() { "" } else { "%" };
+    write!(
+        out,
+        "{{\"service\":{},\"host\":{},\"port\":{port}",
+        Quoted(service),
+        Quoted(&format_args!("{host}{percent}{scope}"))
+    )
+}
+
 /// Displays a value as a JSON object, or as `null`.
 struct Object<T>(T);
 
 impl fmt::Display for Object<(Option<Last>, &Target, LocalTime)> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Some(Last { at, ending, lookup, connect }), target, local) = &self.0 else { return f.write_str("null") };
-        let kind = match ending {
-            Ending::Connected(_) => "connected",
-            Ending::LookupFailed(_) => "lookup failed",
-            Ending::ConnectFailed(..) => "connect failed",
-            Ending::Skipped(_) => "skipped",
-        };
         write!(
             f,
-            "{{\"at\":{},\"outcome\":\"{kind}\",\"detail\":{},\"dns_ms\":{},\"connect_ms\":{}}}",
+            "{{\"at\":{},\"outcome\":\"{}\",\"detail\":{},\"dns_ms\":{},\"connect_ms\":{}}}",
             Moment(*at, *local),
+            ending.outcome(),
             Quoted(&Shown(ending, target)),
             Millis(lookup, "null"),
             Millis(connect, "null"),
@@ -113,7 +116,7 @@ impl fmt::Display for Object<Option<Summary>> {
 }
 
 /// A JSON string (RFC 8259, section 7).
-struct Quoted<'a>(&'a dyn fmt::Display);
+pub(super) struct Quoted<'a>(pub &'a dyn fmt::Display);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,10 +2,13 @@
 //! the time zone.
 
 pub mod cells;
+pub mod events;
 pub mod json;
 pub mod once;
+pub mod samples;
 pub mod status;
 pub mod table;
+pub mod times;
 
 use core::fmt;
 

@@ -51,7 +51,7 @@ fn hand_over(config: &Config, user: User) {
     let is_ours = |name: &str| {
         let of_ledger = name.strip_prefix(ledger).filter(|_| !["", ".", ".."].contains(&ledger));
         log_names::is_log(name)
-            || [log_names::LATEST_NEW, log_names::LATEST].contains(&name)
+            || log_names::is_link(name)
             || of_ledger.is_some_and(|rest| {
                 ["", log_names::LEDGER_NEW].contains(&rest) || rest.starts_with(log_names::LEDGER_DAMAGED)
             })

@@ -117,7 +117,7 @@ impl Console {
     pub fn announce(&mut self, subject: &str, what: fmt::Arguments<'_>) {
         if matches!(self.messages, Messages::Error) {
             let line = Text::<{ limits::MESSAGE }>::format(format_args!("{subject}: {what}"));
-            SystemLog::default().send(Severity::Warning, line.as_str());
+            let _ = SystemLog::default().send(Severity::Warning, line.as_str());
         }
         self.say(subject, what);
     }
@@ -128,8 +128,12 @@ impl Console {
         let line = visible(what);
         match &mut self.messages {
             Messages::Error => {}
-            Messages::Both(system_log) => system_log.send(Severity::Error, line.as_str()),
-            Messages::SystemLog(system_log) => return system_log.send(Severity::Warning, line.as_str()),
+            // A line that is not accepted is lost: there is nowhere else to say so.
+            Messages::Both(system_log) => _ = system_log.send(Severity::Error, line.as_str()),
+            Messages::SystemLog(system_log) => {
+                let _ = system_log.send(Severity::Warning, line.as_str());
+                return;
+            }
         }
         self.error.line(line, self.patience);
     }

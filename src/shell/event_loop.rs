@@ -3,8 +3,11 @@
 
 mod clocks;
 mod connects;
+mod lines;
 mod reload;
 mod reports;
+mod samples;
+mod sender;
 
 use core::mem::ManuallyDrop;
 use std::os::fd::AsFd;
@@ -12,13 +15,16 @@ use std::os::fd::AsFd;
 use clocks::Clocks;
 use connects::Connects;
 use reports::Reports;
+use samples::Samples;
 
 use crate::base::limits;
 use crate::base::said::Said;
 use crate::base::text::Count;
 use crate::base::time::{Instant, Nanos, WallTime};
-use crate::core::monitor::{Action, Event, Monitor, Span, TargetId};
+use crate::core::ledger::Ledger;
+use crate::core::monitor::{Action, Ended, Fact, Monitor, Span, TargetId};
 use crate::core::probe::{Input, ProbeId};
+use crate::model::event::{Event, Found};
 use crate::model::reason::Shortage;
 use crate::model::settings::Config;
 use crate::model::target::Address;
@@ -72,6 +78,7 @@ pub struct EventLoop {
     connects: Connects,
     clocks: Clocks,
     reports: Reports,
+    samples: Samples,
     poll_trouble: Said,
     signal_trouble: Said,
     /// From when on it may be said again that a file of the resolver cannot be read.
@@ -100,10 +107,18 @@ impl EventLoop {
         let writable = reports.writable(&mut console);
         let confinement = Confinement::enter(&config, &config_file, writable, &mut console);
         reports.set_confined(confinement.is_in_force());
-        // No system call between the two: a kill there would date the end of the last run by this one's clocks.
-        let own = process::own();
+        let before = last_run(&ledger, started);
+        let start = Event::Start { targets: config.targets.len() as u32 };
+        let (own, first) = (process::own(), ledger.end_of_events());
+        // No system call from here to the last event: a kill there would date the end of the last run by this one's
+        // clocks, or nobody would learn of that run's end.
         ledger.set_clocks(clock::monotonic(), started);
         ledger.begin_run(own, config_file.real_path().as_str(), started);
+        if config.settings.has_events() {
+            for event in before.into_iter().chain([start]) {
+                ledger.push_event(None, &Found { at: started.unix, event });
+            }
+        }
         reports.hold_ledger();
         let mut event_loop = ManuallyDrop::new(Self {
             monitor: Monitor::new(&config, span, ledger, limits::BUILT, clock::monotonic(), started),
@@ -116,6 +131,7 @@ impl EventLoop {
             connects: Connects::new(&config.settings),
             clocks,
             reports,
+            samples: Samples::new(),
             next: config,
             poll_trouble: Said::default(),
             signal_trouble: Said::default(),
@@ -124,6 +140,7 @@ impl EventLoop {
             batch: 0,
             finished: false,
         });
+        event_loop.monitor.set_first_event(first);
         let EventLoop { reports, monitor, console, next, .. } = &mut *event_loop;
         bounds::allow_descriptors(next, console);
         if reports.are_logged() {
@@ -155,10 +172,15 @@ impl EventLoop {
             signal::unblock();
             return false;
         }
-        let deadline = self.monitor.next_deadline().min(self.helpers.next_deadline());
+        let deadline = self.monitor.next_deadline().min(self.helpers.next_deadline()).min(self.samples.next_deadline());
         let now = clock::monotonic();
         self.collect((deadline != Instant::NEVER).then(|| deadline.since(now)));
         true
+    }
+
+    /// Lets the monitor keep how attempts end, for so many probes.
+    pub fn keep_attempts(&mut self, probes: usize) {
+        self.monitor.keep_attempts(probes);
     }
 
     /// The monitor, for a caller that shows the results.
@@ -187,6 +209,9 @@ impl EventLoop {
     fn drain(&mut self) {
         let now = self.seen;
         self.helpers.shrink(now, &mut self.polls);
+        if now >= self.samples.next_deadline() {
+            self.write_samples();
+        }
         while let Some(action) = self.monitor.poll(now) {
             self.carry_out(action);
             if self.batch >= limits::BATCH {
@@ -200,9 +225,14 @@ impl EventLoop {
             Action::Lookup(probe, target) => self.look_up(probe, target),
             Action::DropLookup(probe) => self.helpers.drop_lookup(&mut self.polls, probe),
             Action::Connect(probe, target, address) => self.connect(probe, target, address),
-            Action::DropConnect(probe) => self.connects.drop(&mut self.polls, probe),
+            Action::DropConnect(probe) => {
+                let resent = self.connects.drop(&mut self.polls, probe);
+                self.tell(Fact::Dropped(probe, resent));
+            }
             Action::ReadClock => self.read_clock(),
             Action::Report(stamp) => self.report(stamp),
+            Action::WriteEvents => self.write_events(),
+            Action::Ended(ended) => self.add_sample(&ended),
             Action::Round => self.console.dot(),
             Action::SaySkipped(ticks, shortage) => self.console.say(
                 "probes",
@@ -210,13 +240,14 @@ impl EventLoop {
             ),
             Action::SayHeld(wall) => self.say_held(wall),
             Action::Finish => {
+                self.write_samples();
                 self.say_left();
                 self.finished = true;
             }
         }
     }
 
-    fn tell(&mut self, event: Event<'_>) {
+    fn tell(&mut self, event: Fact<'_>) {
         self.monitor.handle(clock::monotonic(), event);
     }
 
@@ -250,7 +281,7 @@ impl EventLoop {
             if let Some((slot, ready)) = self.polls.ready_attempt(at) {
                 self.polls.remove_at(at);
                 if let Some((probe, attempt)) = self.connects.end(now, slot, ready) {
-                    self.monitor.handle(now, Event::AttemptEnded(probe, attempt));
+                    self.monitor.handle(now, Fact::AttemptEnded(probe, attempt));
                 }
             }
         }
@@ -294,9 +325,9 @@ impl EventLoop {
         match wish {
             Wish::Stop => {
                 self.monitor.ledger().begin_end();
-                self.tell(Event::Stop);
+                self.tell(Fact::Stop);
             }
-            Wish::Report => self.tell(Event::ReportNow),
+            Wish::Report => self.tell(Fact::ReportNow),
             Wish::Summary => self.print_summary(SUMMARY_PATIENCE),
             Wish::Child => self.helpers.reap(),
             Wish::Reload => self.reload(),
@@ -307,11 +338,11 @@ impl EventLoop {
         let target = self.monitor.target(target);
         match self.helpers.ask(clock::monotonic(), &mut self.polls, probe, target) {
             Ok(forked) => {
-                self.tell(Event::Probe(probe, Input::LookupStarted));
+                self.tell(Fact::Probe(probe, Input::LookupStarted));
                 // A fork is slow: answers to others come in meanwhile.
                 self.batch += if forked { limits::BATCH } else { 1 };
             }
-            Err(shortage) => self.tell(Event::Probe(probe, Input::FellShort(shortage))),
+            Err(shortage) => self.tell(Fact::Probe(probe, Input::FellShort(shortage))),
         }
     }
 
@@ -319,7 +350,7 @@ impl EventLoop {
     fn receive(&mut self, now: Instant, number: u16) {
         let mut reply = None;
         if let Some((probe, input)) = self.helpers.receive(now, &mut self.polls, number, &mut reply) {
-            self.monitor.handle(now, Event::Probe(probe, input));
+            self.monitor.handle(now, Fact::Probe(probe, input));
             if matches!(input, Input::FellShort(Shortage::ResolverFile)) && now >= self.forbidden_from {
                 self.forbidden_from = now + limits::SAY_AGAIN;
                 self.say_forbidden();
@@ -331,24 +362,63 @@ impl EventLoop {
         self.batch += 1;
         let target = self.monitor.target(target);
         let (started, end) = self.connects.start(&mut self.polls, probe, target, address);
-        self.monitor.handle(started, Event::Probe(probe, Input::ConnectStarted));
+        self.monitor.handle(started, Fact::Probe(probe, Input::ConnectStarted));
         if let Some(attempt) = end {
-            self.monitor.handle(attempt.seen, Event::AttemptEnded(probe, attempt));
+            self.monitor.handle(attempt.seen, Fact::AttemptEnded(probe, attempt));
         }
     }
 
     fn read_clock(&mut self) {
-        let wall = self.clocks.read(&mut self.console);
-        self.tell(Event::Clock(wall));
+        let (wall, expected) = self.clocks.read(&mut self.console);
+        self.tell(Fact::Clock(wall));
+        if let Some(expected) = expected {
+            self.tell(Fact::Found(&Event::Clock { from: expected.unix, to: wall.unix }));
+        }
     }
 
     fn report(&mut self, stamp: WallTime) {
         let superseded =
             self.reports.check_ledger(self.config_file.real_path().as_str(), &mut self.monitor, &mut self.console);
         let written = self.reports.write(stamp, &mut self.monitor, &mut self.console);
-        self.tell(Event::Reported { written });
+        let timed = self.reports.write_times(stamp, &mut self.monitor, &mut self.console);
+        self.tell_changed_files();
+        self.tell(Fact::Reported { written, timed });
         if superseded || self.reports.are_over() {
-            self.tell(Event::Stop);
+            self.tell(Fact::Stop);
+        }
+    }
+
+    fn write_events(&mut self) {
+        let written = self.reports.write_events(&self.monitor, &mut self.console);
+        self.tell(Fact::EventsWritten { written });
+        self.tell_changed_files();
+        if self.reports.are_over() {
+            self.tell(Fact::Stop);
+        }
+    }
+
+    fn add_sample(&mut self, ended: &Ended) {
+        // While the clock is not set, its times are wrong.
+        if self.monitor.is_held() || !self.reports.are_logged() {
+            return;
+        }
+        let (at, target) = (self.monitor.wall_at(ended.tick), self.monitor.target(ended.target));
+        if self.samples.add(ended, at, target, self.seen) {
+            self.write_samples();
+        }
+    }
+
+    fn write_samples(&mut self) {
+        self.samples.write(&mut self.reports, self.monitor.ledger(), &mut self.console);
+        self.tell_changed_files();
+        if self.reports.are_over() {
+            self.tell(Fact::Stop);
+        }
+    }
+
+    fn tell_changed_files(&mut self) {
+        while let Some(event) = self.reports.changed_file() {
+            self.tell(Fact::Found(&event));
         }
     }
 
@@ -405,5 +475,17 @@ impl EventLoop {
         if let Err(shortage) = self.helpers.warm_up(clock::monotonic(), &mut self.polls) {
             self.console.say("helpers", format_args!("{shortage}, it is tried again at the next lookup"));
         }
+    }
+}
+
+/// The event that the last run has ended, or was killed; `None` if there was none.
+fn last_run(ledger: &Ledger, started: WallTime) -> Option<Event> {
+    let (from, to) = (ledger.alive(), started.unix);
+    if ledger.owner().pid == 0 {
+        None
+    } else if ledger.is_running() {
+        Some(Event::Killed { from, to })
+    } else {
+        Some(Event::Stopped { from, to })
     }
 }

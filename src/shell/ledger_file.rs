@@ -13,7 +13,7 @@ use crate::base::said::Said;
 use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::core::ledger::{self, Damage, Ledger, Memory};
-use crate::model::log_names;
+use crate::model::log_names::{self, Kind};
 use crate::model::run::Run;
 use crate::model::target::Target;
 use crate::shell::console::Console;
@@ -111,7 +111,10 @@ impl LedgerFile {
             Ok(ledger) => ledger,
             Err(trouble) => {
                 self.say(console, format_args!("{trouble}, {WITHOUT}"));
-                Ledger::absent()
+                match map::zeroes(ledger::words(limits::RECORDS)) {
+                    Ok(words) => Ledger::not_kept(Memory::Mapped(words), limits::RECORDS, wall),
+                    Err(_) => Ledger::absent(),
+                }
             }
         }
     }
@@ -216,7 +219,7 @@ impl LedgerFile {
         if needed <= ledger.capacity() || !ledger.is_present() {
             return Ok(());
         }
-        let capacity = capacity_for(needed);
+        let capacity = capacity_for(needed.max(ledger.next_capacity()));
         self.allocate(capacity, Operation::Lengthen)?;
         ledger.grow(capacity);
         Ok(())
@@ -296,8 +299,8 @@ impl LedgerFile {
     pub fn move_to(&mut self, path: Path, ledger: &Ledger) -> Result<(), Trouble> {
         let Some(words) = ledger.mapped().filter(|_| path != self.path) else { return Ok(()) };
         let moved = failed(Operation::Move);
-        // The path of the unfinished report's file may be relative to the ledger.
-        if ledger.progress().is_some() {
+        // The path of an unfinished write's file may be relative to the ledger.
+        if Kind::ALL.iter().any(|kind| ledger.progress(*kind).is_some()) {
             return Err(moved(Errno::EBUSY));
         }
         let held = Held::make(path::parent(path.as_str())).map_err(&moved)?;

@@ -1,99 +1,113 @@
-//! What a run does at its start with the reports that the last run did not finish: one that was being
-//! written when that run was killed, and one that became due while no run was there. Afterwards the log
-//! and the ledger agree.
+//! What a run does at its start with what the last run did not finish: the lines that it was writing to the daily files
+//! when it was killed, and a report that became due while no run was there. Afterwards the files and the ledger agree.
 
+use core::fmt::{self, Write};
 use std::os::fd::OwnedFd;
 
+use crate::base::limits;
 use crate::base::path::{self, Path};
+use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::core::due;
 use crate::core::ledger::{self, Journal, Ledger, Progress};
+use crate::model::log_names::Kind;
+use crate::model::outcome::Columns;
 use crate::model::settings::Config;
+use crate::render::events;
 use crate::render::table::Form;
+use crate::render::times;
 use crate::shell::console::Console;
-use crate::shell::daily_log::{DailyLog, LogError};
+use crate::shell::daily_files::{DailyFiles, Lines, LogError, PIECE};
 use crate::sys::directory::Directory;
-use crate::sys::{Errno, clock, file};
+use crate::sys::{self, Errno, clock, file};
 
-/// What a search for a report in its file found.
+/// What a search for lines in their file found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// Nothing of it is there.
+    /// Nothing of them is there.
     Nowhere,
-    /// All of it is there.
+    /// All of them are there.
     Whole,
-    /// The file ends with a part of it, which begins at this offset.
+    /// The file ends with a part of them, which begins at this offset.
     Torn(u64),
 }
 
 /// The result of a report that was due at the start: its stamp, and the error if it is not in the log.
 pub type Overdue = Result<WallTime, (WallTime, LogError)>;
 
-/// The last run's unfinished report, whose file cannot be read. Until it can, nothing may be reported: the
-/// counts may be in the log already.
+/// The last run's unfinished writes whose files cannot be read, in the order of [`Kind::ALL`].
+pub type Unresolved = [Option<UnresolvedWrite>; Kind::ALL.len()];
+
+/// The last run's unfinished write to a daily file, as long as that cannot be read. Until it can, nothing of this kind may
+/// be written: the file may have the lines already.
 #[derive(Debug)]
-pub struct UnresolvedReport {
+pub struct UnresolvedWrite {
+    kind: Kind,
     file: Path,
     /// The directory of its file, as soon as that can be opened: its path may lead elsewhere later.
     directory: Option<Directory>,
-    report: String,
+    /// Its text; empty if that is not known.
+    text: String,
 }
 
-impl UnresolvedReport {
+impl UnresolvedWrite {
+    fn new(kind: Kind, ledger: &Ledger, journal: &Journal, files: &DailyFiles) -> Self {
+        let text = pending_text(kind, ledger, journal);
+        Self { kind, file: files.resolve_path(&journal.file), directory: None, text }
+    }
+
     /// Its file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Searches the file again, and marks the report in the ledger as finished. Returns whether the whole
-    /// report is in the log.
-    pub fn resolve(&mut self, ledger: &Ledger, log: &DailyLog) -> Result<bool, Errno> {
-        let Some(journal) = ledger.journal() else { return Ok(false) };
-        let complete = self.search_file(&journal, log)?;
+    /// Searches the file again, and marks the write in the ledger as finished. Returns whether all of it is in the file.
+    pub fn resolve(&mut self, ledger: &Ledger, files: &DailyFiles) -> Result<bool, Errno> {
+        let Some(journal) = ledger.journal(self.kind) else { return Ok(false) };
+        let complete = self.search_file(&journal, files)?;
         if complete {
-            ledger.mark_reported();
+            ledger.mark_written(self.kind, journal.covers);
         } else {
-            ledger.end_report();
+            ledger.end_write(self.kind);
         }
         Ok(complete)
     }
 
-    /// Opens the file and searches it, see [`search_log`].
-    fn search_file(&mut self, journal: &Journal, log: &DailyLog) -> Result<bool, Errno> {
+    /// Opens the file and searches it, see [`search_file`].
+    fn search_file(&mut self, journal: &Journal, files: &DailyFiles) -> Result<bool, Errno> {
         if journal.progress == Progress::Written {
             return Ok(true);
         }
-        match self.open(log) {
-            Ok(file) => search_log(&file, journal, &self.report),
+        match self.open(files) {
+            Ok(file) => search_file(&file, self.kind, journal, &self.text),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(errno),
         }
     }
 
     /// Opens the file. `EPERM` if it is another user's and lies outside the log's directory: the ledger names it, and
-    /// nobody else says that a report is to be cut off there.
-    fn open(&mut self, log: &DailyLog) -> Result<OwnedFd, Errno> {
+    /// nobody else says that lines are to be cut off there.
+    fn open(&mut self, files: &DailyFiles) -> Result<OwnedFd, Errno> {
         let directory = match self.directory.take() {
             Some(directory) => directory,
             None => Directory::open(path::parent(self.file.as_str()))?,
         };
         let directory = self.directory.insert(directory);
         let file = file::open_log_again(directory, path::name(self.file.as_str()))?;
-        if log.is_in(directory) || file::is_own(&file)? { Ok(file) } else { Err(Errno::EPERM) }
+        if files.is_in(directory) || file::is_own(&file)? { Ok(file) } else { Err(Errno::EPERM) }
     }
 }
 
-/// Brings log and ledger into agreement. Then writes the report that is due by `now`, or that must be
+/// Brings the daily files and the ledger into agreement. Then writes the report that is due by `now`, or that must be
 /// written before counts are sorted by other thresholds. `now` is `None` if the clock is wrong, see
-/// [`due::left_over`]. Says so if the last run did not end cleanly. Afterwards the log has its form again. What
-/// could not be written stays in the ledger.
+/// [`due::left_over`]. Says so if the last run did not end cleanly. What could not be written stays in the ledger.
 pub fn recover(
     ledger: &Ledger,
-    log: &mut DailyLog,
+    files: &mut DailyFiles,
     config: &Config,
     now: Option<WallTime>,
     console: &mut Console,
-) -> (Option<Overdue>, Option<UnresolvedReport>) {
+) -> (Option<Overdue>, Unresolved) {
     if ledger.is_running() {
         let alive = clock::local(ledger.alive());
         console.say(
@@ -104,60 +118,124 @@ pub fn recover(
             ),
         );
     }
+    let mut unresolved = Unresolved::default();
+    for kind in [Kind::Times, Kind::Events, Kind::Samples] {
+        if let Some(journal) = ledger.journal(kind) {
+            let mut last = UnresolvedWrite::new(kind, ledger, &journal, files);
+            if last.resolve(ledger, files).is_err() {
+                unresolved[kind.index()] = Some(last);
+            }
+        }
+    }
     let mut complete = false;
-    if let Some(journal) = ledger.journal() {
-        let mut last = UnresolvedReport {
-            file: log.resolve_path(&journal.file),
-            directory: None,
-            report: pending_report(ledger, &journal),
-        };
-        match last.search_file(&journal, log) {
+    if let Some(journal) = ledger.journal(Kind::Stats) {
+        let mut last = UnresolvedWrite::new(Kind::Stats, ledger, &journal, files);
+        match last.search_file(&journal, files) {
             Ok(found) => complete = found,
-            Err(errno) => return (Some(Err((journal.stamp, LogError::Read(errno)))), Some(last)),
+            Err(errno) => {
+                unresolved[Kind::Stats.index()] = Some(last);
+                return (Some(Err((journal.stamp, LogError::Read(errno)))), unresolved);
+            }
         }
     }
     let Some(stamp) = due::left_over(ledger, config.settings.thresholds, now.map(|now| now.unix), |_| complete) else {
-        return (None, None);
+        return (None, unresolved);
     };
     let stamp = clock::local(stamp);
-    let form = *log.form();
-    log.set_directory_and_form(config.settings.log_dir, Form::of(ledger));
-    let rows = ledger.rows();
-    let written = log.append(stamp, &mut rows.iter().map(|(service, columns)| (service.as_str(), *columns)), ledger);
-    log.set_directory_and_form(config.settings.log_dir, form);
+    let (form, rows) = (Form::of(ledger), ledger.rows());
+    let lines = Lines {
+        kind: Kind::Stats,
+        stamp,
+        header: &form.header(),
+        body: &mut |out| write_rows(out, &form, false, stamp, &rows),
+        covers: 0,
+    };
+    let written = files.append(lines, ledger);
     if written.is_ok() {
         ledger.mark_reported();
     }
-    (Some(written.map(|()| stamp).map_err(|error| (stamp, error))), None)
+    if unresolved[Kind::Times.index()].is_none() {
+        write_times(ledger, files, config.settings.times, stamp);
+    }
+    (Some(written.map(|()| stamp).map_err(|error| (stamp, error))), unresolved)
 }
 
-/// The text of the unfinished report; empty if it cannot be formatted again.
-fn pending_report(ledger: &Ledger, journal: &Journal) -> String {
-    let mut report = String::new();
-    let rows = ledger.pending_rows();
-    let mut rows = rows.iter().map(|(service, columns)| (service.as_str(), *columns));
-    // Writing to a String does not fail.
-    let _ = Form::of(ledger).write(&mut report, journal.headed, journal.stamp, &mut rows);
-    let is_it = |report: &str| ledger::checksum(report.as_bytes()) == journal.checksum;
-    if !is_it(&report) {
+/// Writes the rows of times that belong to an overdue report, if they are wanted. What cannot be written is in the next ones.
+fn write_times(ledger: &Ledger, files: &mut DailyFiles, are_wanted: bool, stamp: WallTime) {
+    ledger.records().for_each(|(_, record)| record.begin_row());
+    let (form, records) = (times::Form::of(ledger), ledger.in_order());
+    let lines = Lines {
+        kind: Kind::Times,
+        stamp,
+        header: &form.header(),
+        body: &mut |out| form.write(out, false, stamp, &mut records.iter().copied()),
+        covers: 0,
+    };
+    if !are_wanted {
+        // Without a write there is no journal, so its progress stays as it is.
+        ledger.mark_times_written();
+    } else if files.append(lines, ledger).is_ok() {
+        ledger.mark_written(Kind::Times, 0);
+    }
+}
+
+/// The text of the unfinished write; empty if it cannot be formatted again.
+fn pending_text(kind: Kind, ledger: &Ledger, journal: &Journal) -> String {
+    let mut text = String::new();
+    match kind {
+        Kind::Stats => {
+            // Writing to a String does not fail.
+            let _ = write_rows(&mut text, &Form::of(ledger), journal.headed, journal.stamp, &ledger.pending_rows());
+        }
+        Kind::Times => {
+            let records = &mut ledger.in_order().into_iter();
+            let _ = times::Form::of(ledger).write(&mut text, journal.headed, journal.stamp, records);
+        }
+        Kind::Events => {
+            let covered = (ledger.first_event(), journal.covers);
+            let _ = events::write(&mut text, ledger, covered, clock::local, sys::describe_number);
+        }
+        // They are kept nowhere.
+        Kind::Samples => return text,
+    }
+    let is_it = |text: &str| ledger::checksum(text.as_bytes()) == journal.checksum;
+    if !is_it(&text) {
         // The file ended in the middle of a line.
-        report.insert(0, '\n');
+        text.insert(0, '\n');
     }
     // A run that could not read the file may have reloaded other targets. Then only the checksum is left
-    // to recognise the report.
-    if !is_it(&report) {
-        report.clear();
+    // to recognise the lines.
+    if !is_it(&text) {
+        text.clear();
     }
-    report
+    text
 }
 
-/// Whether the log has the whole report. If the file ends with a part of the report, cuts it off.
-fn search_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Errno> {
+/// Writes the rows of a report, below a header if it is `headed`.
+#[inline(never)] // Called from two paths.
+fn write_rows(
+    out: &mut dyn Write,
+    form: &Form,
+    headed: bool,
+    stamp: WallTime,
+    rows: &[(Text<{ limits::SERVICE }>, Columns)],
+) -> fmt::Result {
+    form.write(out, headed, stamp, &mut rows.iter().map(|(service, columns)| (service.as_str(), *columns)))
+}
+
+/// Whether the file has all the lines. If it ends with a part of them, cuts that off: of samples, whose text is not known,
+/// the last line that has no end.
+fn search_file(log: &OwnedFd, kind: Kind, journal: &Journal, text: &str) -> Result<bool, Errno> {
     let found = if journal.progress == Progress::Torn {
         let end = journal.offset + u64::from(journal.length);
         if file::size(log)? == end { Found::Torn(journal.offset) } else { Found::Nowhere }
     } else {
-        find(log, journal.offset, |at| compare(log, at, journal, report.as_bytes()))?
+        match kind {
+            Kind::Stats | Kind::Times | Kind::Events => {
+                find(log, journal.offset, &mut |at| compare(log, at, journal, text.as_bytes()))?
+            }
+            Kind::Samples => find_half_line(log, journal.offset)?,
+        }
     };
     if let Found::Torn(at) = found {
         file::truncate(log, at)?;
@@ -165,10 +243,27 @@ fn search_log(log: &OwnedFd, journal: &Journal, report: &str) -> Result<bool, Er
     Ok(found == Found::Whole)
 }
 
-/// Calls `compare` with the offset of each line from `offset` on, until it finds the report: other
-/// programs may have written lines before it.
-fn find(log: &OwnedFd, offset: u64, compare: impl Fn(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
-    let (mut piece, mut at, mut begins) = ([0; 4096], offset, true);
+/// Finds the last line of the file that has no end, if it begins at `offset` or behind.
+fn find_half_line(log: &OwnedFd, offset: u64) -> Result<Found, Errno> {
+    let (mut piece, mut at, mut begin) = ([0; PIECE], offset, offset);
+    loop {
+        let length = file::read_at(log, &mut piece, at)?;
+        if length == 0 {
+            return Ok(if begin < at { Found::Torn(begin) } else { Found::Nowhere });
+        }
+        for byte in &piece[..length] {
+            at += 1;
+            if *byte == b'\n' {
+                begin = at;
+            }
+        }
+    }
+}
+
+/// Calls `compare` with the offset of each line from `offset` on, until it finds the text: other programs may
+/// have written lines before it.
+fn find(log: &OwnedFd, offset: u64, compare: &mut dyn FnMut(u64) -> Result<Found, Errno>) -> Result<Found, Errno> {
+    let (mut piece, mut at, mut begins) = ([0; PIECE], offset, true);
     loop {
         let length = file::read_at(log, &mut piece, at)?;
         if length == 0 {
@@ -187,15 +282,15 @@ fn find(log: &OwnedFd, offset: u64, compare: impl Fn(u64) -> Result<Found, Errno
     }
 }
 
-/// How much of the report is at this offset. Without its text only the whole report is recognised, by its checksum.
-fn compare(log: &OwnedFd, at: u64, journal: &Journal, report: &[u8]) -> Result<Found, Errno> {
-    let (mut piece, mut sum, mut done) = ([0; 4096], ledger::checksum_of_nothing(), 0);
-    let has_text = !report.is_empty();
+/// How much of the text is at this offset. If it is not known, only all of it is recognised, by its checksum.
+fn compare(log: &OwnedFd, at: u64, journal: &Journal, text: &[u8]) -> Result<Found, Errno> {
+    let (mut piece, mut sum, mut done) = ([0; PIECE], ledger::checksum_of_nothing(), 0);
+    let has_text = !text.is_empty();
     while done < journal.length as usize {
         let most = piece.len().min(journal.length as usize - done);
         let length = file::read_at(log, &mut piece[..most], at + done as u64)?;
         let piece = &piece[..length];
-        if has_text && report.get(done..done + length) != Some(piece) {
+        if has_text && text.get(done..done + length) != Some(piece) {
             return Ok(Found::Nowhere);
         }
         if length == 0 {
@@ -210,7 +305,6 @@ fn compare(log: &OwnedFd, at: u64, journal: &Journal, report: &[u8]) -> Result<F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::text::Text;
     use crate::base::time::Nanos;
     use crate::core::ledger::Memory;
     use crate::model::outcome::Outcome;
@@ -262,7 +356,8 @@ mod tests {
             let remains = Self { dir, config, ledger, report };
             fs::write(remains.file(), before).expect("our own directory");
             let file = Text::copy(&remains.file()).expect("a short path");
-            remains.ledger.begin_report(&file, before.len() as u64, remains.report.as_bytes(), wall(DUE), headed);
+            let (offset, report) = (before.len() as u64, remains.report.as_bytes());
+            remains.ledger.begin_write(Kind::Stats, &file, offset, report, wall(DUE), headed, 0);
             remains
         }
 
@@ -275,13 +370,17 @@ mod tests {
             self.recover_or_not(now).0
         }
 
-        fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<UnresolvedReport>) {
-            recover(&self.ledger, &mut self.log(), &self.config, Some(wall(now)), &mut Console::new(true))
+        fn recover_or_not(&self, now: i64) -> (Option<Overdue>, Option<UnresolvedWrite>) {
+            let (due, [unresolved, ..]) = self.recover_all(now);
+            (due, unresolved)
         }
 
-        fn log(&self) -> DailyLog {
-            let form = Form::new(self.config.settings.thresholds, self.config.longest_service());
-            DailyLog::new(self.config.settings.log_dir, form, self.config.settings.keep)
+        fn recover_all(&self, now: i64) -> (Option<Overdue>, Unresolved) {
+            recover(&self.ledger, &mut self.files(), &self.config, Some(wall(now)), &mut Console::new(true))
+        }
+
+        fn files(&self) -> DailyFiles {
+            DailyFiles::new(self.config.settings.log_dir, self.config.settings.keep)
         }
 
         fn content(&self) -> String {
@@ -322,7 +421,7 @@ mod tests {
                     };
                     assert_eq!(plain(&content), plain(&expected));
                     assert!(content.split_inclusive('\n').all(|line| line.matches('|').count() % 8 == 0), "{content}");
-                    assert!(remains.ledger.is_reported() && remains.ledger.journal().is_none());
+                    assert!(remains.ledger.is_reported() && remains.ledger.journal(Kind::Stats).is_none());
                     assert_eq!(remains.recover(DUE + 1000), None, "a second recovery does nothing");
                 }
             }
@@ -334,7 +433,7 @@ mod tests {
         for marked in 0..=3 {
             let remains = Remains::new("", true);
             fs::write(remains.file(), &remains.report).expect("our own file");
-            remains.ledger.set_progress(Progress::Written);
+            remains.ledger.set_progress(Kind::Stats, Progress::Written);
             for i in 0..marked {
                 remains.ledger.record(i).mark_reported(&remains.ledger.record(i).tally());
             }
@@ -351,7 +450,7 @@ mod tests {
             for written in (1..length).step_by(13).chain([length - 1]) {
                 let remains = Remains::new(&before, headed);
                 fs::write(remains.file(), format!("{before}{}", &remains.report[..written])).expect("our own file");
-                remains.ledger.tear_report(before.len() as u64, written);
+                remains.ledger.tear(Kind::Stats, before.len() as u64, written);
                 remains.ledger.record(0).count(Outcome::FastFast, 99);
                 assert_eq!(remains.recover(DUE - 1), None);
                 assert_eq!(remains.content(), before);
@@ -360,7 +459,7 @@ mod tests {
             let remains = Remains::new(&before, headed);
             let others = format!("{before}{}# a note\n", &remains.report[..length / 2]);
             fs::write(remains.file(), &others).expect("our own file");
-            remains.ledger.tear_report(before.len() as u64, length / 2);
+            remains.ledger.tear(Kind::Stats, before.len() as u64, length / 2);
             remains.recover(DUE - 1);
             assert_eq!(remains.content(), others, "what others wrote stays");
         }
@@ -414,17 +513,17 @@ mod tests {
             let (due, unresolved) = remains.recover_or_not(DUE + 1000);
             assert!(matches!(due, Some(Err((_, LogError::Read(_))))));
             let mut unresolved = unresolved.expect("the file cannot be read");
-            assert!(unresolved.resolve(&remains.ledger, &remains.log()).is_err());
+            assert!(unresolved.resolve(&remains.ledger, &remains.files()).is_err());
             // Counting goes on meanwhile, and another run finds the same.
             remains.ledger.record(0).count(Outcome::FastFast, 20);
             assert!(remains.recover_or_not(DUE + 1000).1.is_some());
             fs::remove_dir(remains.file()).expect("our own directory");
             fs::rename(&aside, remains.file()).expect("our own file");
             let whole = written == usize::MAX;
-            assert_eq!(unresolved.resolve(&remains.ledger, &remains.log()), Ok(whole));
+            assert_eq!(unresolved.resolve(&remains.ledger, &remains.files()), Ok(whole));
             assert_eq!(remains.content(), if whole { remains.report.as_str() } else { "" });
             let left = remains.ledger.record(0).tally().unreported().columns().total;
-            assert_eq!((left, remains.ledger.journal()), (if whole { 13 } else { 20 }, None));
+            assert_eq!((left, remains.ledger.journal(Kind::Stats)), (if whole { 13 } else { 20 }, None));
         }
     }
 
@@ -467,6 +566,97 @@ mod tests {
         }
     }
 
+    /// Lines of a kind that were being written at the kill: what their file had before, and the lines.
+    fn killed_while_writing(kind: Kind, before: &str, lines: &str) -> (Remains, String) {
+        let remains = Remains::new("", true);
+        remains.ledger.mark_reported();
+        let file = format!("{}/{}", remains.dir.path().display(), kind.name(wall(DUE)));
+        let path = Text::copy(&file).expect("a short path");
+        remains.ledger.begin_write(kind, &path, before.len() as u64, lines.as_bytes(), wall(DUE), false, 2);
+        (remains, file)
+    }
+
+    #[test]
+    fn lines_of_other_kinds_are_recognised_by_their_checksum_among_those_of_others() {
+        let (before, lines) = ("2025 a\n", "2025 b\n2025 c\n");
+        for kind in [Kind::Times, Kind::Events] {
+            for (others, content) in [("", lines), ("# a note\n", lines), ("", "2025 b\n2025 d\n"), ("", "2025 b\n20")]
+            {
+                let (remains, file) = killed_while_writing(kind, before, lines);
+                let content = format!("{before}{others}{content}");
+                fs::write(&file, &content).expect("our own directory");
+                let journal = remains.ledger.journal(kind).expect("it is unfinished");
+                let mut last = UnresolvedWrite::new(kind, &remains.ledger, &journal, &remains.files());
+                let found = last.search_file(&journal, &remains.files());
+                assert_eq!(found, Ok(content.contains(lines)), "{content}");
+                let (due, unresolved) = remains.recover_all(DUE - 1);
+                assert!(due.is_none() && unresolved.iter().all(Option::is_none));
+                assert_eq!(remains.ledger.journal(kind), None);
+                assert_eq!(fs::read_to_string(&file).expect("text"), content, "what is not known stays");
+            }
+        }
+    }
+
+    #[test]
+    fn of_samples_killed_at_any_byte_whole_lines_stay_and_none_is_torn() {
+        for (before, lines) in [
+            ("", "time,service\n2025,\"a, \"\"b\"\"\"\n2025,c\n"),
+            ("time,service\n2025,z\n", "2025,a\n2025,b\n"),
+            ("time,service\n2025,z", "\n2025,a\n2025,b\n"),
+        ] {
+            for written in 0..=lines.len() {
+                let (remains, file) = killed_while_writing(Kind::Samples, before, lines);
+                fs::write(&file, format!("{before}{}", &lines[..written])).expect("our own directory");
+                assert!(remains.recover_all(DUE - 1).1.iter().all(Option::is_none));
+                let whole = lines[..written].rfind('\n').map_or(0, |at| at + 1);
+                assert_eq!(fs::read_to_string(&file).expect("text"), format!("{before}{}", &lines[..whole]));
+                assert_eq!(remains.ledger.journal(Kind::Samples), None);
+            }
+        }
+        let (remains, file) = killed_while_writing(Kind::Samples, "", "2025,a\n");
+        let long = "2025,x\n".repeat(3000);
+        fs::write(&file, format!("{long}2025")).expect("our own directory");
+        remains.recover_all(DUE - 1);
+        assert_eq!(fs::read_to_string(&file).expect("text"), long);
+    }
+
+    #[test]
+    fn a_part_of_any_kind_that_could_not_be_cut_off_is_cut_off() {
+        for kind in Kind::ALL {
+            let (remains, file) = killed_while_writing(kind, "2025 a\n", "2025 b\n");
+            remains.ledger.tear(kind, 7, 3);
+            fs::write(&file, "2025 a\n202").expect("our own directory");
+            assert!(remains.recover_all(DUE - 1).1.iter().all(Option::is_none));
+            assert_eq!(fs::read_to_string(&file).expect("text"), "2025 a\n");
+            assert_eq!(remains.ledger.journal(kind), None);
+        }
+    }
+
+    #[test]
+    fn a_kind_whose_file_cannot_be_read_waits_and_the_others_do_not() {
+        for blocked in Kind::ALL {
+            let (remains, file) = killed_while_writing(blocked, "", "2025 a\n2025 b\n");
+            for kind in Kind::ALL.into_iter().filter(|kind| *kind != blocked) {
+                let path = Text::format(format_args!("{}/{}", remains.dir.path().display(), kind.name(wall(DUE))));
+                remains.ledger.begin_write(kind, &path, 0, b"", wall(DUE), false, 0);
+            }
+            let _ = fs::remove_file(&file);
+            fs::create_dir(&file).expect("its name is free");
+            let (_, mut unresolved) = remains.recover_all(DUE - 1);
+            for kind in Kind::ALL {
+                assert_eq!(unresolved[kind.index()].is_some(), kind == blocked);
+                assert_eq!(remains.ledger.journal(kind).is_some(), kind == blocked);
+            }
+            let last = unresolved[blocked.index()].as_mut().expect("the file cannot be read");
+            assert_eq!(last.file().as_str(), file);
+            assert!(last.resolve(&remains.ledger, &remains.files()).is_err());
+            fs::remove_dir(&file).expect("our own directory");
+            fs::write(&file, "2025 a\n2025 b\n").expect("its name is free");
+            assert_eq!(last.resolve(&remains.ledger, &remains.files()), Ok(blocked != Kind::Samples));
+            assert_eq!(remains.ledger.journal(blocked), None);
+        }
+    }
+
     #[test]
     fn a_report_is_found_whole_in_part_or_not_at_all() {
         let report = b"a 1\nb 2\n";
@@ -475,7 +665,8 @@ mod tests {
         let long = [b"x 7\n".repeat(5000), report.to_vec()].concat();
         let (length, checksum) = (report.len() as u32, ledger::checksum(report));
         let (file, stamp) = (Path::new(), wall(DUE));
-        let journal = Journal { progress: Progress::Writing, file, offset: 3, length, stamp, headed: false, checksum };
+        let progress = Progress::Writing;
+        let journal = Journal { progress, file, offset: 3, length, stamp, headed: false, checksum, covers: 0 };
         for (end, found) in [
             (&b""[..], Found::Nowhere),
             (b"x 7\n", Found::Nowhere),
@@ -494,7 +685,7 @@ mod tests {
             let log = Directory::open(&dir.path().to_string_lossy())
                 .and_then(|directory| file::open_log_again(&directory, "tcp_stats_20251009.log"))
                 .expect("it is there");
-            let seen = find(&log, 3, |at| compare(&log, at, &journal, report));
+            let seen = find(&log, 3, &mut |at| compare(&log, at, &journal, report));
             assert_eq!(seen, Ok(found), "{:?}", std::str::from_utf8(end));
         }
     }

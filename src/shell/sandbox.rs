@@ -102,7 +102,9 @@ impl Confinement {
             monitor.allow(ledger, Access::Write)?;
         }
         monitor.restrict()?;
-        self.writable = [log_dir, ledger_dir].map(|directory| directory?.identity().ok());
+        for (writable, directory) in self.writable.iter_mut().zip([log_dir, ledger_dir]) {
+            *writable = directory.and_then(|directory| directory.identity().ok());
+        }
         self.confined = true;
         Ok(helper)
     }

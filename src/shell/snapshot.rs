@@ -10,6 +10,7 @@ use crate::base::limits;
 use crate::base::path::Path;
 use crate::base::time::Nanos;
 use crate::core::ledger::{self, Ledger, Progress};
+use crate::model::log_names::Kind;
 use crate::model::process_id::ProcessId;
 use crate::model::run::Run;
 use crate::sys::record_lock::{Holder, holder};
@@ -69,9 +70,11 @@ fn read(file: &OwnedFd) -> Result<Ledger, SnapshotError> {
         let read = words(file).and_then(|words| Ledger::copy(&words).map_err(SnapshotError::Damage));
         if tries == TRIES || !matches!(read, Err(SnapshotError::Damage(_))) {
             let ledger = read?;
-            // The log has this report, even if the run was killed before it marked it as reported.
-            if ledger.progress() == Some(Progress::Written) {
-                ledger.mark_reported();
+            // The file has these lines, even if the run was killed before it marked them as written.
+            for kind in Kind::ALL {
+                if let Some(journal) = ledger.journal(kind).filter(|journal| journal.progress == Progress::Written) {
+                    ledger.mark_written(kind, journal.covers);
+                }
             }
             return Ok(ledger);
         }

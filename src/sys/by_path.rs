@@ -26,7 +26,7 @@ fn terminated(path: &str, buffer: &mut [u8; PATH_MAX]) -> Result<*const c_char, 
 /// The text in a buffer up to its first NUL; empty if there is no NUL, or if it is not UTF-8.
 pub(super) fn up_to_nul(buffer: &[u8]) -> &str {
     let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(0);
-    core::str::from_utf8(&buffer[..end]).unwrap_or_default()
+    words::utf8(&buffer[..end]).unwrap_or_default()
 }
 
 /// Makes a call with a path.
@@ -167,7 +167,7 @@ pub fn destination<'a>(path: &str, room: &'a mut [u8]) -> Option<&'a str> {
 /// The path of an open file, without symbolic links; `None` if proc(5) is not mounted.
 pub(super) fn path_of(file: RawFd, room: &mut [u8]) -> Option<&str> {
     let link = Text::<32>::format(format_args!("/proc/self/fd/{file}"));
-    core::str::from_utf8(read_link_at(HERE, link.as_str(), room).ok()?).ok()
+    words::utf8(read_link_at(HERE, link.as_str(), room).ok()?)
 }
 
 /// Follows one symbolic link (path_resolution(7)). `path[begin..end]` is the link's path, as seen from
@@ -177,7 +177,7 @@ pub fn follow_link(directory: RawFd, path: &mut String, begin: usize, end: usize
     let link = path.get(begin..end).unwrap_or_default();
     let mut content = [0; PATH_MAX];
     let content = read_link_at(directory, link, &mut content)?;
-    let content = core::str::from_utf8(content).map_err(|_| Errno::EPERM)?;
+    let content = words::utf8(content).ok_or(Errno::EPERM)?;
     let mut followed = String::new();
     if !content.starts_with('/') {
         followed.push_str(link.get(..link.len() - name(link).len()).unwrap_or_default());

@@ -5,6 +5,8 @@ use core::ffi::{CStr, c_char, c_int, c_ulong, c_ulonglong, c_void};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ptr::null;
 
+use crate::base::words;
+
 /// The highest `unsigned long`, which has 32 or 64 bits.
 #[allow(clippy::unnecessary_cast)]
 const LONG: u64 = c_ulong::MAX as u64;
@@ -74,7 +76,7 @@ unsafe fn number(text: *const c_char, end: *mut *const c_char, base: c_int, most
         Some(value) if negative => value.wrapping_neg(),
         Some(value) => value,
         None => {
-            nix::errno::Errno::ERANGE.set();
+            super::Errno::ERANGE.set();
             most
         }
     }
@@ -132,7 +134,7 @@ pub unsafe extern "C" fn qsort(
 #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
 pub unsafe extern "C" fn inet_pton(family: c_int, text: *const c_char, address: *mut c_void) -> c_int {
     // SAFETY: the caller promises that it ends with a NUL.
-    let text = unsafe { CStr::from_ptr(text) }.to_str().unwrap_or_default();
+    let text = words::utf8(unsafe { CStr::from_ptr(text) }.to_bytes()).unwrap_or_default();
     if family == libc::AF_INET {
         let Ok(found) = text.parse::<Ipv4Addr>() else { return 0 };
         // SAFETY: the caller promises the room.
@@ -150,7 +152,7 @@ pub unsafe extern "C" fn inet_pton(family: c_int, text: *const c_char, address: 
 mod tests {
     use std::ffi::CString;
 
-    use nix::errno::Errno;
+    use super::super::Errno;
 
     use super::*;
 
@@ -169,7 +171,7 @@ mod tests {
     fn read<T>(text: &str, function: impl FnOnce(*const c_char, *mut *const c_char) -> T) -> (T, usize, bool) {
         let text = CString::new(text).unwrap();
         let mut end = null();
-        Errno::clear();
+        Errno::EPERM.set();
         let number = function(text.as_ptr(), &raw mut end);
         let out_of_range = Errno::last() == Errno::ERANGE;
         (number, end as usize - text.as_ptr() as usize, out_of_range)

@@ -151,22 +151,37 @@ impl Directory {
     }
 
     /// Counts the regular files whose names are chosen by `is_counted`, among the same names.
-    pub fn count(&self, is_counted: &mut dyn FnMut(&str) -> bool) -> Result<usize, Errno> {
+    pub fn count(&self, is_counted: &mut dyn FnMut(&str) -> bool) -> Result<u64, Errno> {
         let mut count = 0;
         list(&self.to_list()?, limits::NAMES.1, &mut |name, kind| {
-            // Some file systems do not tell the type.
-            let may_be_regular = [libc::DT_REG, libc::DT_UNKNOWN].contains(&kind);
-            count += usize::from(may_be_regular && is_counted(name));
+            count += u64::from(may_be_regular(kind) && is_counted(name));
         })?;
         Ok(count)
+    }
+
+    /// The bytes that the regular files take whose names are chosen by `is_counted`, among the same names: those of their
+    /// blocks. No link is followed.
+    pub fn bytes(&self, is_counted: &mut dyn FnMut(&str) -> bool) -> Result<u64, Errno> {
+        let mut bytes = 0;
+        let mut result = Ok(());
+        list(&self.to_list()?, limits::NAMES.1, &mut |name, kind| {
+            if may_be_regular(kind) && is_counted(name) {
+                match status_at(self.as_raw_fd(), name) {
+                    Ok(status) => bytes += taken(&status),
+                    // It was just deleted.
+                    Err(Errno::ENOENT) => {}
+                    Err(errno) => result = Err(errno),
+                }
+            }
+        })?;
+        result.map(|()| bytes)
     }
 
     /// Deletes the file, if it is a regular one. The two calls may find two files of that name: then one of whoever
     /// may write in this directory is lost, and nothing else.
     fn delete_file(&self, name: &str) -> Result<(), Errno> {
-        let deleted = status_at(self.as_raw_fd(), name).and_then(|status| {
-            if status.st_mode & libc::S_IFMT == libc::S_IFREG { unlink_at(self.as_raw_fd(), name) } else { Ok(()) }
-        });
+        let deleted = status_at(self.as_raw_fd(), name)
+            .and_then(|status| if is_regular(&status) { unlink_at(self.as_raw_fd(), name) } else { Ok(()) });
         if deleted == Err(Errno::ENOENT) { Ok(()) } else { deleted }
     }
 
@@ -174,6 +189,22 @@ impl Directory {
     fn to_list(&self) -> Result<OwnedFd, Errno> {
         open_at(self.as_raw_fd(), ".", libc::O_RDONLY | libc::O_DIRECTORY, 0)
     }
+}
+
+/// Whether an entry of this type (`DT_*` of dirent.h) may be a regular file: some file systems do not tell the type.
+fn may_be_regular(kind: u8) -> bool {
+    [libc::DT_REG, libc::DT_UNKNOWN].contains(&kind)
+}
+
+fn is_regular(status: &libc::stat) -> bool {
+    status.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
+/// The bytes that a regular file takes: those of its blocks, as du(1) counts them. A small file takes more than its
+/// length. Some network file systems do not tell the blocks: there it is the length. 0 for anything else.
+fn taken(status: &libc::stat) -> u64 {
+    let (blocks, length) = (status.st_blocks as u64, status.st_size as u64);
+    if is_regular(status) { length.max(blocks * 512) } else { 0 }
 }
 
 /// A directory that is used for long.
@@ -252,6 +283,7 @@ fn read<'a>(directory: &OwnedFd, entries: &'a mut [u8]) -> Result<&'a [u8], Errn
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn of_many_names_the_chosen_regular_files_are_deleted_and_no_link_or_directory() {
@@ -271,8 +303,25 @@ mod tests {
         assert_eq!((result, names), (Ok(()), 1002));
         assert_eq!(directory.count(&mut |name| name.ends_with('1')), Ok(100));
         assert_eq!(directory.count(&mut |name| name.ends_with('0')), Ok(0), "a directory, a link");
+        assert_eq!(directory.bytes(&mut |_| true), Ok(0), "empty files, a directory, a link");
         let left = fs::read_dir(dir.path()).expect("our own directory").count();
         assert_eq!((left, path("directory-0").exists(), path("link-0").exists()), (902, true, true));
+    }
+
+    #[test]
+    fn a_file_takes_whole_blocks_and_a_link_nothing() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| dir.path().join(name);
+        let blocks = |name: &str| fs::metadata(path(name)).expect("it is there").blocks() * 512;
+        fs::write(path("small"), "x").expect("our own directory");
+        fs::write(path("large"), [b'x'; 10_000]).expect("our own directory");
+        std::os::unix::fs::symlink("large", path("link")).expect("our own directory");
+        let directory = Directory::open(&dir.path().to_string_lossy()).expect("our own directory");
+        let bytes = |wanted: &str| directory.bytes(&mut |name| name == wanted);
+        assert_eq!((bytes("small"), bytes("large")), (Ok(blocks("small").max(1)), Ok(blocks("large").max(10_000))));
+        assert_eq!((bytes("link"), bytes("missing"), bytes(".")), (Ok(0), Ok(0), Ok(0)));
+        fs::File::create(path("sparse")).and_then(|file| file.set_len(1 << 40)).expect("our own directory");
+        assert_eq!(bytes("sparse"), Ok(1 << 40), "its length, where it has fewer blocks");
     }
 
     #[test]

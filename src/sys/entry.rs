@@ -9,6 +9,8 @@ use tcpmon::sys::descriptor;
 use tcpmon::sys::heap::Heap;
 use tcpmon::sys::signal;
 
+use tcpmon::base::words;
+
 // SAFETY: no thread is ever started, and no signal handler allocates.
 #[global_allocator]
 static HEAP: Heap = unsafe { Heap::new() };
@@ -119,15 +121,88 @@ mod one_thread {
     extern "C" fn __unlockfile(_file: *mut c_void) {}
 }
 
-/// The calls as the kernel has them. musl's functions convert the times of options that this program does not use.
+/// Parts of musl's functions whose results nobody reads here.
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
+mod unread {
+    use core::ffi::{c_char, c_int, c_longlong, c_void};
+
+    /// The date and time of day that localtime_r(3) gives. The program asks it for the time zone's offset only, and has a
+    /// calendar of its own.
+    // SAFETY: no other function of the program has this name. The same holds for `mbstowcs`.
+    #[unsafe(no_mangle)]
+    extern "C" fn __secs_to_tm(_unix: c_longlong, _tm: *mut c_void) -> c_int {
+        0
+    }
+
+    /// mbstowcs(3) for getaddrinfo(3), which asks whether a text is valid and drops the wide characters. Without
+    /// setlocale(3) every text is valid.
+    // SAFETY: see `__secs_to_tm`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn mbstowcs(_wide: *mut c_void, text: *const c_char, _room: usize) -> usize {
+        // SAFETY: every caller of mbstowcs(3) promises that the text ends with a NUL.
+        unsafe { libc::strlen(text) }
+    }
+}
+
+/// The calls as the kernel has them. musl's functions convert times that this program does not use, or carry fallbacks for
+/// kernels before Linux 2.6.27.
 #[cfg(all(target_env = "musl", target_feature = "crt-static", any(target_arch = "arm", target_arch = "mips")))]
-mod sockets {
-    use core::ffi::{c_int, c_void};
+mod calls {
+    use core::ffi::{c_char, c_int, c_long, c_void};
 
     use libc::{msghdr, socklen_t, ssize_t};
 
+    /// The libc crate does not have it for MIPS.
+    const FSTATAT: c_long = if cfg!(target_arch = "mips") { 4293 } else { 327 };
+
+    /// fstatat(2), and fstat(2) for a path that is empty. The layout of `stat` is that of the kernel, with the times in 64
+    /// bits behind it: those are not filled in.
+    // SAFETY: no other function of the program has this name. The same holds for the functions below.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn __fstatat(
+        directory: c_int,
+        path: *const c_char,
+        status: *mut libc::stat,
+        flags: c_int,
+    ) -> c_int {
+        // SAFETY: every caller of fstatat(2) promises a valid path and room for the status.
+        unsafe {
+            let result = if flags == libc::AT_EMPTY_PATH {
+                libc::syscall(libc::SYS_fstat64, directory, status)
+            } else {
+                libc::syscall(FSTATAT, directory, path, status, flags)
+            };
+            // The kernel gives the device in 32 bits and leaves the rest of the room to it.
+            if cfg!(target_arch = "mips") {
+                (*status).st_dev = (*status.cast::<u32>()).into();
+            }
+            result as c_int
+        }
+    }
+
+    /// The name that programs with a 64-bit `time_t` link to.
+    // SAFETY: see `__fstatat`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn __fstatat_time64(
+        directory: c_int,
+        path: *const c_char,
+        status: *mut libc::stat,
+        flags: c_int,
+    ) -> c_int {
+        // SAFETY: as for `__fstatat`.
+        unsafe { __fstatat(directory, path, status, flags) }
+    }
+
+    /// socket(2).
+    // SAFETY: see `__fstatat`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
+        // SAFETY: the arguments are numbers.
+        unsafe { libc::syscall(libc::SYS_socket, family, kind, protocol) as c_int }
+    }
+
     /// recvmsg(2).
-    // SAFETY: no other function of the program has this name. The same holds for `setsockopt`.
+    // SAFETY: see `__fstatat`.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn recvmsg(socket: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
         // SAFETY: every caller of recvmsg(2) promises a valid message.
@@ -135,7 +210,7 @@ mod sockets {
     }
 
     /// setsockopt(2).
-    // SAFETY: see `recvmsg`.
+    // SAFETY: see `__fstatat`.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn setsockopt(
         socket: c_int,
@@ -206,20 +281,16 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
 
 /// The text of an argument. An argument that is not UTF-8 is no option, service or host, and is refused. The
 /// message about it shows a replacement character for each part that is not UTF-8.
-fn visible(mut argument: &'static [u8]) -> &'static str {
-    let mut visible = String::new();
-    loop {
-        let error = match core::str::from_utf8(argument) {
-            Ok(text) if visible.is_empty() => return text,
-            Ok(text) => {
-                visible.push_str(text);
-                return String::leak(visible);
-            }
-            Err(error) => error,
-        };
-        let (text, rest) = argument.split_at(error.valid_up_to());
-        visible.push_str(core::str::from_utf8(text).unwrap_or_default());
-        visible.push(char::REPLACEMENT_CHARACTER);
-        argument = &rest[error.error_len().unwrap_or(rest.len())..];
+fn visible(argument: &'static [u8]) -> &'static str {
+    if let Some(text) = words::utf8(argument) {
+        return text;
     }
+    let mut visible = String::new();
+    for chunk in argument.utf8_chunks() {
+        visible.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            visible.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    String::leak(visible)
 }

@@ -3,6 +3,7 @@
 //! planted.
 
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -249,6 +250,18 @@ pub fn reserve(file: &OwnedFd, size: u64, length: usize) -> Result<(), Errno> {
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) => Err(errno),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Whether less than a tenth of the file's file system is free for users (statfs(2)). False if it does not tell.
+pub fn is_nearly_full(file: &OwnedFd) -> bool {
+    let mut status = MaybeUninit::<libc::statfs64>::uninit();
+    // SAFETY: the descriptor is borrowed and so is open, and `status` is live.
+    if unsafe { libc::fstatfs64(file.as_raw_fd(), status.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, so the kernel has written it.
+    let status = unsafe { status.assume_init() };
+    status.f_bavail.saturating_mul(10) < status.f_blocks
 }
 
 fn fallocate(file: &OwnedFd, mode: c_int, from: u64, length: u64) -> Result<(), Errno> {

@@ -12,9 +12,14 @@ use super::{Errno, done, signal};
 ///
 /// A forked child does not have the mapping (`MADV_DONTFORK`): otherwise it would keep the file locked.
 pub fn shared(file: &OwnedFd, words: usize) -> Result<&'static [AtomicU32], Errno> {
-    let mapped = map(file, words, libc::MAP_SHARED)?;
+    let mapped = map(file.as_raw_fd(), words, libc::MAP_SHARED)?;
     leave_out_of_forks(mapped)?;
     Ok(mapped)
+}
+
+/// Maps this many words of memory, all zeroes. A page that is never touched costs nothing.
+pub fn zeroes(words: usize) -> Result<&'static [AtomicU32], Errno> {
+    map(-1, words, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
 }
 
 fn leave_out_of_forks(words: &'static [AtomicU32]) -> Result<(), Errno> {
@@ -83,7 +88,7 @@ pub struct View(&'static [AtomicU32]);
 impl View {
     /// Maps this many words of a file, which must be long enough.
     pub fn new(file: &OwnedFd, words: usize) -> Result<Self, Errno> {
-        map(file, words, libc::MAP_PRIVATE).map(Self)
+        map(file.as_raw_fd(), words, libc::MAP_PRIVATE).map(Self)
     }
 }
 
@@ -104,10 +109,10 @@ impl Drop for View {
     }
 }
 
-fn map(file: &OwnedFd, words: usize, flags: c_int) -> Result<&'static [AtomicU32], Errno> {
+fn map(file: c_int, words: usize, flags: c_int) -> Result<&'static [AtomicU32], Errno> {
     let length = words.checked_mul(size_of::<AtomicU32>()).ok_or(Errno::EINVAL)?;
     // SAFETY: without an address and `MAP_FIXED` the mapping replaces nothing.
-    let start = unsafe { map_at(core::ptr::null_mut(), length, flags, file.as_raw_fd()) }?;
+    let start = unsafe { map_at(core::ptr::null_mut(), length, flags, file) }?;
     // SAFETY: the mapping is aligned to a page and `length` bytes long, and any bits are a u32. It is never unmapped,
     // except by a view, which lends it no longer than it lives. Other processes may write to it: it holds atomics.
     Ok(unsafe { core::slice::from_raw_parts(start.cast::<AtomicU32>(), words) })

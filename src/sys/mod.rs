@@ -1,4 +1,4 @@
-//! System calls. All `unsafe`, and every use of libc and nix, is in this folder. Where possible a function
+//! System calls. All `unsafe`, and every use of libc, is in this folder. Where possible a function
 //! makes one call. It decides nothing, and returns errors as [`Errno`].
 
 pub mod background;
@@ -28,18 +28,69 @@ mod timed_call;
 pub mod user;
 
 use core::ffi::{CStr, c_int, c_long};
+use core::num::NonZero;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-pub use nix::errno::Errno;
-
+use crate::base::words;
 use crate::model::facts::{Fault, LookupFault};
+
+/// An error of a system call. It is never 0, so that `Result<(), Errno>` is a single word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(NonZero<c_int>);
+
+impl Errno {
+    /// The error of this number. No error has the number 0: it becomes one that no kernel knows.
+    pub const fn from_raw(number: c_int) -> Self {
+        match NonZero::new(number) {
+            Some(number) => Self(number),
+            None => Self(NonZero::<c_int>::MAX),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> c_int {
+        self.0.get()
+    }
+
+    /// The error of the last call that has failed.
+    pub fn last() -> Self {
+        // SAFETY: the C library gives the address of this thread's `errno`.
+        Self::from_raw(unsafe { *libc::__errno_location() })
+    }
+
+    /// Makes it the error of the last call.
+    pub fn set(self) {
+        // SAFETY: the C library gives the address of this thread's `errno`.
+        unsafe { *libc::__errno_location() = self.number() }
+    }
+}
+
+macro_rules! errors {
+    ($($name:ident)+) => {
+        #[allow(missing_docs, reason = "errno(3) has the meanings")]
+        impl Errno {
+            $(pub const $name: Self = Self::from_raw(libc::$name);)+
+        }
+    };
+}
+
+errors! {
+    EACCES EADDRINUSE EADDRNOTAVAIL EAGAIN EBADF EBUSY ECANCELED ECHILD ECONNRESET EDQUOT EEXIST EFBIG EINPROGRESS EINTR
+    EINVAL ELOOP EMLINK ENAMETOOLONG ENOBUFS ENODEV ENOENT ENOMEM ENOSPC ENOSYS ENOTDIR EOPNOTSUPP EPERM EPIPE EPROTOTYPE
+    ERANGE ESRCH ESTALE ETIMEDOUT EWOULDBLOCK
+}
 
 /// What an error means, in the words of strerror(3).
 pub fn describe(errno: Errno) -> &'static str {
     // SAFETY: strerror gives a string that ends with a NUL. The text of a known error never changes. All
     // unknown errors share one buffer, and no text is kept until the next such error.
-    let words = unsafe { CStr::from_ptr(libc::strerror(errno as c_int)) };
-    words.to_str().unwrap_or("unknown error")
+    let words = unsafe { CStr::from_ptr(libc::strerror(errno.number())) };
+    words::utf8(words.to_bytes()).unwrap_or("unknown error")
+}
+
+/// The same of an error's number, of one of the `open` functions perhaps.
+pub fn describe_number(errno: i32) -> &'static str {
+    describe_open(Errno::from_raw(errno))
 }
 
 /// Why one of the `open` functions of [`mod@file`] failed, in words.
@@ -90,7 +141,7 @@ unsafe fn made(result: c_int) -> Result<OwnedFd, Errno> {
 
 impl From<Errno> for Fault {
     fn from(errno: Errno) -> Self {
-        Self(errno as c_int)
+        Self(errno.number())
     }
 }
 

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use core::slice;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, bind, connect, setsockopt, socket, sockopt};
+use nix::sys::socket::{AddressFamily, SockFlag, SockaddrIn, SockaddrIn6, bind, connect};
 
 pub use nix::sys::socket::SockType;
 
@@ -18,10 +18,20 @@ use crate::base::time::Nanos;
 use crate::model::facts::Handshake;
 use crate::model::target::Address;
 
+/// The result of a call of nix, with our number of its error.
+fn by_number<T>(result: nix::Result<T>) -> Result<T, Errno> {
+    result.map_err(|_| Errno::last())
+}
+
+/// A socket of this family, closed on exec.
+fn socket(family: AddressFamily, kind: SockType, flags: SockFlag) -> Result<OwnedFd, Errno> {
+    by_number(nix::sys::socket::socket(family, kind, flags | SockFlag::SOCK_CLOEXEC, None))
+}
+
 /// A nonblocking socket of this kind and of the family of `ip`, closed on exec.
 pub fn open(ip: IpAddr, kind: SockType) -> Result<OwnedFd, Errno> {
     let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+    socket(family, kind, SockFlag::SOCK_NONBLOCK)
 }
 
 /// bind(2) or connect(2).
@@ -30,7 +40,7 @@ type WithAddress = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::sock
 /// A nonblocking local socket with which this call was made. The name is a path, or with an `@` in front an abstract
 /// one (unix(7)).
 fn local(kind: SockType, name: &str, call: WithAddress) -> Result<OwnedFd, Errno> {
-    let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_NONBLOCK)?;
     let mut address = [0; size_of::<libc::sockaddr_un>()];
     let (family, path) = address.split_at_mut(size_of::<libc::sa_family_t>());
     family.copy_from_slice(&(libc::AF_UNIX as libc::sa_family_t).to_ne_bytes());
@@ -61,7 +71,7 @@ pub(super) fn open_local(name: &str) -> Result<(OwnedFd, SockType), Errno> {
 
 /// A socket like the one with which a resolver sends its queries.
 pub fn open_datagram() -> Result<OwnedFd, Errno> {
-    socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+    socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty())
 }
 
 // libc's wrappers carry fallbacks for kernels before Linux 2.6.27 and 5.1, so they are not used. The exception is
@@ -138,7 +148,7 @@ pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bo
             connect(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(ip, port, 0, address.scope)))
         }
     };
-    match result {
+    match by_number(result) {
         Ok(()) => Ok(true),
         // An interrupted connect goes on like one under way (connect(2)).
         Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(false),
@@ -151,10 +161,10 @@ pub fn start_connect(socket: &OwnedFd, address: Address, port: u16) -> Result<bo
 pub fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
     // Kernels before 4.2 do not know this option and pick the port here.
     let _ = set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1_i32.to_ne_bytes());
-    match source {
+    by_number(match source {
         IpAddr::V4(ip) => bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(ip, 0))),
         IpAddr::V6(ip) => bind(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(ip, 0, 0, 0))),
-    }
+    })
 }
 
 /// Binds the socket to this network device (`SO_BINDTODEVICE`, socket(7)).
@@ -194,7 +204,10 @@ pub fn local_ports() -> Option<(u16, u16)> {
 
 /// Makes close(2) send a reset (`SO_LINGER` of zero, socket(7)).
 pub fn reset_on_close(socket: &OwnedFd) -> Result<(), Errno> {
-    setsockopt(socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
+    // `struct linger`: on, for 0 seconds.
+    let mut linger = [0; size_of::<libc::linger>()];
+    linger[..4].copy_from_slice(&1_i32.to_ne_bytes());
+    set(socket, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
 }
 
 /// Reads and clears the error with which a connect ended (`SO_ERROR`); `Ok` if there is none.
@@ -241,11 +254,13 @@ pub fn handshake(socket: &OwnedFd) -> Option<Handshake> {
 
 /// Whether both ends of a connection have the same address and port: the socket is connected to itself.
 pub fn is_connected_to_itself(socket: &OwnedFd) -> bool {
-    let ends = [libc::getsockname, libc::getpeername].map(|end| {
-        let mut address = [0_u8; size_of::<libc::sockaddr_in6>()];
-        let mut length = size_of_val(&address) as libc::socklen_t;
+    let mut ends = [[0_u8; size_of::<libc::sockaddr_in6>()]; 2];
+    for (call, address) in [libc::getsockname, libc::getpeername].into_iter().zip(&mut ends) {
+        let mut length = size_of_val(address) as libc::socklen_t;
         // SAFETY: `address` is live, and `length` is its size.
-        done(unsafe { end(socket.as_raw_fd(), address.as_mut_ptr().cast(), &raw mut length) }).map(|()| address)
-    });
-    ends[0].is_ok() && ends[0] == ends[1]
+        if done(unsafe { call(socket.as_raw_fd(), address.as_mut_ptr().cast(), &raw mut length) }).is_err() {
+            return false;
+        }
+    }
+    ends[0] == ends[1]
 }

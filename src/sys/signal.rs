@@ -138,6 +138,12 @@ pub fn ignore(signal: c_int) -> Result<(), Errno> {
     })
 }
 
+unsafe extern "C" {
+    /// sigaction(2). musl's own name for it, without a lock for a signal that is not set here.
+    #[cfg_attr(all(target_env = "musl", target_feature = "crt-static"), link_name = "__libc_sigaction")]
+    fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int;
+}
+
 /// Sets the action of a signal (sigaction(2)).
 ///
 /// # Safety
@@ -149,7 +155,7 @@ pub(super) unsafe fn set_action(signal: c_int, handler: libc::sighandler_t, flag
     action.sa_sigaction = handler;
     action.sa_flags = flags as _;
     // SAFETY: `action` is live, the caller promises that the handler is sound, and the old action is not asked for.
-    done(unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) })
+    done(unsafe { sigaction(signal, &action, core::ptr::null_mut()) })
 }
 
 /// Whether the parent process has set this signal to be ignored (inherited, signal(7)). Such a signal must not be
@@ -158,7 +164,7 @@ fn is_ignored(signal: c_int) -> bool {
     // SAFETY: `sigaction` is plain data for which zeroes are a valid value.
     let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
     // SAFETY: a null new action changes nothing; `action` is live.
-    let asked = unsafe { libc::sigaction(signal, core::ptr::null(), &mut action) };
+    let asked = unsafe { sigaction(signal, core::ptr::null(), &mut action) };
     asked == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 

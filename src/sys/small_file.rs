@@ -14,5 +14,5 @@ pub fn read<'a>(path: &str, room: &'a mut [u8]) -> Option<&'a [u8]> {
 /// The number at the front of a field, cut to 32 bits. The first field is 0.
 pub fn field(line: &[u8], separator: u8, number: usize) -> Option<u32> {
     let field = line.split(|byte| *byte == separator).nth(number)?;
-    Some(words::leading_number(core::str::from_utf8(field).ok()?)?.0 as u32)
+    Some(words::leading_number(words::utf8(field)?)?.0 as u32)
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
+use tcpmon::model::log_names::Kind;
 
 use crate::clock::{self, wait_until};
 use crate::keep::log;
-use crate::listener::Accepting;
+use crate::lines::{events, files, found, have, lines_in, masked, told};
+use crate::listener::{Accepting, Closed};
 use crate::namespace::skip;
 use crate::running::{RunDir, Running, total};
 
@@ -123,4 +125,120 @@ fn a_clock_that_is_years_ahead_at_the_start_or_a_month_for_a_moment_costs_one_lo
     wait_until("it reports on", || fs::metadata(dir.path().join(log(0))).is_ok_and(|log| log.len() > before));
     assert_eq!(run.end().code(), Some(0));
     assert!(kept(&mut (0..=11).chain([-30, -3000])), "{:?}", dir.logs());
+}
+
+/// A configuration with a service that answers and one that does not.
+fn configure(dir: &RunDir, web: &Accepting, gone: &Closed, settings: &str) {
+    let (web, gone) = (web.address.port(), gone.address.port());
+    let targets = format!("target web 127.0.0.1 {web}\ntarget gone 127.0.0.1 {gone}\n");
+    dir.write("conf", &format!("interval 200ms\nreport 1s\nevents on\n{settings}{targets}"));
+}
+
+fn now() -> i64 {
+    tcpmon::sys::clock::wall().unix
+}
+
+#[test]
+fn events_of_a_box_that_boots_in_1970_get_their_time_put_right_and_no_sample_has_a_wrong_one() {
+    let Some(library) = library() else { return skip("events_of_a_box_that_boots", "there is no libfaketime") };
+    let (web, gone) = (Accepting::new(), Closed::new());
+    let dir = RunDir::new();
+    configure(&dir, &web, &gone, "samples on\n");
+    let began = now();
+    let run = start(&dir, &library, "@1970-01-02 00:00:10", "run -q -c conf");
+    wait_until("it probes", || web.accepted().len() > 15);
+    assert!(Kind::ALL.iter().all(|kind| files(dir.path(), *kind).is_empty()), "nothing is written with a wrong time");
+    dir.write("clock", "+0");
+    wait_until("the events are there", || !events(&dir).is_empty());
+    wait_until("there are samples", || !lines_in(dir.path(), Kind::Samples).is_empty());
+    assert_eq!(run.end().code(), Some(0));
+    let lines = events(&dir);
+    assert_eq!(
+        masked(&lines),
+        [
+            concat!("start | - | - | tcpmon ", env!("CARGO_PKG_VERSION"), ", 2 targets"),
+            &format!("down | gone | {} | connect refused by 127.0.0.1, since TIME, 3 failed", gone.address),
+            "clock | - | - | set from TIME to TIME",
+            "stop | - | - | 2 targets, 1 down",
+        ]
+    );
+    // The clock's two readings and the start of the process can be in different seconds.
+    let right = began - 2..=now() + 2;
+    assert!(lines.iter().all(|line| right.contains(&found(line))), "{lines:?}");
+    assert!(lines.is_sorted_by_key(|line| found(line)), "{lines:?}");
+    assert!(right.contains(&told(&lines[1])[0]) && right.contains(&told(&lines[2])[1]), "{lines:?}");
+    assert!(lines[2].contains(" set from 1970-01-02T00:00:1"), "{lines:?}");
+    let samples = lines_in(dir.path(), Kind::Samples);
+    assert!(samples[1..].iter().all(|line| line.starts_with(&clock::wall()[..10])), "{samples:?}");
+}
+
+#[test]
+fn a_clock_that_is_set_is_an_event_and_changes_no_duration() {
+    let Some(library) = library() else { return skip("a_clock_that_is_set", "there is no libfaketime") };
+    let (web, gone) = (Accepting::new(), Closed::new());
+    let dir = RunDir::new();
+    configure(&dir, &web, &gone, "up_after 1\n");
+    let run = start(&dir, &library, "+0", "run -q -c conf");
+    wait_until("it is down", || have(&events(&dir), "down | gone"));
+    dir.write("clock", "+7200");
+    wait_until("it is noticed", || have(&events(&dir), "clock | "));
+    let address = gone.address.to_string();
+    drop(gone);
+    let back = Accepting::on(&address).expect("nobody has taken its port");
+    wait_until("it is up", || have(&events(&dir), "up | gone"));
+    assert_eq!(run.end().code(), Some(0));
+    drop(back);
+    let lines = events(&dir);
+    let [from, to] = told(&lines[2])[..] else { panic!("two moments: {lines:?}") };
+    assert!((7198..=7202).contains(&(to - from)), "{lines:?}");
+    // It was down for seconds, and its beginning is told by the clock of now.
+    let up = &lines[3];
+    let down_for: i64 =
+        up.split("down for ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a number");
+    assert!((0..60).contains(&down_for) && (7198..7260).contains(&(told(up)[0] - told(&lines[1])[0])), "{lines:?}");
+}
+
+#[test]
+fn events_that_waited_over_midnight_go_into_the_files_of_their_own_dates() {
+    let Some(library) = library() else { return skip("events_that_waited", "there is no libfaketime") };
+    let (web, gone) = (Accepting::new(), Closed::new());
+    let dir = RunDir::new();
+    configure(&dir, &web, &gone, "");
+    let [first, second] = ["tcp_events_20300501.log", "tcp_events_20300502.log"];
+    fs::create_dir(dir.path().join(first)).expect("our own directory");
+    let run = start(&dir, &library, "@2030-05-01 23:59:56", "run -q -c conf");
+    wait_until("it is after midnight", || dir.rows().iter().any(|row| row.stamp.as_str() > "2030-05-02 00:00:00"));
+    run.signal(Signal::SIGHUP);
+    wait_until("it has reloaded", || run.stderr().contains("re-read"));
+    assert!(events(&dir).is_empty(), "events stay in their order");
+    fs::remove_dir(dir.path().join(first)).expect("it is ours");
+    run.signal(Signal::SIGHUP);
+    wait_until("all is written", || have(&events(&dir), "again"));
+    assert_eq!(run.end().code(), Some(0));
+    let lines = |name: &str| {
+        let text = fs::read_to_string(dir.path().join(name)).expect("it is there");
+        text.lines().map(str::to_string).collect::<Vec<_>>()
+    };
+    let (before, after) = (lines(first), lines(second));
+    assert_eq!(
+        masked(&before),
+        [
+            concat!("start | - | - | tcpmon ", env!("CARGO_PKG_VERSION"), ", 2 targets"),
+            &format!("log | - | - | {first} cannot be written: Is a directory"),
+            &format!("down | gone | {} | connect refused by 127.0.0.1, since TIME, 3 failed", gone.address),
+        ]
+    );
+    assert_eq!(
+        masked(&after),
+        [
+            "reload | - | - | 0 new, 0 removed, 2 kept",
+            "reload | - | - | 0 new, 0 removed, 2 kept",
+            &format!("log | - | - | {first} can be written again, nothing lost"),
+            "stop | - | - | 2 targets, 1 down",
+        ]
+    );
+    assert!(before.iter().all(|line| line.starts_with("2030-05-01T23:59:5")), "{before:?}");
+    assert!(after.iter().all(|line| line.starts_with("2030-05-02T00:00:")), "{after:?}");
+    let latest = fs::read_link(dir.path().join("tcp_events_latest.log")).expect("a link");
+    assert_eq!(latest, Path::new(second));
 }

@@ -81,6 +81,187 @@ fn a_connect_whose_first_syn_was_lost_is_slow() {
     assert_eq!(check.result, "connected to 127.0.0.1");
     // The second SYN comes after 1 s (RFC 6298, section 2); a busy machine may need the third.
     assert!(check.connect_ms.is_some_and(|ms| (1000.0..4000.0).contains(&ms)), "{check:?}");
+    let attempt = once.without_times().lines().last().map(|line| line.replace("2 SYNs", "1 SYN"));
+    assert_eq!(attempt.as_deref(), Some("    127.0.0.1 connected, # ms, 1 SYN resent, round trip # ms"));
+}
+
+#[test]
+fn the_round_trip_after_a_resent_syn_is_the_kernels_or_none() {
+    namespace::within(|| {
+        for timestamps in ["1", "0"] {
+            fs::write("/proc/sys/net/ipv4/tcp_timestamps", timestamps).expect("it is this namespace's own");
+            let full = Full::new();
+            let dir = RunDir::new();
+            let resent = tcp_counter("RetransSegs");
+            let once = dir.start(&format!("once -j web={}", full.address));
+            wait_until("the first SYN is lost", || unanswered(full.address) == 1);
+            full.make_room();
+            let once = once.wait();
+            assert_eq!(once.outcome(), "exit 0");
+            let target = &once.json()["targets"][0];
+            let (attempt, resent) = (&target["attempts"][0], tcp_counter("RetransSegs") - resent);
+            assert!(resent > 0);
+            assert_eq!((&target["syns_resent"], &attempt["syns_resent"]), (&resent.into(), &resent.into()));
+            assert!(attempt["ms"].as_f64().is_some_and(|ms| ms >= 1000.0), "{attempt}");
+            // Without timestamps (RFC 7323) it is not known which of the SYNs was answered.
+            let round_trip = attempt["round_trip_ms"].as_f64();
+            assert_eq!(round_trip.map(|ms| ms < 500.0), (timestamps == "1").then_some(true), "{attempt}");
+        }
+    });
+}
+
+#[test]
+fn the_syns_of_a_silent_address_are_as_many_as_the_kernel_has_sent() {
+    namespace::within(|| {
+        let full = Full::new();
+        let dir = RunDir::new();
+        let (opens, resent) = (tcp_counter("ActiveOpens"), tcp_counter("RetransSegs"));
+        let once = dir.run(&format!("once --timeout 3500ms web={}", full.address));
+        assert_eq!(once.outcome(), "exit 2");
+        let (opens, resent) = (tcp_counter("ActiveOpens") - opens, tcp_counter("RetransSegs") - resent);
+        assert!(opens == 1 && resent >= 2, "{opens} {resent}");
+        let line = format!("    127.0.0.1 timed out, # ms, {} SYNs unanswered", opens + resent);
+        assert_eq!(once.without_times().lines().last(), Some(line.as_str()));
+        // Before the first resend there is one.
+        let once = dir.run(&format!("once {SHORT} web={}", full.address));
+        assert_eq!(once.without_times().lines().last(), Some("    127.0.0.1 timed out, # ms, 1 SYN unanswered"));
+    });
+}
+
+#[test]
+fn a_connect_that_the_kernel_gives_up_has_timed_out_with_the_syns_it_sent() {
+    namespace::within(|| {
+        // Linux then gives up after 1 + 2 s.
+        fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1").expect("it is this namespace's own");
+        let _ = fs::write("/proc/sys/net/ipv4/tcp_syn_linear_timeouts", "0");
+        let full = Full::new();
+        let dir = RunDir::new();
+        let once = dir.run(&format!("once -j web={}", full.address));
+        assert_eq!(once.outcome(), "exit 2");
+        let target = &once.json()["targets"][0];
+        assert_eq!((&target["reason"], &target["syns_resent"]), (&"timeout".into(), &1.into()), "{target}");
+        assert!(target["connect_ms"].as_f64().is_some_and(|ms| (2900.0..4500.0).contains(&ms)), "{target}");
+    });
+}
+
+#[test]
+fn once_shows_every_attempt_to_a_person_and_to_a_program() {
+    namespace::within(|| {
+        let dns = Server::start();
+        dns.addresses("three.test", &["127.0.1.2", "127.0.1.3", "127.0.1.4"]);
+        let web = Accepting::on("127.0.1.4:0").expect("all of 127.0.0.0/8 is on loopback");
+        let port = web.address.port();
+        let full = Full::on(&format!("127.0.1.2:{port}"));
+        let dir = RunDir::new();
+        dir.write(
+            "tcpmon.conf",
+            &format!(
+                "target web three.test {port}\ntarget shut 127.0.1.3 {port}\ntarget nobody nobody.test 80\n\
+                 target gone 127.0.1.4 {port} source 203.0.113.9\ntarget silent 127.0.1.2 {port}\n"
+            ),
+        );
+        let once = dir.run("once -c tcpmon.conf");
+        assert_eq!(once.code(), Some(2), "{once:?}");
+        let syns = "SYNs unanswered";
+        let table = format!(
+            "\
+Service | Target{:blanks$} |    DNS ms | Connect ms | Result
+web     | three.test:{port} | # | # | connected to 127.0.1.4
+    127.0.1.2 timed out, # ms, 2 {syns}
+    127.0.1.3 refused, # ms
+    127.0.1.4 connected, # ms
+shut    | 127.0.1.3:{port}  | # | # | connect failed: refused
+    127.0.1.3 refused, # ms
+nobody  | nobody.test:80{:rest$} | # |          - | lookup failed: name not found
+gone    | 127.0.1.4:{port}  | # | # | connect failed: no such source address
+    127.0.1.4 no such source address, # ms
+silent  | 127.0.1.2:{port}  | # | # | connect failed: timed out
+    127.0.1.2 timed out, # ms, SOME {syns}
+",
+            "",
+            "",
+            blanks = 5 + port.to_string().len(),
+            rest = port.to_string().len() - 3,
+        );
+        // How many the last one has depends on the kernel.
+        let shown = once.without_times();
+        let (start, rest) = shown.rsplit_once("# ms, ").expect("the last line");
+        let (number, _) = rest.split_once(' ').expect("a number of SYNs");
+        assert!(start.ends_with("timed out, ") && number.parse::<u32>().is_ok_and(|number| number >= 3), "{shown}");
+        assert_eq!(shown, table.replace("SOME", number));
+
+        let once = dir.run("once --json -c tcpmon.conf");
+        assert_eq!(once.code(), Some(2), "{once:?}");
+        let attempt = |outcome: &str, reason: &str, address: &str, resent: &str, round_trip: &str| {
+            format!(
+                "{{\"address\":\"{address}\",\"outcome\":\"{outcome}\",\"reason\":{reason},\"ms\":#,\
+                 \"round_trip_ms\":{round_trip},\"syns_resent\":{resent}}}"
+            )
+        };
+        let target = |service: &str, host: &str, port: u16, times: [&str; 2], end: [&str; 4], attempts: &[String]| {
+            let ([dns, connect], [outcome, reason, address, resent]) = (times, end);
+            format!(
+                "{{\"service\":\"{service}\",\"host\":\"{host}\",\"port\":{port},\"address\":{address},\
+                 \"outcome\":\"{outcome}\",\"reason\":{reason},\"dns_ms\":{dns},\"connect_ms\":{connect},\
+                 \"syns_resent\":{resent},\"attempts\":[{}]}}",
+                attempts.join(",")
+            )
+        };
+        let failed = "connect failed";
+        let some = (number.parse::<u32>().expect("checked") - 1).to_string();
+        let targets = [
+            target(
+                "web",
+                "three.test",
+                port,
+                ["#", "#"],
+                ["connected", "null", "\"127.0.1.4\"", "1"],
+                &[
+                    attempt(failed, "\"timeout\"", "127.0.1.2", "1", "null"),
+                    attempt(failed, "\"refused\"", "127.0.1.3", "0", "null"),
+                    attempt("connected", "null", "127.0.1.4", "0", "#"),
+                ],
+            ),
+            target(
+                "shut",
+                "127.0.1.3",
+                port,
+                ["null", "#"],
+                [failed, "\"refused\"", "\"127.0.1.3\"", "0"],
+                &[attempt(failed, "\"refused\"", "127.0.1.3", "0", "null")],
+            ),
+            target(
+                "nobody",
+                "nobody.test",
+                80,
+                ["#", "null"],
+                ["lookup failed", "\"name_not_found\"", "null", "null"],
+                &[],
+            ),
+            target(
+                "gone",
+                "127.0.1.4",
+                port,
+                ["null", "#"],
+                [failed, "\"no_source\"", "\"127.0.1.4\"", "0"],
+                &[attempt(failed, "\"no_source\"", "127.0.1.4", "0", "null")],
+            ),
+            target(
+                "silent",
+                "127.0.1.2",
+                port,
+                ["null", "#"],
+                [failed, "\"timeout\"", "\"127.0.1.2\"", &some],
+                &[attempt(failed, "\"timeout\"", "127.0.1.2", &some, "null")],
+            ),
+        ];
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            once.without_times(),
+            format!("{{\"version\":\"{version}\",\"targets\":[{}]}}\n", targets.join(","))
+        );
+        drop(full);
+    });
 }
 
 /// The result of `once` for a connection that is accepted and reset while `once` is stopped. It is
@@ -353,6 +534,15 @@ fn ticks_without_a_free_local_port_are_skipped() {
         assert_eq!(dir.counted("web"), "0 | 0 | 4 | 0 | 0 | 4 | 4", "four ports, four probes at the same time");
         assert_eq!(run.stderr.lines().count(), 1, "said once: {}", run.stderr);
         assert!(run.stderr.starts_with("tcpmon: "), "{}", run.stderr);
+
+        fs::write(range, "50000 50000").expect("it was set before");
+        let once = dir.run(&format!("once -j {SHORT} first={0} second={0}", full.address));
+        assert_eq!(once.code(), Some(2), "{once:?}");
+        let ends = once.json()["targets"].as_array().expect("two targets").clone();
+        let words = |value: &serde_json::Value| format!("{} {}", value["outcome"], value["reason"]);
+        for (end, expected) in ends.iter().zip(["\"connect failed\" \"timeout\"", "\"skipped\" \"no_ports\""]) {
+            assert_eq!((words(end).as_str(), words(&end["attempts"][0]).as_str()), (expected, expected), "{end}");
+        }
     });
 }
 
@@ -403,7 +593,12 @@ fn a_silent_first_address_makes_a_service_slow() {
         let once = dir.run(&format!("once --timeout 3s web=half.test:{port} dead={}", full.address));
         assert_eq!(once.code(), Some(2), "{once:?}");
         let checks = once.checks();
-        assert_eq!(checks[0].result, "connected to 127.0.1.3; silent: 127.0.1.2");
+        assert_eq!(checks[0].result, "connected to 127.0.1.3");
+        assert!(
+            once.without_times()
+                .contains("\n    127.0.1.2 timed out, # ms, 2 SYNs unanswered\n    127.0.1.3 connected"),
+            "{once:?}"
+        );
         assert!(checks[0].connect_ms.is_some_and(|ms| (1500.0..2500.0).contains(&ms)), "{checks:?}");
         assert_eq!(checks[1].result, "connect failed: timed out", "a single address has the whole limit");
         assert!(checks[1].connect_ms.is_some_and(|ms| (3000.0..3500.0).contains(&ms)), "{checks:?}");
@@ -424,8 +619,8 @@ fn a_source_address_that_goes_away_takes_the_service_down_and_one_that_comes_bac
         wait_until("it probes", || web.accepted().len() >= 3);
         assert!(namespace::ip("address del 198.51.100.9/32 dev lo"));
         let status = || dir.run("status -c tcpmon.conf").stdout;
-        wait_until("it is down", || status().contains("connect failed: no such source address"));
-        assert!(status().contains("| down"), "{}", status());
+        wait_until("it is down", || status().contains("| down"));
+        assert!(status().contains("connect failed: no such source address"), "{}", status());
         let before = web.accepted().len();
         assert!(namespace::ip("address add 198.51.100.9/32 dev lo"));
         wait_until("it is up again", || web.accepted().len() > before);

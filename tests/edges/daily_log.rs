@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
-use tcpmon::model::log_names;
+use tcpmon::model::log_names::Kind;
 use tcpmon::sys::sandbox;
 
 use crate::clock::{self, wait_until};
@@ -150,7 +150,7 @@ fn a_broken_disk_loses_nothing(breaks: impl Fn(&Disk), mended: impl Fn(&Disk), f
     let dir = RunDir::new();
     let directory = dir.path().join("disk");
     fs::create_dir(&directory).expect("our own directory");
-    let disk = Disk::mounted(&directory, "64k");
+    let disk = Disk::mounted(&directory, "192k");
     let services: Vec<String> = (1..=12).map(|number| format!("service-{number:02}")).collect();
     let targets: Vec<String> = services.iter().map(|service| format!("{service}={}", web.address)).collect();
     if from_the_start {
@@ -384,8 +384,8 @@ fn whatever_has_the_name_of_the_link_and_is_none_is_left_alone_and_its_scratch_n
     assert_eq!((said.len(), latest.to_string_lossy().starts_with("tcp_stats_2")), (0, true));
 
     for plant in [LINK, HARD_LINK, PIPE, DEVICE, SOCKET, FILE, DIRECTORY] {
-        let (dir, said) = with_planted(&[log_names::LATEST_NEW.to_string()], plant);
-        let is_directory = dir.path().join("log").join(log_names::LATEST_NEW).is_dir();
+        let (dir, said) = with_planted(&[Kind::Stats.latest_new().to_string()], plant);
+        let is_directory = dir.path().join("log").join(Kind::Stats.latest_new()).is_dir();
         let expected: &[&str] = if is_directory {
             &[
                 "tcpmon: log: tcp_stats_latest.log in log cannot be made a link (Is a directory), the log is written without it",
@@ -402,7 +402,7 @@ fn whatever_has_the_name_of_the_link_and_is_none_is_left_alone_and_its_scratch_n
 fn a_log_at_its_size_limit_does_not_end_the_run() {
     let web = Accepting::new();
     let dir = RunDir::new();
-    let targets = (0..40).map(|i| format!(" web{i}={}", web.address)).collect::<Vec<_>>().concat();
+    let targets = (0..39).map(|i| format!(" web{i}={}", web.address)).collect::<Vec<_>>().concat();
     assert_eq!(dir.run(&format!("-q -n 1{targets}")).outcome(), "exit 0");
     let size = fs::metadata(dir.logs().pop().expect("a log")).expect("it is there").len();
     assert!(size > 1024, "beyond the limit below, whose unit is 512 or 1024 bytes: {size}");

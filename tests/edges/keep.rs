@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
 use tcpmon::base::time::WallTime;
+use tcpmon::model::log_names::Kind;
 use tcpmon::sys::{clock as clocks, describe};
 
 use crate::clock::wait_until;
@@ -18,8 +19,12 @@ use crate::running::{RunDir, rows_in, total};
 
 /// The name of the log of so many days ago, in UTC.
 pub fn log(days: i64) -> String {
-    let wall = WallTime { unix: clocks::wall().unix - days * 86_400, nanos: 0, offset: 0 };
-    format!("tcp_stats_{}.log", wall.to_string()[..10].replace('-', ""))
+    file(Kind::Stats, days)
+}
+
+/// The name of the daily file of this kind and so many days ago, in UTC.
+pub fn file(kind: Kind, days: i64) -> String {
+    kind.name(WallTime { unix: clocks::wall().unix - days * 86_400, nanos: 0, offset: 0 }).as_str().into()
 }
 
 /// The names in a directory.
@@ -115,6 +120,95 @@ fn a_disk_without_room_for_another_file_gets_it_from_the_oldest_log() {
         let left: Vec<bool> = [0, 1, 2].map(|days| directory.join(log(days)).exists()).to_vec();
         assert_eq!(left, [true, true, false]);
         assert_eq!(total(&rows_in(&directory), "web"), web.total() as u64);
+    });
+}
+
+/// Bytes of files in whole blocks.
+fn kilobytes(count: usize) -> String {
+    "x".repeat(count << 10)
+}
+
+/// Makes files of all kinds, 20 KB a day, for each of the last five days, and other files with similar names and many bytes,
+/// which must stay. Returns their names.
+fn fill_with_all_kinds(dir: &RunDir) -> Vec<String> {
+    for days in 1..=5 {
+        for (kind, size) in [(Kind::Stats, 4), (Kind::Times, 4), (Kind::Events, 4), (Kind::Samples, 8)] {
+            dir.write(&file(kind, days), &kilobytes(size));
+        }
+    }
+    let others = [
+        "tcp_samples_20250101.log",
+        "tcp_events_20250101.log.gz",
+        "tcp_times_2025101.log",
+        "tcp_stats.log",
+        "notes.txt",
+    ];
+    others.iter().for_each(|name| dir.write(name, &kilobytes(100)));
+    fs::create_dir(dir.path().join("tcp_events_20200101.log")).expect("our own directory");
+    symlink("notes.txt", dir.path().join("tcp_samples_20200102.csv")).expect("our own directory");
+    let mut stay: Vec<String> = others.iter().map(|name| name.to_string()).collect();
+    stay.extend(["tcp_events_20200101.log".to_string(), "tcp_samples_20200102.csv".to_string()]);
+    stay
+}
+
+#[test]
+fn the_oldest_days_of_all_kinds_go_until_the_bytes_fit_and_nothing_else_is_deleted() {
+    // How many days stay: of the counts, which are begun, and of the other kinds, for which the number of days is not
+    // judged until one of theirs is begun.
+    for (keep, left, of_other_kinds) in [("14d 64k", 3, 3), ("64k 14d", 3, 3), ("3d 1M", 2, 5), ("2d 64k", 1, 3)] {
+        let web = Accepting::new();
+        let dir = RunDir::new();
+        let mut stay = fill_with_all_kinds(&dir);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
+        command.args(["-q", "-n", "1", "--report", "24h", "--keep", keep]).arg(format!("web={}", web.address));
+        assert_eq!(dir.spawn(command, Stdio::piped()).wait().outcome(), "exit 0", "{keep}");
+        stay.extend(["tcp_stats_latest.log".to_string(), "tcpmon.ledger".to_string(), log(0)]);
+        stay.extend((1..=left).map(log));
+        for kind in [Kind::Times, Kind::Events, Kind::Samples] {
+            stay.extend((1..=of_other_kinds).map(|days| file(kind, days)));
+        }
+        stay.sort();
+        assert_eq!(names(&dir), stay, "{keep}");
+        assert_eq!(fs::read_to_string(dir.path().join("notes.txt")).expect("it stays"), kilobytes(100));
+    }
+}
+
+#[test]
+fn a_file_of_each_kind_that_is_begun_replaces_the_oldest_of_its_own_kind() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    let mut stay = Vec::new();
+    for kind in Kind::ALL {
+        (1..=5).for_each(|days| dir.write(&file(kind, days), ""));
+        stay.extend((0..=2).map(|days| file(kind, days)));
+        stay.push(kind.latest().to_string());
+    }
+    stay.push("tcpmon.ledger".to_string());
+    stay.sort();
+    let all = "--times on --events on --samples on --keep 3d";
+    assert_eq!(dir.run(&format!("-q -n 1 {all} web={}", web.address)).outcome(), "exit 0");
+    assert_eq!(names(&dir), stay);
+}
+
+#[test]
+fn a_day_that_alone_has_too_many_bytes_stays_beside_the_one_begun_until_the_disk_is_full() {
+    namespace::within(|| {
+        let web = Accepting::new();
+        let dir = RunDir::new();
+        let directory = dir.path().join("disk");
+        fs::create_dir(&directory).expect("our own directory");
+        let arguments = format!("-q -n 1 --log-dir disk --ledger ./ledger --keep 64k web={}", web.address);
+        for (inodes, stays) in [(20, true), (4, false)] {
+            // For the directory itself and three files.
+            let disk = Disk::mounted(&directory, &format!("512k,nr_inodes={inodes}"));
+            for (kind, days) in [(Kind::Stats, 2), (Kind::Stats, 1), (Kind::Samples, 1)] {
+                fs::write(disk.path().join(file(kind, days)), kilobytes(70)).expect("there is room");
+            }
+            assert!(dir.run(&arguments).outcome().starts_with("exit 0"));
+            let left = [(Kind::Stats, 0), (Kind::Stats, 1), (Kind::Samples, 1), (Kind::Stats, 2)]
+                .map(|(kind, days)| directory.join(file(kind, days)).exists());
+            assert_eq!(left, [true, stays, stays, false], "{inodes}");
+        }
     });
 }
 

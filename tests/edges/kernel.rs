@@ -92,7 +92,7 @@ pub fn sockets_in_time_wait() -> usize {
 }
 
 /// A counter of this namespace's TCP (RFC 4022): `ActiveOpens` are the connects that sent a SYN,
-/// `AttemptFails` those that were refused or given up.
+/// `AttemptFails` those that were refused or given up, `RetransSegs` the segments that were sent again.
 pub fn tcp_counter(name: &str) -> u64 {
     let table = fs::read_to_string("/proc/self/net/snmp").expect("/proc is mounted");
     let mut lines = table.lines().filter_map(|line| line.strip_prefix("Tcp: "));

@@ -320,9 +320,31 @@ impl Ended {
         rows_of(&lines.collect::<String>())
     }
 
+    /// Its standard output with a `#` for each time in milliseconds and the blanks before it: those differ from run to run.
+    pub fn without_times(&self) -> String {
+        let is_time = |word: &str| {
+            let (whole, fraction) = word.split_once('.').unwrap_or_default();
+            fraction.len() == 3 && [whole, fraction].iter().all(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let mut shown = String::new();
+        for word in self.stdout.split_inclusive([' ', ',', '}', ':', '\n']) {
+            let (word, end) = word.split_at(word.len() - 1);
+            if is_time(word) {
+                shown.truncate(shown.trim_end_matches(' ').len());
+                if !shown.ends_with(':') {
+                    shown.push(' ');
+                }
+            }
+            shown.push_str(if is_time(word) { "#" } else { word });
+            shown.push_str(end);
+        }
+        shown
+    }
+
     /// The rows of the table of `once`.
     pub fn checks(&self) -> Vec<Check> {
-        let mut lines = self.stdout.lines().map(|line| line.split(" | ").map(str::trim).collect::<Vec<_>>());
+        let rows = self.stdout.lines().filter(|line| !line.starts_with("    "));
+        let mut lines = rows.map(|line| line.split(" | ").map(str::trim).collect::<Vec<_>>());
         assert_eq!(
             lines.next().as_deref(),
             Some(["Service", "Target", "DNS ms", "Connect ms", "Result"].as_slice()),

@@ -14,7 +14,8 @@ use crate::running::{RunDir, rows_of, total};
 fn status_shows_each_target_during_a_run_and_after_a_kill() {
     let (web, gone) = (Accepting::new(), Closed::new());
     let dir = RunDir::new();
-    let run = dir.start(&format!("-q --interval 300ms --report 1h web={} gone={}", web.address, gone.address));
+    let run =
+        dir.start(&format!("-q --interval 300ms --report 1h --down-after 1 web={} gone={}", web.address, gone.address));
     web.wait_for_a_round(1);
     clock::let_pass(Duration::from_millis(100));
     let live = dir.run("status");

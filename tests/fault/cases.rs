@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::daily_log::Kind;
+
 /// When a fault begins, and in which process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -24,8 +26,8 @@ pub enum Moment {
 pub enum Scope {
     /// Not limited.
     All,
-    /// The daily log.
-    Log,
+    /// The daily files of this kind.
+    Daily(Kind),
     /// Standard output and standard error.
     Console,
     /// The configuration file.
@@ -127,10 +129,13 @@ impl Row {
     pub fn heading(&self) -> &'static str {
         match (self.call, self.scope) {
             (call, Scope::All) => call,
-            ("write", Scope::Log) => "write (log)",
+            ("write", Scope::Daily(Kind::Stats)) => "write (stats)",
+            ("write", Scope::Daily(Kind::Times)) => "write (times)",
+            ("write", Scope::Daily(Kind::Events)) => "write (events)",
+            ("write", Scope::Daily(Kind::Samples)) => "write (samples)",
             ("write", Scope::Console) => "write (console)",
             ("read", Scope::Configuration) => "read (config)",
-            (call, Scope::Log | Scope::Console | Scope::Configuration) => call,
+            (call, Scope::Daily(_) | Scope::Console | Scope::Configuration) => call,
         }
     }
 }
@@ -254,10 +259,16 @@ const ROWS: &[Row] = &[
     row(Running, "read", &["read"], READ_ERRNOS).on(Scope::Configuration),
     row(Running, "openat", OPEN, OPEN_ERRNOS),
     row(Running, "write (all)", &["write"], WRITE_ERRNOS),
-    row(Running, "write", &["write"], WRITE_ERRNOS).on(Scope::Log),
+    row(Running, "write", &["write"], WRITE_ERRNOS).on(Scope::Daily(Kind::Stats)),
+    row(Running, "write", &["write"], WRITE_ERRNOS).on(Scope::Daily(Kind::Times)),
+    row(Running, "write", &["write"], WRITE_ERRNOS).on(Scope::Daily(Kind::Events)),
+    row(Running, "write", &["write"], WRITE_ERRNOS).on(Scope::Daily(Kind::Samples)),
+    row(Running, "fstatfs", &["fstatfs", "fstatfs64"], "EBADF EFAULT EINTR EIO ENOMEM ENOSYS EOVERFLOW"),
     row(Running, "write", &["write"], WRITE_ERRNOS).on(Scope::Console),
     row(Running, "fallocate", &["fallocate"], FALLOCATE_ERRNOS),
-    row(Running, "ftruncate", TRUNCATE, TRUNCATE_ERRNOS).on(Scope::Log).beside(&[("write", "error=ENOSPC")]),
+    row(Running, "ftruncate", TRUNCATE, TRUNCATE_ERRNOS)
+        .on(Scope::Daily(Kind::Stats))
+        .beside(&[("write", "error=ENOSPC")]),
     // ENOENT and ENOTDIR of a path mean that the directory was taken away, and that ends a run in the sandbox.
     row(Running, "fstat", FSTAT, FSTAT_ERRNOS),
     row(Running, "pread64", &["pread64"], PREAD_ERRNOS),

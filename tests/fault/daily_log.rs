@@ -28,6 +28,11 @@ impl Row {
         self.numbers[4] + self.numbers[5]
     }
 
+    /// Connects that count against the target.
+    pub fn failed_connects(&self) -> u64 {
+        self.numbers[5]
+    }
+
     /// Lookups that count against the target.
     pub fn failed_lookups(&self) -> u64 {
         self.numbers[4]
@@ -77,11 +82,41 @@ impl Table {
     }
 }
 
-/// The daily logs in this directory, oldest first.
+/// A kind of daily file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The log of counts.
+    Stats,
+    Times,
+    Events,
+    Samples,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 4] = [Kind::Stats, Kind::Times, Kind::Events, Kind::Samples];
+
+    /// What the names of its files begin and end with.
+    pub fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Stats => ("tcp_stats_", ".log"),
+            Kind::Times => ("tcp_times_", ".log"),
+            Kind::Events => ("tcp_events_", ".log"),
+            Kind::Samples => ("tcp_samples_", ".csv"),
+        }
+    }
+}
+
+/// The daily logs of counts in this directory, oldest first.
 pub fn files(directory: &Path) -> Vec<PathBuf> {
+    files_of(Kind::Stats, directory)
+}
+
+/// The daily files of this kind in this directory, oldest first.
+pub fn files_of(kind: Kind, directory: &Path) -> Vec<PathBuf> {
+    let (begin, end) = kind.name();
     let is_log = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let date = name.strip_prefix("tcp_stats_").and_then(|rest| rest.strip_suffix(".log"));
+        let date = name.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
         date.is_some_and(|date| date.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

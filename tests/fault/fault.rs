@@ -1,7 +1,8 @@
 //! Makes every system call of the program fail with every errno that its manual page names, while
 //! the program runs against real listeners and a real name server. Checks that there is no crash,
 //! no busy loop, each message once, that rows add up, that no target is blamed for a shortage of
-//! our own, and that the log is full again after the fault.
+//! our own, and that the log is full again after the fault. The other daily files must have all that the log has, and a
+//! fault at one kind of file holds up none of the others.
 //!
 //! `cargo bench --bench fault -- all` makes all faults and prints the table of call, errno and
 //! behaviour; `-- connect write` makes those of two calls. The faults are strace(1)'s
@@ -17,6 +18,7 @@ mod daily_log;
 mod messages;
 mod name_server;
 mod namespace;
+mod other_files;
 mod program;
 mod run;
 mod services;

@@ -31,11 +31,19 @@ pub fn crash(complaints: &str) -> Option<&str> {
 
 /// A message's meaning, in the words of the table; `None` if it also comes without a fault.
 pub fn meaning(message: &str) -> Option<String> {
-    const MEANINGS: [(&str, &str); 20] = [
+    const MEANINGS: [(&str, &str); 27] = [
         ("tcpmon: resolver: /etc/", ""),
         (" re-read, ", ""),
         ("it is written again with all its counts", ""),
-        ("can be written again", "report kept for the next"),
+        ("this report holds all that was kept", "report kept for the next"),
+        ("can be written again, nothing is lost", "times or events kept for later"),
+        ("its lines are kept and written", "times or events kept for later"),
+        ("can be written again, its lines go on from here", "samples lost"),
+        ("its lines are lost until it can be", "samples lost"),
+        // There is no system log in the namespace.
+        ("syslog: takes no events", ""),
+        ("samples: less than a tenth", ""),
+        ("samples: there is space again", ""),
         ("counts are kept", "report kept for the next"),
         ("cannot be made a link", "link left as it is"),
         ("tcpmon.conf: cannot be read (", ""),

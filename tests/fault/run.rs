@@ -11,7 +11,8 @@ use nix::sys::signal::Signal;
 use crate::Result;
 use crate::baseline::Baseline;
 use crate::cases::{Case, Moment, Scope};
-use crate::daily_log::{self, Table};
+use crate::daily_log::{self, Kind, Table};
+use crate::other_files::OtherFiles;
 use crate::program::Program;
 use crate::services::{GOOD, INTERVAL, Services};
 use crate::strace::{Order, Strace, Trace};
@@ -38,6 +39,7 @@ pub struct Seen {
     pub complaints: String,
     pub output: String,
     pub log: Table,
+    pub others: OtherFiles,
     /// Connections accepted, for each of [`GOOD`].
     pub accepted: [u64; 3],
     pub trace: Trace,
@@ -58,6 +60,10 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
             let log = daily_log::read(program.dir());
             GOOD.iter().all(|service| log.sum(service, daily_log::Row::connected) > 1)
         })?;
+        // strace must find the file to which the fault is limited.
+        if let Some(Scope::Daily(kind)) = case.map(Case::scope) {
+            program.wait_for("its file", |program| !daily_log::files_of(kind, program.dir()).is_empty())?;
+        }
     } else if case.is_some_and(|case| case.call() == "pread64") {
         // The log is read to find its header.
         let log = program.dir().join(&baseline.file);
@@ -74,7 +80,8 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
             thread::sleep(Duration::from_millis(10));
         }
     } else {
-        for name in ["tcp_stats_latest.log", "tcpmon.ledger"] {
+        let links = Kind::ALL.map(|kind| format!("{}latest{}", kind.name().0, kind.name().1));
+        for name in links.iter().map(String::as_str).chain(["tcpmon.ledger"]) {
             // Removed, so that the program makes them again during the fault.
             let _ = fs::remove_file(program.dir().join(name));
         }
@@ -106,6 +113,7 @@ pub fn make(case: Option<&Case>, baseline: &Baseline) -> Result<Seen> {
         complaints: program.words("err"),
         output: program.words("out"),
         log: daily_log::read(program.dir()),
+        others: OtherFiles::read(program.dir()),
         accepted: services.accepted(),
         trace,
         cpu,
@@ -130,7 +138,7 @@ fn order(case: Option<&Case>, program: &Program, baseline: &Baseline) -> Order {
     }
     match case.scope() {
         Scope::All => {}
-        Scope::Log => order.files = daily_log::files(program.dir()),
+        Scope::Daily(kind) => order.files = daily_log::files_of(kind, program.dir()),
         Scope::Configuration => order.files = vec![program.dir().join("tcpmon.conf")],
         Scope::Console => order.files = ["out", "err"].map(|name| program.dir().join(name)).into(),
     }

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use crate::cases::{Case, Moment, Scope};
-use crate::daily_log::{Row, Table};
+use crate::daily_log::{Kind, Row, Table};
 use crate::messages;
 use crate::run::Seen;
 use crate::services::{GOOD, INTERVAL, SILENT_INTERVAL, TARGETS};
@@ -14,6 +14,11 @@ const SPIN: f64 = 900.0;
 const CPU: f64 = 0.25;
 /// Probes in flight at the end, which are not counted.
 const IN_FLIGHT: u64 = 3;
+
+/// After so many failed probes in a row a target is down.
+const IN_A_ROW: u64 = 3;
+/// The services that never connect.
+const OTHERS: [&str; 3] = ["closed", "full", "silent"];
 
 /// The verdict on a case.
 #[derive(Clone)]
@@ -41,6 +46,7 @@ impl Verdict {
         sayings(case, seen, &mut failures);
         if !seen.early {
             counts(case, seen, &mut failures);
+            other_files(case, seen, &mut failures);
         }
         Self { behaviour: behaviour(case, seen), failures }
     }
@@ -133,7 +139,7 @@ fn counts(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
         return;
     }
     let mut ticks = skipped(seen);
-    for service in ["closed", "silent"].iter().chain(&GOOD) {
+    for service in OTHERS.iter().chain(&GOOD) {
         let (logged, counted) = (seen.log.sum(service, Row::total), summary.sum(service, Row::total));
         if logged != counted {
             failures.push(format!("{service}: {logged} in the log, {counted} counted"));
@@ -141,9 +147,54 @@ fn counts(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
         ticks += counted;
     }
     let lasted = seen.lasted.as_millis() as u64;
-    let meant = lasted / INTERVAL * TARGETS + lasted / SILENT_INTERVAL;
-    if ticks + IN_FLIGHT * 5 < meant * 95 / 100 || ticks > meant + IN_FLIGHT * 5 {
+    let meant = lasted / INTERVAL * TARGETS + 2 * (lasted / SILENT_INTERVAL);
+    if ticks + IN_FLIGHT * 6 < meant * 95 / 100 || ticks > meant + IN_FLIGHT * 6 {
         failures.push(format!("{ticks} ticks counted or skipped, {meant} were due"));
+    }
+}
+
+/// Checks that the other daily files have all that the log has, and that a fault of one kind holds up none of the others.
+fn other_files(case: Option<&Case>, seen: &Seen, failures: &mut Vec<String>) {
+    let others = &seen.others;
+    for line in &others.strange {
+        failures.push(format!("not a whole line: {line}"));
+    }
+    for service in OTHERS.iter().chain(&GOOD) {
+        let (connects, lookups) =
+            (seen.log.sum(service, Row::failed_connects), seen.log.sum(service, Row::failed_lookups));
+        let told = others.failed.get(*service).copied().unwrap_or_default();
+        if told != (connects, lookups) {
+            failures.push(format!("{service}: {connects} and {lookups} failed, the rows of times tell {told:?}"));
+        }
+        let (total, samples) =
+            (seen.log.sum(service, Row::total), others.samples.get(*service).copied().unwrap_or_default());
+        if samples > total || (case.is_none() && samples < total) {
+            failures.push(format!("{service}: {samples} samples of {total} probes"));
+        }
+        let changes =
+            others.events.iter().filter(|(kind, of)| of == service && ["down", "up"].contains(&kind.as_str()));
+        let mut before = "up";
+        for (kind, _) in changes {
+            if kind == before {
+                failures.push(format!("{service}: {kind} twice in a row"));
+            }
+            before = kind;
+        }
+    }
+    for kind in ["start", "stop"] {
+        if others.count(kind) != 1 {
+            failures.push(format!("{} events {kind}", others.count(kind)));
+        }
+    }
+    let is_down = others.events.iter().any(|(kind, service)| kind == "down" && service == "closed");
+    if !is_down && seen.log.sum("closed", Row::failed) >= IN_A_ROW {
+        failures.push("no event says that closed went down".to_owned());
+    }
+    if let Some(Scope::Daily(kind)) = case.map(Case::scope) {
+        let stays = |other: &Kind| *other != kind && seen.complaints.contains(other.name().0);
+        if let Some(other) = Kind::ALL.into_iter().find(stays) {
+            failures.push(format!("trouble with {kind:?}, and also with {other:?}"));
+        }
     }
 }
 
@@ -196,7 +247,7 @@ fn behaviour(case: Option<&Case>, seen: &Seen) -> String {
     if failed > lookups {
         words.push("connect failed".to_owned());
     }
-    let writes = |case: &Case| case.call().starts_with("write") && case.scope() != Scope::Log;
+    let writes = |case: &Case| case.call().starts_with("write") && !matches!(case.scope(), Scope::Daily(_));
     if case.is_some_and(writes) || closes_console(case) {
         words.push("console output lost".to_owned());
     }

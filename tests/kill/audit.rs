@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::Result;
 use crate::columns::Columns;
 use crate::ledger::{Held, Ledger};
+use crate::life::{End, Lived};
 use crate::log::Log;
 use crate::run_dir::RunDir;
 use crate::witness::{PerListener, SERVICES, Witness};
@@ -36,8 +37,8 @@ pub struct Audit {
 }
 
 /// Compares the log with the ledger, column by column for every target, and both with the
-/// listeners. `Err` if they do not agree.
-pub fn audit(binary: &Path, dir: &RunDir, witness: &mut Witness, agreement: Agreement) -> Result<Audit> {
+/// listeners; and the other daily files with all of them. There is one audit after each life. `Err` if they do not agree.
+pub fn audit(binary: &Path, dir: &RunDir, witness: &mut Witness, life: &Lived, agreement: Agreement) -> Result<Audit> {
     let log = if agreement == Agreement::Torn { Log(Vec::new()) } else { Log::of(dir)? };
     let ledger = Ledger::of(binary, dir)?;
     let accepted = witness.accept_all()?;
@@ -59,7 +60,7 @@ pub fn audit(binary: &Path, dir: &RunDir, witness: &mut Witness, agreement: Agre
     if unmarked && !(agreement == Agreement::Unmarked && services.iter().all(is_unmarked)) {
         let mut why = String::from("log and ledger do not agree");
         for service in services.iter().filter(|service| !is_even(service)) {
-            let Held { interval, total } = held(service).unwrap_or_default();
+            let Held { interval, total, .. } = held(service).unwrap_or_default();
             why +=
                 &format!("\n{service}: rows {:?}, unreported {:?}, counted {:?}", row(service).0, interval.0, total.0);
         }
@@ -73,6 +74,12 @@ pub fn audit(binary: &Path, dir: &RunDir, witness: &mut Witness, agreement: Agre
         })?;
     }
     let all_reported = services.iter().all(|service| interval(service) == Columns::default());
+    let counted: Vec<(&str, Columns)> = services.iter().map(|service| (*service, total(service))).collect();
+    witness.book.add(life, ledger.as_ref(), &counted)?;
+    // The run could write nothing: what it had to tell is told after the next one.
+    if life.end != End::Failed || all_reported {
+        witness.book.compare(dir, life, ledger.as_ref(), all_reported)?;
+    }
     Ok(Audit { missing, unclean: ledger.and_then(|ledger| ledger.unclean), unmarked, all_reported })
 }
 

@@ -13,6 +13,17 @@
 //!   flight, so both numbers are equal;
 //! - the next start says once which run did not end cleanly.
 //!
+//! The other daily files are held against the same counts ([`book`]):
+//!
+//! - the causes in the rows of times add up to the failed probes, at once after a clean end, and the skipped ticks to
+//!   those of the ledger;
+//! - every change of a target's state has exactly one event, in its order, as has every start and every end; a start
+//!   after a kill says from when to when nobody watched;
+//! - no probe has two samples, and only a killed run lacks some: those of its last second.
+//!
+//! After a kill the ledger may have the rest of the rows and events, and the next run writes it. Nothing but samples is
+//! lost either if the disk was full, or the files could not be opened, until the kill.
+//!
 //! One exception until the next start: a kill during the write of a report that crosses a page
 //! of the file leaves the first part of the report. The next start repairs that.
 //!
@@ -24,7 +35,9 @@
 #![allow(clippy::too_many_arguments, reason = "a table of cases is read more easily as calls")]
 
 mod audit;
+mod book;
 mod columns;
+mod events;
 mod every_call;
 mod ledger;
 mod life;
@@ -37,7 +50,9 @@ mod random;
 mod random_moments;
 mod recovery;
 mod run;
+mod samples;
 mod scene;
+mod times;
 mod trace;
 mod witness;
 
@@ -122,7 +137,7 @@ fn kill(binary: &Path) -> Result {
     print_lives(&lives);
     let kills: u64 = totals.values().map(Totals::kills).sum::<u64>() + u64::from(lives.lives);
     println!(
-        "\n{kills} kills and {torn} torn reports in {} s: nothing lost, nothing reported twice",
+        "\n{kills} kills and {torn} torn writes in {} s: nothing lost, nothing reported twice",
         begun.elapsed().as_secs()
     );
     Ok(())
@@ -165,7 +180,9 @@ fn print_calls(totals: &BTreeMap<usize, Totals>, torn: u64) {
         all.kills(),
         all.quiet
     );
-    println!("a report torn at each of {torn} bytes was completed by the next start");
+    println!(
+        "a report, rows of times, events or samples, torn at each of {torn} bytes, were made whole by the next start"
+    );
     println!("\n{:<20} {:>7} {:>7}", "system call", "before", "after");
     for (call, [before, after]) in &all.calls {
         println!("{call:<20} {before:>7} {after:>7}");
@@ -178,9 +195,9 @@ fn print_totals(name: &str, totals: &Totals) {
 }
 
 fn print_lives(lives: &Lives) {
-    let Lives { lives, probes, reports, missing, busy, unmarked, torn, early } = lives;
+    let Lives { lives, probes, reports, missing, busy, unmarked, torn, early, samples, days } = lives;
     println!(
-        "\n{lives} lives killed at random moments: {probes} probes in {reports} reports\n\
+        "\n{lives} lives killed at random moments: {probes} probes in {reports} reports of {days} days, {samples} samples\n\
          {busy} kills found probes in flight, {missing} in all; {early} came before the run owned the ledger,\n\
          {torn} during the write of a report, {unmarked} after the write and before its mark"
     );

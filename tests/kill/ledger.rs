@@ -19,12 +19,16 @@ pub struct Held {
     pub interval: Columns,
     /// Since the ledger began.
     pub total: Columns,
+    /// Skipped ticks.
+    pub skipped: u64,
 }
 
 /// The ledger's content.
 #[derive(Debug)]
 pub struct Ledger {
-    /// The last run, if it did not end cleanly.
+    /// The last run.
+    pub pid: u32,
+    /// The same, if it did not end cleanly.
     pub unclean: Option<u32>,
     pub targets: BTreeMap<String, Held>,
 }
@@ -54,14 +58,15 @@ impl Ledger {
         let mut targets = BTreeMap::new();
         for target in value["targets"].as_array().ok_or("it has no targets")? {
             let service = target["service"].as_str().ok_or("a target has no service")?.to_owned();
-            let held = Held { interval: columns(&target["interval"])?, total: columns(&target["total"])? };
+            let skipped = target["skipped"].as_u64().ok_or("a target has no \"skipped\"")?;
+            let held = Held { interval: columns(&target["interval"])?, total: columns(&target["total"])?, skipped };
             if targets.insert(service, held).is_some() {
                 return Err("it has a target twice".into());
             }
         }
         let clean = value["clean"].as_bool().ok_or("it has no \"clean\"")?;
         let pid = u32::try_from(value["pid"].as_u64().ok_or("it has no pid")?)?;
-        Ok(Self { unclean: (!clean).then_some(pid), targets })
+        Ok(Self { pid, unclean: (!clean).then_some(pid), targets })
     }
 }
 

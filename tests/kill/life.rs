@@ -46,14 +46,27 @@ pub const UNREPORTED: &[Stage] = &[Stage::Probed(3), Stage::Asleep];
 pub enum End {
     /// Exit status 0.
     Clean,
+    /// Exit status 1: its last report could not be written.
+    Failed,
     /// SIGKILL.
     Killed,
 }
 
 /// A life that has ended.
+#[derive(Clone, Copy, Debug)]
 pub struct Lived {
     pub end: End,
     pub id: RunId,
+    pub reload: Reload,
+}
+
+/// Whether a run has re-read its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    Never,
+    /// It was asked to, and may have done it.
+    Asked,
+    Done,
 }
 
 /// Identifies a run.
@@ -90,6 +103,8 @@ pub fn live(
     stages: &[Stage],
 ) -> Result<Lived> {
     let before = witness.ended()?;
+    witness.begin_life()?;
+    let mut reload = Reload::Never;
     let mut run = Run::start(binary, dir, arguments, manner)?;
     let id = RunId::new(run.pid())?;
     for stage in stages {
@@ -98,6 +113,7 @@ pub fn live(
             Stage::Report => run.signal(Signal::SIGUSR1)?,
             Stage::Reload => {
                 dir.configure(&SECOND, "24h", witness)?;
+                reload = Reload::Asked;
                 run.signal(Signal::SIGHUP)?;
             }
             Stage::Stop => run.signal(Signal::SIGTERM)?,
@@ -120,14 +136,18 @@ pub fn live(
             use std::os::unix::process::ExitStatusExt;
             let end = match (status.code(), status.signal()) {
                 (Some(0), _) if matches!(stage, Stage::Stop | Stage::End) => End::Clean,
+                (Some(1), _) if matches!(stage, Stage::Stop | Stage::End) => End::Failed,
                 (None, Some(9)) => End::Killed,
                 _ => return Err(format!("the program ended with {status} in {stage:?}\n{}", said(dir)).into()),
             };
-            return Ok(Lived { end, id: id.ends()? });
+            return Ok(Lived { end, id: id.ends()?, reload });
+        }
+        if matches!(stage, Stage::Reload) {
+            reload = Reload::Done;
         }
     }
     run.kill()?;
-    Ok(Lived { end: End::Killed, id: id.ends()? })
+    Ok(Lived { end: End::Killed, id: id.ends()?, reload })
 }
 
 /// The last lines of the run's output and of its trace.

@@ -78,10 +78,8 @@ impl Log {
     fn check(&self) -> Result {
         let mut before = "";
         for report in &self.0 {
-            let services: Vec<&str> = report.rows.iter().map(|(service, _)| service.as_str()).collect();
-            // A removed target is reported once, after the others.
-            let gone = [&SECOND[..], &["mail"]].concat();
-            if services != FIRST && services != SECOND && services != gone {
+            let services: Vec<String> = report.rows.iter().map(|(service, _)| service.clone()).collect();
+            if !is_report(&services) {
                 return Err(format!("a report of {} has the rows {services:?}", report.stamp).into());
             }
             if report.stamp.as_str() < before {
@@ -91,6 +89,12 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// Whether one report can have these rows.
+pub fn is_report(services: &[String]) -> bool {
+    // A removed target is reported once, after the others.
+    services == FIRST || services == SECOND || services == [&SECOND[..], &["mail"]].concat()
 }
 
 /// The last lines of a log.

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::Result;
 use crate::audit::{Agreement, at_most, audit};
-use crate::life::{RunId, said};
+use crate::book::Book;
+use crate::life::{End, Lived, Reload, RunId, said};
 use crate::log::Log;
 use crate::random::Random;
 use crate::recovery::{Way, notices, recover};
 use crate::run::{Manner, Run};
 use crate::run_dir::{FIRST, RunDir};
 use crate::witness::{PerListener, Witness};
+use crate::{Result, seconds};
 
 /// Lives in a row.
-pub const LIVES: u32 = 500;
+pub const LIVES: u32 = 400;
 
 /// A probe of each target every 10 ms, so that often one is in flight; a report every second, beside
 /// those that SIGUSR1 asks for.
@@ -26,6 +27,18 @@ const ARGUMENTS: &str = "-q --interval 10ms --report 1s";
 
 /// Shortest and longest life, in microseconds.
 const LIFE: (u64, u64) = (20_000, 150_000);
+
+/// Every so many lives is one that is long enough to write samples, and how long it is.
+const LONG: (u32, (u64, u64)) = (40, (1_200_000, 2_500_000));
+
+/// Most samples of a target that a long life may lose: those of a second, and what the machine's load adds.
+const MOST_LOST: u64 = 150;
+
+/// Seconds from the first life to midnight, at least: the following lives write to the next day's files.
+const EVENING: i64 = 15;
+
+/// Kills that land between the few stores that belong to one probe.
+const SLACK: u64 = 3;
 
 /// Half of the lives with a SIGUSR1 end within this many microseconds after it.
 const SOON: u64 = 1_500;
@@ -46,17 +59,26 @@ pub struct Lives {
     pub torn: u32,
     /// Kills before the run was the ledger's owner.
     pub early: u32,
+    /// Samples that were written.
+    pub samples: u64,
+    /// Days of the log.
+    pub days: usize,
 }
 
 /// Starts and kills. `Err` names the first life after which log, ledger and listeners do not agree.
 pub fn run(binary: &Path, witness: &mut Witness, seed: u64) -> Result<Lives> {
-    let dir = RunDir::new()?;
+    let mut dir = RunDir::new()?;
+    // Midnight comes with a minute: offsets from UTC are of whole minutes.
+    let minute = ((seconds()? + EVENING) / 60 + 1) % 1440;
+    dir.set_ahead(if minute > 720 { 1440 - minute } else { -minute } as i32);
     dir.configure(&FIRST, "24h", witness)?;
-    witness.begin([0; 4])?;
+    let mut book = Book::default();
+    book.slack = SLACK;
+    witness.begin(&book)?;
     let mut chain = Chain { binary, dir: &dir, witness, random: Random::new(seed), state: State::default() };
     let mut lives = Lives::default();
     for life in 1..=LIVES {
-        let lived = chain.live(&mut lives);
+        let lived = chain.live(&mut lives, life % LONG.0 == 0);
         lived.map_err(|why| format!("seed {seed}, life {life}: {why}\n{}", said(&dir)))?;
         lives.lives = life;
     }
@@ -67,6 +89,8 @@ pub fn run(binary: &Path, witness: &mut Witness, seed: u64) -> Result<Lives> {
     lives.probes = log.sums().values().map(|columns| columns.total()).sum();
     lives.reports = log.0.len();
     lives.missing = missing.iter().sum();
+    lives.samples = chain.witness.book.samples();
+    lives.days = dir.logs()?.len();
     Ok(lives)
 }
 
@@ -89,13 +113,17 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    fn live(&mut self, lives: &mut Lives) -> Result {
+    fn live(&mut self, lives: &mut Lives, is_long: bool) -> Result {
+        self.witness.begin_life()?;
         let mut run = Run::start(self.binary, self.dir, ARGUMENTS, Manner::Alone)?;
         let id = RunId::new(run.pid())?;
         let begun = Instant::now();
-        let mut length = Duration::from_micros(self.random.within(LIFE.0, LIFE.1));
+        let mut length = Duration::from_micros({
+            let (least, most) = if is_long { LONG.1 } else { LIFE };
+            self.random.within(least, most)
+        });
         // Three of four lives get a SIGUSR1, and half of those end soon after.
-        if !self.random.one_in(4) {
+        if !is_long && !self.random.one_in(4) {
             let report_at = Duration::from_micros(self.random.within(LIFE.0 / 2, length.as_micros() as u64));
             let soon = Duration::from_micros(self.random.below(SOON));
             let ends_soon = self.random.one_in(2);
@@ -110,9 +138,19 @@ impl Chain<'_> {
                 }
             }
         }
+        // A long life makes more connections than a listener's queue has room for.
+        while begun.elapsed() + Duration::from_millis(100) < length {
+            thread::sleep(Duration::from_millis(50));
+            self.witness.ended()?;
+        }
         rest_until(begun + length);
         run.kill()?;
-        self.check(id.ends()?, lives)
+        self.check(id.ends()?, lives)?;
+        let lost = self.witness.book.lost_samples;
+        if is_long && lost > MOST_LOST {
+            return Err(format!("{lost} samples are lost, of more than the last second").into());
+        }
+        Ok(())
     }
 
     /// Whether the log has a part of a report: then it ends at a page boundary.
@@ -134,7 +172,8 @@ impl Chain<'_> {
             (false, true) => Agreement::Exact,
             (false, false) => Agreement::Unmarked,
         };
-        let found = audit(self.binary, self.dir, self.witness, agreement)?;
+        let lived = Lived { end: End::Killed, id, reload: Reload::Never };
+        let found = audit(self.binary, self.dir, self.witness, &lived, agreement)?;
         // A target has at most one probe in flight: on loopback it ends long before the next.
         let most = before.missing.map(|missing| missing + 1);
         if !at_most(found.missing, most) || !at_most(before.missing, found.missing) {

@@ -44,10 +44,11 @@ pub fn recover(
     let complaint =
         |why: &str| -> Result<Audit> { Err(format!("the start after the kill: {why}\n{}", said(dir)).into()) };
     if lived.end != End::Clean {
-        return complaint("it was killed as well");
+        return complaint("it did not end cleanly either");
     }
     told_of(dir, unclean)?;
-    let audit = audit(binary, dir, witness, Agreement::Exact).map_err(|why| format!("after the next start: {why}"))?;
+    let audit =
+        audit(binary, dir, witness, &lived, Agreement::Exact).map_err(|why| format!("after the next start: {why}"))?;
     if let Some(before) = before.filter(|before| audit.missing != *before) {
         return complaint(&format!("{before:?} probes were missing before it, {:?} are now", audit.missing));
     }
@@ -72,7 +73,7 @@ pub fn notices(dir: &RunDir, unclean: Option<RunId>) -> Result<usize> {
     let notices: Vec<&str> = complaints.lines().filter(|line| line.contains(NOTICE)).collect();
     let is_right = |notice: &&str| {
         unclean.is_some_and(|RunId { pid, from, to }| {
-            let mut times = (from..=to).map(|unix| WallTime { unix, nanos: 0, offset: 0 });
+            let mut times = (from..=to).map(|unix| WallTime { unix, nanos: 0, offset: dir.offset() });
             notice.contains(&format!("(pid {pid})")) && times.any(|time| notice.contains(&format!("alive at {time};")))
         })
     };

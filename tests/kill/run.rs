@@ -51,6 +51,8 @@ pub enum Manner<'a> {
     Traced,
     /// Under strace, and killed at this call.
     Killed(&'a Kill),
+    /// The same, or without a kill, while the disk is full.
+    FullDisk(Option<&'a Kill>),
 }
 
 /// A run in a directory. Its output goes to the files `out` and `err`.
@@ -66,11 +68,20 @@ impl<'a> Run<'a> {
     pub fn start(binary: &Path, dir: &'a RunDir, arguments: &str, manner: Manner<'_>) -> Result<Self> {
         let _ = fs::remove_file(dir.file("trace"));
         let traced = !matches!(manner, Manner::Alone);
+        let killed = match manner {
+            Manner::Killed(kill) => Some(kill),
+            Manner::FullDisk(kill) => kill,
+            Manner::Alone | Manner::Traced => None,
+        };
         let mut command = if traced {
             // -D: strace is the grandchild, so that the program is our child, with no strace as its own child.
             let mut strace = Command::new("strace");
             strace.args(["-D", "-o", "trace"]);
-            if let Manner::Killed(Kill { side, call, nth }) = manner {
+            // Blocks are reserved before a write.
+            if matches!(manner, Manner::FullDisk(_)) && killed.is_none_or(|kill| kill.call != "fallocate") {
+                strace.args(["-e", "inject=fallocate:error=ENOSPC"]);
+            }
+            if let Some(Kill { side, call, nth }) = killed {
                 let what = match side {
                     Side::Before => "signal=KILL".to_owned(),
                     Side::After => format!("delay_exit={HOLD}"),
@@ -85,13 +96,13 @@ impl<'a> Run<'a> {
         command.args(arguments.split_whitespace()).current_dir(dir.path());
         // Cargo sets it: the loader would make a call for each of its directories.
         command.env_remove("LD_LIBRARY_PATH");
-        command.env("TZ", "UTC").env("LC_ALL", "C").stdin(Stdio::null());
+        command.env("TZ", dir.time_zone()).env("LC_ALL", "C").stdin(Stdio::null());
         command.stdout(fs::File::create(dir.file("out"))?).stderr(fs::File::create(dir.file("err"))?);
         let die_with_the_test = || Ok(prctl::set_pdeathsig(Signal::SIGKILL)?);
         // SAFETY: after a fork in a process with threads, prctl is allowed: it is one system call.
         unsafe { command.pre_exec(die_with_the_test) };
         let child = command.spawn()?;
-        let held = matches!(manner, Manner::Killed(Kill { side: Side::After, .. }));
+        let held = killed.is_some_and(|kill| kill.side == Side::After);
         Ok(Self { child, dir, traced, held })
     }
 

@@ -8,13 +8,14 @@ use nix::sys::signal::Signal;
 use tcpmon::base::time::WallTime;
 
 use crate::audit::{Agreement, audit};
-use crate::life::{Lived, RELOADED, RunId, SHORT, Stage, UNREPORTED, WHOLE, live};
+use crate::book::Book;
+use crate::life::{End, Lived, RELOADED, RunId, SHORT, Stage, UNREPORTED, WHOLE, live};
 use crate::log::Log;
 use crate::recovery::{Way, recover};
 use crate::run::{Kill, Manner, Side};
-use crate::run_dir::{FIRST, RunDir};
+use crate::run_dir::{EVENTS, FIRST, Kind, LEDGER, RunDir, SAMPLES, STATS, TIMES};
 use crate::trace::{Call, Trace};
-use crate::witness::{PerListener, Witness};
+use crate::witness::Witness;
 use crate::{Result, seconds, wait_for};
 
 /// What a run starts from, and the stages it then goes through.
@@ -36,12 +37,22 @@ pub enum Scene {
     Torn,
     /// After a kill, and a report boundary has passed since.
     Missed,
+    /// After a kill between the write of the rows of times and their mark.
+    Times,
+    /// The same with events.
+    Events,
+    /// The same with samples.
+    Samples,
+    /// After a kill with unreported counts, on a full disk: from the first probe on.
+    FullDisk,
+    /// No files, and none can be opened: from the first probe on.
+    Blocked,
 }
 
 /// The state that a scene begins with, to be copied.
 pub struct Start {
     pub dir: RunDir,
-    pub accepted: PerListener,
+    pub book: Book,
     /// The killed run, if the ledger names one.
     pub unclean: Option<RunId>,
     /// The range in which the first report's stamp must lie: a report that was begun keeps its
@@ -52,7 +63,7 @@ pub struct Start {
 }
 
 impl Scene {
-    pub const ALL: [Scene; 8] = [
+    pub const ALL: [Scene; 13] = [
         Scene::Empty,
         Scene::Reloaded,
         Scene::Clean,
@@ -61,6 +72,11 @@ impl Scene {
         Scene::Written,
         Scene::Torn,
         Scene::Missed,
+        Scene::Times,
+        Scene::Events,
+        Scene::Samples,
+        Scene::FullDisk,
+        Scene::Blocked,
     ];
 
     /// Its name in the output.
@@ -74,6 +90,11 @@ impl Scene {
             Scene::Written => "killed after the write",
             Scene::Torn => "torn report",
             Scene::Missed => "killed, boundary missed",
+            Scene::Times => "killed after the write of times",
+            Scene::Events => "killed after the write of events",
+            Scene::Samples => "killed after the write of samples",
+            Scene::FullDisk => "full disk",
+            Scene::Blocked => "no daily file can be opened",
         }
     }
 
@@ -82,7 +103,17 @@ impl Scene {
         match self {
             Scene::Empty => WHOLE,
             Scene::Reloaded => RELOADED,
-            Scene::Clean | Scene::Killed | Scene::Unwritten | Scene::Written | Scene::Torn | Scene::Missed => SHORT,
+            Scene::Clean
+            | Scene::Killed
+            | Scene::Unwritten
+            | Scene::Written
+            | Scene::Torn
+            | Scene::Missed
+            | Scene::Times
+            | Scene::Events
+            | Scene::Samples
+            | Scene::FullDisk
+            | Scene::Blocked => SHORT,
         }
     }
 
@@ -91,38 +122,90 @@ impl Scene {
         match self {
             // Up to there it is the same life as `Empty`.
             Scene::Reloaded => call.reads_signal(Signal::SIGHUP),
+            // Up to there nothing has changed, whatever the scene.
+            Scene::Clean
+            | Scene::Unwritten
+            | Scene::Written
+            | Scene::Torn
+            | Scene::Missed
+            | Scene::Times
+            | Scene::Events
+            | Scene::Samples => call.names(LEDGER),
+            Scene::FullDisk | Scene::Blocked => call.name == "socket" && call.nth > 1,
+            Scene::Empty | Scene::Killed => true,
+        }
+    }
+
+    /// Whether this is the first call of the life at which there is no kill any more: what the last run left is
+    /// finished, and from there on it is the same life as `Clean`.
+    pub fn kills_to(self, call: &Call) -> bool {
+        // After its start the run gives up its rights.
+        !self.kills_to_the_end() && call.name == "prctl"
+    }
+
+    /// Whether all calls of the end of the life are tried.
+    pub fn kills_to_the_end(self) -> bool {
+        match self {
             Scene::Empty
+            | Scene::Reloaded
+            | Scene::Clean
+            | Scene::Killed
+            | Scene::Written
+            | Scene::FullDisk
+            | Scene::Blocked => true,
+            Scene::Unwritten | Scene::Torn | Scene::Missed | Scene::Times | Scene::Events | Scene::Samples => false,
+        }
+    }
+
+    /// Whether the first call of all and the last one are tried.
+    pub fn has_whole_life(self) -> bool {
+        matches!(self, Scene::Empty | Scene::Killed)
+    }
+
+    /// How the life ends without a kill.
+    pub fn end(self) -> End {
+        if matches!(self, Scene::FullDisk | Scene::Blocked) { End::Failed } else { End::Clean }
+    }
+
+    /// The kind of file of the last write, which may be torn.
+    pub fn torn_kind(self) -> Kind {
+        match self {
+            Scene::Times => TIMES,
+            Scene::Events => EVENTS,
+            Scene::Samples => SAMPLES,
+            Scene::Empty
+            | Scene::Reloaded
             | Scene::Clean
             | Scene::Killed
             | Scene::Unwritten
             | Scene::Written
             | Scene::Torn
-            | Scene::Missed => true,
+            | Scene::Missed
+            | Scene::FullDisk
+            | Scene::Blocked => STATS,
         }
-    }
-
-    /// Whether that is the first call of all.
-    pub fn begins_at_start(self) -> bool {
-        self != Scene::Reloaded
     }
 
     /// Makes the state to start from.
     pub fn prepare(self, binary: &Path, witness: &mut Witness) -> Result<Start> {
         let dir = RunDir::new()?;
         dir.configure(&FIRST, if self == Scene::Missed { "2s" } else { "24h" }, witness)?;
-        witness.begin([0; 4])?;
-        let mut start = Start { dir, accepted: [0; 4], unclean: None, stamp: None, length: 0 };
+        witness.begin(&Book::default())?;
+        let mut start = Start { dir, book: Book::default(), unclean: None, stamp: None, length: 0 };
         match self {
             Scene::Empty | Scene::Reloaded => {}
+            Scene::Blocked => start.dir.block()?,
             Scene::Clean => {
                 start.leave_unreported(binary, witness)?;
                 recover(binary, &start.dir, witness, Way::Asked, Some([0; 4]), start.unclean.take())?;
             }
-            Scene::Killed => start.leave_unreported(binary, witness)?,
-            Scene::Unwritten => start.kill_at_report(binary, witness, Side::Before)?,
-            Scene::Written => start.kill_at_report(binary, witness, Side::After)?,
+            Scene::Killed | Scene::FullDisk => start.leave_unreported(binary, witness)?,
+            Scene::Unwritten => start.kill_at_write(binary, witness, Side::Before, STATS)?,
+            Scene::Written | Scene::Times | Scene::Events | Scene::Samples => {
+                start.kill_at_write(binary, witness, Side::After, self.torn_kind())?
+            }
             Scene::Torn => {
-                start.kill_at_report(binary, witness, Side::After)?;
+                start.kill_at_write(binary, witness, Side::After, STATS)?;
                 // Without the end of the last row.
                 start.tear(start.dir.logged()? - 40)?;
             }
@@ -133,7 +216,8 @@ impl Scene {
                 start.stamp = Some((due, due));
             }
         }
-        start.accepted = witness.accept_all()?;
+        witness.accept_all()?;
+        start.book = witness.book.clone();
         Ok(start)
     }
 }
@@ -141,35 +225,49 @@ impl Scene {
 impl Start {
     /// Makes a round of probes, and kills before a report.
     fn leave_unreported(&mut self, binary: &Path, witness: &mut Witness) -> Result {
-        let Lived { id, .. } = live(binary, &self.dir, witness, "", Manner::Alone, UNREPORTED)?;
-        self.check(binary, witness, id, Agreement::Exact)
+        let lived = live(binary, &self.dir, witness, "", Manner::Alone, UNREPORTED)?;
+        self.check(binary, witness, &lived, Agreement::Exact)
     }
 
-    /// Kills a run at the write of its report.
-    fn kill_at_report(&mut self, binary: &Path, witness: &mut Witness, side: Side) -> Result {
-        const STAGES: &[Stage] = &[Stage::Probed(3), Stage::Report];
-        let call = report_call(binary, witness)?;
-        let before = self.dir.logged()?;
-        witness.begin([0; 4])?;
-        let kill = Kill { side, call: call.name, nth: call.nth };
-        let lived = live(binary, &self.dir, witness, "", Manner::Killed(&kill), STAGES)?;
-        let written = self.dir.logged()? > before;
-        if written != (side == Side::After) {
-            return Err(format!("killed {kill}: the report is in the log: {written}").into());
+    /// Kills a run at the last write to a file of this kind: of its report, of what is told with it, or of what comes
+    /// last.
+    fn kill_at_write(&mut self, binary: &Path, witness: &mut Witness, side: Side, kind: Kind) -> Result {
+        const STAGES: &[Stage] = &[Stage::Probed(3), Stage::Asleep, Stage::Report, Stage::Asleep];
+        let stages = if kind == SAMPLES { SHORT } else { STAGES };
+        // Lives differ a little, for instance by a poll, and the events of one may come in two writes.
+        for _ in 0..TRIES {
+            let (dir, call) = (self.dir.copy()?, write_call(binary, witness, kind, stages)?);
+            witness.begin(&Book::default())?;
+            let kill = Kill { side, call: call.name, nth: call.nth };
+            let lived = live(binary, &dir, witness, "", Manner::Killed(&kill), stages)?;
+            let trace = Trace::parse(&dir.read("trace")?);
+            let last = trace.last().ok_or("the trace is empty")?;
+            if lived.end != End::Killed || !last.writes_to(kind) || last.is_undone() != (side == Side::Before) {
+                continue;
+            }
+            let agreement = match (side, kind) {
+                (Side::After, STATS) => Agreement::Unmarked,
+                (Side::Before | Side::After, _) => Agreement::Exact,
+            };
+            self.dir = dir;
+            self.length = self.dir.bytes_of(kind)? - if side == Side::After { last.written() } else { 0 };
+            if kind == STATS {
+                self.stamp = Some((lived.id.from, lived.id.to));
+            }
+            return self.check(binary, witness, &lived, agreement);
         }
-        self.length = before;
-        self.stamp = Some((lived.id.from, lived.id.to));
-        self.check(binary, witness, lived.id, if written { Agreement::Unmarked } else { Agreement::Exact })
+        Err(format!("no life could be killed at the last write to {}", kind.0).into())
     }
 
     /// No probe was in flight at the kill, so no count may be missing.
-    fn check(&mut self, binary: &Path, witness: &mut Witness, id: RunId, agreement: Agreement) -> Result {
-        let audit = audit(binary, &self.dir, witness, agreement)?;
+    fn check(&mut self, binary: &Path, witness: &mut Witness, lived: &Lived, agreement: Agreement) -> Result {
+        let (id, audit) = (lived.id, audit(binary, &self.dir, witness, lived, agreement)?);
         if audit.missing != [0; 4] {
             return Err(format!("{:?} probes had ended before the kill and are not counted", audit.missing).into());
         }
-        self.unclean = Some(id);
-        if audit.unclean != Some(id.pid) {
+        // When it writes its last samples a run has nothing else left to do.
+        self.unclean = audit.unclean.map(|_| id);
+        if audit.unclean.is_some_and(|pid| pid != id.pid) {
             return Err(format!("the ledger has {:?}, and {id:?} was killed", audit.unclean).into());
         }
         Ok(())
@@ -188,25 +286,27 @@ impl Start {
 
     /// Cuts the log to this many bytes.
     pub fn tear(&self, length: u64) -> Result {
-        tear(&self.dir, length)
+        tear(&self.dir, STATS, length)
     }
 }
 
-/// Cuts the only log of a directory to this many bytes, as a power failure may.
-pub fn tear(dir: &RunDir, length: u64) -> Result {
-    let logs = dir.logs()?;
+/// Cuts the only file of this kind in a directory to this many bytes, as a power failure may.
+pub fn tear(dir: &RunDir, kind: Kind, length: u64) -> Result {
+    let logs = dir.files(kind)?;
     let [log] = &logs[..] else { return Err(format!("{} logs, expected one", logs.len()).into()) };
     Ok(OpenOptions::new().write(true).open(log)?.set_len(length)?)
 }
 
-/// The call that writes the report after SIGUSR1.
-fn report_call(binary: &Path, witness: &mut Witness) -> Result<Call> {
+/// How often a kill at a call is tried.
+const TRIES: u32 = 10;
+
+/// The last call of such a life that writes to a file of this kind.
+fn write_call(binary: &Path, witness: &mut Witness, kind: Kind, stages: &[Stage]) -> Result<Call> {
     let dir = RunDir::new()?;
     dir.configure(&FIRST, "24h", witness)?;
-    let stages = [Stage::Probed(3), Stage::Report, Stage::Stop];
-    live(binary, &dir, witness, "", Manner::Traced, &stages)?;
-    let found = Trace::parse(&dir.read("trace")?).0.into_iter().find(Call::is_report);
-    Ok(found.ok_or("no report was written")?)
+    live(binary, &dir, witness, "", Manner::Traced, stages)?;
+    let found = Trace::parse(&dir.read("trace")?).0.into_iter().rfind(|call| call.writes_to(kind));
+    Ok(found.ok_or("nothing was written")?)
 }
 
 /// Waits until the wall clock has just passed a multiple of this many seconds, and returns it.

@@ -1,7 +1,10 @@
 //! The strace(1) output for one process.
 
+use std::collections::BTreeMap;
+
 use nix::sys::signal::Signal;
 
+use crate::run_dir::{Kind, STATS};
 use crate::witness::{PerListener, Witness};
 
 /// One system call.
@@ -12,6 +15,8 @@ pub struct Call {
     pub nth: u32,
     /// The whole line.
     line: String,
+    /// The name of the file that it writes to.
+    file: String,
 }
 
 /// The calls of a process, in order.
@@ -20,14 +25,21 @@ pub struct Trace(pub Vec<Call>);
 impl Trace {
     /// Reads strace's file: a line a call.
     pub fn parse(text: &str) -> Self {
-        let mut calls: Vec<Call> = Vec::new();
+        let (mut calls, mut files) = (Vec::<Call>::new(), BTreeMap::new());
         for line in text.lines() {
             let Some((name, _)) = line.split_once('(') else { continue };
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
                 continue;
             }
             let nth = calls.iter().filter(|call| call.name == name).count() as u32 + 1;
-            calls.push(Call { name: name.to_owned(), nth, line: line.to_owned() });
+            let mut call = Call { name: name.to_owned(), nth, line: line.to_owned(), file: String::new() };
+            if let Some((path, number)) = call.opened() {
+                files.insert(number.to_owned(), path.to_owned());
+            }
+            if name == "write" {
+                call.file = call.descriptor().and_then(|number| files.get(number)).cloned().unwrap_or_default();
+            }
+            calls.push(call);
         }
         Self(calls)
     }
@@ -77,9 +89,18 @@ impl Call {
 
     /// Whether it wrote rows to a log.
     pub fn is_report(&self) -> bool {
-        self.name == "write"
-            && (self.line.contains(", \"Timestamp ") || self.line.contains(", \"20"))
-            && !self.is_undone()
+        self.writes_to(STATS) && !self.is_undone()
+    }
+
+    /// Whether it is a write to a daily file of this kind.
+    pub fn writes_to(&self, (begin, _): Kind) -> bool {
+        self.file.starts_with(begin)
+    }
+
+    /// How many bytes it has written.
+    pub fn written(&self) -> u64 {
+        let (_, result) = self.line.rsplit_once("= ").unwrap_or_default();
+        result.split(' ').next().and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
     }
 
     /// Whether its arguments name a file.
@@ -93,6 +114,13 @@ impl Call {
         self.name == "read"
             && self.line.contains(&format!(", \"\\{:o}\\0\\0\\0", signal as i32))
             && self.line.contains("= 128")
+    }
+
+    /// The path that it has opened, and its descriptor.
+    fn opened(&self) -> Option<(&str, &str)> {
+        let path = self.line.split('"').nth(1).filter(|_| self.name.starts_with("open"))?;
+        let number = self.line.rsplit_once("= ")?.1.split(' ').next()?;
+        Some((path, number.trim()))
     }
 
     fn descriptor(&self) -> Option<&str> {

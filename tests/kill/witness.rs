@@ -8,8 +8,10 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
+use nix::sys::socket::{self, AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrIn};
 
+use crate::book::Book;
+use crate::run_dir::FLIP;
 use crate::{Result, wait_for};
 
 /// The services that have a listener, in the order of every [`PerListener`].
@@ -26,7 +28,9 @@ pub struct Witness {
     listeners: Vec<TcpListener>,
     /// Bound but not listening, so that no other process can listen on the port.
     refusing: (OwnedFd, u16),
-    accepted: PerListener,
+    /// The port of [`FLIP`], which listens in some lives.
+    flip: (OwnedFd, u16),
+    pub book: Book,
     /// Accepted, and not yet closed by the client.
     open: Vec<TcpStream>,
 }
@@ -40,16 +44,18 @@ impl Witness {
             listener.set_nonblocking(true)?;
             listeners.push(listener);
         }
-        let held = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-        socket::bind(held.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
-        let port = socket::getsockname::<SockaddrIn>(held.as_raw_fd())?.port();
-        Ok(Self { listeners, refusing: (held, port), accepted: [0; 4], open: Vec::new() })
+        let refusing = bound_to(0)?;
+        // Only a socket that was bound to a port by its number keeps it when it no longer listens.
+        let port = bound_to(0)?.1;
+        let (book, open) = (Book::default(), Vec::new());
+        Ok(Self { listeners, refusing, flip: bound_to(port)?, book, open })
     }
 
     /// The port of a service.
     pub fn port(&self, service: &str) -> Result<u16> {
         match SERVICES.iter().position(|known| *known == service) {
             Some(index) => Ok(self.listeners[index].local_addr()?.port()),
+            None if service == FLIP => Ok(self.flip.1),
             None => Ok(self.refusing.1),
         }
     }
@@ -59,16 +65,28 @@ impl Witness {
         SERVICES.iter().position(|service| self.port(service).is_ok_and(|known| known == port))
     }
 
-    /// Sets the counts to those of the state that the next run starts from.
-    pub fn begin(&mut self, accepted: PerListener) -> Result {
+    /// Sets the book to that of the state that the next run starts from.
+    pub fn begin(&mut self, book: &Book) -> Result {
         self.accept_all()?;
-        self.accepted = accepted;
+        self.book = book.clone();
+        Ok(())
+    }
+
+    /// Begins the next life: [`FLIP`] has a listener, or has none any more.
+    pub fn begin_life(&mut self) -> Result {
+        self.book.lives += 1;
+        if self.book.has_flip() {
+            socket::listen(&self.flip.0, Backlog::new(1024)?)?;
+        } else {
+            // The queue is lost, too. It fails if the socket does not listen.
+            let _ = socket::shutdown(self.flip.0.as_raw_fd(), Shutdown::Read);
+        }
         Ok(())
     }
 
     /// Connections accepted so far.
     pub fn accepted(&self) -> PerListener {
-        self.accepted
+        self.book.accepted
     }
 
     /// Accepts what is queued. Returns how many connections have ended, over all targets, with the
@@ -76,12 +94,12 @@ impl Witness {
     pub fn ended(&mut self) -> Result<u64> {
         for index in 0..self.listeners.len() {
             while let Some(stream) = self.accept(index)? {
-                self.accepted[index] += 1;
+                self.book.accepted[index] += 1;
                 self.open.push(stream);
             }
         }
         self.open.retain(|stream| !has_ended(stream));
-        Ok(self.accepted.iter().sum::<u64>() - self.open.len() as u64)
+        Ok(self.book.accepted.iter().sum::<u64>() - self.open.len() as u64)
     }
 
     /// Accepts all that was connected until now, and returns the counts. A connection of our own
@@ -95,13 +113,13 @@ impl Witness {
                     if stream.peer_addr().is_ok_and(|peer| peer == us) {
                         return Ok(true);
                     }
-                    self.accepted[index] += 1;
+                    self.book.accepted[index] += 1;
                 }
                 Ok(false)
             })?;
         }
         self.open.clear();
-        Ok(self.accepted)
+        Ok(self.book.accepted)
     }
 
     fn accept(&self, index: usize) -> Result<Option<TcpStream>> {
@@ -115,6 +133,16 @@ impl Witness {
             Err(error) => Err(format!("a listener does not accept: {error}").into()),
         }
     }
+}
+
+/// A socket that is bound to this port, or to a free one, and its port.
+fn bound_to(port: u16) -> Result<(OwnedFd, u16)> {
+    let held = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Connections of before may still be waiting for their end.
+    socket::setsockopt(&held, socket::sockopt::ReuseAddr, &true)?;
+    socket::bind(held.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port))?;
+    let port = socket::getsockname::<SockaddrIn>(held.as_raw_fd())?.port();
+    Ok((held, port))
 }
 
 /// Whether the client has closed or reset the connection. It never sends data.

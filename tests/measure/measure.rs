@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench measure -- syscalls` compares the loop's system calls with their bounds;
 //! `-- accuracy` compares the reported times with a capture; `-- memory` compares the private memory
-//! of the processes with its bounds. Each prints its figures. Exit status 1: a bound is exceeded, or
+//! of the processes with its bounds; `-- instructions` counts those of a probe and of a line of samples; `-- outage`
+//! shows what a thousand targets that go down at once cost the others. Each prints its figures. Exit status 1: a bound is exceeded, or
 //! nothing could be measured, with the reason on stderr. A path after the word measures that binary,
 //! for instance one built for musl.
 
@@ -14,12 +15,14 @@ mod capture;
 mod distribution;
 mod far_peer;
 mod idle;
+mod instructions;
 mod listeners;
 mod memory;
 #[path = "../fault/name_server.rs"]
 mod name_server;
 #[path = "../fault/namespace.rs"]
 mod namespace;
+mod outage;
 mod run_dir;
 mod strace;
 mod syscalls;
@@ -35,7 +38,7 @@ const TARGETS: usize = 256;
 /// The first argument inside the namespace.
 const INSIDE: &str = "inside";
 
-const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy|memory [BINARY]]";
+const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy|memory|instructions|outage [BINARY]]";
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = env::args().skip(1).collect();
@@ -59,6 +62,8 @@ fn main() -> ExitCode {
         Some("syscalls") => syscalls::measure(&binary),
         Some(memory::INSIDE) if inside => memory::measure_inside(&binary),
         Some(memory::INSIDE) => memory::measure(&binary),
+        Some("instructions") => instructions::measure(&binary),
+        Some("outage") => outage::measure(&binary),
         Some("accuracy") => accuracy::measure(&binary),
         Some(accuracy::INSIDE) => accuracy::measure_inside(&binary),
         Some(_) => Err(USAGE.to_owned()),

@@ -3,10 +3,11 @@
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
-use tcpmon::core::monitor::{Action, Event, TargetId};
+use tcpmon::core::monitor::{Action, Fact, TargetId};
 use tcpmon::core::probe::{End, Input, ProbeId};
 use tcpmon::core::verdict::{Attempt, Failure};
 use tcpmon::model::facts::{Fault, Handshake};
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::reason::{Reason, Shortage};
 use tcpmon::model::target::Address;
 
@@ -29,6 +30,8 @@ impl<W: World> Driver<W> {
             }
             Action::ReadClock
             | Action::Report(_)
+            | Action::WriteEvents
+            | Action::Ended(_)
             | Action::Round
             | Action::SayHeld(_)
             | Action::SaySkipped(..)
@@ -43,7 +46,10 @@ impl<W: World> Driver<W> {
                 self.lookups -= 1;
                 self.give_up(id, ProbeStage::LookingUp);
             }
-            Action::DropConnect(id) => self.give_up(id, ProbeStage::Connecting),
+            Action::DropConnect(id) => {
+                self.answer_drop(id);
+                self.give_up(id, ProbeStage::Connecting);
+            }
             Action::ReadClock => {
                 let wanted = std::mem::take(&mut self.clock_wanted)
                     || self.calendar.may_read(self.turn)
@@ -54,10 +60,15 @@ impl<W: World> Driver<W> {
             Action::Report(stamp) => {
                 assert_eq!(self.report_due.take(), Some(stamp), "the report that is due");
                 let written = self.write(stamp);
+                let timed = self.write_times(stamp, self.book.settings.times);
+                self.tell_trouble(Kind::Stats, written);
                 self.reach(KillPoint::Reported);
-                self.monitor.handle(self.now, Event::Reported { written });
+                self.monitor.handle(self.now, Fact::Reported { written, timed });
+                self.end_report();
                 self.owe_next();
             }
+            Action::WriteEvents => self.write_events(),
+            Action::Ended(ended) => self.check_ended(&ended),
             Action::Round => self.rounds += 1,
             Action::SayHeld(wall) => {
                 assert!(self.clock_wait.is_wrong(wall) && self.clock_wait.waits(), "no report waits at {wall}");
@@ -65,6 +76,7 @@ impl<W: World> Driver<W> {
             }
             Action::SaySkipped(ticks, _) => self.check_said_skips(ticks),
             Action::Finish => {
+                self.book.events.discard_unwanted();
                 self.finished = true;
                 self.owe(|owed| owed.running = false);
             }
@@ -73,7 +85,7 @@ impl<W: World> Driver<W> {
 
     /// Tells the monitor what has happened at `at`.
     pub(crate) fn handle_due(&mut self, at: Instant, due: Due) {
-        self.reach(KillPoint::Event);
+        self.reach(KillPoint::Fact);
         match due {
             Due::LookupStarts(request) if self.is_current(request) => self.begin_lookup(request.slot),
             Due::LookupEnds(request) if self.is_current(request) => self.end_lookup(request.slot),
@@ -87,22 +99,39 @@ impl<W: World> Driver<W> {
 
     /// Answers a request that has ended, and checks that this changes nothing.
     pub(crate) fn answer_again(&mut self, id: ProbeId) {
-        self.reach(KillPoint::Event);
+        self.reach(KillPoint::Fact);
         let before = (self.monitor.next_deadline(), self.monitor.in_flight());
         let addresses = [world::address(1, 1)];
-        let event = match self.random.below(9) {
-            0 => Event::Probe(id, Input::LookupStarted),
-            1 => Event::Probe(id, Input::Answered(Nanos::new(1), &addresses)),
-            2 => Event::Probe(id, Input::LookupFailed(Nanos::new(1), Reason::NameNotFound)),
-            3 => Event::Probe(id, Input::LookupLost),
-            4 => Event::Probe(id, Input::ConnectStarted),
-            5 => Event::Probe(id, Input::Connected),
-            6 => Event::Probe(id, Input::ConnectFailed(Reason::Refused)),
-            7 => Event::Probe(id, Input::FellShort(Shortage::Descriptors)),
-            _ => Event::Reported { written: true },
+        let event = match self.random.below(10) {
+            0 => Fact::Probe(id, Input::LookupStarted),
+            1 => Fact::Probe(id, Input::Answered(Nanos::new(1), &addresses)),
+            2 => Fact::Probe(id, Input::LookupFailed(Nanos::new(1), Reason::NameNotFound)),
+            3 => Fact::Probe(id, Input::LookupLost),
+            4 => Fact::Probe(id, Input::ConnectStarted),
+            5 => Fact::Probe(id, Input::Connected),
+            6 => Fact::Probe(id, Input::ConnectFailed(Reason::Refused)),
+            7 => Fact::Probe(id, Input::FellShort(Shortage::Descriptors)),
+            8 => Fact::Dropped(id, Some(7)),
+            _ => Fact::Reported { written: true, timed: true },
         };
         self.monitor.handle(self.now, event);
         assert_eq!((self.monitor.next_deadline(), self.monitor.in_flight()), before, "{event:?} came again");
+    }
+
+    /// Tells the monitor that the socket of this attempt is closed, and what the kernel knew of it. What comes for another
+    /// attempt changes nothing.
+    fn answer_drop(&mut self, id: ProbeId) {
+        self.reach(KillPoint::Fact);
+        let before = (self.monitor.next_deadline(), self.monitor.in_flight());
+        for other in [ProbeId::new(id.slot, u32::MAX), ProbeId::new(id.slot + 1, 0)] {
+            self.monitor.handle(self.now, Fact::Dropped(other, Some(7)));
+        }
+        assert_eq!((self.monitor.next_deadline(), self.monitor.in_flight()), before, "another one was dropped");
+        let resent = (!self.random.one_in(8)).then(|| self.random.below(5) as u32);
+        self.monitor.handle(self.now, Fact::Dropped(id, resent));
+        if let Some(Some(life)) = self.lives.get_mut(usize::from(id.slot)) {
+            life.note_resent(resent);
+        }
     }
 
     fn is_current(&self, request: Request) -> bool {
@@ -123,8 +152,9 @@ impl<W: World> Driver<W> {
         let Some(life) = &mut self.lives[usize::from(id.slot)] else { return };
         let fate = self.world.lookup(Ask { port, limits: life.limits, elapsed: Nanos::ZERO });
         if life.is_asked_again() {
-            self.book.wait_again(record, -1);
+            life.tick = self.book.ask_again(record, id.slot, &self.monitor);
         }
+        life.first = self.world.first_address(port);
         (life.id, life.request.number, life.lookup_end) = (id, number, fate.end);
         life.ask(turn);
         match fate.begins {
@@ -138,9 +168,9 @@ impl<W: World> Driver<W> {
     }
 
     fn begin_lookup(&mut self, slot: u16) {
-        self.reach(KillPoint::Event);
+        self.reach(KillPoint::Fact);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
-        self.monitor.handle(self.now, Event::Probe(life.id, Input::LookupStarted));
+        self.monitor.handle(self.now, Fact::Probe(life.id, Input::LookupStarted));
         life.begin_lookup(self.now);
         let end = life.lookup_end.after();
         if end.is_none_or(|after| after >= life.limits.timeout) {
@@ -154,7 +184,7 @@ impl<W: World> Driver<W> {
     }
 
     fn end_lookup(&mut self, slot: u16) {
-        self.reach(KillPoint::Event);
+        self.reach(KillPoint::Fact);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         let port = self.book.pages[usize::from(life.record)].target.port;
@@ -162,29 +192,31 @@ impl<W: World> Driver<W> {
         trace::note(now, || format!("<- {:?} {id:?} {port}", life.lookup_end));
         let next = match life.lookup_end {
             LookupEnd::Answers { elapsed, addresses, .. } => {
-                let all: [Address; 12] = std::array::from_fn(|k| world::address(port, k as u8));
-                self.monitor.handle(now, Event::Probe(id, Input::Answered(elapsed, &all[..usize::from(addresses)])));
+                let all: [Address; 12] = std::array::from_fn(|k| world::address(port, life.first + k as u8));
+                let all = &all[..usize::from(addresses)];
+                self.monitor.handle(now, Fact::Probe(id, Input::Answered(elapsed, all)));
+                self.book.note_answer(life.record, now, all);
                 life.answered(elapsed, addresses)
             }
             LookupEnd::Fails { elapsed, reason, .. } => {
-                self.monitor.handle(now, Event::Probe(id, Input::LookupFailed(elapsed, reason)));
+                self.monitor.handle(now, Fact::Probe(id, Input::LookupFailed(elapsed, reason)));
                 life.lookup_failed(elapsed, reason)
             }
             LookupEnd::Dies { .. } => {
-                self.monitor.handle(now, Event::Probe(id, Input::LookupLost));
+                self.monitor.handle(now, Fact::Probe(id, Input::LookupLost));
                 life.lost()
             }
             LookupEnd::FallsShort { shortage, .. } => {
-                self.monitor.handle(now, Event::Probe(id, Input::FellShort(shortage)));
+                self.monitor.handle(now, Fact::Probe(id, Input::FellShort(shortage)));
                 life.fell_short(now, shortage)
             }
             LookupEnd::Hangs => return,
         };
-        self.apply_next(id, next);
+        self.apply_next(id, now, next);
     }
 
     fn connect(&mut self, id: ProbeId, target: TargetId, address: Address) {
-        self.reach(KillPoint::Event);
+        self.reach(KillPoint::Fact);
         let record = self.record(target);
         assert!(self.ids.insert(id), "{id:?} is used twice");
         let page = &self.book.pages[usize::from(record)];
@@ -200,7 +232,12 @@ impl<W: World> Driver<W> {
         (life.id, life.request.number, life.connect_fate) = (id, number, fate);
         life.connect(now);
         if !matches!(fate, ConnectFate::FallsShort { begun: false, .. }) {
-            self.monitor.handle(now, Event::Probe(id, Input::ConnectStarted));
+            self.monitor.handle(now, Fact::Probe(id, Input::ConnectStarted));
+        }
+        if self.random.one_in(self.options.repeated_answers) {
+            let before = (self.monitor.next_deadline(), self.monitor.in_flight());
+            self.monitor.handle(now, Fact::Dropped(id, Some(7)));
+            assert_eq!((self.monitor.next_deadline(), self.monitor.in_flight()), before, "it was not to be dropped");
         }
         let end = fate.after();
         if let Some(deadline) = life.deadline.filter(|deadline| end.is_none_or(|after| now + after >= *deadline)) {
@@ -214,27 +251,31 @@ impl<W: World> Driver<W> {
     }
 
     fn end_connect(&mut self, slot: u16, at: Instant) {
-        self.reach(KillPoint::Event);
+        self.reach(KillPoint::Fact);
         let Some(life) = &mut self.lives[usize::from(slot)] else { return };
         let (id, now) = (life.id, self.now);
         trace::note(now, || format!("<- {:?} {id:?}", life.connect_fate));
         let mut attempt =
             Attempt { started: life.connecting, seen: now, error: None, handshake: None, met_itself: false };
+        let (late, time) = (now.since(at), at.since(life.connecting));
+        // What the kernel tells, if it is asked: how many SYNs it sent again, and the round trip of the last one, unless
+        // there are no timestamps.
+        let resent = if self.random.one_in(8) { self.random.within(1, 4) as u32 } else { 0 };
+        let round_trip = match self.random.below(3) {
+            _ if resent == 0 => time,
+            0 => Nanos::ZERO,
+            1 => Nanos::new(time.get() / 2),
+            _ => time,
+        };
+        let is_exact = !self.random.one_in(8);
+        let handshake =
+            Handshake { resent, round_trip, is_exact, acknowledged: late, path_mtu: 1500, received: Some(1) };
+        let mut stamp = now;
         let next = match life.connect_fate {
             ConnectFate::Accepted { .. } => {
-                let late = now.since(at);
-                let mut stamp = now;
                 if self.world.knows_accept_time() {
-                    let round_trip = at.since(life.connecting);
-                    let (resent, is_exact) = (u32::from(self.random.one_in(8)), !self.random.one_in(8));
-                    attempt.handshake = Some(Handshake {
-                        resent,
-                        round_trip,
-                        is_exact,
-                        acknowledged: late,
-                        path_mtu: 1500,
-                        received: Some(1),
-                    });
+                    attempt.handshake = Some(handshake);
+                    life.note_resent(Some(resent));
                     let is_measured = resent == 0 && is_exact && round_trip > Nanos::ZERO;
                     stamp = if is_measured || late >= limits::BACKDATE { at } else { now };
                 }
@@ -242,22 +283,27 @@ impl<W: World> Driver<W> {
                     // The peer has reset the connection since.
                     attempt.error = Some(Failure::Connect(self.random.pick(&[Fault::ECONNRESET, Fault::EPIPE])));
                 }
-                self.monitor.handle(now, Event::AttemptEnded(id, attempt));
-                life.connected(stamp)
+                self.monitor.handle(now, Fact::AttemptEnded(id, attempt));
+                life.connected(stamp, attempt.handshake)
             }
             ConnectFate::Fails { reason, .. } => {
                 attempt.error = Some(fault_of(reason));
-                self.monitor.handle(now, Event::AttemptEnded(id, attempt));
+                // Before 0.8 s no SYN can have been sent again, and the kernel is not asked.
+                if now.since(life.connecting) >= Nanos::from_millis(800) {
+                    attempt.handshake = (!self.random.one_in(8)).then_some(handshake);
+                    life.note_resent(attempt.handshake.map(|handshake| handshake.resent));
+                }
+                self.monitor.handle(now, Fact::AttemptEnded(id, attempt));
                 life.connect_failed(now, reason)
             }
             ConnectFate::FallsShort { shortage, .. } => {
                 attempt.error = Some(fault_of_shortage(shortage));
-                self.monitor.handle(now, Event::AttemptEnded(id, attempt));
+                self.monitor.handle(now, Fact::AttemptEnded(id, attempt));
                 life.fell_short(now, shortage)
             }
             ConnectFate::Hangs => return,
         };
-        self.apply_next(id, next);
+        self.apply_next(id, stamp, next);
     }
 
     fn give_up(&mut self, id: ProbeId, stage: ProbeStage) {
@@ -272,7 +318,7 @@ impl<W: World> Driver<W> {
         if self.random.one_in(self.options.late_answers) {
             self.answer_later(id);
         }
-        self.apply_next(id, next);
+        self.apply_next(id, self.turn, next);
     }
 
     /// Answers this id once more, some time later.
@@ -295,10 +341,10 @@ impl<W: World> Driver<W> {
             }
             None => {
                 assert!(literal == (stage == ProbeStage::MustConnect), "{id:?} begins with the wrong action");
-                self.book.see_probe(record);
+                let tick = self.book.see_probe(record, &self.monitor);
                 let limits = self.book.settings.thresholds;
                 let target = &self.book.pages[usize::from(record)].target;
-                self.lives[slot] = Some(Life::new(id, record, limits, target));
+                self.lives[slot] = Some(Life::new(id, record, tick, limits, target));
                 true
             }
         }
@@ -309,15 +355,16 @@ impl<W: World> Driver<W> {
         self.requests
     }
 
-    /// Notes how the probe must continue after an answer to `id`.
-    fn apply_next(&mut self, id: ProbeId, next: Next) {
+    /// Notes how the probe must continue after an answer to `id`, as of `at`.
+    fn apply_next(&mut self, id: ProbeId, at: Instant, next: Next) {
         match next {
             Next::LookUp => {
-                let record = self.lives[usize::from(id.slot)].as_ref().map(|life| life.record);
-                record.into_iter().for_each(|record| self.book.wait_again(record, 1));
+                if let Some(life) = &self.lives[usize::from(id.slot)] {
+                    self.book.wait_again(life.record, id.slot, life.tick, &self.monitor);
+                }
             }
             Next::Connect => self.to_connect += 1,
-            Next::End(end) => self.finish(id.slot, end),
+            Next::End(end) => self.finish(id.slot, at, end),
         }
         if self.random.one_in(self.options.repeated_answers) {
             self.answer_again(id);
@@ -327,17 +374,20 @@ impl<W: World> Driver<W> {
         }
     }
 
-    fn finish(&mut self, slot: u16, end: End) {
+    fn finish(&mut self, slot: u16, at: Instant, end: End) {
         let Some(life) = self.lives[usize::from(slot)].take() else { return };
         let undisturbed = !life.disturbed && self.options.action_time == Nanos::ZERO;
         if let Some((at, outcome)) = life.forecast.filter(|_| undisturbed) {
             assert_eq!((self.now, end.outcome), (at, Some(outcome)), "an undisturbed probe: {end:?}");
         }
         self.book.end_probe(life.record, &end);
+        self.book.judge_probe(life.record, life.tick, at, &end);
+        if self.book.settings.samples {
+            self.ends.push_back((life.record, life.tick, end));
+        }
         let page = &self.book.pages[usize::from(life.record)];
         if let Some(entry) = page.entry(&self.monitor) {
             assert_eq!(entry.last, Some(end), "how the probe of {} ended", page.target.service);
-            assert!(!end.gave_up || entry.given_up.as_slice() == life.given_up, "the silent addresses");
             if let Some(outcome) = end.outcome {
                 let counted = u64::from(entry.tally.counted().of(outcome));
                 assert_eq!(counted, page.counted[outcome as usize], "{outcome:?} of {}", page.target.service);

@@ -6,58 +6,15 @@ use std::collections::BinaryHeap;
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
+use tcpmon::core::ledger::Usage;
 use tcpmon::core::monitor::{Monitor, Span, TargetEntry};
 use tcpmon::core::probe::End;
 use tcpmon::model::outcome::{Columns, Outcome};
 use tcpmon::model::settings::{Config, Settings};
-use tcpmon::model::target::Target;
 
-/// Seven counters in the order of [`Outcome::ALL`].
-pub type Counts = [u64; 7];
-
-/// Whether a page is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageUsage {
-    /// It belongs to no target.
-    Free,
-    /// Configured, at this position.
-    Live(u16),
-    /// No longer configured.
-    Retired,
-}
-
-/// What the book knows of one target. A page belongs to the ledger record of the same number.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The target as configured.
-    pub target: Target,
-    /// Whether and where it is configured.
-    pub usage: PageUsage,
-    /// Probes that ended.
-    pub counted: Counts,
-    /// Those of them that the log has.
-    pub reported: Counts,
-    /// Ticks without an outcome.
-    pub skipped: u64,
-    interval: Nanos,
-    next_tick: Instant,
-    /// Ticks that have passed, skipped ones too.
-    ticks: u32,
-    /// Probes whose first action was seen and that have not ended.
-    lives: i32,
-    /// Probes that have started and whose first action was not seen yet.
-    unseen: i32,
-    /// Probes whose helper died and that wait for another.
-    again: i32,
-    /// The last wake-up that changed this page.
-    wake: u32,
-    /// `unseen` before that wake-up.
-    before: i32,
-    /// Whether a probe waited for another helper at some time in that wake-up.
-    waited_again: bool,
-    /// Probes whose first action was seen in that wake-up.
-    seen: i32,
-}
+use crate::events::Events;
+use crate::page::{Counts, Page, PageUsage, add, columns};
+use crate::untold::{Totals, Untold};
 
 /// All pages, and their totals.
 #[derive(Debug)]
@@ -72,6 +29,15 @@ pub struct Book {
     pub order: Vec<u16>,
     /// By port: all that was counted, and the sum of the rows written.
     pub ledger: Vec<(Columns, Columns)>,
+    /// The events.
+    pub events: Events,
+    /// By port: what the tables of times must have.
+    pub times: Vec<Totals>,
+    /// When the wake-up began.
+    pub turn: Instant,
+    /// The end of a minute that a change has ended after the wake-up for it began: the monitor may wake up for it once
+    /// more.
+    pub ended_minute: Option<Instant>,
     /// Ticks without an outcome, of all targets, removed ones too.
     pub skipped: u64,
     /// Probes of all targets by outcome, removed ones too.
@@ -96,14 +62,18 @@ pub struct Book {
 }
 
 impl Book {
-    /// An empty book of a run that starts now.
-    pub fn new(settings: Settings, span: Span, now: Instant) -> Self {
+    /// An empty book of a run that starts now, with these events.
+    pub fn new(settings: Settings, span: Span, now: Instant, events: Events) -> Self {
         Self {
             settings,
             helpers: 0,
             pages: Vec::new(),
             order: Vec::new(),
             ledger: Vec::new(),
+            events,
+            times: Vec::new(),
+            turn: now,
+            ended_minute: None,
             skipped: 0,
             counted: [0; 7],
             round: false,
@@ -125,6 +95,7 @@ impl Book {
     /// Changes to a configuration whose targets have these record numbers.
     pub fn adopt(&mut self, config: &Config, records: &[u16], monitor: &Monitor, now: Instant) {
         let spread_changed = self.settings.spread != config.settings.spread;
+        let times = self.keeps_times();
         self.settings = config.settings;
         // Each target with a name can have so many lookups under way.
         let lookups = config.targets.iter().filter(|target| target.literal.is_none()).map(|target| {
@@ -141,6 +112,9 @@ impl Book {
         let highest = records.iter().max().map_or(0, |record| usize::from(*record) + 1);
         let blank = Page::new(config.targets[0], PageUsage::Free);
         self.pages.resize(self.pages.len().max(highest), blank);
+        let ports = config.targets.iter().map(|target| usize::from(target.port) + 1).max().unwrap_or(0);
+        self.ledger.resize(self.ledger.len().max(ports), Default::default());
+        self.times.resize(self.times.len().max(ports), Default::default());
         let count = config.targets.len() as u64;
         let entries: Vec<&TargetEntry> = monitor.live().collect();
         for (i, (target, record)) in config.targets.iter().zip(records).enumerate() {
@@ -149,16 +123,19 @@ impl Book {
             let interval = target.interval.unwrap_or(self.settings.interval);
             let ahead = if self.settings.spread { interval.fraction(i as u64, count) } else { Nanos::ZERO };
             // The monitor may have reused the record of a removed target, or kept it for this target.
-            let is_blank = entries[i].last.is_none() && entries[i].skipped == 0;
+            let entry = entries[i];
+            let is_blank = entry.last.is_none() && entry.skipped == 0 && *entry.tally.counted() == Default::default();
             let is_taken_over = page.usage == PageUsage::Retired && page.target.is_same_as(target);
             let was_live = was_live.contains(record);
-            if !is_taken_over || (!was_live && page.is_idle() && is_blank) {
+            let is_idle = page.is_idle(times) && !self.events.has_of(*record);
+            if !is_taken_over || (!was_live && is_idle && is_blank) {
                 assert!(
-                    page.usage == PageUsage::Free || page.is_idle(),
-                    "{} gets the record of {}, which has unreported counts",
+                    page.usage == PageUsage::Free || is_idle,
+                    "{} gets the record of {}, which has something to report",
                     target.service,
                     page.target.service
                 );
+                self.times[usize::from(page.target.port)].thrown.add(&page.untold);
                 *page = Page::new(*target, PageUsage::Free);
             }
             let stays = was_live && page.interval == interval && !spread_changed;
@@ -166,10 +143,9 @@ impl Book {
                 page.next_tick = now + ahead;
             }
             (page.target, page.interval, page.usage) = (*target, interval, PageUsage::Live(i as u16));
-            let port = usize::from(target.port);
-            if self.ledger.len() <= port {
-                self.ledger.resize(port + 1, Default::default());
-            }
+        }
+        if !times {
+            self.find_freed(monitor);
         }
         let shortest = self.order.iter().map(|record| self.pages[usize::from(*record)].interval).min();
         let paces = |record: &&u16| Some(self.pages[usize::from(**record)].interval) == shortest;
@@ -180,16 +156,36 @@ impl Book {
         }
     }
 
-    /// Continues in a new run with these pages and this order of configured targets. Probes that
-    /// were in flight are lost.
-    pub fn carry(&mut self, pages: Vec<Page>, order: Vec<u16>, now: Instant) {
-        let Self { settings, ledger, skipped, counted, .. } =
-            std::mem::replace(self, Self { pages, order, ..Self::new(self.settings, Span::default(), now) });
-        (self.settings, self.ledger, self.skipped, self.counted) = (settings, ledger, skipped, counted);
+    /// Whether the record of a removed target is kept until the table of times has it.
+    pub fn keeps_times(&self) -> bool {
+        self.settings.times && self.events.records > 0
     }
 
-    /// A wake-up begins.
-    pub fn begin_wake(&mut self) {
+    /// Nobody wanted rows of times: removed targets whose records are free get no last one.
+    fn find_freed(&mut self, monitor: &Monitor) {
+        for (record, page) in self.pages.iter_mut().enumerate() {
+            let is_free = monitor.ledger().record(record).usage() == Usage::Free;
+            if page.is_idle(false) && is_free && !self.events.has_of(record as u16) {
+                self.times[usize::from(page.target.port)].thrown.add(&page.untold);
+                (page.usage, page.untold) = (PageUsage::Free, Untold::default());
+            }
+        }
+    }
+
+    /// Continues in a new run with these pages and this order of configured targets. Probes that
+    /// were in flight are lost.
+    pub fn carry(&mut self, pages: Vec<Page>, order: Vec<u16>) {
+        (self.pages, self.order) = (pages, order);
+        (self.span, self.end) = (Span::default(), None);
+        (self.lives, self.unseen, self.again, self.before, self.peak) = (0, 0, 0, 0, 0);
+        (self.helpers, self.wake, self.round, self.ticked) = (0, 0, false, 0);
+        self.ticks.clear();
+        self.touched.clear();
+    }
+
+    /// A wake-up begins at `turn`.
+    pub fn begin_wake(&mut self, turn: Instant) {
+        self.turn = turn;
         self.wake += 1;
         self.touched.clear();
         (self.round, self.ticked) = (false, 0);
@@ -211,32 +207,54 @@ impl Book {
         self.ticks.peek().map_or(Instant::NEVER, |Reverse((at, _))| *at)
     }
 
-    /// The first action of a probe of this target was seen.
-    pub fn see_probe(&mut self, record: u16) {
+    /// The first action of a probe of this target was seen. Returns its tick.
+    pub fn see_probe(&mut self, record: u16, monitor: &Monitor) -> Instant {
+        let turn = self.turn;
         let page = self.page_mut(record);
+        page.find_merged(turn, monitor);
         page.seen += 1;
         page.lives += 1;
         page.unseen -= 1;
+        let tick = page.fresh.take().or(page.due(turn));
         self.lives += 1;
         self.unseen -= 1;
+        tick.unwrap_or_else(|| unreachable!("a probe of record {record} has begun without a tick"))
     }
 
-    /// A probe of this target has lost its helper and waits for another (`by` is 1), or has got it (-1).
-    pub fn wait_again(&mut self, record: u16, by: i32) {
+    /// The probe of this target in this slot has lost its helper and waits for another. It began at `tick`.
+    pub fn wait_again(&mut self, record: u16, slot: u16, tick: Instant, monitor: &Monitor) {
+        let turn = self.turn;
         let page = self.page_mut(record);
-        page.again += by;
+        page.find_merged(turn, monitor);
+        page.queue.push((slot, tick));
+        page.again += 1;
         page.waited_again = true;
-        self.again += i64::from(by);
+        self.again += 1;
+    }
+
+    /// It has got one. Returns its tick, which may have changed.
+    pub fn ask_again(&mut self, record: u16, slot: u16, monitor: &Monitor) -> Instant {
+        let turn = self.turn;
+        let page = self.page_mut(record);
+        page.find_merged(turn, monitor);
+        let at = page.queue.iter().position(|(of, _)| *of == slot);
+        let at = at.unwrap_or_else(|| unreachable!("the probe in slot {slot} did not wait"));
+        let (_, tick) = page.queue.remove(at);
+        page.again -= 1;
+        page.waited_again = true;
+        self.again -= 1;
+        tick
     }
 
     /// A probe of this target has ended.
     pub fn end_probe(&mut self, record: u16, end: &End) {
         let page = self.page_mut(record);
         page.lives -= 1;
+        page.untold.end(end);
+        let port = usize::from(page.target.port);
         match end.outcome {
             Some(outcome) => {
                 page.counted[outcome as usize] += 1;
-                let port = usize::from(page.target.port);
                 let mut one = [0; 7];
                 one[outcome as usize] = 1;
                 add(&mut self.ledger[port].0, columns(&one));
@@ -247,6 +265,7 @@ impl Book {
                 self.skipped += 1;
             }
         }
+        self.times[port].counted.end(end);
         self.lives -= 1;
     }
 
@@ -268,11 +287,19 @@ impl Book {
             let waits_twice = started && unseen_before == 1 && page.seen == 0;
             assert!(!waits_twice, "a second lookup of {} waits for a helper", page.target.service);
             let skipped = missed + u64::from(!started);
+            let tick = at + page.interval.times(missed);
             if started {
                 page.unseen += 1;
+                page.fresh = (page.unseen > 0).then_some(tick);
             } else {
                 page.skipped += 1;
+                if !page.merged {
+                    page.merge(tick);
+                }
             }
+            page.untold.skipped += skipped as i64;
+            let port = usize::from(page.target.port);
+            self.times[port].counted.skipped += skipped as i64;
             self.unseen += i64::from(started);
             self.skipped += skipped;
             self.ticked += 1;
@@ -352,6 +379,21 @@ impl Book {
         assert_eq!(gone, expected, "rows of removed targets");
     }
 
+    /// The table of times has this row.
+    pub fn tell(&mut self, record: u16, row: &Untold) {
+        let page = &mut self.pages[usize::from(record)];
+        page.untold.tell(row);
+        self.times[usize::from(page.target.port)].told.add(row);
+    }
+
+    /// Nobody wants the rows of times.
+    pub fn throw_rows(&mut self) {
+        for page in self.pages.iter_mut().filter(|page| page.usage != PageUsage::Free) {
+            let row = std::mem::take(&mut page.untold);
+            self.times[usize::from(page.target.port)].thrown.add(&row);
+        }
+    }
+
     /// Checks for each target that the rows written and the unreported rest add up to what was counted.
     pub fn check_balance(&self) {
         let mut left = vec![Columns::default(); self.ledger.len()];
@@ -363,6 +405,14 @@ impl Book {
             add(&mut sum, left);
             assert_eq!(sum, *counted, "log and unreported rest of the target with port {port}");
         }
+        let mut times = self.times.clone();
+        for page in &self.pages {
+            times[usize::from(page.target.port)].told.add(&page.untold);
+        }
+        for (port, Totals { counted, mut told, thrown }) in times.into_iter().enumerate() {
+            told.add(&thrown);
+            assert!(told.counts_as(&counted), "the rows of times and the rest of port {port}: {told:?} of {counted:?}");
+        }
     }
 
     fn page_mut(&mut self, record: u16) -> &mut Page {
@@ -372,6 +422,7 @@ impl Book {
             page.before = page.unseen;
             page.waited_again = page.again > 0;
             page.seen = 0;
+            page.merged = false;
             self.touched.push(record);
         }
         page
@@ -385,75 +436,4 @@ impl Book {
             self.ticks.push(Reverse((page.next_tick, record)));
         }
     }
-}
-
-impl Page {
-    /// The page for a new run: only the counts stay.
-    pub fn carried(&self, usage: PageUsage) -> Self {
-        Self { counted: self.counted, reported: self.reported, ..Self::new(self.target, usage) }
-    }
-
-    /// An empty page.
-    pub fn new(target: Target, usage: PageUsage) -> Self {
-        Self {
-            target,
-            usage,
-            counted: [0; 7],
-            reported: [0; 7],
-            skipped: 0,
-            interval: Nanos::ZERO,
-            next_tick: Instant::NEVER,
-            ticks: 0,
-            lives: 0,
-            unseen: 0,
-            again: 0,
-            wake: 0,
-            before: 0,
-            waited_again: false,
-            seen: 0,
-        }
-    }
-
-    /// The counts that the log does not have.
-    pub fn unreported(&self) -> Counts {
-        std::array::from_fn(|i| self.counted[i] - self.reported[i])
-    }
-
-    /// The monitor's entry of this target, while it is configured.
-    pub fn entry<'m>(&self, monitor: &'m Monitor) -> Option<&'m TargetEntry> {
-        match self.usage {
-            PageUsage::Live(position) => monitor.live().nth(usize::from(position)),
-            PageUsage::Free | PageUsage::Retired => None,
-        }
-    }
-
-    /// Whether its record may be reused: a removed target, all of it ended and reported.
-    pub fn is_idle(&self) -> bool {
-        self.usage == PageUsage::Retired && self.lives + self.unseen == 0 && self.counted == self.reported
-    }
-}
-
-/// The seven outcomes as the log's columns.
-pub fn columns(counts: &Counts) -> Columns {
-    let [no_lookup, fast_fast, fast_slow, fast_failed, slow_fast, slow_slow, slow_failed] = *counts;
-    Columns {
-        conn_fast: fast_fast + slow_fast,
-        conn_slow: fast_slow + slow_slow,
-        dns_fast: fast_fast + fast_slow + fast_failed,
-        dns_slow: slow_fast + slow_slow + slow_failed,
-        dns_fail: no_lookup,
-        conn_failed: fast_failed + slow_failed,
-        total: counts.iter().sum(),
-    }
-}
-
-/// Adds a row to a sum of rows.
-pub fn add(sum: &mut Columns, row: Columns) {
-    sum.conn_fast += row.conn_fast;
-    sum.conn_slow += row.conn_slow;
-    sum.dns_fast += row.dns_fast;
-    sum.dns_slow += row.dns_slow;
-    sum.dns_fail += row.dns_fail;
-    sum.conn_failed += row.conn_failed;
-    sum.total += row.total;
 }

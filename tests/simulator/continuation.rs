@@ -4,13 +4,51 @@
 use tcpmon::base::time::Instant;
 use tcpmon::core::ledger::{Ledger, Usage};
 use tcpmon::model::outcome::Outcome;
+use tcpmon::model::settings::Config;
 use tcpmon::model::target::Target;
 
-use crate::book::{Book, Page, PageUsage};
+use crate::answer::Answer;
+use crate::book::Book;
+use crate::health::Health;
+use crate::page::{Page, PageUsage};
+use crate::reading::Reading;
+use crate::untold::Untold;
 
 /// Targets whose counts continue if they are configured again, with their record numbers. Equal
 /// targets are in the order in which they are used.
 pub type Candidates = Vec<(Target, u16)>;
+
+impl Page {
+    /// Compares its state, its answers and what no row of times has told with this record, and continues with that.
+    /// Without `certain` an operation on them may not be done.
+    fn restore(
+        &mut self,
+        copy: &Ledger,
+        number: usize,
+        certain: bool,
+        is_passed: bool,
+        reading: &Reading,
+        counted: &mut Untold,
+    ) {
+        let (service, record) = (self.target.service, copy.record(number));
+        let difference = self.health.differs(&record.health()).filter(|_| certain);
+        assert_eq!(difference, None, "the state of {service}");
+        self.health = Health::read(&record.health(), reading);
+        let answer = Answer::read(record.answers());
+        let same = answer.last == self.answer.last;
+        assert!(same || !certain, "{service} has the answer {answer:?} instead of {:?}", self.answer);
+        self.answer = answer;
+        let left = Untold::left(copy, number);
+        let mut expected = self.untold;
+        if !is_passed {
+            // The ticks of the last wake-up are not in the book.
+            expected.skipped = left.skipped.max(expected.skipped);
+        }
+        assert!(left.is_like(&expected) || !certain, "{service} has {left:?} untold instead of {:?}", self.untold);
+        counted.replace(&self.untold, &left);
+        self.untold = left;
+    }
+}
 
 impl Book {
     /// The targets with counts to continue: first the configured ones in order, then the removed ones
@@ -18,7 +56,10 @@ impl Book {
     pub fn candidates(&self) -> Candidates {
         let live = self.order.iter().copied();
         let pages = self.pages.iter().enumerate();
-        let gone = pages.filter(|(_, page)| page.usage == PageUsage::Retired && !page.is_idle());
+        let gone = pages.filter(|(number, page)| {
+            let is_idle = page.is_idle(self.keeps_times()) && !self.events.has_of(*number as u16);
+            page.usage == PageUsage::Retired && !is_idle
+        });
         let numbers = live.chain(gone.map(|(number, _)| number as u16));
         numbers.map(|number| (self.pages[usize::from(number)].target, number)).collect()
     }
@@ -42,8 +83,11 @@ impl Book {
     }
 
     /// Compares the ledger of a dead process with the book, and continues with the ledger's content.
-    /// Without `certain`, the process was killed during a change of targets: only counts are checked.
-    pub fn restore(&mut self, ledger: &Ledger, certain: bool, now: Instant) {
+    /// Without `certain`, the process was killed during a change of targets: only counts are checked. With `before` it was
+    /// killed during an operation: see [`crate::events::Events::restore`].
+    pub fn restore(&mut self, ledger: &Ledger, certain: bool, before: Option<(u32, u32)>, reading: &Reading) {
+        self.events.restore(ledger, before);
+        let copy = Ledger::copy(ledger.content()).unwrap_or_else(|damage| unreachable!("the ledger {damage}"));
         let records = ledger.capacity().max(self.pages.len());
         let mut pages = Vec::with_capacity(records);
         let mut order = Vec::new();
@@ -68,7 +112,11 @@ impl Book {
                 assert_eq!(left, page.unreported(), "what {service} has unreported");
                 let was_live = matches!(page.usage, PageUsage::Live(_));
                 assert!(!certain || was_live == (record.usage() == Usage::Live), "{service} is {:?}", record.usage());
-                pages.push(page.carried(usage));
+                let is_passed = page.due(self.turn).is_none();
+                let mut page = page.carried(usage);
+                let counted = &mut self.times[usize::from(page.target.port)].counted;
+                page.restore(&copy, number, before.is_none(), is_passed, reading, counted);
+                pages.push(page);
             } else {
                 let lost = page.filter(|page| page.counted != page.reported);
                 assert!(
@@ -78,8 +126,14 @@ impl Book {
                 );
                 let was_live = page.is_some_and(|page| matches!(page.usage, PageUsage::Live(_)));
                 assert!(!certain || (known.is_none() && !was_live), "record {number} has another target");
+                if let Some(page) = page {
+                    self.times[usize::from(page.target.port)].thrown.add(&page.untold);
+                }
                 let mut page = Page::new(known.unwrap_or(self.pages[0].target), usage);
-                if known.is_some() {
+                if let Some(known) = known {
+                    let port = usize::from(known.port);
+                    self.times.resize(self.times.len().max(port + 1), Default::default());
+                    page.restore(&copy, number, false, false, reading, &mut self.times[port].counted);
                     assert!(tally.unreported().is_zero(), "record {number} has counts that the book does not have");
                     page.counted = Outcome::ALL.map(|outcome| u64::from(tally.counted().of(outcome)));
                     page.reported = page.counted;
@@ -92,6 +146,13 @@ impl Book {
         }
         order.sort_by_key(|number| ledger.record(usize::from(*number)).order());
         assert!(!certain || order == self.order, "the order of the targets");
-        self.carry(pages, order, now);
+        self.carry(pages, order);
+    }
+
+    /// A new run begins, with this configuration.
+    pub fn begin_run(&mut self, config: &Config, now: Instant, reading: Reading) {
+        self.events.start(now, reading);
+        // From here on the monitor may reuse the records of removed targets by this setting.
+        self.settings.times = config.settings.times;
     }
 }

@@ -1,25 +1,36 @@
 //! The driver: calls the monitor as its documentation says, through virtual time. The other files
 //! add to it: `actions` carries out the monitor's actions, `promises` checks it after every wake-up.
 
+use std::collections::VecDeque;
+
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
-use tcpmon::core::ledger::Ledger;
-use tcpmon::core::monitor::{Changes, Event, Monitor, Span, TargetEntry, TargetId};
-use tcpmon::core::probe::ProbeId;
+use tcpmon::core::ledger::{Ledger, Memory};
+use tcpmon::core::monitor::{Action, Changes, Fact, Monitor, Span, TargetEntry, TargetId};
+use tcpmon::core::probe::{End, ProbeId};
+use tcpmon::model::event::Event;
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::Thresholds;
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::Target;
 
-use crate::book::{Book, Page, PageUsage};
+use crate::book::Book;
 use crate::calendar::Calendar;
 use crate::clock_wait::ClockWait;
+use crate::daily_file::DailyFile;
+use crate::events::Events;
+use crate::ids::Ids;
 use crate::kill_plan::KillPoint;
 use crate::ledger_words;
 use crate::life::{Life, ProbeStage};
+use crate::lines::begin_events;
+use crate::page::{Page, PageUsage};
 use crate::queue::{Due, Queue};
 use crate::random::Random;
+use crate::reading::Reading;
 use crate::restart::Storage;
 use crate::trace;
+use crate::untold::Row;
 use crate::wall_clock::WallClock;
 use crate::world::World;
 
@@ -40,6 +51,8 @@ pub struct DriverOptions {
     pub audits: u64,
     /// Whether there is a ledger, so that the process may be killed.
     pub has_ledger: bool,
+    /// Without a ledger: for how many records there is memory all the same, which holds events and rows of times.
+    pub records: usize,
     /// The moment of the build, in seconds since 1970. A clock that reads less is wrong.
     pub built: i64,
 }
@@ -61,6 +74,18 @@ pub struct Driver<W> {
     pub(crate) calendar: Calendar,
     pub(crate) clock_wait: ClockWait,
     pub(crate) random: Random,
+    /// The table of times.
+    pub(crate) times_file: DailyFile<Row>,
+    /// The log of events.
+    pub(crate) event_file: DailyFile<String>,
+    /// The end of the events that were written last, and when that was tried, if it failed.
+    pub(crate) events_tried: Option<(u32, Instant)>,
+    /// Events that were written.
+    pub(crate) lines_written: u64,
+    /// Whether an event has told that the log, or the file of events, cannot be written.
+    pub(crate) trouble: [bool; 2],
+    /// Ends of probes that the monitor has not passed on: record, tick and end.
+    pub(crate) ends: VecDeque<(u16, Instant, End)>,
     pub(crate) lives: Vec<Option<Life>>,
     /// Lookups that a helper works on.
     pub(crate) lookups: usize,
@@ -95,33 +120,6 @@ pub struct Driver<W> {
     pub(crate) base: usize,
 }
 
-/// The ids of all actions so far, to see that none is used twice.
-pub type Ids = std::collections::HashSet<ProbeId, std::hash::BuildHasherDefault<IdHasher>>;
-
-/// A fast hash: ids are small numbers, which one multiplication spreads well enough.
-#[derive(Default)]
-pub struct IdHasher(u64);
-
-impl std::hash::Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u16(&mut self, n: u16) {
-        self.write_u32(u32::from(n));
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.0 = (self.0 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
-    }
-}
-
 impl<W: World> Driver<W> {
     /// A monitor with this configuration that starts at `now`.
     pub fn new(
@@ -134,15 +132,22 @@ impl<W: World> Driver<W> {
         clock: WallClock,
     ) -> Self {
         let wall = clock.at(now);
-        let ledger = if options.has_ledger { ledger_words::create(&config.targets, wall) } else { Ledger::absent() };
+        let ledger = match options.has_ledger {
+            true => ledger_words::create(&config.targets, wall),
+            false if options.records > 0 => Ledger::not_kept(Memory::own(options.records), options.records, wall),
+            false => Ledger::absent(),
+        };
         let calendar = Calendar::new(config.settings.report, now, wall);
         let clock_wait = ClockWait::new(options.built, now, wall);
         let due = if clock_wait.waits() { 0 } else { calendar.due() };
         let storage = options.has_ledger.then(|| Storage::new(&ledger, config, due, wall));
-        let monitor = Monitor::new(config, span, ledger, options.built, now, wall);
+        let start = begin_events(&ledger, config, None, wall.unix);
+        let mut monitor = Monitor::new(config, span, ledger, options.built, now, wall);
+        monitor.set_first_event(0);
         let base = monitor.live().next().map_or(0, |entry| std::ptr::from_ref(&entry.target) as usize);
+        let events = Events::new(monitor.ledger().capacity(), now, Reading::new(now, wall));
         let mut driver = Self {
-            book: Book::new(config.settings, span, now),
+            book: Book::new(config.settings, span, now, events),
             calendar,
             clock_wait,
             monitor,
@@ -152,6 +157,12 @@ impl<W: World> Driver<W> {
             options,
             queue: Queue::default(),
             random,
+            times_file: DailyFile::new(Kind::Times),
+            event_file: DailyFile::new(Kind::Events),
+            events_tried: None,
+            lines_written: 0,
+            trouble: [false; 2],
+            ends: VecDeque::new(),
             lives: Vec::new(),
             lookups: 0,
             to_connect: 0,
@@ -175,6 +186,7 @@ impl<W: World> Driver<W> {
             base,
         };
         driver.book.adopt(config, &driver.records(), &driver.monitor, now);
+        driver.note_start(config, &start);
         driver.wake();
         driver
     }
@@ -201,10 +213,13 @@ impl<W: World> Driver<W> {
             if self.random.one_in(self.options.early_polls) {
                 self.wake_early(wake);
             }
-            let for_itself = deadline < self.queue.next();
+            let (for_itself, found) = (deadline < self.queue.next(), self.book.events.found);
+            let ended_minute = self.book.ended_minute.take();
             self.now = wake;
             self.wake();
-            assert!(!for_itself || self.actions > 0 || self.book.ticked > 0, "woke up for nothing at {wake:?}");
+            let did_something = self.actions > 0 || self.book.ticked > 0 || self.book.events.found > found;
+            let did_something = did_something || ended_minute.is_some_and(|end| end <= wake);
+            assert!(!for_itself || did_something, "woke up for nothing at {wake:?}");
         }
         if !self.finished {
             self.now = self.now.max(until);
@@ -237,8 +252,8 @@ impl<W: World> Driver<W> {
     pub fn stop(&mut self) {
         self.wake_with(|driver| {
             trace::note(driver.now, || "stop".into());
-            driver.reach(KillPoint::Event);
-            driver.monitor.handle(driver.now, Event::Stop);
+            driver.reach(KillPoint::Fact);
+            driver.monitor.handle(driver.now, Fact::Stop);
             driver.stopping |= !driver.finished;
             driver.clock_wanted = true;
         });
@@ -312,11 +327,16 @@ impl<W: World> Driver<W> {
                 assert_eq!(Changes { changed: 0, ..changes }, expected);
                 self.calendar.change(config.settings.report, self.now, wall);
                 self.clock_wait.note(self.now);
+                self.note_reading();
+                self.book.switch_events(config);
+                self.events_tried = None;
                 self.book.adopt(config, &self.records(), &self.monitor, self.now);
                 self.book.check_continued(&candidates, true);
                 self.renew_lives(config.settings.thresholds);
                 self.owe(|owed| owed.thresholds = config.settings.thresholds);
                 self.owe_next();
+                let [new, removed, kept] = [changes.added, changes.removed, changes.kept].map(|count| count as u32);
+                self.find(Event::Reload { new, removed, kept });
             }
             None => {
                 let held = self.book.pages.iter().filter(|page| page.usage != PageUsage::Free).count();
@@ -338,28 +358,33 @@ impl<W: World> Driver<W> {
 
     pub(crate) fn want_report(&mut self) {
         trace::note(self.now, || "report now".into());
-        self.reach(KillPoint::Event);
-        self.monitor.handle(self.now, Event::ReportNow);
+        self.reach(KillPoint::Fact);
+        self.monitor.handle(self.now, Fact::ReportNow);
         (self.clock_wanted, self.report_wanted) = (true, true);
     }
 
     /// Tells the monitor the time of the wall clock.
     pub(crate) fn tell_clock(&mut self) {
         let wall = self.wall();
-        self.reach(KillPoint::Event);
-        self.monitor.handle(self.now, Event::Clock(wall));
+        self.reach(KillPoint::Fact);
+        self.monitor.handle(self.now, Fact::Clock(wall));
         let boundary = self.calendar.read(self.now, wall);
         let boundary = self.clock_wait.read(self.now, wall, boundary);
+        let expected = self.note_reading();
         let (wanted, last) = (std::mem::take(&mut self.report_wanted), self.stopping || self.completing);
         if last && self.clock_wait.waits() && self.storage.is_some() {
             // The last report is left to the next run, whose clock may be right.
             self.report_due = None;
+            self.book.find_end(self.now);
         } else if wanted || last {
             self.report_due = Some(wall);
         } else if boundary.is_some() {
             self.report_due = boundary;
         }
         self.owe_next();
+        if (wall.unix - expected).unsigned_abs() > limits::CLOCK_STEP.secs() {
+            self.find(Event::Clock { from: expected, to: wall.unix });
+        }
     }
 
     fn wake_with(&mut self, act: impl FnOnce(&mut Self)) {
@@ -378,7 +403,7 @@ impl<W: World> Driver<W> {
 
     fn begin(&mut self) {
         self.turn = self.now;
-        self.book.begin_wake();
+        self.book.begin_wake(self.now);
         (self.actions, self.rounds) = (0, 0);
         self.overdue.clear();
     }
@@ -410,11 +435,16 @@ impl<W: World> Driver<W> {
     /// Calls `poll` once. Returns whether there was an action.
     fn poll_once(&mut self) -> bool {
         self.reach(KillPoint::Poll);
-        let Some(action) = self.monitor.poll(self.turn) else { return false };
+        let action = self.monitor.poll(self.turn);
+        if matches!(action, None | Some(Action::WriteEvents)) && !self.stopping && !self.completing {
+            self.book.tell_flapping(self.turn, false);
+            self.book.events.discard_unwanted();
+        }
+        let Some(action) = action else { return false };
         self.actions += 1;
         let probes = self.lives.len() + self.book.pages.len();
         assert!(
-            self.actions <= 16 + probes * (limits::ADDRESSES + 2 * usize::from(limits::LOOKUP_ASKS) + 2),
+            self.actions <= 16 + probes * (limits::ADDRESSES + 2 * usize::from(limits::LOOKUP_ASKS) + 5),
             "a drain does not end: {action:?}"
         );
         self.carry_out(action);

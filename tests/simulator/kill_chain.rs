@@ -3,8 +3,9 @@
 
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::monitor::Span;
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::Thresholds;
-use tcpmon::model::settings::{Config, Settings};
+use tcpmon::model::settings::{Config, Hysteresis, Settings};
 use tcpmon::model::target::Target;
 
 use crate::driver::{Driver, DriverOptions};
@@ -41,6 +42,9 @@ pub struct ChainTotals {
     pub reports: u64,
     /// Probes that ended.
     pub probes: u64,
+    /// Events in their log, and those for which there was no room.
+    pub events: u64,
+    pub lost: u64,
     /// Simulated seconds, including those without a process.
     pub seconds: u64,
 }
@@ -60,6 +64,7 @@ pub fn run(seed: u64) -> ChainTotals {
         polls_between: random.pick(&[0, 8]),
         audits: 64,
         has_ledger: true,
+        records: 0,
         built: 0,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
@@ -110,6 +115,7 @@ pub fn run(seed: u64) -> ChainTotals {
         }
         driver.world.truth = WallClock::new(now, truth, offset);
         driver.world.disk_full = random.one_in(8);
+        driver.world.blocked = random.pick(&[None, None, None, Some(Kind::Times), Some(Kind::Events)]);
         let (kill, within) = random_kill(&mut random);
         lived = driver.restart(&config, kill, within, now, WallClock::new(now, unix, offset));
         if lived {
@@ -117,7 +123,7 @@ pub fn run(seed: u64) -> ChainTotals {
         }
     }
     // The last process of the chain ends cleanly.
-    driver.world.disk_full = false;
+    (driver.world.disk_full, driver.world.blocked) = (false, None);
     // By then the clock is set.
     let right = nanos(&driver).max(i128::from(built) * i128::from(SECOND));
     let (now, clock) = (driver.now(), WallClock::new(driver.now(), right, offset));
@@ -131,6 +137,7 @@ pub fn run(seed: u64) -> ChainTotals {
         totals.reports = storage.log.reports.len() as u64;
     }
     totals.probes = driver.book.counted.iter().sum();
+    (totals.events, totals.lost) = (driver.lines_written, driver.book.events.lost);
     totals
 }
 
@@ -156,7 +163,8 @@ fn live(driver: &mut Driver<RandomWorld>, config: &mut Config, random: &mut Rand
                 let by = if random.one_in(2) { by } else { -by };
                 driver.set_clock(by, driver.wall().offset, random.one_in(2));
             }
-            _ => driver.world.disk_full = random.one_in(3),
+            6 => driver.world.disk_full = random.one_in(3),
+            _ => driver.world.blocked = random.pick(&[None, Some(Kind::Times), Some(Kind::Events)]),
         }
     }
     driver.run_until(driver.now() + Nanos::new(random.below(lasts)));
@@ -174,7 +182,15 @@ fn random_kill(random: &mut Random) -> (Kill, bool) {
         KillPoint::WriteRest,
         KillPoint::CutOff,
         KillPoint::Written,
+        KillPoint::BeginRows,
+        KillPoint::BeginLines,
+        KillPoint::WriteLines,
+        KillPoint::WriteLinesRest,
+        KillPoint::CutOffLines,
+        KillPoint::LinesWritten,
+        KillPoint::MarkLines,
         KillPoint::Reported,
+        KillPoint::RecoverLines,
         KillPoint::Recover,
         KillPoint::MarkReported,
         KillPoint::EndReport,
@@ -203,6 +219,11 @@ fn settings(random: &mut Random) -> Settings {
         report: Nanos::from_secs(random.pick(&[10, 60, 60, 77, 300, 300, 420, 1800, 3600, 86_400])),
         spread: random.one_in(2),
         helpers: random.pick(&[1, 4, 16]),
+        times: !random.one_in(4),
+        events: !random.one_in(4),
+        syslog: random.one_in(4),
+        samples: random.one_in(2),
+        hysteresis: hysteresis(random),
         ..Settings::default()
     }
 }
@@ -226,14 +247,31 @@ fn change(config: &mut Config, random: &mut Random) {
         0 => config.settings.thresholds = fresh.thresholds,
         1 => config.settings.report = fresh.report,
         2 => config.settings = fresh,
+        3 => switch(&mut config.settings, &fresh),
         _ => {}
     }
+}
+
+/// Uses the switches of other settings.
+pub fn switch(settings: &mut Settings, fresh: &Settings) {
+    (settings.times, settings.events, settings.syslog) = (fresh.times, fresh.events, fresh.syslog);
+    (settings.samples, settings.hysteresis) = (fresh.samples, fresh.hysteresis);
+}
+
+/// After how many probes a target is down or up.
+pub fn hysteresis(random: &mut Random) -> Hysteresis {
+    Hysteresis { down_after: random.pick(&[1, 1, 2, 3, 5]), up_after: random.pick(&[1, 1, 2, 4]) }
 }
 
 fn target(random: &mut Random) -> Target {
     let port = random.within(1, POOL) as u16;
     let host = if random.one_in(2) { format!("192.0.2.{port}") } else { format!("host-{port}.example") };
-    Target::new(&format!("service-{port}"), &host, port).expect("the pool's targets are well formed")
+    let mut target = Target::new(&format!("service-{port}"), &host, port).expect("the pool's targets are well formed");
+    if random.one_in(4) {
+        let Hysteresis { down_after, up_after } = hysteresis(random);
+        (target.down_after, target.up_after) = (Some(down_after), Some(up_after));
+    }
+    target
 }
 
 fn nanos(driver: &Driver<RandomWorld>) -> i128 {

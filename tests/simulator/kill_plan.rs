@@ -11,7 +11,7 @@ use crate::ledger_words;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KillPoint {
     /// The monitor gets an event.
-    Event,
+    Fact,
     /// The monitor is polled.
     Poll,
     /// The monitor changes to another configuration.
@@ -26,8 +26,24 @@ pub enum KillPoint {
     CutOff,
     /// The ledger journals that the log has the report.
     Written,
+    /// What was counted is moved into the rows of times.
+    BeginRows,
+    /// The ledger journals rows of times or events that will be written.
+    BeginLines,
+    /// Their file gets the first part of them.
+    WriteLines,
+    /// It gets the rest.
+    WriteLinesRest,
+    /// The rest of a failed write is cut off, or journalled.
+    CutOffLines,
+    /// The ledger journals that their file has them.
+    LinesWritten,
+    /// They are marked as written.
+    MarkLines,
     /// The monitor is told that the report is written.
     Reported,
+    /// A new run makes the ledger and the files of times and events agree.
+    RecoverLines,
     /// A new run makes ledger and log agree.
     Recover,
     /// A new run marks the counters of the report that it has written.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tcpmon::base::limits;
 use tcpmon::base::time::WallTime;
-use tcpmon::core::ledger::{self, Ledger, Memory, Progress};
+use tcpmon::core::ledger::{Ledger, Memory, Progress};
 use tcpmon::model::target::Target;
 
 use crate::random::Random;
@@ -57,9 +57,29 @@ pub fn interrupted(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u3
         return after.to_vec();
     }
     let layout = Layout::read(after);
-    let changed: Vec<usize> = (layout.records..after.len()).filter(|at| before[*at] != after[*at]).collect();
+    let changed: Vec<usize> = (layout.records..layout.ring).filter(|at| before[*at] != after[*at]).collect();
     let mut words = before.to_vec();
+    // An event is stored before the head tells of it.
+    words[layout.ring..].copy_from_slice(&after[layout.ring..]);
     let head = layout.head..layout.records;
+    let is_cleared = |phase: usize| before[phase] != 0 && after[phase] == 0;
+    if is_cleared(layout.events_phase) && before[layout.first_event] != after[layout.first_event] {
+        // The events are taken out of the ring after the file is known to have them, before the entry is cleared.
+        let done = random.below(4);
+        words[layout.first_event] = if done > 1 { after[layout.first_event] } else { before[layout.first_event] };
+        words[layout.events_phase] =
+            [before[layout.events_phase], Progress::Written as u32, Progress::Written as u32, 0][done as usize];
+        return words;
+    }
+    let is_told = |at: &usize| layout.rows.iter().any(|row| layout.is_in(*at, row));
+    if is_cleared(layout.times_phase) && changed.iter().any(is_told) {
+        // The same for all rows.
+        let done = random.below(4);
+        layout.replace(&layout.rows, &mut words, after, &mut |_| done > 2 || (done == 2 && random.one_in(2)));
+        words[layout.times_phase] =
+            [before[layout.times_phase], Progress::Written as u32, Progress::Written as u32, 0][done as usize];
+        return words;
+    }
     let is_mark = |at: &&usize| layout.is_in(**at, &layout.reported) && !layout.is_new(**at, before, after);
     if changed.iter().any(|at| is_mark(&at)) {
         // The report is journalled as written before the first counter is marked. The journal entry is
@@ -77,15 +97,21 @@ pub fn interrupted(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u3
             _ => {
                 words[head.clone()].copy_from_slice(&after[head]);
                 for at in changed {
-                    let freed = layout.is_in(at, &layout.state);
-                    words[at] = if freed && random.one_in(2) { before[at] } else { after[at] };
+                    // Then the rows of times are dropped if nobody wants them.
+                    let is_later =
+                        layout.is_in(at, &layout.state) || layout.rows.iter().any(|row| layout.is_in(at, row));
+                    words[at] = if is_later { before[at] } else { after[at] };
                 }
+                let usage = [layout.state.clone()];
+                layout.replace(&usage, &mut words, after, &mut |_| random.one_in(2));
+                layout.replace(&layout.rows, &mut words, after, &mut |_| random.one_in(2));
             }
         }
         return words;
     }
     // The head is old or new as a whole: the journal entry of a report is stored last.
     let noted = random.one_in(2);
+    let found = noted && before[layout.first_event + 1] != after[layout.first_event + 1];
     if noted {
         words[head.clone()].copy_from_slice(&after[head]);
     }
@@ -101,6 +127,19 @@ pub fn interrupted(before: &[u32], after: &[u32], random: &mut Random) -> Vec<u3
                     let pending = noted && layout.is_in(*at, &layout.pending);
                     let certain = !is_new && (pending || layout.is_in(*at, &layout.counted));
                     words[*at] = if certain || random.one_in(2) { after[*at] } else { before[*at] };
+                }
+                if !is_new {
+                    // What belongs together is old or new; a state and an answer are stored before their event is.
+                    for (group, certain) in
+                        [(&layout.rows[..], false), (&layout.health, found), (&layout.answers, found)]
+                    {
+                        let new = certain || random.one_in(2);
+                        let from = if new { after } else { before };
+                        for field in group {
+                            let field = first + field.start..first + field.end;
+                            words[field.clone()].copy_from_slice(&from[field]);
+                        }
+                    }
                 }
                 if is_new {
                     // A new record is marked as used after all its other fields.
@@ -122,16 +161,34 @@ pub struct Layout {
     pub records: usize,
     /// The number of words of a record.
     pub record: usize,
-    /// The word of the head with a report's progress.
+    /// The first word behind the records.
+    ring: usize,
+    /// The word of the head with a report's progress, with that of rows of times and of events.
     pub progress: usize,
+    times_phase: usize,
+    events_phase: usize,
+    /// That with the number of the first event; the number of the end follows.
+    first_event: usize,
     /// Fields of a record; positions from its first word.
     state: Range<usize>,
     counted: Range<usize>,
     pending: Range<usize>,
     /// The counts that the log has.
     pub reported: Range<usize>,
+    /// What rows of times tell of, also of what they have told.
+    rows: [Range<usize>; 7],
+    /// Whether it is up.
+    health: [Range<usize>; 4],
+    /// The addresses of its name.
+    answers: [Range<usize>; 2],
     /// The fields that identify the target.
     identity: [Range<usize>; 5],
+}
+
+/// The numbers of the first event in the ring and of the end of it.
+pub fn events(words: &[u32]) -> (u32, u32) {
+    let first = Layout::read(words).first_event;
+    (words[first], words[first + 1])
 }
 
 impl Layout {
@@ -149,17 +206,37 @@ impl Layout {
             first..first + entry[3] as usize
         };
         let head_at = 8 + 4 * (heads + records);
-        assert_eq!(ledger::words(0), head_at + head, "how a ledger begins");
+        let ring = words[2] as usize;
+        assert_eq!((ring - head_at - head) % record, 0, "how a ledger begins");
         Self {
             head: head_at,
             records: head_at + head,
             record,
+            ring,
             progress: head_at + field("phase").start,
+            times_phase: head_at + field("t.phase").start,
+            events_phase: head_at + field("e.phase").start,
+            first_event: head_at + field("ring").start,
             state: field("state"),
             counted: field("counted"),
             pending: field("pending"),
             reported: field("reported"),
+            rows: ["told", "telling", "causes", "skipped", "ilookups", "iconnect", "imax"].map(field),
+            health: ["is_up", "up_since", "row", "failed"].map(field),
+            answers: ["answer", "answered"].map(field),
             identity: ["port", "service", "host", "zone", "seal"].map(field),
+        }
+    }
+
+    /// Copies these fields of the records for which `is_done`, each record as a whole.
+    fn replace(&self, fields: &[Range<usize>], to: &mut [u32], from: &[u32], is_done: &mut dyn FnMut(usize) -> bool) {
+        for first in (self.records..self.ring).step_by(self.record) {
+            if is_done(first) {
+                for field in fields {
+                    let field = first + field.start..first + field.end;
+                    to[field.clone()].copy_from_slice(&from[field]);
+                }
+            }
         }
     }
 
@@ -172,11 +249,12 @@ impl Layout {
         field.contains(&(at - self.first(at)))
     }
 
-    /// Whether the record that this word is in has another target than before.
+    /// Whether the record that this word is in has another target than before, or was freed and has its target anew.
     fn is_new(&self, at: usize, before: &[u32], after: &[u32]) -> bool {
         let first = self.first(at);
         let of = |words: &[u32], field: &Range<usize>| words[first + field.start..first + field.end].to_vec();
         let changes = |field: &Range<usize>| of(before, field) != of(after, field);
-        (before[first + self.state.start] == 0 && changes(&self.state)) || self.identity.iter().any(changes)
+        let begins = of(after, &self.reported).iter().all(|count| *count == 0) && changes(&self.reported);
+        begins || (before[first + self.state.start] == 0 && changes(&self.state)) || self.identity.iter().any(changes)
     }
 }

@@ -7,6 +7,8 @@
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::probe::{End, ProbeId};
+use tcpmon::model::cause::Cause;
+use tcpmon::model::facts::Handshake;
 use tcpmon::model::outcome::{Outcome, Thresholds};
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::{Address, Target};
@@ -47,6 +49,8 @@ pub struct Life {
     pub request: Request,
     /// The record number of its target.
     pub record: u16,
+    /// The tick at which it started.
+    pub tick: Instant,
     /// The limits in force.
     pub limits: Thresholds,
     /// What it does or must do.
@@ -61,7 +65,8 @@ pub struct Life {
     pub lookup_end: LookupEnd,
     /// What happens to its connect.
     pub connect_fate: ConnectFate,
-    /// The address being tried.
+    /// The first address that its lookup gives, and the one being tried, counted from there.
+    pub first: u8,
     pub current: u8,
     /// When its helper was asked, or began.
     asked: Instant,
@@ -83,7 +88,9 @@ pub struct Life {
     /// When the limits last changed while it waited.
     renewed: Option<Instant>,
     /// The silent addresses that were given up.
-    pub given_up: Vec<Address>,
+    given_up: Vec<Address>,
+    /// SYNs that were sent again.
+    resent: u32,
     reason: Option<(Reason, Address)>,
     /// Whether there was no free local port for an address.
     short: bool,
@@ -93,12 +100,13 @@ pub struct Life {
 
 impl Life {
     /// A probe of a literal has a lookup of no time with one address.
-    pub fn new(id: ProbeId, record: u16, limits: Thresholds, target: &Target) -> Self {
+    pub fn new(id: ProbeId, record: u16, tick: Instant, limits: Thresholds, target: &Target) -> Self {
         let literal = target.literal.is_some();
         Self {
             id,
             request: Request { slot: id.slot, number: 0 },
             record,
+            tick,
             limits,
             stage: if literal { ProbeStage::MustConnect } else { ProbeStage::MustLookUp },
             deadline: None,
@@ -106,6 +114,7 @@ impl Life {
             disturbed: false,
             lookup_end: LookupEnd::Hangs,
             connect_fate: ConnectFate::Hangs,
+            first: 0,
             current: 0,
             asked: Instant::NEVER,
             asks: 0,
@@ -118,6 +127,7 @@ impl Life {
             late: Nanos::ZERO,
             renewed: None,
             given_up: Vec::new(),
+            resent: 0,
             reason: None,
             short: false,
             literal: target.literal,
@@ -127,7 +137,7 @@ impl Life {
 
     /// The address being tried.
     pub fn address(&self) -> Address {
-        self.literal.unwrap_or_else(|| world::address(self.port, self.current))
+        self.literal.unwrap_or_else(|| world::address(self.port, self.first + self.current))
     }
 
     /// The limits change. Returns the new deadline, if it has one.
@@ -219,7 +229,9 @@ impl Life {
             ending: Ending::LookupFailed(reason),
             lookup: Some(elapsed),
             connect: None,
-            gave_up: !self.given_up.is_empty(),
+            resent: 0,
+            slow: None,
+            silent: None,
         })
     }
 
@@ -268,13 +280,37 @@ impl Life {
         };
     }
 
-    /// The connect was accepted.
-    pub fn connected(&self, at: Instant) -> Next {
+    /// So many SYNs of the connect that is about to end were sent again, as far as the kernel tells.
+    pub fn note_resent(&mut self, resent: Option<u32>) {
+        self.resent += resent.unwrap_or(0);
+    }
+
+    /// The connect was accepted; the kernel tells this of it.
+    pub fn connected(&self, at: Instant, handshake: Option<Handshake>) -> Next {
         let elapsed = self.elapsed(at);
-        if elapsed < self.limits.timeout {
-            self.end(Some(elapsed), elapsed, Ending::Connected(self.address()))
+        if elapsed >= self.limits.timeout {
+            return self.timed_out_late(elapsed, self.lost_to_us());
+        }
+        let mut next = self.end(Some(elapsed), elapsed, Ending::Connected(self.address()));
+        if let Next::End(end) = &mut next {
+            if end.connect.is_some() {
+                end.silent = self.given_up.last().copied();
+                end.slow = self.slowness(at, handshake);
+            }
+        }
+        next
+    }
+
+    /// Why the connect that is accepted at `at` was slow, without the connects before it.
+    fn slowness(&self, at: Instant, handshake: Option<Handshake>) -> Option<Cause> {
+        let slow = self.limits.slow;
+        let handshake = handshake?;
+        if at < self.connecting + slow {
+            None
+        } else if handshake.resent > 0 && handshake.round_trip < slow {
+            Some(Cause::SlowByResentSyns)
         } else {
-            self.timed_out_late(elapsed, self.lost_to_us())
+            Some(Cause::SlowPath)
         }
     }
 
@@ -391,7 +427,9 @@ impl Life {
             ending,
             lookup: Some(self.lookup),
             connect: Some(elapsed),
-            gave_up: !self.given_up.is_empty(),
+            resent: self.resent,
+            slow: None,
+            silent: None,
         })
     }
 
@@ -414,5 +452,13 @@ fn is_unreachable(reason: Reason) -> bool {
 }
 
 fn skipped(shortage: Shortage) -> Next {
-    Next::End(End { outcome: None, ending: Ending::Skipped(shortage), lookup: None, connect: None, gave_up: false })
+    Next::End(End {
+        outcome: None,
+        ending: Ending::Skipped(shortage),
+        lookup: None,
+        connect: None,
+        resent: 0,
+        slow: None,
+        silent: None,
+    })
 }

@@ -5,6 +5,7 @@ use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::WallTime;
 use tcpmon::core::ledger::{Journal, Ledger, Progress};
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::Columns;
 use tcpmon::render::table::Form;
 
@@ -71,7 +72,8 @@ impl Log {
             return false;
         }
         self.part = None;
-        ledger.begin_report(&file(), self.reports.len() as u64, &vec![0; report.rows.len()], stamp, false);
+        let (offset, bytes) = (self.reports.len() as u64, vec![0; report.rows.len()]);
+        ledger.begin_write(Kind::Stats, &file(), offset, &bytes, stamp, false, 0);
         self.owe(|owed| owed.writing = Some(stamp.unix));
         self.reach(KillPoint::Write, ledger);
         let mut part = report.clone();
@@ -80,7 +82,7 @@ impl Log {
         if !writable {
             self.reach(KillPoint::CutOff, ledger);
             if random.one_in(2) {
-                ledger.tear_report(self.reports.len() as u64, 1);
+                ledger.tear(Kind::Stats, self.reports.len() as u64, 1);
             } else {
                 self.part = None;
                 ledger.end_report();
@@ -94,7 +96,7 @@ impl Log {
         on_written();
         self.owe(|owed| owed.writing = None);
         self.reach(KillPoint::Written, ledger);
-        ledger.set_progress(Progress::Written);
+        ledger.set_progress(Kind::Stats, Progress::Written);
         true
     }
 
@@ -125,7 +127,7 @@ impl Log {
     pub fn total(&self, service: &str) -> Columns {
         let mut sum = Columns::default();
         let rows = self.reports.iter().flat_map(|report| &report.rows);
-        rows.filter(|(of, _)| of == service).for_each(|(_, row)| crate::book::add(&mut sum, *row));
+        rows.filter(|(of, _)| of == service).for_each(|(_, row)| crate::page::add(&mut sum, *row));
         sum
     }
 }

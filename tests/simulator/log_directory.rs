@@ -43,7 +43,7 @@ impl LogDirectory {
             self.begun_wrong += 1;
         }
         let others: Vec<i64> = self.files.iter().copied().filter(|file| *file != day).collect();
-        let mut count = |first| Ok::<_, Infallible>(others.iter().filter(|file| **file >= first).count());
+        let mut count = |first| Ok::<_, Infallible>(others.iter().filter(|file| **file >= first).count() as u64);
         let first = self.keep.first_kept(&mut count).expect("it cannot fail");
         let before = self.files.len();
         self.files.retain(|file| *file == day || first.is_none_or(|first| *file >= first));

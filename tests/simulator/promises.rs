@@ -2,7 +2,7 @@
 
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
-use tcpmon::core::monitor::Event;
+use tcpmon::core::monitor::Fact;
 
 use crate::driver::Driver;
 use crate::queue::Due;
@@ -61,6 +61,7 @@ impl<W: World> Driver<W> {
         assert!(busy || self.book.waiting() == 0, "a lookup waits though a helper is free");
         assert!(deadline <= self.book.next_tick(), "a tick is missed");
         assert!(deadline <= self.calendar.next(), "a report is missed");
+        self.check_events();
         assert!(deadline <= self.book.end_of_run() || self.book.in_flight() > 0, "the end is missed");
         assert!(deadline <= self.clock_wait.next(), "the end of a wait is missed");
         assert!(!self.clock_wait.unsaid || now >= self.clock_wait.end(), "the monitor did not say that reports wait");
@@ -106,7 +107,9 @@ impl<W: World> Driver<W> {
             assert_eq!((self.monitor.in_flight(), self.book.in_flight()), (0, 0));
             self.book.audit(&self.monitor);
         }
-        for event in [Event::ReportNow, Event::Clock(self.wall()), Event::Stop, Event::Reported { written: true }] {
+        for event in
+            [Fact::ReportNow, Fact::Clock(self.wall()), Fact::Stop, Fact::Reported { written: true, timed: true }]
+        {
             assert_eq!(self.monitor.next_deadline(), Instant::NEVER);
             assert_eq!(self.monitor.poll(self.now), None, "after the end");
             assert_eq!(self.monitor.poll(self.now + Nanos::from_secs(86_400)), None, "a day after the end");

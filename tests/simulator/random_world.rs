@@ -1,7 +1,10 @@
 //! The random world: lookups and connects that fail in every way and take any time, often a time
 //! close to a threshold.
 
+use std::collections::HashMap;
+
 use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::{Columns, Thresholds};
 use tcpmon::model::reason::{Reason, Shortage};
 
@@ -40,8 +43,14 @@ pub struct RandomWorld {
     pub resolver_dead: bool,
     /// No connect is answered.
     pub network_dead: bool,
-    /// The log cannot be written.
+    /// No file can be written.
     pub disk_full: bool,
+    /// Files of this kind cannot be written.
+    pub blocked: Option<Kind>,
+    /// One in so many lookups finds other addresses than the one before.
+    pub moves: u64,
+    /// The first address of each name.
+    first: HashMap<u16, u8>,
     /// A clock that is always right.
     pub truth: WallClock,
     /// The directory of the log.
@@ -69,6 +78,9 @@ impl RandomWorld {
             resolver_dead: false,
             network_dead: false,
             disk_full: false,
+            blocked: None,
+            moves: random.pick(&[0, 500, 50, 5]),
+            first: HashMap::new(),
             truth,
             directory: LogDirectory::new(random.pick(&[1, 2, 14, 14, 30]), truth.at(now).day()),
             random,
@@ -150,6 +162,19 @@ impl World for RandomWorld {
             return ConnectFate::Fails { after: Nanos::new(after), reason: self.random.pick(&reasons) };
         }
         ConnectFate::Accepted { after: Nanos::new(after) }
+    }
+
+    fn can_write(&mut self, kind: Kind) -> bool {
+        !self.disk_full && self.blocked != Some(kind)
+    }
+
+    fn first_address(&mut self, port: u16) -> u8 {
+        let first = self.first.entry(port).or_insert(0);
+        if self.random.one_in(self.moves) {
+            // Often some addresses stay.
+            *first = (*first + self.random.within(1, 13) as u8) % 100;
+        }
+        *first
     }
 
     fn knows_accept_time(&mut self) -> bool {

@@ -6,18 +6,22 @@ use tcpmon::base::time::{Instant, WallTime};
 use tcpmon::core::due;
 use tcpmon::core::ledger::{Ledger, Usage};
 use tcpmon::core::monitor::{Monitor, Span, TargetEntry};
+use tcpmon::model::event::Event;
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::settings::Config;
 use tcpmon::render::table::Form;
 
-use crate::book::PageUsage;
 use crate::calendar::Calendar;
 use crate::clock_wait::ClockWait;
-use crate::driver::{Driver, Ids};
+use crate::driver::Driver;
+use crate::ids::Ids;
 use crate::kill_plan::{self, Kill, KillPoint, Owed};
 use crate::ledger_words;
+use crate::lines::begin_events;
 use crate::log::{self, Log, Report, Rows};
+use crate::page::PageUsage;
 use crate::queue::Queue;
+use crate::reading::Reading;
 use crate::trace;
 use crate::wall_clock::WallClock;
 use crate::world::World;
@@ -35,9 +39,11 @@ pub struct Storage {
     /// Reports that a new run wrote at its start.
     pub late_reports: u64,
     /// The ledger while there is no monitor.
-    ledger: Option<Ledger>,
+    pub(crate) ledger: Option<Ledger>,
     /// Whether the process was killed during a change of its targets.
     uncertain: bool,
+    /// If it was killed during an operation: the numbers of the first and the end of the events before that.
+    before: Option<(u32, u32)>,
     runs: u32,
 }
 
@@ -46,16 +52,36 @@ impl Storage {
     pub fn new(ledger: &Ledger, config: &Config, due: i64, wall: WallTime) -> Self {
         ledger.begin_run(ProcessId { pid: 1, born: 1 }, "", wall);
         let owed = Owed { writing: None, due, thresholds: config.settings.thresholds, running: true };
-        Self { log: Log::new(owed), kills: 0, halves: 0, late_reports: 0, ledger: None, uncertain: false, runs: 1 }
+        Self {
+            log: Log::new(owed),
+            kills: 0,
+            halves: 0,
+            late_reports: 0,
+            ledger: None,
+            uncertain: false,
+            before: None,
+            runs: 1,
+        }
     }
 }
 
 impl<W: World> Driver<W> {
     /// The process reaches this kill point.
     pub(crate) fn reach(&mut self, point: KillPoint) {
-        if let Some(storage) = &mut self.storage {
-            storage.log.reach(point, self.monitor.ledger());
+        if let Some(Storage { log, ledger, .. }) = &mut self.storage {
+            log.reach(point, ledger.as_ref().unwrap_or(self.monitor.ledger()));
         }
+    }
+
+    /// The ledger, also while there is no monitor.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        let storage = self.storage.as_ref();
+        storage.and_then(|storage| storage.ledger.as_ref()).unwrap_or(self.monitor.ledger())
+    }
+
+    /// Whether a new run has no monitor yet.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.storage.as_ref().is_some_and(|storage| storage.ledger.is_some())
     }
 
     /// Changes what the next run must do.
@@ -76,9 +102,10 @@ impl<W: World> Driver<W> {
     /// Grows the ledger for these targets.
     pub(crate) fn make_room(&mut self, config: &Config) {
         if self.storage.is_some() {
-            self.reach(KillPoint::Event);
+            self.reach(KillPoint::Fact);
             let (_, needed) = self.monitor.plan(config);
             ledger_words::grow(self.monitor.ledger_mut(), needed);
+            self.book.events.records = self.monitor.ledger().capacity();
         }
     }
 
@@ -123,6 +150,7 @@ impl<W: World> Driver<W> {
         storage.kills += u64::from(storage.log.owed.iter().any(|owed| owed.running));
         if let Some((before, owed)) = storage.log.kill_plan.clear() {
             words = ledger_words::interrupted(&before, &words, &mut self.random);
+            storage.before = storage.before.or(Some(ledger_words::events(&before)));
             storage.log.owed.extend(owed);
             storage.halves += 1;
             storage.uncertain |= matches!(storage.log.kill_plan.last(), KillPoint::Reload | KillPoint::NewMonitor);
@@ -140,6 +168,7 @@ impl<W: World> Driver<W> {
 
     fn start(&mut self, config: &Config) {
         let wall = self.wall();
+        self.recover_lines();
         let Some(storage) = &mut self.storage else { return };
         let Some(ledger) = &storage.ledger else { return };
         let log = &mut storage.log;
@@ -162,7 +191,8 @@ impl<W: World> Driver<W> {
         log.owed.retain(|owed| expected(owed) == stamp);
         assert!(!log.owed.is_empty(), "reported under {stamp:?} and not {allowed:?}, at {}", wall.unix);
         log.owe(|owed| owed.due = owed.writing.take().unwrap_or(owed.due));
-        self.book.restore(ledger, !storage.uncertain, self.now);
+        let reading = Reading::new(self.now, wall);
+        self.book.restore(ledger, !storage.uncertain, storage.before.take(), &reading);
         if let Some(stamp) = stamp {
             let stamp = wall.at(stamp);
             let rows = log::rows(ledger);
@@ -177,18 +207,45 @@ impl<W: World> Driver<W> {
                 log.reach(KillPoint::EndReport, ledger);
                 ledger.end_report();
             }
+            self.write_late_times(stamp, config.settings.times);
         }
+        self.begin_run(config, reading);
+        self.wake();
+    }
+
+    /// Writes the rows of times of a report that was overdue.
+    fn write_late_times(&mut self, stamp: WallTime, are_wanted: bool) {
+        self.write_times(stamp, are_wanted);
+        if !are_wanted {
+            self.reach(KillPoint::MarkLines);
+            self.ledger().mark_times_written();
+            self.book.throw_rows();
+        }
+    }
+
+    /// The files and the ledger agree: the run begins.
+    fn begin_run(&mut self, config: &Config, reading: Reading) {
+        let (wall, thresholds) = (self.wall(), config.settings.thresholds);
+        let Some(Storage { log, ledger: Some(ledger), runs, .. }) = &mut self.storage else { return };
+        let (from, to) = (ledger.alive(), wall.unix);
+        let last = if ledger.is_running() { Event::Killed { from, to } } else { Event::Stopped { from, to } };
         log.reach(KillPoint::BeginRun, ledger);
-        storage.runs += 1;
-        ledger.begin_run(ProcessId { pid: storage.runs, born: storage.runs }, "", wall);
+        *runs += 1;
+        let first = ledger.end_of_events();
+        ledger.begin_run(ProcessId { pid: *runs, born: *runs }, "", wall);
+        let events = begin_events(ledger, config, Some(last), wall.unix);
         log.owe(|owed| owed.running = true);
-        log.reach(KillPoint::NewMonitor, ledger);
-        if let Some(ledger) = storage.ledger.take() {
+        self.book.events.records = ledger.capacity();
+        self.clock_wait = ClockWait::new(self.options.built, self.now, wall);
+        self.book.begin_run(config, self.now, reading);
+        self.note_start(config, &events);
+        self.reach(KillPoint::NewMonitor);
+        if let Some(ledger) = self.storage.as_mut().and_then(|storage| storage.ledger.take()) {
             self.monitor = Monitor::new(config, Span::default(), ledger, self.options.built, self.now, wall);
+            self.monitor.set_first_event(first);
         }
         self.forget();
         self.calendar = Calendar::new(config.settings.report, self.now, wall);
-        self.clock_wait = ClockWait::new(self.options.built, self.now, wall);
         self.base = self.find_base();
         let candidates = self.book.candidates();
         self.book.adopt(config, &self.records(), &self.monitor, self.now);
@@ -198,7 +255,6 @@ impl<W: World> Driver<W> {
             self.book.check_continued(&candidates, certain);
             storage.log.owed = vec![Owed { writing: None, due, thresholds, running: true }];
         }
-        self.wake();
     }
 
     /// Forgets everything that was in the process's memory.
@@ -208,6 +264,8 @@ impl<W: World> Driver<W> {
         self.lives.clear();
         self.stale.clear();
         self.overdue.clear();
+        self.ends.clear();
+        (self.trouble, self.events_tried) = ([false; 2], None);
         (self.lookups, self.to_connect, self.actions, self.rounds) = (0, 0, 0, 0);
         (self.jumped, self.clock_wanted, self.report_wanted) = (false, false, false);
         (self.stopping, self.completing, self.report_due) = (false, false, None);
@@ -223,10 +281,12 @@ impl<W: World> Driver<W> {
         at - number * size_of::<TargetEntry>()
     }
 
-    /// Checks that every ended probe is in the log or in the ledger, exactly once. Each service has a
-    /// port of its own.
+    /// Checks that every ended probe is in the log or in the ledger, exactly once, and so is every event. Each service
+    /// has a port of its own.
     pub fn check_storage(&self) {
         self.book.check_balance();
+        self.check_event_file();
+        self.check_times_file();
         let Some(storage) = &self.storage else { return };
         let mut services: Vec<(Text<{ limits::SERVICE }>, u16)> = Vec::new();
         let known = self.book.pages.iter().map(|page| (page.target.service, page.target.port));
@@ -239,7 +299,7 @@ impl<W: World> Driver<W> {
             let mut sum = storage.log.total(service.as_str());
             let records = self.monitor.ledger().records().map(|(_, record)| record);
             let same = records.filter(|record| record.target().is_some_and(|target| target.service == service));
-            same.for_each(|record| crate::book::add(&mut sum, record.tally().unreported().columns()));
+            same.for_each(|record| crate::page::add(&mut sum, record.tally().unreported().columns()));
             assert_eq!(sum, self.book.ledger[usize::from(port)].0, "log and ledger of {service}");
         }
     }

@@ -5,18 +5,23 @@ use std::sync::OnceLock;
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos};
 use tcpmon::core::monitor::Span;
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::Thresholds;
-use tcpmon::model::settings::{Config, Settings};
+use tcpmon::model::settings::{Config, Hysteresis, Settings};
 use tcpmon::model::target::Target;
 
-use crate::book::Counts;
 use crate::driver::{Driver, DriverOptions};
+use crate::kill_chain::{hysteresis, switch};
+use crate::page::Counts;
 use crate::random::Random;
 use crate::random_world::RandomWorld;
 use crate::wall_clock::WallClock;
 
 /// Targets at the start.
 const TARGETS: u64 = 100;
+
+/// Records for all targets of an hour, removed ones too.
+const RECORDS: usize = 640;
 
 /// Targets to choose from.
 const POOL: u16 = 140;
@@ -35,6 +40,7 @@ enum Incident {
     ResolverDead(bool),
     NetworkDead(bool),
     DiskFull(bool),
+    Blocked(Option<Kind>),
     ClockRead,
 }
 
@@ -61,6 +67,8 @@ pub fn run(seed: u64) -> HourTotals {
         let mut target = pool()[usize::from(port - 1)][usize::from(u64::from(port) * 37 % 100 < named)];
         if random.one_in(own) {
             target.interval = Some(random.length(Nanos::from_secs(2), Nanos::from_secs(200)));
+            let Hysteresis { down_after, up_after } = hysteresis(random);
+            (target.down_after, target.up_after) = (Some(down_after), Some(up_after));
         }
         target
     };
@@ -83,6 +91,7 @@ pub fn run(seed: u64) -> HourTotals {
         polls_between: random.pick(&[0, 8]),
         audits: 512,
         has_ledger: false,
+        records: if random.one_in(8) { 0 } else { RECORDS },
         built: 0,
     };
     let start = Instant::from_nanos(random.below(1_000_000 * SECOND));
@@ -140,6 +149,7 @@ pub fn run(seed: u64) -> HourTotals {
             Incident::ResolverDead(dead) => driver.world.resolver_dead = dead,
             Incident::NetworkDead(dead) => driver.world.network_dead = dead,
             Incident::DiskFull(full) => driver.world.disk_full = full,
+            Incident::Blocked(kind) => driver.world.blocked = kind,
             Incident::ClockRead => driver.set_clock(0, offset, true),
         }
         if random.one_in(2) {
@@ -178,6 +188,11 @@ fn settings(random: &mut Random) -> Settings {
         report: Nanos::from_secs(random.pick(&[10, 60, 60, 77, 300, 300, 420, 600, 1000, 1800, 3600, 7200, 86_400])),
         spread: random.one_in(2),
         helpers: if random.one_in(4) { random.within(1, 8) } else { random.within(32, limits::HELPERS as u64) } as u16,
+        times: !random.one_in(4),
+        events: !random.one_in(4),
+        syslog: random.one_in(4),
+        samples: !random.one_in(4),
+        hysteresis: hysteresis(random),
         ..Settings::default()
     }
 }
@@ -225,6 +240,7 @@ fn reload(config: &mut Config, random: &mut Random, choose: impl Fn(u16, &mut Ra
         3 => settings.spread = fresh.spread,
         4 => settings.helpers = fresh.helpers,
         5 => *settings = fresh,
+        6 => switch(settings, &fresh),
         _ => {}
     }
     // More targets would make one seed take as long as ten.
@@ -258,6 +274,8 @@ fn incidents(random: &mut Random, lasts: u64) -> Vec<(u64, Incident)> {
         (Incident::ResolverDead(true), Incident::ResolverDead(false)),
         (Incident::NetworkDead(true), Incident::NetworkDead(false)),
         (Incident::DiskFull(true), Incident::DiskFull(false)),
+        (Incident::Blocked(Some(Kind::Events)), Incident::Blocked(None)),
+        (Incident::Blocked(Some(Kind::Times)), Incident::Blocked(None)),
     ] {
         if random.one_in(3) {
             let at = random.below(lasts + 1);

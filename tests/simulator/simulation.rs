@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use tcpmon::base::limits;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::monitor::{Action, Changes, Span};
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::Columns;
 use tcpmon::model::reader::Reader;
 use tcpmon::model::settings::Config;
@@ -32,6 +33,10 @@ pub struct Script {
     services: HashMap<u16, String>,
     /// Whether the log cannot be written.
     pub disk_full: bool,
+    /// The files of this kind that cannot be written.
+    pub blocked: Option<Kind>,
+    /// The first address of the names.
+    pub first_address: u8,
     /// Whether no lines are recorded, for a long run.
     pub quiet: bool,
     lines: Vec<String>,
@@ -102,6 +107,14 @@ impl World for Script {
         Self::next(self.connects.get_mut(&ask.port), usual)
     }
 
+    fn can_write(&mut self, kind: Kind) -> bool {
+        !self.disk_full && self.blocked != Some(kind)
+    }
+
+    fn first_address(&mut self, _: u16) -> u8 {
+        self.first_address
+    }
+
     fn append(&mut self, now: Instant, stamp: WallTime, rows: &[(String, Columns)]) -> bool {
         if self.quiet {
             return !self.disk_full;
@@ -132,7 +145,7 @@ impl World for Script {
             Action::SayHeld(wall) => format!("say that reports wait, it is {wall}"),
             Action::Finish => "finish".into(),
             // The driver counts the rounds, and a report shows the time of the clock.
-            Action::ReadClock | Action::Report(_) | Action::Round => return,
+            Action::ReadClock | Action::Report(_) | Action::WriteEvents | Action::Ended(_) | Action::Round => return,
         };
         self.say(now, &line);
     }
@@ -261,6 +274,11 @@ impl Simulation {
         self.driver.restart(&config, kill, within, now, clock)
     }
 
+    /// The seconds since the start.
+    pub fn second(&self) -> f64 {
+        self.driver.now().since(START).millis() as f64 / 1000.0
+    }
+
     /// The reports in the log.
     pub fn log(&self) -> Vec<String> {
         let reports = self.driver.storage.iter().flat_map(|storage| &storage.log.reports);
@@ -270,6 +288,18 @@ impl Simulation {
             format!("{}, {}", &report.stamp.to_string()[5..], rows.join(", "))
         };
         reports.map(line).collect()
+    }
+
+    /// The lines in the log of events, without their numbers.
+    pub fn events(&self) -> Vec<String> {
+        let lines = self.driver.event_file.blocks.iter().flatten();
+        lines.map(|line| line.split_once(' ').map_or(line.as_str(), |(_, line)| line).to_string()).collect()
+    }
+
+    /// The same without those of the monitor itself, and without the date.
+    pub fn target_events(&self) -> Vec<String> {
+        let lines = self.events().into_iter().filter(|line| !line.contains(" | - | "));
+        lines.map(|line| line.replace("2025-10-09T", "").replace("+00:00", "")).collect()
     }
 
     /// The counts of a service, in words.

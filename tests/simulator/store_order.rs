@@ -10,7 +10,8 @@ use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, WallTime};
 use tcpmon::core::due;
 use tcpmon::core::ledger::{Ledger, Memory, Progress, words};
-use tcpmon::core::monitor::{Event, Monitor, Span};
+use tcpmon::core::monitor::{Fact, Monitor, Span};
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::Outcome;
 use tcpmon::model::settings::Config;
 
@@ -49,8 +50,8 @@ fn observe(progress: Progress, mark: impl Fn(Ledger, &dyn Fn())) {
         let layout = Layout::read(&ledger_words::words(&ledger));
         let mark_of = |number: usize| layout.records + number * layout.record + layout.reported.start + 1;
         let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
-        ledger.begin_report(&file, 0, &[0; 7], WALL, false);
-        ledger.set_progress(progress);
+        ledger.begin_write(Kind::Stats, &file, 0, &[0; 7], WALL, false, 0);
+        ledger.set_progress(Kind::Stats, progress);
         let (reads, done) = (AtomicBool::new(false), AtomicBool::new(false));
         let read = |at: usize| words[at].load(Ordering::Acquire);
         std::thread::scope(|scope| {
@@ -86,13 +87,13 @@ fn the_journal_entry_of_a_report_is_cleared_after_all_counters_are_marked() {
     observe(Progress::Written, |ledger, wait| {
         let now = Instant::from_nanos(0);
         let mut monitor = Monitor::new(&config, Span::default(), ledger, 0, now, WALL);
-        monitor.handle(now, Event::ReportNow);
+        monitor.handle(now, Fact::ReportNow);
         monitor.poll(now);
-        monitor.handle(now, Event::Clock(WALL));
+        monitor.handle(now, Fact::Clock(WALL));
         // This is the action for the report. The result is checked at the end.
         monitor.poll(now);
         wait();
-        monitor.handle(now, Event::Reported { written: true });
+        monitor.handle(now, Fact::Reported { written: true, timed: true });
     });
 }
 

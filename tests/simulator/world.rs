@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::monitor::Action;
+use tcpmon::model::log_names::Kind;
 use tcpmon::model::outcome::{Columns, Thresholds};
 use tcpmon::model::reason::{Reason, Shortage};
 use tcpmon::model::target::Address;
@@ -89,6 +90,16 @@ pub trait World {
     fn connect(&mut self, ask: Ask) -> ConnectFate;
     /// Whether a report of these rows can be written.
     fn append(&mut self, now: Instant, stamp: WallTime, rows: &[(String, Columns)]) -> bool;
+    /// Whether lines of times or events can be written.
+    fn can_write(&mut self, kind: Kind) -> bool {
+        let _ = kind;
+        true
+    }
+    /// The first of the addresses that a lookup gives now.
+    fn first_address(&mut self, port: u16) -> u8 {
+        let _ = port;
+        0
+    }
     /// Whether the driver knows when a connect was accepted. If not, it reports the present time.
     fn knows_accept_time(&mut self) -> bool {
         true

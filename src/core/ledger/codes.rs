@@ -2,29 +2,15 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::layout::{ADDRESS, ENDING, Field, LOOKUPS, STATE};
 use crate::base::time::Nanos;
 use crate::model::reason::{Ending, Reason, Shortage};
 use crate::model::target::Address;
 
-/// How many words are written and read as one: see [`super::layout::GUARD`].
-pub(super) const GUARDED: usize = LOOKUPS.at - STATE.at;
-
 /// No time was measured.
 pub(super) const NO_TIME: u32 = u32::MAX;
 
-/// Words that are written and read as one: see [`super::layout::GUARD`].
-pub(super) struct Guarded(pub(super) [u32; GUARDED]);
-
-impl Guarded {
-    pub(super) fn of(&self, field: Field, i: usize) -> u32 {
-        self.0[field.at - STATE.at + i]
-    }
-
-    pub(super) fn set(&mut self, field: Field, i: usize, value: u32) {
-        self.0[field.at - STATE.at + i] = value;
-    }
-}
+/// An ending in words: its kind, its detail, and an address or zeroes.
+pub(super) type Words = [u32; 7];
 
 /// From microseconds.
 #[inline(never)]
@@ -41,52 +27,56 @@ pub(super) fn micros(time: Nanos) -> u32 {
 /// The detail of an IPv6 address. That of an IPv4 address is 0.
 const IPV6: u32 = 6;
 
-/// Writes an address. Returns whether it is an IPv6 one.
-fn pack(Address { ip, scope }: Address, last: &mut Guarded) -> bool {
+/// An address in words: 16 bytes, then its scope.
+#[inline(never)]
+pub(super) fn pack(Address { ip, scope }: Address) -> [u32; 5] {
     let bits = match ip {
         IpAddr::V4(ip) => u128::from(u32::from(ip)),
         IpAddr::V6(ip) => u128::from(ip),
     };
-    for i in 0..4 {
-        last.set(ADDRESS, i, (bits >> (32 * i)) as u32);
-    }
-    last.set(ADDRESS, 4, scope);
-    ip.is_ipv6()
+    [bits as u32, (bits >> 32) as u32, (bits >> 64) as u32, (bits >> 96) as u32, scope]
 }
 
-fn unpack(guarded: &Guarded, is_ipv6: bool) -> Address {
-    let word = |i| guarded.of(ADDRESS, i);
-    let bits = |i| u128::from(word(i));
+/// The address in these words.
+#[inline(never)]
+pub(super) fn unpack([a, b, c, d, scope]: [u32; 5], is_ipv6: bool) -> Address {
     let ip = if is_ipv6 {
-        IpAddr::V6(Ipv6Addr::from((bits(3) << 96) | (bits(2) << 64) | (bits(1) << 32) | bits(0)))
+        let (high, low) = ((u64::from(d) << 32) | u64::from(c), (u64::from(b) << 32) | u64::from(a));
+        IpAddr::V6(Ipv6Addr::from((u128::from(high) << 64) | u128::from(low)))
     } else {
-        IpAddr::V4(Ipv4Addr::from(word(0)))
+        IpAddr::V4(Ipv4Addr::from(a))
     };
-    Address { ip, scope: word(4) }
+    Address { ip, scope }
 }
 
 /// The bit that marks a reason as an errno.
 const ERRNO: u32 = 1 << 31;
 
-pub(super) fn encode(ending: Ending, last: &mut Guarded) {
+/// The words of an ending.
+pub(super) fn encode(ending: Ending) -> Words {
+    let mut at = [0; 5];
+    let mut place = |address: Address| {
+        at = pack(address);
+        address.ip.is_ipv6()
+    };
     let (kind, detail) = match ending {
-        Ending::Connected(address) => (1, if pack(address, last) { IPV6 } else { 0 }),
+        Ending::Connected(address) => (1, if place(address) { IPV6 } else { 0 }),
         Ending::LookupFailed(reason) => (2, reason_code(reason)),
         Ending::Skipped(shortage) => (4, shortage.index() as u32 + 1),
-        Ending::ConnectFailed(reason, address) => (if pack(address, last) { 6 } else { 5 }, reason_code(reason)),
+        Ending::ConnectFailed(reason, address) => (if place(address) { 6 } else { 5 }, reason_code(reason)),
     };
-    last.set(ENDING, 0, kind);
-    last.set(ENDING, 1, detail);
+    let [a, b, c, d, scope] = at;
+    [kind, detail, a, b, c, d, scope]
 }
 
-pub(super) fn decode(guarded: &Guarded) -> Option<Ending> {
-    let detail = guarded.of(ENDING, 1);
-    match guarded.of(ENDING, 0) {
-        1 => Some(Ending::Connected(unpack(guarded, detail == IPV6))),
+/// The ending in these words; `None` if they are none.
+pub(super) fn decode([kind, detail, at @ ..]: Words) -> Option<Ending> {
+    match kind {
+        1 => Some(Ending::Connected(unpack(at, detail == IPV6))),
         2 => decode_reason(detail).map(Ending::LookupFailed),
         // 3 was a failed connect without its address.
         4 => Shortage::ALL.get((detail as usize).checked_sub(1)?).copied().map(Ending::Skipped),
-        kind @ (5 | 6) => Some(Ending::ConnectFailed(decode_reason(detail)?, unpack(guarded, kind == 6))),
+        5 | 6 => Some(Ending::ConnectFailed(decode_reason(detail)?, unpack(at, kind == 6))),
         _ => None,
     }
 }
@@ -110,10 +100,9 @@ mod tests {
     #[test]
     fn a_code_never_changes_its_meaning() {
         let coded = |ending| {
-            let mut last = Guarded([0; GUARDED]);
-            encode(ending, &mut last);
-            assert_eq!(decode(&last), Some(ending));
-            (last.of(ENDING, 0), last.of(ENDING, 1))
+            let words = encode(ending);
+            assert_eq!(decode(words), Some(ending));
+            (words[0], words[1])
         };
         for (code, reason) in [
             (1, Reason::NameNotFound),
@@ -156,10 +145,7 @@ mod tests {
     fn an_unknown_code_is_no_ending() {
         for (kind, detail) in [(0, 1), (2, 0), (2, 14), (3, 6), (4, 0), (4, 11), (4, u32::MAX), (5, 0), (6, 14), (7, 1)]
         {
-            let mut last = Guarded([0; GUARDED]);
-            last.set(ENDING, 0, kind);
-            last.set(ENDING, 1, detail);
-            assert_eq!(decode(&last), None, "{kind} {detail}");
+            assert_eq!(decode([kind, detail, 0, 0, 0, 0, 0]), None, "{kind} {detail}");
         }
     }
 }

@@ -1,25 +1,27 @@
-//! The report that is being written: its file, its position there and its progress.
+//! The writes to the daily files that are not finished: for each kind its file, its position there and its progress.
 
 use super::Ledger;
-use super::layout::{self, CHECK, FILE, FNV, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, extend_fnv};
+use super::layout::{
+    self, CHECK, COVERS, FILE, FNV, Field, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, extend_fnv, of_journal,
+};
 use crate::base::limits;
 use crate::base::path::Path;
 use crate::base::time::WallTime;
-use crate::model::log_names;
+use crate::model::log_names::Kind;
 
-/// The progress of a report that is not finished.
+/// The progress of a write that is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Progress {
     /// The file may have all of it, a part or nothing.
     Writing = 1,
-    /// The file has all of it. The records do not say so yet.
+    /// The file has all of it. What they were made of is not marked as written yet.
     Written = 2,
-    /// The file ends with a part of it, which could not be cut off. Its counts stay unreported.
+    /// The file ends with a part of it, which could not be cut off. What its lines say is still to be written.
     Torn = 3,
 }
 
-/// An unfinished report, as the ledger's head describes it.
+/// An unfinished write to a daily file, as the ledger's head describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Journal {
     /// Its progress.
@@ -28,20 +30,22 @@ pub struct Journal {
     pub file: Path,
     /// Where it begins in the file, in bytes: the file's length before the write.
     pub offset: u64,
-    /// Bytes of the report; if it is torn, of the part in the file.
+    /// Its bytes; if it is torn, those of the part in the file.
     pub length: u32,
-    /// Its stamp.
+    /// The stamp by which its file was chosen. Rows have it, too.
     pub stamp: WallTime,
     /// Whether it begins with a header.
     pub headed: bool,
-    /// Checksum of its bytes.
+    /// Checksum of its bytes; 0 for samples.
     pub checksum: u32,
+    /// What its lines cover, see [`Ledger::take_events`].
+    pub covers: u32,
 }
 
 impl Ledger {
-    /// The progress of the unfinished report, if there is one.
-    pub fn progress(&self) -> Option<Progress> {
-        match self.get(PROGRESS, 0) {
+    /// The progress of the unfinished write of this kind, if there is one.
+    pub fn progress(&self, kind: Kind) -> Option<Progress> {
+        match self.journal_word(kind, PROGRESS, 0) {
             1 => Some(Progress::Writing),
             2 => Some(Progress::Written),
             3 => Some(Progress::Torn),
@@ -49,79 +53,143 @@ impl Ledger {
         }
     }
 
-    /// The unfinished report, if there is one.
-    pub fn journal(&self) -> Option<Journal> {
-        let progress = self.progress()?;
+    /// The unfinished write of this kind, if there is one.
+    pub fn journal(&self, kind: Kind) -> Option<Journal> {
+        let progress = self.progress(kind)?;
         let mut room = [0; limits::PATH];
-        let path =
-            layout::text(self.head()?, FILE, &mut room).filter(|path| log_names::is_log_path_of_any_year(path))?;
+        let path = layout::text(self.head()?, of_journal(kind, FILE), &mut room)?;
+        if !kind.has_path_of_any_year(path) {
+            return None;
+        }
         let mut file = Path::new();
         file.push(path);
+        let word = |field, i| self.journal_word(kind, field, i);
         Some(Journal {
             progress,
             file,
-            offset: u64::from(self.get(OFFSET, 0)) | (u64::from(self.get(OFFSET, 1)) << 32),
-            length: self.get(LENGTH, 0),
-            stamp: WallTime { unix: self.get(STAMP, 0).into(), nanos: 0, offset: self.get(STAMP, 1) as i32 },
-            headed: self.get(HEADED, 0) != 0,
-            checksum: self.get(CHECK, 0),
+            offset: u64::from(word(OFFSET, 0)) | (u64::from(word(OFFSET, 1)) << 32),
+            length: word(LENGTH, 0),
+            stamp: WallTime { unix: word(STAMP, 0).into(), nanos: 0, offset: word(STAMP, 1) as i32 },
+            headed: word(HEADED, 0) != 0,
+            checksum: word(CHECK, 0),
+            covers: word(COVERS, 0),
         })
     }
 
-    /// Notes that a report of everything counted is about to be written to `file` at `offset` bytes.
+    /// Notes that these bytes are about to be written to `file` at `offset` bytes. A report is of everything counted.
     #[expect(clippy::too_many_arguments, reason = "each is one field of the journal")]
-    pub fn begin_report(&self, file: &Path, offset: u64, report: &[u8], stamp: WallTime, headed: bool) {
+    pub fn begin_write(
+        &self,
+        kind: Kind,
+        file: &Path,
+        offset: u64,
+        bytes: &[u8],
+        stamp: WallTime,
+        headed: bool,
+        covers: u32,
+    ) {
         let Some(head) = self.head() else { return };
-        self.end_report();
-        for (_, record) in self.records() {
-            record.set_pending();
+        self.end_write(kind);
+        let checksum = match kind {
+            Kind::Stats => {
+                for (_, record) in self.records() {
+                    record.set_pending();
+                }
+                checksum(bytes)
+            }
+            Kind::Times | Kind::Events => checksum(bytes),
+            // Their lines are known by their ends alone, see `shell::recovery`, and there may be thousands a second.
+            Kind::Samples => 0,
+        };
+        layout::set_text(head, of_journal(kind, FILE), file.as_str());
+        self.set_position(kind, offset, bytes.len());
+        self.set_journal_word(kind, STAMP, 0, stamp.unix_u32());
+        self.set_journal_word(kind, STAMP, 1, stamp.offset as u32);
+        self.set_journal_word(kind, HEADED, 0, headed.into());
+        self.set_journal_word(kind, CHECK, 0, checksum);
+        self.set_journal_word(kind, COVERS, 0, covers);
+        self.set_progress(kind, Progress::Writing);
+    }
+
+    /// Marks what the unfinished write of this kind covers as written: its file has all of it. Then there is no
+    /// unfinished write. After a kill this can be repeated.
+    pub fn mark_written(&self, kind: Kind, covers: u32) {
+        self.set_progress(kind, Progress::Written);
+        match kind {
+            Kind::Stats => {
+                for (_, record) in self.records() {
+                    record.mark_pending_reported();
+                }
+            }
+            Kind::Times => self.mark_times_written(),
+            Kind::Events => self.take_events(covers),
+            // They are not kept anywhere.
+            Kind::Samples => {}
         }
-        layout::set_text(head, FILE, file.as_str());
-        self.set(OFFSET, 0, offset as u32);
-        self.set(OFFSET, 1, (offset >> 32) as u32);
-        self.set(LENGTH, 0, report.len() as u32);
-        self.set(STAMP, 0, stamp.unix_u32());
-        self.set(STAMP, 1, stamp.offset as u32);
-        self.set(HEADED, 0, headed.into());
-        self.set(CHECK, 0, checksum(report));
-        self.set_progress(Progress::Writing);
+        self.end_write(kind);
     }
 
     /// Marks the pending counts as reported: the log has the report. After a kill this can be repeated.
     pub fn mark_reported(&self) {
-        self.set_progress(Progress::Written);
-        for (_, record) in self.records() {
-            record.mark_pending_reported();
-        }
-        self.end_report();
+        self.mark_written(Kind::Stats, 0);
     }
 
-    /// Notes that only `length` bytes of the report are in its file, from `offset` on, and are still to be
-    /// cut off.
-    pub fn tear_report(&self, offset: u64, length: usize) {
-        // The progress changes last. A kill before that leaves `Writing`, and recovery searches the file.
-        self.set(LENGTH, 0, length as u32);
-        self.set(OFFSET, 0, offset as u32);
-        self.set(OFFSET, 1, (offset >> 32) as u32);
-        self.set_progress(Progress::Torn);
-    }
-
-    /// Sets the progress of the report.
-    #[inline(never)]
-    pub fn set_progress(&self, progress: Progress) {
-        self.set(PROGRESS, 0, progress as u32);
-    }
-
-    /// Notes that no report is unfinished: it is marked as reported, or nothing of it is in the file.
-    #[inline(never)]
+    /// Notes that no report is unfinished: it is marked as reported, or nothing of it is in the log.
     pub fn end_report(&self) {
-        self.set(PROGRESS, 0, 0);
+        self.end_write(Kind::Stats);
+    }
+
+    /// Notes that the file of times has the rows that were being written. After a kill this can be repeated.
+    pub fn mark_times_written(&self) {
+        for (_, record) in self.records() {
+            record.end_row();
+        }
+    }
+
+    /// Notes that only `length` bytes of the write are in its file, from `offset` on, and are still to be cut off.
+    pub fn tear(&self, kind: Kind, offset: u64, length: usize) {
+        // The progress changes last. A kill before that leaves `Writing`, and recovery searches the file.
+        self.set_position(kind, offset, length);
+        self.set_progress(kind, Progress::Torn);
+    }
+
+    /// Sets the progress of the write.
+    #[inline(never)]
+    pub fn set_progress(&self, kind: Kind, progress: Progress) {
+        self.set_journal_word(kind, PROGRESS, 0, progress as u32);
+    }
+
+    /// Notes that no write of this kind is unfinished: it is marked as written, or nothing of it is in the file.
+    #[inline(never)]
+    pub fn end_write(&self, kind: Kind) {
+        self.set_journal_word(kind, PROGRESS, 0, 0);
+    }
+
+    /// Whether the journal of this kind is one that this program can have written.
+    pub(super) fn has_valid_journal(&self, kind: Kind) -> bool {
+        self.journal_word(kind, PROGRESS, 0) == 0 || self.journal(kind).is_some()
+    }
+
+    fn set_position(&self, kind: Kind, offset: u64, length: usize) {
+        self.set_journal_word(kind, LENGTH, 0, length as u32);
+        self.set_journal_word(kind, OFFSET, 0, offset as u32);
+        self.set_journal_word(kind, OFFSET, 1, (offset >> 32) as u32);
+    }
+
+    #[inline(never)]
+    fn journal_word(&self, kind: Kind, field: Field, i: usize) -> u32 {
+        self.get(of_journal(kind, field), i)
+    }
+
+    #[inline(never)]
+    fn set_journal_word(&self, kind: Kind, field: Field, i: usize, value: u32) {
+        self.set(of_journal(kind, field), i, value);
     }
 }
 
-/// The checksum of a report.
-pub fn checksum(report: &[u8]) -> u32 {
-    extend_checksum(checksum_of_nothing(), report)
+/// The checksum of a write.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    extend_checksum(checksum_of_nothing(), bytes)
 }
 
 /// The checksum of no bytes.

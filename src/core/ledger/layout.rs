@@ -8,8 +8,11 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::Damage;
-use crate::base::histogram;
+use crate::base::histogram::{COARSE, FINE};
 use crate::base::limits;
+use crate::base::words;
+use crate::model::cause::Cause;
+use crate::model::log_names::Kind;
 
 /// The first word: "tcpm" as a little-endian machine writes it.
 pub(super) const MAGIC: u32 = 0x6d70_6374;
@@ -55,18 +58,27 @@ const fn lay<const N: usize>(parts: [(&str, usize); N]) -> [Field; N] {
     let mut fields = [Field { name: [0; 8], at: 0, words: 0 }; N];
     let (mut i, mut at) = (0, 0);
     while i < N {
-        let name = parts[i].0.as_bytes();
-        let mut k = 0;
-        while k < name.len() {
-            fields[i].name[k] = name[k];
-            k += 1;
-        }
+        fields[i].name = name("", parts[i].0.as_bytes());
         fields[i].at = at;
         fields[i].words = parts[i].1;
         at += parts[i].1;
         i += 1;
     }
     fields
+}
+
+/// A field's name of two parts. It has at most 8 bytes; the rest are zeroes.
+const fn name(first: &str, second: &[u8]) -> [u8; 8] {
+    let (mut name, first, mut i) = ([0; 8], first.as_bytes(), 0);
+    while i < first.len() {
+        name[i] = first[i];
+        i += 1;
+    }
+    while i - first.len() < second.len() && second[i - first.len()] != 0 {
+        name[i] = second[i - first.len()];
+        i += 1;
+    }
+    name
 }
 
 const fn total(fields: &[Field]) -> usize {
@@ -84,6 +96,7 @@ macro_rules! fields {
     };
     (@each $table:ident, $i:expr; $(#[doc = $doc:literal])+ $name:ident; $($rest:tt)*) => {
         $(#[doc = $doc])+
+        #[allow(dead_code, reason = "some are read and written together with the one before them")]
         pub(super) const $name: Field = $table[$i];
         fields!(@each $table, $i + 1; $($rest)*);
     };
@@ -95,7 +108,7 @@ const fn text_of(bytes: usize) -> usize {
     1 + bytes.div_ceil(4)
 }
 
-fields! { HEAD_FIELDS, HEAD:
+fields! { RUN_FIELDS, RUN:
     /// Process of the last run.
     PID = "pid", 1;
     /// When that process was started, in clock ticks since boot (proc(5), `starttime`).
@@ -117,30 +130,75 @@ fields! { HEAD_FIELDS, HEAD:
     SLOW = "slow", 1;
     /// See [`SLOW`].
     TIMEOUT = "timeout", 1;
-    /// Progress of the unfinished report; 0 for none: see [`super::journal::Progress`].
-    PROGRESS = "phase", 1;
-    /// That report's file.
-    FILE = "file", text_of(limits::PATH);
-    /// The file's length before the report, in bytes: low word, high word.
-    OFFSET = "offset", 2;
-    /// Bytes of the report; if it is torn, of the part in the file.
-    LENGTH = "length", 1;
-    /// The report's time stamp, and the time zone's offset in seconds.
-    STAMP = "stamp", 2;
-    /// 1 if it begins with a header.
-    HEADED = "headed", 1;
-    /// Checksum of its bytes.
-    CHECK = "check", 1;
     /// 1 from when the run was told to end.
     ENDING_RUN = "ends", 1;
     /// The path of the run's configuration file, without symbolic links; empty without one.
     CONFIG = "config", text_of(limits::PATH);
     /// The boot in which `tcpmon stop` has ended the last run, as a checksum; 0: it has not.
     STOPPED = "stopped", 1;
+    /// Of the ring of events: see [`super::ring`].
+    RING = "ring", 5;
     /// The last reload: its result (see [`super::ReloadResult`]), how many targets are new, removed and kept, and the
     /// number of reloads, which is written last.
     RELOAD = "reload", 5;
 }
+
+fields! { JOURNAL_FIELDS, JOURNAL:
+    /// Progress of the unfinished write; 0 for none: see [`super::journal::Progress`].
+    PROGRESS = "phase", 1;
+    /// Its file.
+    FILE = "file", text_of(limits::PATH);
+    /// The file's length before the write, in bytes: low word, high word.
+    OFFSET = "offset", 2;
+    /// Bytes of the write; if it is torn, of the part in the file.
+    LENGTH = "length", 1;
+    /// The time stamp by which the file was chosen, and the time zone's offset in seconds.
+    STAMP = "stamp", 2;
+    /// 1 if it begins with a header.
+    HEADED = "headed", 1;
+    /// Checksum of its bytes.
+    CHECK = "check", 1;
+    /// What its lines cover, see [`super::Ledger::take_events`]; 0 for a kind that does not use it.
+    COVERS = "covers", 1;
+}
+
+/// What the names of a journal's fields begin with, for each kind of daily file in the order of [`Kind::ALL`]. The daily
+/// log of counts was the first: its fields have the bare names.
+const PREFIXES: [&str; Kind::ALL.len()] = ["", "t.", "e.", "s."];
+
+/// How many fields the head has.
+const IN_HEAD: usize = RUN_FIELDS.len() + PREFIXES.len() * JOURNAL_FIELDS.len();
+
+/// The fields of the head: those of the run, then a journal for each kind of daily file.
+pub(super) const HEAD_FIELDS: [Field; IN_HEAD] = lay_head();
+
+/// Words of the head.
+pub(super) const HEAD: usize = RUN + PREFIXES.len() * JOURNAL;
+
+const fn lay_head() -> [Field; IN_HEAD] {
+    let mut fields = [Field { name: [0; 8], at: 0, words: 0 }; IN_HEAD];
+    let mut i = 0;
+    while i < RUN_FIELDS.len() {
+        fields[i] = RUN_FIELDS[i];
+        i += 1;
+    }
+    while i < IN_HEAD {
+        let number = i - RUN_FIELDS.len();
+        let (kind, field) = (number / JOURNAL_FIELDS.len(), JOURNAL_FIELDS[number % JOURNAL_FIELDS.len()]);
+        fields[i] =
+            Field { name: name(PREFIXES[kind], &field.name), at: RUN + kind * JOURNAL + field.at, words: field.words };
+        i += 1;
+    }
+    fields
+}
+
+/// This field of the journal of a kind.
+pub(super) const fn of_journal(kind: Kind, field: Field) -> Field {
+    Field { at: RUN + kind.index() * JOURNAL + field.at, ..field }
+}
+
+/// Words of the counters that a row of times tells: the causes, resent SYNs and skipped ticks.
+pub(super) const COUNTERS: usize = Cause::ALL.len() + 2;
 
 fields! { RECORD_FIELDS, RECORD:
     /// What the record is in use for: see [`super::record::Usage`].
@@ -164,14 +222,24 @@ fields! { RECORD_FIELDS, RECORD:
     PENDING = "pending", 7;
     /// Probes ended, in the order of `Outcome::ALL`; they wrap.
     COUNTED = "counted", 7;
+    /// How many of the causes, resent SYNs and skipped ticks the table of times has.
+    TOLD = "told", COUNTERS;
+    /// How many it will have once it has the unfinished rows.
+    TELLING = "telling", COUNTERS;
+    /// Causes in the order of `Cause::ALL`, then SYNs sent again; they wrap. The skipped ticks follow.
+    CAUSES = "causes", COUNTERS - 1;
     /// Skipped ticks; it wraps.
     SKIPPED = "skipped", 1;
     /// Odd while one of the fields from here to [`LOOKUPS`] is being written.
     GUARD = "guard", 1;
-    /// Whether the target answers: see [`super::record::State`].
-    STATE = "health", 1;
-    /// Since when it does, or does not.
-    SINCE = "since", 1;
+    /// Whether the target is up: see [`super::record::State`].
+    STATE = "is_up", 1;
+    /// The tick of the first of the probes that led to this state.
+    SINCE = "up_since", 1;
+    /// How many probes in a row speak against the state, and the tick of the first of them.
+    ROW = "row", 2;
+    /// While it is down: how many probes have failed since then.
+    FAILED = "failed", 1;
     /// When the last tick ended.
     ENDED = "ended", 1;
     /// How it ended: a kind and its detail, see [`super::codes`].
@@ -181,12 +249,31 @@ fields! { RECORD_FIELDS, RECORD:
     ADDRESS = "address", 5;
     /// How long its lookup and its connect took, in microseconds, rounded down; all bits set for none.
     TIMES = "times", 2;
+    /// The last failure: like [`ENDED`], [`ENDING`] and [`ADDRESS`].
+    LAST_FAILURE = "lastfail", 8;
+    /// The last good probe before the last tick: like [`ENDED`] and [`TIMES`].
+    LAST_GOOD = "lastgood", 3;
+    /// The latest address that was given up: 4 or 6, then the address as in [`ADDRESS`]; 0 for none.
+    SILENT = "silent", 6;
+    /// The addresses of the last answer that the events tell of: how many, a bit for each that is of IPv6 in the upper
+    /// half, then 4 words for each.
+    ANSWER = "answer", 1 + 4 * limits::ADDRESSES;
+    /// Those before: see [`super::Ledger::push_event`].
+    ANSWER_BEFORE = "answered", 1 + 4 * limits::ADDRESSES;
+    /// Distributions of the times of the interval, coarse: see [`super::interval`].
+    INTERVAL_LOOKUPS = "ilookups", COARSE.buckets();
+    /// See [`INTERVAL_LOOKUPS`].
+    INTERVAL_CONNECTS = "iconnect", COARSE.buckets();
+    /// The longest time of lookups and of connects in the interval, in microseconds: each of now and of the unfinished rows.
+    INTERVAL_MAX = "imax", 4;
+    /// The figures of the last interval: see [`super::interval::Figures`].
+    FIGURES = "figures", 8;
     /// Distribution of the times of lookups that gave an address; then the longest, in microseconds.
-    LOOKUPS = "lookups", histogram::BUCKETS;
+    LOOKUPS = "lookups", FINE.buckets();
     /// See [`LOOKUPS`].
     LOOKUP_MAX = "lookmax", 1;
     /// Distribution of the times of accepted connects; then the longest, in microseconds.
-    CONNECTS = "connects", histogram::BUCKETS;
+    CONNECTS = "connects", FINE.buckets();
     /// See [`CONNECTS`].
     CONNECT_MAX = "connmax", 1;
 }
@@ -196,9 +283,27 @@ pub(super) const HEAD_AT: usize = preface::FIELDS + ENTRY * (HEAD_FIELDS.len() +
 /// Where the records begin.
 pub(super) const RECORDS_AT: usize = HEAD_AT + HEAD;
 
+// A record has at most 4 KB.
+const _: () = assert!(RECORD <= 1024);
+
+/// Words of the description, the head and `records` records: the size that the preface tells. The ring of events lies
+/// behind.
+pub(super) const fn size(records: usize) -> usize {
+    RECORDS_AT + records * RECORD
+}
+
+/// Words of an event in the ring.
+pub(super) const EVENT: usize = 14;
+
+/// The events for which a ledger of `records` records has room: two for each and some of the monitor's own, and at least 64.
+pub(super) const fn events(records: usize) -> usize {
+    let events = 2 * records + 16;
+    if events < 64 { 64 } else { events }
+}
+
 /// Words of a ledger of `records` records.
 pub const fn words(records: usize) -> usize {
-    RECORDS_AT + records * RECORD
+    size(records) + events(records) * EVENT
 }
 
 /// The first word of the record of this number.
@@ -226,7 +331,7 @@ pub(super) fn text<'a>(words: &[AtomicU32], field: Field, room: &'a mut [u8]) ->
     for (i, byte) in bytes.iter_mut().enumerate() {
         *byte = (word(words, field.at + 1 + i / 4) >> (i % 4 * 8)) as u8;
     }
-    core::str::from_utf8(bytes).ok()
+    words::utf8(bytes)
 }
 
 /// Writes a text to this field, which must be long enough.
@@ -355,6 +460,11 @@ impl Shape {
     pub fn is_ours(&self) -> bool {
         // `read` has checked the words before.
         self.description[preface::CHECKSUM..] == DESCRIPTION[preface::CHECKSUM..]
+    }
+
+    /// Where the records end.
+    pub fn end(&self) -> usize {
+        self.number(preface::SIZE)
     }
 
     /// Words of one record.

@@ -3,9 +3,15 @@
 use super::layout::{Field, HEAD_AT, HEAD_FIELDS, RECORD, RECORD_FIELDS, RECORDS_AT, checksum};
 use super::*;
 use crate::base::path::Path;
+use crate::core::health::{Health, State};
 use crate::core::probe::End;
+use crate::model::cause::Cause;
+use crate::model::event::{Event, Found};
+use crate::model::log_names::Kind;
+use crate::model::message::Addresses;
 use crate::model::outcome::{Counts, Outcome, Tally};
 use crate::model::reason::{Ending, Reason, Shortage};
+use crate::model::settings::Hysteresis;
 use crate::model::target::Address;
 
 const BEGAN: WallTime = WallTime { unix: 1_760_020_200, nanos: 0, offset: 7200 };
@@ -67,7 +73,7 @@ fn what_is_kept_is_found_again() {
     assert_eq!((web.tally().counted().columns().total, web.tally().unreported().columns().total), (9, 3));
     assert_eq!((ledger.began(), ledger.capacity(), ledger.is_reported()), (BEGAN.unix, 4, false));
     let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
-    ledger.begin_report(&file, 0, b"", BEGAN, false);
+    ledger.begin_write(Kind::Stats, &file, 0, b"", BEGAN, false, 0);
     web.count(Outcome::FastFast, 8);
     ledger.mark_reported();
     assert_eq!(web.tally().unreported().columns().total, 1, "only what was counted since the report");
@@ -98,8 +104,10 @@ fn a_file_that_is_no_ledger_of_ours_is_refused_with_the_reason() {
     for (at, word) in good.iter().enumerate().take(HEAD_AT).skip(preface::FIELDS) {
         assert_eq!(with(at, !word), Some(Damage::Layout), "word {at}");
     }
-    assert_eq!(with(HEAD_AT + layout::PROGRESS.at, 9), Some(Damage::Head));
-    assert_eq!(with(HEAD_AT + layout::PROGRESS.at, 1), Some(Damage::Head), "a report without a file");
+    assert_eq!(with(HEAD_AT + progress(Kind::Stats), 9), Some(Damage::Head));
+    for kind in Kind::ALL {
+        assert_eq!(with(HEAD_AT + progress(kind), 1), Some(Damage::Head), "a write without a file");
+    }
     assert_eq!(with(HEAD_AT + layout::RUNNING.at, 2), Some(Damage::Head));
     for field in [layout::USAGE, layout::PORT, layout::SERVICE, layout::HOST, layout::SCOPE, layout::SEAL] {
         let at = RECORDS_AT + 2 * RECORD + field.at;
@@ -129,29 +137,41 @@ fn a_layout_that_contradicts_itself_is_damaged_even_with_its_checksum() {
 /// The ledger as another version of the program would have written it: its records have only the fields that
 /// `keep` accepts, and before them one field that we do not know.
 fn by_another_program(ledger: &Ledger, keep: impl Fn(&Field) -> bool) -> Vec<u32> {
+    by_a_program(ledger, |_| true, keep)
+}
+
+/// The same, where also the head has only some of its fields.
+fn by_a_program(ledger: &Ledger, in_head: impl Fn(&Field) -> bool, in_record: impl Fn(&Field) -> bool) -> Vec<u32> {
     let ours = content(ledger);
-    let kept: Vec<&Field> = RECORD_FIELDS.iter().filter(|field| keep(field)).collect();
+    let head: Vec<usize> = (0..HEAD_FIELDS.len()).filter(|i| in_head(&HEAD_FIELDS[*i])).collect();
+    let kept: Vec<usize> = (0..RECORD_FIELDS.len()).filter(|i| in_record(&RECORD_FIELDS[*i])).collect();
     let own = 3;
-    let record = own + kept.iter().map(|field| field.words).sum::<usize>();
-    let fields = HEAD_FIELDS.len() + kept.len() + 1;
-    let head = &ours[HEAD_AT..RECORDS_AT];
+    let length = |fields: &[Field], kept: &[usize]| kept.iter().map(|i| fields[*i].words).sum::<usize>();
+    let (head_words, record) = (length(&HEAD_FIELDS, &head), own + length(&RECORD_FIELDS, &kept));
+    let fields = head.len() + kept.len() + 1;
     let mut words = ours[..preface::FIELDS].to_vec();
+    words[preface::HEAD_FIELDS] = head.len() as u32;
     words[preface::RECORD_FIELDS] = kept.len() as u32 + 1;
+    words[preface::HEAD] = head_words as u32;
     words[preface::RECORD] = record as u32;
-    words[preface::SIZE] = (preface::FIELDS + 4 * fields + head.len() + ledger.capacity() * record) as u32;
-    words.extend(&ours[preface::FIELDS..preface::FIELDS + 4 * HEAD_FIELDS.len()]);
+    words[preface::SIZE] = (preface::FIELDS + 4 * fields + head_words + ledger.capacity() * record) as u32;
+    // The name is ours, the place is theirs.
+    let entry = |i: usize, at: &mut usize, field: &Field| {
+        let (name, begins) = (preface::FIELDS + 4 * i, *at);
+        *at += field.words;
+        [ours[name], ours[name + 1], begins as u32, field.words as u32]
+    };
+    let mut at = 0;
+    words.extend(head.iter().flat_map(|i| entry(*i, &mut at, &HEAD_FIELDS[*i])));
     words.extend([1, 2, 0, own as u32]);
     let mut at = own;
-    for field in &kept {
-        let entry = RECORD_FIELDS.iter().position(|known| known == *field).expect("it is one of ours");
-        let entry = preface::FIELDS + 4 * (HEAD_FIELDS.len() + entry);
-        words.extend([ours[entry], ours[entry + 1], at as u32, field.words as u32]);
-        at += field.words;
+    words.extend(kept.iter().flat_map(|i| entry(HEAD_FIELDS.len() + *i, &mut at, &RECORD_FIELDS[*i])));
+    for field in head.iter().map(|i| &HEAD_FIELDS[*i]) {
+        words.extend(&ours[HEAD_AT + field.at..HEAD_AT + field.at + field.words]);
     }
-    words.extend(head);
     for number in 0..ledger.capacity() {
         words.extend([9; 3]);
-        for field in &kept {
+        for field in kept.iter().map(|i| &RECORD_FIELDS[*i]) {
             let from = RECORDS_AT + number * RECORD + field.at;
             words.extend(&ours[from..from + field.words]);
         }
@@ -179,10 +199,72 @@ fn a_ledger_of_another_layout_is_converted_with_its_counts() {
     }
 }
 
+#[test]
+fn the_version_before_had_neither_states_nor_events_and_its_counts_go_on() {
+    let ledger = sample();
+    let record = ledger.record(0);
+    record.end(5, &connected(Nanos::from_millis(3)));
+    record.skip(4);
+    record.set_health(&Health { state: State::Down, since: 7, row: 1, row_since: 8, failed: 9 });
+    ledger.push_event(Some(0), &down(7));
+    ledger.begin_write(Kind::Stats, &file(Kind::Stats), 5, b"rows", BEGAN, true, 0);
+    // Its head had one journal, that of the reports, which knew nothing of what it covers.
+    let in_head = |field: &Field| *field != layout::RING && field.at < layout::RUN + layout::COVERS.at;
+    let in_record = |field: &Field| {
+        let known =
+            [layout::USAGE, layout::ORDER, layout::PORT, layout::SERVICE, layout::HOST, layout::SCOPE, layout::SEAL];
+        let counted = [layout::REPORTED, layout::PENDING, layout::COUNTED, layout::SKIPPED, layout::GUARD];
+        let last = [layout::ENDED, layout::ENDING, layout::ADDRESS, layout::TIMES];
+        let times = [layout::LOOKUPS, layout::LOOKUP_MAX, layout::CONNECTS, layout::CONNECT_MAX];
+        [&known[..], &counted, &last, &times].iter().any(|fields| fields.contains(field))
+    };
+    let taken = open(by_a_program(&ledger, in_head, in_record)).expect("the layout of the version before");
+    for (number, was) in ledger.records() {
+        let is = taken.record(number);
+        assert_eq!(
+            (is.target(), is.tally(), is.order(), is.usage()),
+            (was.target(), was.tally(), was.order(), was.usage())
+        );
+        assert_eq!((is.last(), is.skipped()), (was.last(), was.skipped()));
+        assert_eq!((is.lookups(), is.connects()), (was.lookups(), was.connects()));
+        assert_eq!((is.health(), is.has_row()), (Health::NEW, false), "a row of times is of this version alone");
+    }
+    assert_eq!(taken.journal(Kind::Stats), ledger.journal(Kind::Stats), "the report goes on");
+    assert_eq!((taken.first_event(), taken.end_of_events(), taken.dropped_events()), (0, 0, 0));
+    assert_eq!((taken.began(), taken.thresholds()), (ledger.began(), ledger.thresholds()));
+    // The first good probe is no event.
+    let mut health = taken.record(0).health();
+    assert_eq!(health.judge(true, 10, Hysteresis { down_after: 3, up_after: 2 }), None);
+    assert_eq!((health.state, health.since), (State::Up, 10));
+}
+
+#[test]
+fn a_ledger_without_rows_of_times_has_nothing_to_tell_in_the_first_one() {
+    let ledger = sample();
+    ledger.record(0).skip(1_000);
+    let is_new = |field: &Field| {
+        [layout::TOLD, layout::TELLING, layout::CAUSES, layout::INTERVAL_CONNECTS, layout::STATE].contains(field)
+    };
+    let converted = open(by_another_program(&ledger, |field| !is_new(field))).expect("an older layout");
+    let record = converted.record(0);
+    assert_eq!((record.skipped(), record.has_row(), record.state()), (1_000, false, (State::Unknown, 0)));
+    record.skip(2);
+    record.begin_row();
+    assert_eq!(record.row().skipped, 2);
+}
+
 fn connected(lookup: Nanos) -> End {
     let address = Address { ip: "fe80::1234:5678:9abc:def0".parse().expect("an address"), scope: 7 };
     let (ending, outcome) = (Ending::Connected(address), Some(Outcome::FastFast));
-    End { outcome, ending, lookup: Some(lookup), connect: Some(Nanos::new(1_234_567)), gave_up: false }
+    End {
+        outcome,
+        ending,
+        lookup: Some(lookup),
+        connect: Some(Nanos::new(1_234_567)),
+        resent: 0,
+        slow: None,
+        silent: None,
+    }
 }
 
 #[test]
@@ -190,7 +272,7 @@ fn the_last_end_is_kept_with_its_reason_and_times() {
     let ledger = sample();
     let record = ledger.record(0);
     assert_eq!(record.last(), None);
-    let of = |ending| End { outcome: None, ending, lookup: None, connect: None, gave_up: false };
+    let of = |ending| End { outcome: None, ending, lookup: None, connect: None, resent: 0, slow: None, silent: None };
     let v4 = Address::new("192.0.2.7".parse().expect("an address"));
     for ending in [
         Ending::Connected(v4),
@@ -227,24 +309,56 @@ fn only_what_did_not_fail_is_in_the_distribution_and_a_literal_has_no_lookups() 
     assert_eq!(connects, Some((1, Nanos::new(1_234_000))));
 }
 
+/// Where the head has the progress of this kind's journal.
+fn progress(kind: Kind) -> usize {
+    layout::of_journal(kind, layout::PROGRESS).at
+}
+
+/// A file of this kind.
+fn file(kind: Kind) -> Path {
+    Text::format(format_args!("/var/log/{}", kind.name(BEGAN)))
+}
+
 #[test]
-fn a_report_is_journalled_with_its_file_and_offset() {
-    let ledger = sample();
-    assert_eq!(ledger.journal(), None);
-    let file: Path = Text::format(format_args!("/var/log/tcp_stats_20251009.log"));
+fn each_kind_has_a_journal_of_its_own_with_file_and_offset() {
     let stamp = WallTime { unix: 1_760_020_500, nanos: 0, offset: -3600 };
-    ledger.begin_report(&file, (1 << 32) + 5, b"a report", stamp, true);
-    let journal = open(content(&ledger)).expect("a ledger").journal();
-    let offset = (1 << 32) + 5;
-    let checksum = super::checksum(b"a report");
-    assert_eq!(
-        journal,
-        Some(Journal { progress: Progress::Writing, file, offset, length: 8, stamp, headed: true, checksum })
-    );
-    ledger.set_progress(Progress::Written);
-    assert_eq!(ledger.journal().map(|journal| journal.progress), Some(Progress::Written));
-    ledger.end_report();
-    assert_eq!(ledger.journal(), None);
+    let journal_of = |kind: Kind| {
+        let offset = (1 << 32) + 5 + kind.index() as u64;
+        let checksum = if kind == Kind::Samples { 0 } else { super::checksum(b"some lines") };
+        let (progress, covers) = (Progress::Writing, 70 + kind.index() as u32);
+        Journal { progress, file: file(kind), offset, length: 10, stamp, headed: kind == Kind::Times, checksum, covers }
+    };
+    let ledger = sample();
+    for kind in Kind::ALL {
+        assert_eq!(ledger.journal(kind), None);
+        let Journal { file, offset, stamp, headed, covers, .. } = journal_of(kind);
+        ledger.begin_write(kind, &file, offset, b"some lines", stamp, headed, covers);
+    }
+    let found = open(content(&ledger)).expect("a ledger");
+    for kind in Kind::ALL {
+        assert_eq!(found.journal(kind), Some(journal_of(kind)));
+        found.set_progress(kind, Progress::Written);
+        assert_eq!(found.journal(kind), Some(Journal { progress: Progress::Written, ..journal_of(kind) }));
+        found.tear(kind, 3, 4);
+        let torn = Journal { progress: Progress::Torn, offset: 3, length: 4, ..journal_of(kind) };
+        assert_eq!(found.journal(kind), Some(torn));
+        found.mark_written(kind, 0);
+        let left: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| found.progress(*kind).is_some()).collect();
+        assert_eq!(left, Kind::ALL[kind.index() + 1..], "those of the others stay");
+    }
+}
+
+#[test]
+fn only_a_report_marks_counts_as_reported() {
+    let ledger = sample();
+    for kind in [Kind::Times, Kind::Events, Kind::Samples] {
+        ledger.begin_write(kind, &file(kind), 0, b"", BEGAN, false, 0);
+        ledger.mark_written(kind, 0);
+        assert!(!ledger.is_reported());
+    }
+    ledger.begin_write(Kind::Stats, &file(Kind::Stats), 0, b"", BEGAN, false, 0);
+    ledger.mark_written(Kind::Stats, 0);
+    assert!(ledger.is_reported());
 }
 
 #[test]
@@ -308,10 +422,204 @@ fn the_names_of_the_fields_are_those_that_older_ledgers_have() {
         let entries = entries.skip(begin).take(fields.len());
         entries.map(|entry| String::from_utf8_lossy(&bytes(entry)).trim_end_matches('\0').to_string()).collect()
     };
-    let head = "pid born running began started clocks alive due slow timeout phase file offset length stamp headed check \
-         ends config stopped reload";
-    let record = "state order port service host zone seal reported pending counted skipped guard health since ended \
-                  ending address times lookups lookmax connects connmax";
+    let journal = "phase file offset length stamp headed check covers";
+    let head = "pid born running began started clocks alive due slow timeout ends config stopped ring reload";
+    let journals = ["", "t.", "e.", "s."].map(|kind| format!(" {kind}{}", journal.replace(' ', &format!(" {kind}"))));
+    let head = format!("{head}{}", journals.concat());
+    let record = "state order port service host zone seal reported pending counted told telling causes skipped \
+                  guard is_up up_since row failed ended ending address times lastfail lastgood silent answer answered \
+                  ilookups iconnect imax figures lookups lookmax connects connmax";
     assert_eq!(names(&HEAD_FIELDS).join(" "), head);
     assert_eq!(names(&RECORD_FIELDS).join(" "), record);
+}
+
+fn down(since: i64) -> Found {
+    let ending = Ending::ConnectFailed(Reason::Refused, Address::new([192, 0, 2, 7].into()));
+    Found { at: since + 4, event: Event::Down { ending, since, failed: 3 } }
+}
+
+/// The events in a ledger: each with the number of its record.
+fn events(ledger: &Ledger) -> Vec<(Option<usize>, Found)> {
+    ledger.events_from(ledger.first_event()).map(|entry| (entry.record, entry.found)).collect()
+}
+
+#[test]
+fn every_event_is_read_back_as_it_was_written() {
+    let ledger = sample();
+    let six = Address { ip: "fe80::1234:5678:9abc:def0".parse().expect("an address"), scope: 7 };
+    let four = Address::new([192, 0, 2, 7].into());
+    let mut before = Addresses::new();
+    before.push(four);
+    let mut now = before;
+    now.push(Address { scope: 0, ..six });
+    ledger.record(2).set_answer_before(before.as_slice());
+    ledger.record(2).set_answer(now.as_slice());
+    let connect = Nanos::new(11_123_000);
+    let all = [
+        Event::Down { ending: Ending::LookupFailed(Reason::TimedOut), since: 1_760_000_000, failed: 3 },
+        Event::Down { ending: Ending::ConnectFailed(Reason::Other(71), six), since: 1_760_000_000, failed: 3 },
+        Event::Up { address: four, connect, since: 1_760_000_000, down_for: 312, failed: 156 },
+        Event::Up { address: six, connect, since: 0, down_for: 0, failed: u32::MAX },
+        Event::Address,
+        Event::Flapping { changes: 12, is_up: false },
+        Event::Start { targets: 14 },
+        Event::Killed { from: 1, to: 2 },
+        Event::Stopped { from: 1, to: 2 },
+        Event::Stop { targets: 14, down: 3 },
+        Event::Clock { from: 0, to: 1_760_000_000 },
+        Event::Reload { new: 2, removed: 1, kept: 11 },
+        Event::Log { file: Kind::Samples, day: 20_370, errno: 28 },
+        Event::Dropped { events: 7 },
+    ];
+    let found: Vec<_> = all.iter().map(|event| (Some(2), Found { at: 1_760_000_001, event: *event })).collect();
+    found.iter().for_each(|(record, found)| ledger.push_event(*record, found));
+    assert_eq!(events(&ledger), found);
+    let copy = open(content(&ledger)).expect("a ledger");
+    assert_eq!(events(&copy), found, "they are in the file");
+    assert_eq!(copy.record(2).answers(), (now, before));
+    let older = by_another_program(&ledger, |field| *field != layout::CONNECTS);
+    let with_ring = [older, content(&ledger)[layout::size(4)..].to_vec()].concat();
+    assert_eq!(events(&open(with_ring).expect("another layout")), found, "they are taken over");
+}
+
+#[test]
+fn an_event_stays_until_it_is_taken_and_what_finds_no_room_is_counted() {
+    let ledger = sample();
+    let room = layout::events(4) as i64;
+    assert_eq!(room, 64);
+    for round in 0..3 {
+        (0..room + 5).for_each(|i| ledger.push_event(Some(0), &down(i)));
+        assert_eq!(events(&ledger), (0..room).map(|i| (Some(0), down(i))).collect::<Vec<_>>(), "round {round}");
+        assert!(ledger.has_event_of(0) && !ledger.has_event_of(2));
+        ledger.tell_dropped(9);
+        assert_eq!(ledger.dropped_events(), 5, "there is no room to tell it");
+        ledger.take_events(ledger.first_event().wrapping_add(room as u32 - 1));
+        ledger.tell_dropped(9);
+        let told = Found { at: 9, event: Event::Dropped { events: 5 } };
+        assert_eq!(events(&ledger), [(Some(0), down(room - 1)), (None, told)]);
+        ledger.take_events(ledger.end_of_events());
+        assert_eq!((events(&ledger), ledger.dropped_events(), ledger.has_event_of(0)), (vec![], 0, false));
+    }
+}
+
+#[test]
+fn events_move_along_when_the_ledger_grows() {
+    let ledger = sample();
+    (0..70).for_each(|i| {
+        ledger.push_event(Some(0), &down(i));
+        ledger.take_events(ledger.end_of_events().wrapping_sub(40.min(i as u32 + 1)));
+    });
+    let (waiting, mut words) = (events(&ledger), content(&ledger));
+    assert_eq!(waiting.len(), 40, "around the end of the ring");
+    words.resize(layout::words(100), 0);
+    let mut grown = Ledger::open(memory(words), layout::words(4)).expect("a ledger");
+    grown.grow(100);
+    assert_eq!((grown.capacity(), events(&grown)), (100, waiting));
+    let small = sample();
+    let mut words = content(&small);
+    words.resize(layout::words(5), 0);
+    let mut grown = Ledger::open(memory(words), layout::words(4)).expect("a ledger");
+    grown.push_event(None, &down(1));
+    grown.grow(5);
+    for records in [1, 4, 100, 1000, 2000] {
+        let ledger = Ledger::create(Memory::own(records), records, BEGAN);
+        let next = ledger.next_capacity();
+        assert!(layout::size(next) >= layout::words(records) && layout::size(next - 1) < layout::words(records));
+    }
+    let without_room = layout::size(5) < layout::words(4);
+    assert_eq!((events(&grown).len(), grown.dropped_events()), (usize::from(!without_room), without_room.into()));
+}
+
+#[test]
+fn moments_of_a_clock_that_was_not_set_are_corrected_and_no_others() {
+    let ledger = sample();
+    let pushed = |found| ledger.push_event(Some(0), &found);
+    pushed(down(100));
+    pushed(down(1_760_000_000));
+    pushed(Found { at: 110, event: Event::Killed { from: 1_750_000_000, to: 100 } });
+    let record = ledger.record(0);
+    record.end(105, &End { ending: Ending::LookupFailed(Reason::NoAddress), ..connected(Nanos::ZERO) });
+    ledger.shift_events(ledger.first_event(), 90, 120, 1_000_000);
+    record.shift(90, 120, 1_000_000);
+    let killed = Found { at: 1_000_110, event: Event::Killed { from: 1_750_000_000, to: 1_000_100 } };
+    let expected = [down(1_000_100), down(1_760_000_000), killed].map(|found| (Some(0), found));
+    assert_eq!(events(&ledger), expected);
+    assert_eq!(record.last_failure().map(|last| last.at), Some(1_000_105));
+}
+
+#[test]
+fn a_row_of_times_has_each_probe_once_wherever_it_is_interrupted() {
+    let ledger = sample();
+    let record = ledger.record(0);
+    let slow = End { resent: 2, slow: Some(Cause::SlowByResentSyns), ..connected(Nanos::from_millis(3)) };
+    let refused = Ending::ConnectFailed(Reason::Refused, Address::new([192, 0, 2, 7].into()));
+    let refused = End { ending: refused, outcome: Some(Outcome::SlowFailed), ..connected(Nanos::from_millis(1500)) };
+    assert!(!record.has_row());
+    record.end(1, &slow);
+    record.end(2, &refused);
+    record.skip(7);
+    let told = |record: &Record<'_>| {
+        let Interval { lookups, connects, causes, resent, skipped, .. } = record.row();
+        let of = |cause: Cause| causes[cause.index()];
+        let causes =
+            [of(Cause::SlowByResentSyns), of(Cause::ConnectRefused), of(Cause::SlowLookup), of(Cause::SlowPath)];
+        (lookups.map(|s| (s.count, s.max)), connects.map(|s| (s.count, s.max)), causes, resent, skipped)
+    };
+    let nothing = (None, None, [0; 4], 0, 0);
+    assert_eq!(told(&record), nothing, "it has not begun");
+    assert!(record.has_row());
+    record.begin_row();
+    let row = (Some((2, Nanos::from_millis(1500))), Some((1, Nanos::new(1_234_000))), [1, 1, 1, 0], 2, 7);
+    assert_eq!(told(&record), row);
+    record.end(3, &slow);
+    assert_eq!(told(&record), row, "what ends meanwhile is in the next row");
+    record.keep_figures(&Columns { total: 2, conn_failed: 1, ..Columns::default() });
+    record.end_row();
+    record.end_row();
+    assert_eq!((told(&record), record.has_row()), (nothing, true));
+    record.begin_row();
+    let next = (Some((1, Nanos::from_millis(3))), Some((1, Nanos::new(1_234_000))), [1, 0, 0, 0], 2, 0);
+    assert_eq!(told(&record), next);
+    // It could not be written: the next one has all of it.
+    record.end(4, &slow);
+    record.begin_row();
+    let both = (Some((2, Nanos::from_millis(3))), Some((2, Nanos::new(1_234_000))), [2, 0, 0, 0], 4, 0);
+    assert_eq!(told(&record), both);
+    record.end_row();
+    assert!(!record.has_row());
+    let figures = record.figures();
+    assert_eq!((figures.probes, figures.lookups[2]), ((2, 1), Nanos::from_millis(1500)));
+}
+
+#[test]
+fn a_bucket_that_is_full_stays_full() {
+    let ledger = sample();
+    let record = ledger.record(0);
+    for _ in 0..70_000 {
+        record.end(1, &connected(Nanos::ZERO));
+    }
+    record.begin_row();
+    record.end(1, &connected(Nanos::ZERO));
+    record.begin_row();
+    assert_eq!(record.row().connects.map(|summary| summary.count), Some(65_535));
+}
+
+#[test]
+fn the_last_failure_and_the_last_good_probe_are_kept() {
+    let ledger = sample();
+    let record = ledger.record(0);
+    assert_eq!((record.last_failure(), record.last_good()), (None, None));
+    let good = connected(Nanos::from_millis(3));
+    let failed = |reason| End { ending: Ending::LookupFailed(reason), connect: None, ..good };
+    let times = (Some(Nanos::from_millis(3)), Some(Nanos::new(1_234_000)));
+    record.end(5, &good);
+    assert_eq!((record.last_failure(), record.last_good()), (None, Some((5, times.0, times.1))));
+    record.end(6, &failed(Reason::NoAddress));
+    record.end(7, &failed(Reason::TimedOut));
+    record.end(8, &End::skipped(Shortage::Late));
+    let last = record.last_failure().map(|last| (last.at, last.ending));
+    assert_eq!(last, Some((7, Ending::LookupFailed(Reason::TimedOut))));
+    assert_eq!(record.last_good(), Some((5, times.0, times.1)), "also after others");
+    record.end(9, &good);
+    assert_eq!(record.last_good(), Some((9, times.0, times.1)));
 }

@@ -14,8 +14,8 @@ pub(super) struct Slot {
     pub target: u16,
     /// `None`: the slot is free.
     pub probe: Option<Probe>,
-    /// When the latest probe here started.
-    pub started: Instant,
+    /// The tick of the latest probe here.
+    pub tick: Instant,
 }
 
 impl Slot {
@@ -53,23 +53,23 @@ impl Slots {
         0..self.slots.len() as u16
     }
 
-    /// A free slot for a probe of this target that starts at `now`; [`Slots::is_full`] was asked before.
-    pub fn allocate(&mut self, target: u16, now: Instant) -> u16 {
+    /// A free slot for a probe of this target and tick; [`Slots::is_full`] was asked before.
+    pub fn allocate(&mut self, target: u16, tick: Instant) -> u16 {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, target, probe: None, started: now });
+            self.slots.push(Slot { generation: 0, target, probe: None, tick });
             self.slots.len() as u16 - 1
         });
         let slot = &mut self[index];
-        (slot.target, slot.started) = (target, now);
+        (slot.target, slot.tick) = (target, tick);
         index
     }
 
-    /// Frees a slot whose probe has ended. Returns the probe's target, and when it started.
+    /// Frees a slot whose probe has ended. Returns the probe's target, and its tick.
     pub fn release(&mut self, index: u16) -> (u16, Instant) {
         self.free.push(index);
         let slot = &mut self[index];
         slot.probe = None;
-        (slot.target, slot.started)
+        (slot.target, slot.tick)
     }
 
     /// The id of the lookup or attempt that this slot's probe waits for.

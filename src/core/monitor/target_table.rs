@@ -3,20 +3,29 @@
 
 use core::ops::{Index, IndexMut};
 
+use super::action::{Ended, TargetId};
+
 use crate::base::limits;
-use crate::base::time::{Instant, Nanos, WallTime};
+use crate::base::time::{Instant, Nanos};
+use crate::core::due::Due;
 use crate::core::grid::Grid;
-use crate::core::ledger::{Ledger, State, Usage};
+use crate::core::health::{Change, Health, State};
+use crate::core::ledger::{Ledger, Record, Usage};
 use crate::core::probe::End;
 use crate::model::message::Addresses;
 use crate::model::outcome::{Counts, Tally};
 use crate::model::reason::Ending;
-use crate::model::target::Target;
+use crate::model::settings::Hysteresis;
+use crate::model::target::{Address, Target};
 
-/// The index of a target's entry in the table, below [`limits::RECORDS`]. It does not change while a
-/// probe of the target is in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TargetId(pub(super) u16);
+/// The changes of a target's state within a minute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flapping {
+    /// When the first of them was found.
+    pub since: Instant,
+    /// How many there were.
+    pub changes: u32,
+}
 
 /// The entry of a target: everything that the run knows of it.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +37,19 @@ pub struct TargetEntry {
     pub tally: Tally,
     /// What earlier runs had counted.
     before: Counts,
-    /// When the probe started that `state` comes from: of those that ended, the latest to start.
+    /// The tick of the latest probe that counted for the state.
     judged: Instant,
-    state: State,
+    /// Its state; the moments are in milliseconds of `CLOCK_MONOTONIC`.
+    health: Health,
+    pub(super) flapping: Flapping,
+    /// The addresses of the last answer that the events tell of.
+    answer: Addresses,
+    /// Before this, other addresses are no event.
+    answer_again: Instant,
     /// Ticks of this run that were skipped.
     pub skipped: u64,
     /// How the last probe ended, and how long its phases took.
     pub last: Option<End>,
-    /// The addresses that it gave up, if it did ([`End::gave_up`]).
-    pub given_up: Addresses,
     pub(super) grid: Grid,
     /// Ticks of this run, with the skipped ones.
     pub(super) ticks: u32,
@@ -53,16 +66,19 @@ pub struct TargetEntry {
 }
 
 impl TargetEntry {
+    #[inline(never)] // Called from two paths.
     fn new(target: &Target, grid: Grid) -> Self {
         Self {
             target: *target,
             tally: Tally::default(),
             before: Counts::default(),
             judged: Instant::from_nanos(0),
-            state: State::Unknown,
+            health: Health::NEW,
+            flapping: Flapping { since: Instant::from_nanos(0), changes: 0 },
+            answer: Addresses::new(),
+            answer_again: Instant::from_nanos(0),
             skipped: 0,
             last: None,
-            given_up: Addresses::new(),
             grid,
             ticks: 0,
             in_flight: 0,
@@ -79,6 +95,11 @@ impl TargetEntry {
         self.tally.counted().since(&self.before)
     }
 
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.health.state
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.usage == Usage::Live
     }
@@ -90,9 +111,13 @@ impl TargetEntry {
 
     /// Whether `target`, which is the same target, also has the same options.
     fn has_options_of(&self, target: &Target) -> bool {
-        let Target { service: _, host: _, scope: _, port: _, literal: _, family, source, device, interval } =
-            &self.target;
-        *family == target.family && *source == target.source && *device == target.device && *interval == target.interval
+        let Target { family, source, device, interval, down_after, up_after, .. } = &self.target;
+        *family == target.family
+            && *source == target.source
+            && *device == target.device
+            && *interval == target.interval
+            && *down_after == target.down_after
+            && *up_after == target.up_after
     }
 }
 
@@ -106,12 +131,14 @@ pub(super) struct TargetTable {
     order: Vec<u16>,
     /// For a reload: for each configured target, the entry that continues, if any.
     plan: Vec<Option<u16>>,
+    /// Whether rows of times are wanted: then a removed target gets a last one.
+    pub(super) is_timed: bool,
 }
 
 impl TargetTable {
     /// The table of the targets in the ledger, with memory for the most entries there may ever be. No
-    /// target is configured yet.
-    pub(super) fn new(ledger: Ledger) -> Self {
+    /// target is configured yet. `is_timed`: see the field.
+    pub(super) fn new(ledger: Ledger, is_timed: bool) -> Self {
         let mut entries: Vec<TargetEntry> = Vec::with_capacity(limits::RECORDS);
         // No target ticks before it is installed.
         let grid = Grid::new(Instant::NEVER, Nanos::ZERO);
@@ -124,12 +151,12 @@ impl TargetTable {
             let entry = &mut entries[number];
             entry.tally = record.tally();
             entry.before = *entry.tally.counted();
-            (entry.state, _) = record.state();
+            (entry.answer, _) = record.answers();
             entry.usage = record.usage();
             entry.order = record.order();
         }
         let (order, plan) = (Vec::with_capacity(limits::TARGETS), Vec::with_capacity(limits::TARGETS));
-        Self { entries, ledger, order, plan }
+        Self { entries, ledger, order, plan, is_timed }
     }
 
     /// Where the counts are kept.
@@ -146,30 +173,86 @@ impl TargetTable {
         if self.ledger.is_present() { self.ledger.capacity().min(limits::RECORDS) } else { limits::RECORDS }
     }
 
-    /// Counts a probe that started at `started` and has ended, at `unix` seconds since 1970.
-    pub(super) fn end(&mut self, index: u16, started: Instant, unix: u32, end: &End) {
-        let entry = &mut self.entries[usize::from(index)];
-        let record = self.ledger.record(usize::from(index));
+    /// Reads the states from the ledger.
+    pub(super) fn read_states(&mut self, clock: &Due) {
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            entry.health = self.ledger.record(index).health().convert(&|unix| clock.moment_of(unix));
+        }
+    }
+
+    /// Writes the states to the ledger again, after the clock was set.
+    pub(super) fn write_states(&self, clock: &Due) {
+        for (index, entry) in self.entries.iter().enumerate() {
+            self.ledger.record(index).set_health(&entry.health.convert(&|millis| clock.wall_at(millis).unix));
+        }
+    }
+
+    /// The clock was not set and is set by so many seconds. Only moments from `from` to `to`, in milliseconds, were found
+    /// by it; the others are of an earlier run, whose clock was right.
+    pub(super) fn correct_states(&mut self, from: i64, to: i64, by: i64) {
+        let correct = |moment: i64| if (from..=to).contains(&moment) { moment } else { moment - by * 1000 };
+        for entry in &mut self.entries {
+            entry.health = entry.health.convert(&correct);
+        }
+    }
+
+    /// Counts a probe that has ended at `now`. Returns whether the state of its target has changed.
+    pub(super) fn end(&mut self, ended: &Ended, now: Instant, hysteresis: Hysteresis, clock: &Due) -> Option<Change> {
+        let Ended { target: TargetId(index), tick, end, .. } = ended;
+        let entry = &mut self.entries[usize::from(*index)];
+        let record = self.ledger.record(usize::from(*index));
         entry.in_flight -= 1;
         entry.last = Some(*end);
         if let Some(outcome) = end.outcome {
             entry.tally.count(outcome);
             record.count(outcome, entry.tally.counted().of(outcome));
         }
-        record.end(unix, end);
-        let state = match end.ending {
-            Ending::Connected(_) => State::Up,
-            Ending::LookupFailed(_) | Ending::ConnectFailed(..) => State::Down,
-            Ending::Skipped(_) => return,
+        record.end(clock.unix(now), end);
+        let is_good = match end.ending {
+            Ending::Connected(_) => true,
+            Ending::LookupFailed(_) | Ending::ConnectFailed(..) => false,
+            Ending::Skipped(_) => return None,
         };
         // A probe that started earlier and hung does not tell the present state.
-        if started >= entry.judged {
-            entry.judged = started;
-            if entry.state != state {
-                entry.state = state;
-                record.set_state(state, unix);
+        if *tick < entry.judged {
+            return None;
+        }
+        entry.judged = *tick;
+        let before = entry.health;
+        let change = entry.health.judge(is_good, tick.millis(), hysteresis);
+        if entry.health != before {
+            record.set_health(&entry.health.convert(&|millis| clock.wall_at(millis).unix));
+        }
+        change
+    }
+
+    /// Notes the addresses of an answer that has come at `now`. Returns whether this is worth an event: it has none of the
+    /// addresses that the last one had, and there was no such event within the last hour.
+    pub(super) fn note_answer(&mut self, index: u16, now: Instant, addresses: &[Address]) -> bool {
+        let entry = &mut self.entries[usize::from(index)];
+        let before = entry.answer;
+        let known = addresses.iter().filter(|address| before.as_slice().contains(address)).count();
+        if known == addresses.len() && known == before.as_slice().len() {
+            return false;
+        }
+        let is_other = known == 0 && !before.as_slice().is_empty();
+        if is_other && now < entry.answer_again {
+            return false;
+        }
+        let record = self.ledger.record(usize::from(index));
+        let mut is_event = false;
+        if is_other {
+            entry.answer_again = now + limits::ADDRESS_AGAIN;
+            // One event of this kind waits at most: it then tells of both changes.
+            is_event = !self.ledger.has_address_event_of(index.into());
+            if is_event {
+                record.set_answer_before(before.as_slice());
             }
         }
+        entry.answer = Addresses::new();
+        addresses.iter().for_each(|address| _ = entry.answer.push(*address));
+        record.set_answer(entry.answer.as_slice());
+        is_event
     }
 
     /// Counts skipped ticks.
@@ -269,14 +352,16 @@ impl TargetTable {
     }
 
     /// Writes everything to a ledger whose memory has become zeroes.
-    pub(super) fn renew_ledger(&mut self, began: WallTime) {
-        self.ledger.renew(began);
+    pub(super) fn renew_ledger(&mut self, clock: &Due) {
+        let (_, wall) = clock.clocks();
+        self.ledger.renew(wall);
         for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
             let record = self.ledger.record(index);
             record.reinstall(&entry.target, &entry.tally);
             record.set_usage(entry.usage);
             record.set_order(entry.order as usize);
-            record.set_state(entry.state, began.unix_u32());
+            record.set_health(&entry.health.convert(&|millis| clock.wall_at(millis).unix));
+            record.set_answer(entry.answer.as_slice());
         }
     }
 
@@ -297,14 +382,42 @@ impl TargetTable {
         self.free_retired();
     }
 
-    /// Frees the retired entries that have nothing to report and no probe in flight.
+    /// Frees the retired entries that have nothing to report, no event that waits or will be found, and no probe in flight.
     pub(super) fn free_retired(&mut self) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if entry.usage == Usage::Retired && entry.in_flight == 0 && entry.tally.is_reported() {
-                entry.usage = Usage::Free;
-                self.ledger.record(index).set_usage(Usage::Free);
+                let record = self.ledger.record(index);
+                let is_told = !self.is_timed || !record.has_row();
+                let is_flapping = entry.flapping.changes > limits::FLAPPING.0;
+                if is_told && !is_flapping && !self.ledger.has_event_of(index) {
+                    entry.usage = Usage::Free;
+                    record.set_usage(Usage::Free);
+                }
             }
         }
+    }
+
+    /// The records of the configured targets in their order, then of the removed ones.
+    pub(super) fn timed(&self) -> impl Iterator<Item = Record<'_>> {
+        let gone = self.indices().filter(|index| self[*index].usage == Usage::Retired);
+        self.order.iter().copied().chain(gone).map(|index| self.ledger.record(index.into()))
+    }
+
+    /// Moves what was counted until now into the rows of times that are about to be written.
+    pub(super) fn begin_rows(&self) {
+        for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
+            let record = self.ledger.record(index);
+            record.begin_row();
+            record.keep_figures(&entry.tally.unreported().columns());
+        }
+    }
+
+    /// Notes that the rows of times are in their file, or that none are wanted.
+    pub(super) fn end_rows(&mut self) {
+        for (index, _) in self.entries.iter().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
+            self.ledger.record(index).end_row();
+        }
+        self.free_retired();
     }
 
     /// Inserts a new entry. The caller has checked [`TargetTable::capacity`].
@@ -341,6 +454,7 @@ impl IndexMut<u16> for TargetTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::WallTime;
     use crate::core::ledger::Memory;
 
     #[test]
@@ -355,7 +469,7 @@ mod tests {
             ledger.record(number).install(target);
             ledger.record(number).set_order(*order as usize);
         }
-        let mut table = TargetTable::new(ledger);
+        let mut table = TargetTable::new(ledger, false);
         let configured = targets.map(|(target, _)| target);
         assert_eq!(table.plan(&configured), (3, 3));
         assert_eq!(table.plan, [Some(0), Some(1), Some(2)]);

@@ -218,8 +218,7 @@ fn a_silent_address_is_given_up_after_its_share_while_enough_is_left_for_the_nex
         let planned: Vec<u64> = ends.iter().enumerate().map(|(i, end)| end - drift(i).min(*end)).collect();
         let last = ends.len() - 1;
         assert_eq!((&planned[..last], ends[last]), (&expected[..last], expected[last]), "{count} in {timeout} ms");
-        assert_eq!(probe.given_up().as_slice(), &addresses(count)[..last]);
-        assert_eq!((end.outcome, end.gave_up), (Some(Outcome::FastFailed), last > 0));
+        assert_eq!((end.outcome, end.silent), (Some(Outcome::FastFailed), None));
         assert_eq!(end.ending, Ending::ConnectFailed(Reason::TimedOut, address(last as u8 + 1)));
     }
 }
@@ -231,7 +230,69 @@ fn a_silent_first_address_makes_a_service_slow_and_not_down() {
     probe.handle(at(2_500_000_000), &LIMITS, Input::ConnectStarted);
     let Next::End(end) = probe.handle(at(2_510_000_000), &LIMITS, Input::Connected) else { panic!("it goes on") };
     assert_eq!((end.outcome, end.ending), (Some(Outcome::FastSlow), Ending::Connected(address(2))));
-    assert_eq!((end.gave_up, probe.given_up().as_slice()), (true, &addresses(1)[..]));
+    assert_eq!(end.silent, Some(address(1)));
+}
+
+/// The end of a probe of so many addresses that stay silent for their share, with so many SYNs sent again to each, up to
+/// the last one, which is then `ended` after 1 ms.
+fn after_silent(resent: &[u32], slow: Option<Cause>, ended: Input<'_>) -> End {
+    let limits = Thresholds { timeout: Nanos::from_secs(60), ..LIMITS };
+    let mut probe = Probe::new();
+    probe.handle(at(0), &limits, Input::LookupStarted);
+    probe.handle(at(0), &limits, Input::Answered(Nanos::ZERO, &addresses(resent.len() as u8)));
+    let (last, before) = resent.split_last().expect("an address");
+    let mut now = 0;
+    for resent in before {
+        probe.note(*resent, None);
+        let (end, next) = silent(&mut probe, now, &limits);
+        assert_eq!(next, Next::Connect);
+        now = end;
+    }
+    probe.handle(at(now), &limits, Input::ConnectStarted);
+    assert_eq!(probe.attempt_time(at(now + 1_000_000)), Nanos::from_millis(1));
+    probe.note(*last, slow);
+    let Next::End(end) = probe.handle(at(now + 1_000_000), &limits, ended) else { panic!("it goes on") };
+    end
+}
+
+#[test]
+fn resent_syns_of_all_attempts_are_one_number_and_the_latest_silent_address_is_kept_if_another_accepts() {
+    let path = Some(Cause::SlowPath);
+    for (resent, slow, ended, expected) in [
+        (&[0][..], None, Input::Connected, (0, None, None)),
+        (&[1], Some(Cause::SlowByResentSyns), Input::Connected, (1, Some(Cause::SlowByResentSyns), None)),
+        (&[3, 0], None, Input::Connected, (3, None, Some(1))),
+        (&[3, 4, 1], path, Input::Connected, (8, path, Some(2))),
+        (&[3, 4, 0], path, Input::ConnectFailed(Reason::Refused), (7, None, None)),
+        (&[u32::MAX, 2], None, Input::Connected, (u32::MAX, None, Some(1))),
+        // A skip says nothing about the target.
+        (&[3, 2], None, Input::FellShort(Shortage::Memory), (0, None, None)),
+    ] {
+        let End { resent: sum, slow, silent, .. } = after_silent(resent, slow, ended);
+        assert_eq!((sum, slow, silent), (expected.0, expected.1, expected.2.map(address)), "{resent:?} {ended:?}");
+    }
+}
+
+#[test]
+fn an_address_that_refused_was_not_silent() {
+    let mut probe = connecting(Nanos::ZERO, 3);
+    assert_eq!(probe.handle(at(1_666_666_666), &LIMITS, Input::Expired), Next::Connect);
+    probe.handle(at(1_666_666_666), &LIMITS, Input::ConnectStarted);
+    assert_eq!(probe.handle(at(1_700_000_000), &LIMITS, Input::ConnectFailed(Reason::Refused)), Next::Connect);
+    probe.handle(at(1_700_000_000), &LIMITS, Input::ConnectStarted);
+    let Next::End(end) = probe.handle(at(1_710_000_000), &LIMITS, Input::Connected) else { panic!("it goes on") };
+    assert_eq!((end.ending, end.silent), (Ending::Connected(address(3)), Some(address(1))));
+}
+
+#[test]
+fn resent_syns_that_were_unanswered_at_the_limit_are_counted() {
+    let mut probe = connecting(Nanos::ZERO, 1);
+    probe.note(4, None);
+    let Next::End(end) = probe.handle(at(5 * SECOND), &LIMITS, Input::Expired) else { panic!("it goes on") };
+    assert_eq!((end.outcome, end.resent, end.silent), (Some(Outcome::FastFailed), 4, None));
+    let mut waiting = Probe::new();
+    waiting.note(4, None);
+    assert_eq!(waiting.attempt_time(at(5 * SECOND)), Nanos::ZERO, "there is no attempt");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::text::Text;
 use crate::model::keep::Keep;
-use crate::model::settings::Close;
+use crate::model::settings::{Close, Hysteresis};
 
 /// Reads a file. Returns the configuration and every mistake.
 fn read(content: &str) -> (Config, Vec<String>) {
@@ -22,16 +22,26 @@ fn mistakes(content: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_lacks_only_a_target_and_shows_the_defaults_except_log_dir_keep_and_user() {
+fn the_sample_lacks_only_a_target_and_shows_the_defaults_except_a_few() {
     let (config, mistakes) = read(SAMPLE);
     assert_eq!(mistakes, ["f: no target, add a line such as: target web www.example.com 443"]);
     let log_dir = Text::format(format_args!("/var/log/tcpmon"));
-    let keep = Keep::parse("14d").expect("it is valid");
+    let keep = Keep::parse("14d 8M").expect("it is valid");
     let user = Text::format(format_args!("nobody"));
-    assert_eq!(config.settings, Settings { log_dir, keep, user, ..Settings::default() });
-    for directive in Directive::ALL {
-        assert!(SAMPLE.contains(&format!("\n{} ", directive.name())), "{directive:?} is missing");
-    }
+    assert_eq!(config.settings, Settings { log_dir, keep, user, times: true, events: true, ..Settings::default() });
+}
+
+#[test]
+fn the_sample_has_every_directive_and_those_in_comments_have_their_default() {
+    let of_line = |line: &str| Directive::of_name(line.split(' ').next().unwrap_or_default());
+    let in_force = SAMPLE.lines().filter_map(of_line);
+    let commented: Vec<&str> = SAMPLE.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    let commented: Vec<&str> = commented.into_iter().filter(|line| of_line(line).is_some()).collect();
+    let (config, mistakes) = read(&commented.join("\n"));
+    assert_eq!((config.settings, mistakes.len()), (Settings::default(), 1), "{mistakes:?}");
+    let mut shown: Vec<Directive> = in_force.chain(commented.iter().filter_map(|line| of_line(line))).collect();
+    shown.sort_by_key(|directive| *directive as usize);
+    assert_eq!(shown, Directive::ALL);
 }
 
 #[test]
@@ -54,9 +64,10 @@ fn the_default_targets_are_the_examples_in_the_samples_comments() {
 #[test]
 fn every_directive_and_every_option_is_read() {
     let (config, mistakes) = read(
-        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nkeep 14d\nledger l\nspread on\n\
+        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nkeep 14d 8M # both\nledger l\nspread on\n\
          close rst\nhelpers 7\nuser nobody\nsandbox off\ntarget a#b one.example 443\n#target x\n\
-         target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h\n",
+         times on\nevents on\nsamples on\nsyslog on\ndown_after 5\nup_after 1000\n\
+         target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h up_after 1 down_after 1000\n",
     );
     assert_eq!(mistakes, Vec::<String>::new());
     let Settings { interval, thresholds, report, log_dir, keep, spread, close, helpers, .. } = config.settings;
@@ -65,7 +76,10 @@ fn every_directive_and_every_option_is_read() {
         (Nanos::from_millis(500), Nanos::from_secs(3), Nanos::from_millis(250))
     );
     assert_eq!((report, log_dir.as_str(), spread), (Nanos::from_secs(60), "/var/log/my logs", true));
-    assert_eq!((close, helpers, keep.to_string().as_str()), (Close::Rst, 7, "14d"));
+    assert_eq!((close, helpers, keep.to_string().as_str()), (Close::Rst, 7, "14d 8M"));
+    let Settings { times, events, samples, syslog, hysteresis, .. } = config.settings;
+    assert_eq!((times, events, samples, syslog), (true, true, true, true));
+    assert_eq!(hysteresis, Hysteresis { down_after: 5, up_after: 1000 });
     assert_eq!((config.settings.user.as_str(), config.settings.sandbox), ("nobody", false));
     assert_eq!(config.settings.ledger_path().as_str(), "/var/log/my logs/l");
     assert_eq!(read("ledger ./l\nlog_dir /tmp\ntarget a h 1").0.settings.ledger_path().as_str(), "./l");
@@ -73,6 +87,10 @@ fn every_directive_and_every_option_is_read() {
     assert_eq!((first.service.as_str(), first.endpoint().to_string().as_str()), ("a#b", "one.example:443"));
     assert_eq!((second.family, second.device.as_str()), (Family::Inet6, "eth0"));
     assert_eq!((second.source, second.interval), ("2001:db8::1".parse().ok(), Some(Nanos::from_secs(3600))));
+    assert_eq!((second.down_after, second.up_after), (Some(1000), Some(1)));
+    assert_eq!((first.interval, first.down_after, first.up_after), (None, None, None));
+    assert_eq!(config.settings.hysteresis_of(&first), hysteresis);
+    assert_eq!(config.settings.hysteresis_of(&second), Hysteresis { down_after: 1000, up_after: 1 });
 }
 
 #[test]
@@ -83,13 +101,14 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
          target k fe80::1%eth0 1 source fe80::2\ntarget l host 1 device eth\u{7}0\nkeep 14\nuser a b\nsandbox 1\n\
-         target m [2001:db8::5] 1 inet\nkeep 0\nkeep 3651\nkeep 2w\n",
+         target m [2001:db8::5] 1 inet\nkeep 0\nkeep 3651\nkeep 2w\nkeep 14d 8m\nkeep 8MB\n\
+         target n host 1 down_after 0 up_after\ntarget o host 1 up_after 1001 down_after x\nevents yes\ndown_after 1001\n",
     );
     assert_eq!(
         told,
         [
             "f:1: interval \"2x\" is no duration, write one like 500ms, 2s, 5m or 1h",
-            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir keep ledger spread close helpers user sandbox target",
+            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir keep ledger times events samples syslog down_after up_after spread close helpers user sandbox target",
             "f:4: timeout is set a second time, keep one: it was set by f:3",
             "f:5: slow \"0\" is out of range, use 1ms to 10m",
             "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",
@@ -101,8 +120,8 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
             "f:12: target \"c\" at \"host\": a port is a number from 1 to 65535",
             "f:13: target \"d\" at \"10.0.0.256\": this is no IP address, write one like 10.0.0.5 or 2001:db8::5",
             "f:14: target \"e\" asks for inet and inet6, keep one",
-            "f:14: target \"e\": unknown option \"colour\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
-            "f:14: target \"e\": unknown option \"red\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
+            "f:14: target \"e\": unknown option \"colour\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION, down_after COUNT, up_after COUNT",
+            "f:14: target \"e\": unknown option \"red\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION, down_after COUNT, up_after COUNT",
             "f:15: target \"f\": 10.0.0.1 is an IPv4 address, but the target says inet6",
             "f:16: target \"g\": with a source a name needs a family, add inet or inet6",
             "f:17: target \"h\": source and host are of different families, use two of the same",
@@ -112,16 +131,24 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
             "f:20: target \"a|b\" at \"h|i\": a service is 1 to 64 bytes without `|` and control characters",
             "f:20: target \"a|b\" at \"h|i\": a host is an IP address or a name of 1 to 253 bytes of letters, digits, `-`, `_` and `.`",
             "f:20: target \"a|b\" at \"h|i\": a port is a number from 1 to 65535",
-            "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION",
+            "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION, down_after COUNT, up_after COUNT",
             "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
             "f:22: target \"l\": device \"eth\u{7}0\" is no network device, write a name of 1 to 15 bytes like eth0",
             "f:23: keep \"14\" has no unit, write 14d",
             "f:24: user \"a b\" is no user, write a name of 1 to 32 bytes, or - to change no user",
             "f:25: sandbox \"1\" is neither \"on\" nor \"off\", write one of them",
             "f:26: target \"m\": 2001:db8::5 is an IPv6 address, but the target says inet",
-            "f:27: keep \"0\" is no number of days, write 1d to 3650d, or all",
-            "f:28: keep \"3651\" is no number of days, write 1d to 3650d, or all",
-            "f:29: keep \"2w\" is no number of days, write 1d to 3650d, or all",
+            "f:27: keep \"0\" is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to 3650d, 64k to 1024G), or all",
+            "f:28: keep \"3651\" is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to 3650d, 64k to 1024G), or all",
+            "f:29: keep \"2w\" is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to 3650d, 64k to 1024G), or all",
+            "f:30: keep \"14d 8m\" is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to 3650d, 64k to 1024G), or all",
+            "f:31: keep \"8MB\" is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to 3650d, 64k to 1024G), or all",
+            "f:32: target \"n\": down_after \"0\" is out of range, use 1 to 1000",
+            "f:32: target \"n\": up_after \"\" is out of range, use 1 to 1000",
+            "f:33: target \"o\": up_after \"1001\" is out of range, use 1 to 1000",
+            "f:33: target \"o\": down_after \"x\" is out of range, use 1 to 1000",
+            "f:34: events \"yes\" is neither \"on\" nor \"off\", write one of them",
+            "f:35: down_after \"1001\" is out of range, use 1 to 1000",
         ]
     );
 }

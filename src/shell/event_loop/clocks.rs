@@ -29,13 +29,14 @@ impl Clocks {
         Self { changes, steps: Steps::new(clock::since_boot(), wall), wrong_time_zone }
     }
 
-    /// Reads the wall clock. Says so if it was set.
-    pub fn read(&mut self, console: &mut Console) -> WallTime {
+    /// Reads the wall clock. If it was set, says so and returns also what it would read otherwise.
+    pub fn read(&mut self, console: &mut Console) -> (WallTime, Option<WallTime>) {
         let wall = clock::wall();
-        if let Some(expected) = self.steps.read(clock::since_boot(), wall) {
+        let expected = self.steps.read(clock::since_boot(), wall);
+        if let Some(expected) = expected {
             console.announce("clock", format_args!("was set from {expected} to {wall}, reports go by it"));
         }
-        wall
+        (wall, expected)
     }
 
     /// Poll has reported the clock's descriptor as ready. Returns whether the clock was set. If not, the descriptor is

@@ -93,12 +93,14 @@ impl Connects {
     }
 
     /// Collects the facts of an attempt that has ended, and decides how its socket is closed. The caller drops it.
-    #[inline(never)] // Called from two paths.
+    #[inline(never)] // Called from many paths.
     fn finish(&self, connection: &Connection, seen: Instant, error: Option<Failure>) -> Attempt {
         let Connection { socket, started, address, port, .. } = connection;
         let mut attempt = Attempt { started: *started, seen, error, handshake: None, met_itself: false };
-        if attempt.was_accepted() {
+        if attempt.was_accepted() || attempt.may_have_resent() {
             attempt.handshake = net::handshake(socket);
+        }
+        if attempt.was_accepted() {
             attempt.met_itself =
                 attempt.may_have_met_itself(*address, *port, self.local_ports) && net::is_connected_to_itself(socket);
             if self.close == Close::Rst || attempt.met_itself {
@@ -110,14 +112,14 @@ impl Connects {
         attempt
     }
 
-    /// Closes an attempt for which its probe does not wait any more.
-    pub fn drop(&mut self, polls: &mut PollSet, probe: ProbeId) {
-        if let Some(connection) = self.connections.get_mut(usize::from(probe.slot)) {
-            if connection.as_ref().is_some_and(|connection| connection.probe == probe) {
-                polls.remove(Owner::Attempt(probe.slot));
-                *connection = None;
-            }
-        }
+    /// Closes an attempt whose time is over. Returns how many SYNs the kernel had sent again, if it tells.
+    pub fn drop(&mut self, polls: &mut PollSet, probe: ProbeId) -> Option<u32> {
+        let connection = self.connections.get_mut(usize::from(probe.slot))?;
+        let connection = connection.take_if(|connection| connection.probe == probe)?;
+        polls.remove(Owner::Attempt(probe.slot));
+        // As if the kernel had given it up.
+        let over = Failure::Connect(Errno::ETIMEDOUT.into());
+        self.finish(&connection, clock::monotonic(), Some(over)).resent()
     }
 }
 

@@ -8,8 +8,9 @@ use crate::base::path;
 use crate::base::text::{Count, Text};
 use crate::core::due;
 use crate::core::ledger::{Reload, ReloadResult};
-use crate::core::monitor::{Changes, Event};
+use crate::core::monitor::{Changes, Fact};
 use crate::model::directive::Directive;
+use crate::model::event::Event;
 use crate::model::settings::Settings;
 use crate::shell::bounds;
 use crate::sys::clock;
@@ -22,12 +23,14 @@ impl EventLoop {
         let changes = self.adopt(&before);
         let reload = match &changes {
             Ok(Changes { kept, added, removed, .. }) => {
-                let [new, removed, kept] = [added, removed, kept].map(|number| *number as u32);
+                let (new, removed, kept) = (*added as u32, *removed as u32, *kept as u32);
                 Reload { result: ReloadResult::Applied, new, removed, kept }
             }
             Err(result) => Reload::from(*result),
         };
         if let Ok(changes) = changes {
+            let Reload { new, removed, kept, .. } = reload;
+            self.tell(Fact::Found(&Event::Reload { new, removed, kept }));
             self.say_changes(&before, changes);
             bounds::allow_descriptors(&self.next, &mut self.console);
             bounds::say_helpers(&self.next, &mut self.console);
@@ -80,7 +83,7 @@ impl EventLoop {
 
     /// Writes a report now, under the thresholds in force. Returns whether it was written.
     fn report_first(&mut self) -> bool {
-        self.tell(Event::ReportNow);
+        self.tell(Fact::ReportNow);
         while let Some(action) = self.monitor.poll_report() {
             self.carry_out(action);
         }

@@ -8,6 +8,7 @@ use tcpmon::base::limits;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::WallTime;
 use tcpmon::model::directive::Directive;
+use tcpmon::model::keep::Keep;
 use tcpmon::model::outcome::Columns;
 use tcpmon::model::reader::Reader;
 use tcpmon::model::settings::Config;
@@ -146,6 +147,10 @@ fn keeps_every_bound(config: &Config) {
     let path = settings.ledger_path();
     assert!(path.as_str().ends_with(ledger) && path.as_str().len() + ".damaged.9".len() <= limits::PATH, "{path}");
     assert!((1..=limits::HELPERS).contains(&usize::from(settings.helpers)));
+    for row in [settings.hysteresis.down_after, settings.hysteresis.up_after] {
+        assert!((1..=limits::IN_A_ROW).contains(&row));
+    }
+    assert_eq!(Keep::parse(&settings.keep.to_string()), Some(settings.keep));
     assert!((1..=limits::TARGETS).contains(&config.targets.len()));
     let mut in_flight = 0;
     for target in &config.targets {
@@ -159,7 +164,7 @@ fn keeps_every_bound(config: &Config) {
 
 /// The README's promises about a target from any source.
 pub fn keeps_its_bounds(target: &Target) {
-    let Target { service, host, scope, port, literal, family, source, device, interval } = target;
+    let Target { service, host, scope, port, literal, family, source, device, interval, down_after, up_after } = target;
     let (service, host, scope, device) = (service.as_str(), host.as_str(), scope.as_str(), device.as_str());
     assert!((1..=limits::SERVICE).contains(&service.len()) && service.trim() == service, "{target:?}");
     assert!((1..=limits::HOST).contains(&host.len()), "{target:?}");
@@ -172,6 +177,9 @@ pub fn keeps_its_bounds(target: &Target) {
     let is_linked = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
     assert_eq!(literal.is_some_and(|address| is_linked(address.ip)), !scope.is_empty(), "{target:?}");
     assert!(interval.is_none_or(|own| (limits::INTERVAL.0..=limits::INTERVAL.1).contains(&own)), "{target:?}");
+    for own in [down_after, up_after].into_iter().flatten() {
+        assert!((1..=limits::IN_A_ROW).contains(own), "{target:?}");
+    }
     let family_of = |ip: IpAddr| if ip.is_ipv4() { Family::Inet } else { Family::Inet6 };
     if let Some(Address { ip, .. }) = literal {
         assert!(*family == Family::Any || *family == family_of(*ip), "{target:?}");
@@ -205,7 +213,8 @@ fn written_out(config: &Config) -> Given {
     let odd = |target: &Target| first(target.service.as_str()) || first(target.device.as_str());
     let of_the_line = config.targets.iter().rposition(odd).map_or(0, |last| last + 1);
     for (at, target) in config.targets.iter().enumerate() {
-        let Target { service, host, scope, port, literal, family, source, device, interval } = target;
+        let Target { service, host, scope, port, literal, family, source, device, interval, down_after, up_after } =
+            target;
         let scope = if scope.is_empty() { String::new() } else { format!("%{scope}") };
         let mut options = String::new();
         options += match family {
@@ -214,6 +223,8 @@ fn written_out(config: &Config) -> Given {
             Family::Inet6 => " inet6",
         };
         options += &source.map(|source| format!(" source {source}")).unwrap_or_default();
+        options += &down_after.map(|row| format!(" down_after {row}")).unwrap_or_default();
+        options += &up_after.map(|row| format!(" up_after {row}")).unwrap_or_default();
         options += &interval.map(|interval| format!(" interval {interval}")).unwrap_or_default();
         if !device.is_empty() {
             options += &format!(" device {device}");

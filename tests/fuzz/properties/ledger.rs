@@ -9,13 +9,18 @@ use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
 use tcpmon::core::due;
-use tcpmon::core::ledger::{Damage, Ledger, Memory, Progress, Record, State, Usage, words};
+use tcpmon::core::health::{Health, State};
+use tcpmon::core::ledger::{Damage, Entry, Interval, Ledger, Memory, Progress, Record, Reload, Usage, words};
 use tcpmon::core::probe::End;
+use tcpmon::model::cause::Cause;
+use tcpmon::model::event::{Event, Found};
+use tcpmon::model::log_names::Kind;
+use tcpmon::model::message::Addresses;
 use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::target::{Address, Target};
-use tcpmon::render::{Life, Seen, json, status};
+use tcpmon::render::{Life, Seen, events, json, status, times};
 
 use super::{Bytes, config, text_of};
 
@@ -80,6 +85,9 @@ fn another_layout(bytes: &mut Bytes<'_>) {
     let lacks = |name: &str| kept.iter().enumerate().any(|(i, field)| field.is(name) && is_dropped(i));
     let of_use = !NEEDED.iter().any(|name| lacks(name));
     let last = !["guard", "ended", "ending", "address", "times"].iter().any(|name| lacks(name));
+    let state = !["guard", "is_up", "up_since", "row", "failed"].iter().any(|name| lacks(name));
+    let row = !["told", "telling", "ilookups", "iconnect", "imax"].iter().any(|name| lacks(name));
+    let answers = !["answer", "answered"].iter().any(|name| lacks(name));
     let mut i = 0;
     kept.retain(|_| {
         i += 1;
@@ -97,10 +105,10 @@ fn another_layout(bytes: &mut Bytes<'_>) {
     let found = found.expect("all that is needed is there");
     assert_eq!(found.capacity(), ledger.capacity());
     assert_eq!((found.owner(), found.began(), found.alive()), (ledger.owner(), ledger.began(), ledger.alive()));
-    assert_eq!(
-        (found.journal(), found.thresholds(), found.due()),
-        (ledger.journal(), ledger.thresholds(), ledger.due())
-    );
+    assert_eq!((found.thresholds(), found.due()), (ledger.thresholds(), ledger.due()));
+    for kind in Kind::ALL {
+        assert_eq!(found.journal(kind), ledger.journal(kind));
+    }
     for number in 0..ledger.capacity() {
         let (was, is) = (ledger.record(number), found.record(number));
         assert_eq!(
@@ -108,7 +116,20 @@ fn another_layout(bytes: &mut Bytes<'_>) {
             (was.usage(), was.order(), was.target(), was.tally())
         );
         assert!(!last || is.last() == was.last(), "{:?} was {:?}", is.last(), was.last());
+        assert!(!state || is.health() == was.health(), "{:?} was {:?}", is.health(), was.health());
+        assert!(!answers || is.answers() == was.answers(), "{:?} was {:?}", is.answers(), was.answers());
+        assert!(!row || facts(&is.row()) == facts(&was.row()), "{:?} was {:?}", is.row(), was.row());
     }
+    assert!(!answers || all_events(&found) == all_events(&ledger), "events are lost");
+}
+
+fn all_events(ledger: &Ledger) -> Vec<Entry> {
+    ledger.events_from(ledger.first_event()).collect()
+}
+
+fn facts(row: &Interval) -> ([u32; Cause::ALL.len()], u32, u32, Option<u64>, Option<u64>) {
+    let count = |summary: Option<Summary>| summary.map(|summary| summary.count);
+    (row.causes, row.resent, row.skipped, count(row.lookups), count(row.connects))
 }
 
 /// A ledger as a run may leave it, whenever it ends.
@@ -125,8 +146,9 @@ fn written(bytes: &mut Bytes<'_>) -> Ledger {
 
 /// One operation of a run on its ledger.
 fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
-    let record = ledger.record(usize::from(bytes.byte()) % (CAPACITY + 1));
-    match bytes.byte() % 14 {
+    let which = usize::from(bytes.byte());
+    let (record, kind) = (ledger.record(which % (CAPACITY + 1)), Kind::ALL[which / 8 % Kind::ALL.len()]);
+    match bytes.byte() % 24 {
         0 => {
             let port = u16::from_le_bytes(bytes.array());
             let (service, host) = (word(bytes), word(bytes));
@@ -151,15 +173,36 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
         7 => {
             let lookup = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 7 != 0);
             let connect = Some(Nanos::new(u64::from_le_bytes(bytes.array()))).filter(|time| time.get() % 5 != 0);
-            let end = End { outcome: None, ending: ending(bytes), lookup, connect, gave_up: false };
+            let which = usize::from(bytes.byte());
+            let end = End {
+                outcome: Some(Outcome::ALL[which % Outcome::ALL.len()]),
+                ending: ending(bytes),
+                lookup,
+                connect,
+                resent: u32::from(bytes.byte()),
+                slow: [None, Some(Cause::SlowByResentSyns), Some(Cause::SlowPath)][which % 3],
+                silent: (which > 127).then(|| address(bytes)),
+            };
             record.end(u32::from_le_bytes(bytes.array()), &end);
             if record.usage() != Usage::Free {
                 assert_eq!(record.last().map(|last| last.ending), Some(end.ending), "the last end is kept");
+                let failure = record.last_failure().map(|last| last.ending);
+                match end.ending {
+                    Ending::LookupFailed(_) | Ending::ConnectFailed(..) => assert_eq!(failure, Some(end.ending)),
+                    Ending::Connected(_) | Ending::Skipped(_) => assert_ne!(failure, Some(end.ending)),
+                }
+                assert!(end.silent.is_none() || !end.is_remarkable() || record.silent() == end.silent);
             }
         }
         8 => {
             let state = [State::Unknown, State::Up, State::Down][usize::from(bytes.byte() % 3)];
-            record.set_state(state, u32::from_le_bytes(bytes.array()));
+            let [since, row_since] = [0; 2].map(|_: u8| u32::from_le_bytes(bytes.array()).into());
+            let [row, failed] = [0; 2].map(|_: u8| u32::from_le_bytes(bytes.array()));
+            let health = Health { state, since, row, row_since, failed };
+            record.set_health(&health);
+            if record.usage() != Usage::Free {
+                assert_eq!(record.health(), health);
+            }
         }
         9 if record.usage() == Usage::Live => record.set_usage(Usage::Retired),
         9 => record.set_usage(Usage::Free),
@@ -172,19 +215,116 @@ fn operate(ledger: &Ledger, bytes: &mut Bytes<'_>) {
         11 => {
             let headed = bytes.byte() % 2 == 0;
             let file: Path = match headed {
-                true => Text::format(format_args!("/log/tcp_stats_20251009.log")),
+                true => Text::format(format_args!("/log/{}", kind.name(wall(bytes)))),
                 false => Text::format(format_args!("/log/{}", word(bytes).replace('\0', ""))),
             };
-            ledger.begin_report(&file, u64::from_le_bytes(bytes.array()), b"a report", wall(bytes), headed);
+            let (offset, covers) = (u64::from_le_bytes(bytes.array()), u32::from_le_bytes(bytes.array()));
+            ledger.begin_write(kind, &file, offset, b"some lines", wall(bytes), headed, covers);
         }
-        12 if ledger.journal().is_some() => {
-            ledger.set_progress([Progress::Writing, Progress::Written, Progress::Torn][usize::from(bytes.byte() % 3)])
+        12 if ledger.journal(kind).is_some() => {
+            let progress = [Progress::Writing, Progress::Written, Progress::Torn][usize::from(bytes.byte() % 3)];
+            ledger.set_progress(kind, progress);
         }
-        _ => ledger.end_report(),
+        13 => ledger.end_write(kind),
+        14 | 15 => {
+            let of = Some(which % CAPACITY).filter(|number| ledger.record(*number).usage() != Usage::Free);
+            let (first, end) = (ledger.first_event(), ledger.end_of_events());
+            let found = found(bytes, of);
+            // Often so many that there is no room for all.
+            let many = if bytes.byte() % 8 == 0 { 70 } else { 1 };
+            let dropped = ledger.dropped_events();
+            (0..many).for_each(|_| ledger.push_event(of, &found));
+            let kept = ledger.end_of_events().wrapping_sub(end);
+            assert_eq!(kept + ledger.dropped_events().wrapping_sub(dropped), many, "kept or counted");
+            let entry = Entry { number: end, record: of, found };
+            assert!(kept == 0 || ledger.events_from(end).next() == Some(entry), "{entry:?} is read back");
+            assert_eq!(ledger.first_event(), first);
+        }
+        16 => ledger.take_events(ledger.first_event().wrapping_add(u32::from(bytes.byte()))),
+        17 => {
+            ledger.set_sent_events(ledger.sent_events().wrapping_add(1));
+            ledger.lose_event();
+            ledger.tell_dropped(wall(bytes).unix);
+        }
+        18 | 19 => {
+            let mut addresses = Addresses::new();
+            for _ in 0..bytes.byte() % 10 {
+                addresses.push(Address { scope: 0, ..address(bytes) });
+            }
+            let is_now = which % 2 == 0;
+            if is_now {
+                record.set_answer(addresses.as_slice())
+            } else {
+                record.set_answer_before(addresses.as_slice())
+            }
+            let (now, before) = record.answers();
+            let is = if is_now { now } else { before };
+            assert!(record.usage() == Usage::Free || is == addresses, "{is:?} was {addresses:?}");
+        }
+        20 => record.begin_row(),
+        21 => {
+            // The program does this only with the rows that it has begun.
+            record.begin_row();
+            record.keep_figures(&record.tally().unreported().columns());
+            record.end_row();
+            assert!(!record.has_row(), "all of it is told");
+        }
+        22 => {
+            let (from, to) = (wall(bytes).unix, wall(bytes).unix);
+            let by = i64::from(i32::from_le_bytes(bytes.array()));
+            ledger.shift_events(ledger.first_event(), from, to, by);
+            record.shift(from, to, by);
+        }
+        _ => {
+            let reload = Reload { result: ledger.reload().result, new: 1, removed: 2, kept: which as u32 };
+            ledger.set_reload(reload);
+            assert_eq!(ledger.reload(), reload);
+        }
     }
-    // Before the first report there is no file: the program sets no progress then.
-    if ledger.journal().is_none() {
-        ledger.end_report();
+    // Before the first write there is no file: the program sets no progress then.
+    if ledger.journal(kind).is_none() {
+        ledger.end_write(kind);
+    }
+}
+
+/// An event of the target in this record, or of the monitor itself.
+fn found(bytes: &mut Bytes<'_>, of: Option<usize>) -> Found {
+    // As they are stored: seconds since 1970 until 2106, and microseconds.
+    let moment = |bytes: &mut Bytes<'_>| i64::from(u32::from_le_bytes(bytes.array()));
+    let number = |bytes: &mut Bytes<'_>| u32::from_le_bytes(bytes.array());
+    let (at, kind) = (moment(bytes), bytes.byte());
+    let event = match (of, kind % 16) {
+        (Some(_), 0..4) => Event::Down { ending: ending(bytes), since: moment(bytes), failed: number(bytes) },
+        (Some(_), 4..8) => Event::Up {
+            address: address(bytes),
+            connect: Nanos::new(u64::from(number(bytes) >> 1) * 1000),
+            since: moment(bytes),
+            down_for: number(bytes),
+            failed: number(bytes),
+        },
+        // Its record has the addresses.
+        (Some(_), 8..12) => Event::Address,
+        (Some(_), _) => Event::Flapping { changes: number(bytes), is_up: kind > 127 },
+        (None, 0) => Event::Start { targets: number(bytes) },
+        (None, 1) => Event::Killed { from: moment(bytes), to: moment(bytes) },
+        (None, 2) => Event::Stopped { from: moment(bytes), to: moment(bytes) },
+        (None, 3) => Event::Stop { targets: number(bytes), down: number(bytes) },
+        (None, 4) => Event::Clock { from: moment(bytes), to: moment(bytes) },
+        (None, 5) => Event::Reload { new: number(bytes), removed: number(bytes), kept: number(bytes) },
+        (None, 6) => Event::Dropped { events: number(bytes) },
+        (None, _) => Event::Log {
+            file: Kind::ALL[usize::from(kind / 16) % Kind::ALL.len()],
+            day: i64::from(i16::from_le_bytes(bytes.array())),
+            errno: i32::from(bytes.byte()),
+        },
+    };
+    Found { at, event }
+}
+
+fn address(bytes: &mut Bytes<'_>) -> Address {
+    match bytes.byte() % 2 {
+        0 => Address::new(bytes.array::<4>().into()),
+        _ => Address { ip: bytes.array::<16>().into(), scope: u32::from_le_bytes(bytes.array()) },
     }
 }
 
@@ -279,6 +419,8 @@ fn laid_anew(ours: &[u32], heads: &[Field], kept: &[Field], own: usize) -> Vec<u
     }
     words[SIZE] = words.len() as u32;
     seal(&mut words);
+    // The ring of events.
+    words.extend(&ours[ours[SIZE] as usize..]);
     words
 }
 
@@ -407,6 +549,7 @@ fn is_refused_or_used(given: &[u32]) {
     assert!(!Ledger::is_unfinished(&memory(given)), "`status` would not read it");
     assert_eq!(content(&copy).len(), words(copy.capacity()));
     assert_eq!((copy.capacity(), copy.rows()), (ledger.capacity(), ledger.rows()));
+    assert_eq!(all_events(&copy), all_events(&ledger));
     can_be_shown(&copy);
     can_be_read(&ledger);
     // A ledger of another layout is copied, without spare words.
@@ -434,7 +577,7 @@ fn can_be_read(ledger: &Ledger) {
     assert!(ledger.is_reported() || due > 0, "something is to be reported and has no row");
     let targets: Vec<Target> = ledger.records().filter_map(|(_, record)| record.target()).collect();
     assert_eq!(ledger.records_for(&targets), used, "the same targets need no more records");
-    if let Some(journal) = ledger.journal() {
+    for journal in Kind::ALL.into_iter().filter_map(|kind| ledger.journal(kind)) {
         assert!(!journal.file.is_empty() && !journal.file.as_str().contains('\0'));
         assert_eq!(journal.stamp.to_string().matches(':').count(), 2);
     }
@@ -445,13 +588,29 @@ fn can_be_shown(ledger: &Ledger) {
     let now = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
     let mut seen = Seen { ledger, life: Life::Killed, now, local: |unix| WallTime { unix, nanos: 0, offset: 3600 } };
     let (mut tables, mut shown) = (String::new(), String::new());
-    status::write(&mut tables, &seen).expect("a String takes everything");
+    status::write(&mut tables, &seen, true).expect("a String takes everything");
     assert!(!tables.contains(|c: char| c.is_control() && c != '\n'), "{tables:?}");
     seen.life = Life::Running(7);
     json::write(&mut shown, &seen).expect("a String takes everything");
     assert!(shown.ends_with("}\n") && shown.matches('\n').count() == 1, "one line: {shown}");
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
     assert_eq!(shown["targets"].as_array().map(Vec::len), Some(ledger.records().count()));
+    // The lines that are still to be written to the daily files.
+    let (first, end) = (ledger.first_event(), ledger.end_of_events());
+    let mut lines = String::new();
+    events::write(&mut lines, ledger, (first, end), seen.local, |_| "an error").expect("a String takes everything");
+    assert_eq!(lines.lines().count(), all_events(ledger).len());
+    for line in lines.lines() {
+        assert_eq!(line.split(" | ").count(), 5, "{line}");
+        assert!(line.len() < limits::EVENT && !line.contains(char::is_control), "{line:?}");
+    }
+    let (mut rows, mut records) = (String::new(), ledger.in_order().into_iter());
+    let form = times::Form::of(ledger);
+    form.write(&mut rows, true, now, &mut records).expect("a String takes everything");
+    for row in rows.lines() {
+        assert_eq!(row.split(" | ").count(), 12, "{row}");
+        assert!(row.len() < limits::TIMES_ROW && !row.contains(char::is_control), "{row:?}");
+    }
 }
 
 fn is_right(record: &Record<'_>) {
@@ -471,7 +630,22 @@ fn is_right(record: &Record<'_>) {
         assert!((0..1 << 32).contains(&last.at));
         assert!(!last.ending.to_string().is_empty());
     }
-    for Summary { count, p50, p95, p99, max } in [record.lookups(), record.connects()].into_iter().flatten() {
+    let moment = |unix: i64| (0..1 << 32).contains(&unix);
+    let Health { since, row_since, .. } = record.health();
+    assert!(moment(since) && moment(row_since));
+    assert!(record.last_failure().is_none_or(|last| moment(last.at) && !last.ending.to_string().is_empty()));
+    assert!(record.last_good().is_none_or(|(at, ..)| moment(at)));
+    let (now, before) = record.answers();
+    for address in now.as_slice().iter().chain(before.as_slice()).chain(&record.silent()) {
+        assert!((2..=limits::ADDRESS).contains(&address.to_string().len()), "{address}");
+    }
+    let figures = record.figures();
+    for time in figures.lookups.iter().chain(&figures.connects) {
+        assert!(time.get() <= u64::from(u32::MAX) * 1000);
+    }
+    let row = record.row();
+    let times = [record.lookups(), record.connects(), row.lookups, row.connects];
+    for Summary { count, p50, p95, p99, max } in times.into_iter().flatten() {
         // Only the maximum is rounded down to the microsecond.
         assert!(count > 0 && p50 <= p95 && p95 <= p99 && p99 < max.plus(Nanos::new(1000)), "{p99} and {max}");
     }
@@ -481,10 +655,26 @@ fn is_right(record: &Record<'_>) {
 fn can_be_used(mut ledger: Ledger, room: usize) {
     let thresholds = Thresholds { slow: Nanos::from_secs(1), timeout: Nanos::from_secs(5) };
     let due = due::left_over(&ledger, thresholds, Some(1_760_020_200), |journal| journal.headed);
-    assert_eq!(ledger.journal(), None, "resolved");
+    for kind in [Kind::Times, Kind::Events, Kind::Samples] {
+        if let Some(journal) = ledger.journal(kind) {
+            ledger.mark_written(kind, journal.covers);
+        }
+    }
+    assert!(Kind::ALL.iter().all(|kind| ledger.journal(*kind).is_none()), "resolved");
+    for record in ledger.in_order() {
+        record.begin_row();
+        record.end_row();
+        assert!(!record.has_row(), "all of it is told");
+    }
+    ledger.take_events(ledger.end_of_events());
+    ledger.tell_dropped(7);
+    let found = Found { at: 7, event: Event::Start { targets: 1 } };
+    ledger.push_event(None, &found);
+    assert_eq!(all_events(&ledger).last().map(|entry| entry.found), Some(found));
+    assert!(ledger.events_from(ledger.sent_events()).count() <= all_events(&ledger).len());
     assert!(due.is_none() || !ledger.is_reported(), "a report of nothing");
     let file: Path = Text::format(format_args!("tcp_stats_20251009.log"));
-    ledger.begin_report(&file, 0, b"", WallTime { unix: 0, nanos: 0, offset: 0 }, false);
+    ledger.begin_write(Kind::Stats, &file, 0, b"", WallTime { unix: 0, nanos: 0, offset: 0 }, false, 0);
     ledger.mark_reported();
     assert!(ledger.is_reported());
     assert_eq!(due::left_over(&ledger, thresholds, Some(1_760_020_200), |_| false), None);
@@ -513,11 +703,13 @@ fn can_be_used(mut ledger: Ledger, room: usize) {
             ending: connected,
             lookup: None,
             connect: Some(Nanos::new(1)),
-            gave_up: false,
+            resent: 0,
+            slow: None,
+            silent: None,
         };
         record.end(7, &end);
         assert_eq!(record.last().map(|last| (last.at, last.ending)), Some((7, connected)));
-        record.set_state(State::Up, 7);
+        record.set_health(&Health { state: State::Up, since: 7, ..Health::NEW });
         assert_eq!(record.state(), (State::Up, 7));
     }
     let left = open(&content(&ledger)).expect("what a run leaves is a ledger");

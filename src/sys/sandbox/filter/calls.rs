@@ -62,7 +62,7 @@ pub static HELPER: &[&[u16]] = &[
 
 /// The further calls of the monitor and of a command.
 pub static MONITOR: &[&[u16]] = &[
-    &numbers([SYS_fallocate, SYS_ftruncate, SYS_flock, SYS_fchmod, PWRITE, SYS_getdents64, SYS_getcwd]),
+    &numbers([SYS_fstatfs, SYS_fallocate, SYS_ftruncate, SYS_flock, SYS_fchmod, PWRITE, SYS_getdents64, SYS_getcwd]),
     &numbers([SYS_mkdirat, SYS_unlinkat, SYS_symlinkat, RENAMEAT, SYS_renameat2]),
     &numbers([SYS_timerfd_create, SYS_timerfd_settime, SYS_socketpair, SYS_wait4, SYS_waitid]),
     &numbers([SYS_kill, SYS_tgkill, SYS_tkill]),
@@ -72,7 +72,7 @@ pub static MONITOR: &[&[u16]] = &[
     #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
     &numbers([SYS_unlink, SYS_rename, SYS_symlink, SYS_dup2]),
     #[cfg(target_pointer_width = "32")]
-    &[SYS_ftruncate64 as u16, BASE + 411 /* timerfd_settime64 */],
+    &[SYS_ftruncate64 as u16, SYS_fstatfs64 as u16, BASE + 411 /* timerfd_settime64 */],
 ];
 
 /// The monitor also forks.
