@@ -1,13 +1,14 @@
 //! Tests of the installed program against real sockets, a real kernel and a scripted DNS server.
 //!
-//! `called`, `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `events`, `times`, `samples`, `syslog`, `ledger`,
-//! `status`, `console`, `hard_times`, `time_zone`, `clockless`, `keep`, `processes` and `signals` hold the tests, the other
-//! files hold what these need. No packet leaves the machine: every connect stays on loopback, and a test that needs an
-//! address, a route, a name or a full disk runs in a namespace of its own.
+//! `attempts`, `called`, `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `events`, `times`, `samples`, `syslog`,
+//! `ledger`, `status`, `console`, `hard_times`, `time_zone`, `clockless`, `keep`, `processes` and `signals` hold the tests,
+//! the other files hold what these need. No packet leaves the machine: every connect stays on loopback, and a test that
+//! needs an address, a route, a name or a full disk runs in a namespace of its own.
 
 // The lints forbid panics in the monitor, which must not end. A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod attempts;
 mod called;
 mod clock;
 mod dns;
