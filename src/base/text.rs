@@ -64,35 +64,6 @@ impl Buffer {
         self.length = (start + fitting) as u16;
     }
 
-    /// Appends one ASCII character, if there is room.
-    #[inline(never)]
-    pub fn push_ascii(&mut self, character: u8) {
-        debug_assert!(character.is_ascii());
-        match self.bytes.get_mut(usize::from(self.length)) {
-            Some(byte) if !self.cut => {
-                *byte = character;
-                self.length += 1;
-            }
-            Some(_) | None => self.cut = true,
-        }
-    }
-
-    /// Appends a number in decimal, with zeros before it up to this many digits, at most 10. It takes a tenth of the
-    /// instructions of the standard library's formatting.
-    #[inline(never)]
-    pub fn push_number(&mut self, number: u32, digits: usize) {
-        let mut ascii = [0; 10];
-        let (mut rest, mut start) = (number, ascii.len());
-        while rest > 0 || start + digits > ascii.len() {
-            start -= 1;
-            ascii[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        for digit in &ascii[start..] {
-            self.push_ascii(*digit);
-        }
-    }
-
     /// Formats these parts and appends as much as fits.
     #[inline(never)]
     pub fn append(&mut self, parts: fmt::Arguments<'_>) {
@@ -116,11 +87,6 @@ impl Buffer {
     #[inline(never)]
     pub fn characters(&self) -> usize {
         self.as_bytes().iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count()
-    }
-
-    /// How many bytes there is still room for.
-    pub fn room(&self) -> usize {
-        self.bytes.len() - usize::from(self.length)
     }
 
     /// Whether it is empty.
@@ -232,21 +198,6 @@ mod tests {
     fn text_that_does_not_fit_is_cut_at_a_character_boundary() {
         let text = Text::<4>::format(format_args!("{}{}", "ab", "äö"));
         assert_eq!((text.as_str(), text.cut, text.characters()), ("abä", true, 3));
-    }
-
-    #[test]
-    fn a_number_is_written_as_by_the_standard_library() {
-        for number in [0, 1, 9, 10, 99, 100, 1_000_000_000, u32::MAX - 1, u32::MAX] {
-            for digits in 1..=10 {
-                let mut text = Text::<10>::new();
-                text.push_number(number, digits);
-                assert_eq!((text.as_str(), text.cut), (format!("{number:0digits$}").as_str(), false));
-            }
-        }
-        let mut text = Text::<4>::new();
-        text.push_number(123_456, 1);
-        text.push_ascii(b'x');
-        assert_eq!((text.as_str(), text.cut, text.room()), ("1234", true, 0));
     }
 
     #[test]

@@ -57,12 +57,6 @@ impl Writer {
         if self.second != *unix {
             (self.second, self.moment) = (*unix, (self.local)(*unix).moment_of_second());
         }
-        let (outcome, reason, address) = match ending {
-            Ending::Connected(address) => ("connected", "", Some(address)),
-            Ending::LookupFailed(reason) => ("lookup failed", reason.token(), None),
-            Ending::ConnectFailed(reason, address) => ("connect failed", reason.token(), Some(address)),
-            Ending::Skipped(shortage) => ("skipped", shortage.token(), None),
-        };
         let mut line = Line::new(room);
         line.push_bytes(&self.moment[..20]);
         line.push_digits(nanos / 1_000_000, 3);
@@ -74,7 +68,7 @@ impl Writer {
         line.push(b',');
         line.push_number(target.port.into());
         line.push(b',');
-        if let Some(address) = address {
+        if let Some(address) = ending.address() {
             address.push(&mut line);
         }
         for time in [lookup, connect] {
@@ -83,7 +77,7 @@ impl Writer {
                 push_millis(&mut line, *time);
             }
         }
-        for word in [outcome, reason] {
+        for word in [ending.outcome(), ending.token().unwrap_or_default()] {
             line.push(b',');
             line.push_bytes(word.as_bytes());
         }

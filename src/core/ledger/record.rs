@@ -214,11 +214,6 @@ impl<'a> Record<'a> {
         causes
     }
 
-    /// How often there was this cause.
-    pub fn cause(self, cause: Cause) -> u32 {
-        self.get(CAUSES, cause.index())
-    }
-
     /// SYNs that were sent again.
     pub fn resent(self) -> u32 {
         self.get(CAUSES, Cause::ALL.len())
