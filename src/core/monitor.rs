@@ -324,6 +324,8 @@ impl Monitor {
     /// Writes everything to the ledger again, after its memory has become zeroes.
     pub fn renew_ledger(&mut self) {
         self.table.renew_ledger(&self.due);
+        // The events that waited are gone, and their numbers begin anew.
+        self.set_first_event(self.ledger().first_event());
         self.table.ledger().set_thresholds(self.settings.thresholds);
         self.keep_clock();
     }

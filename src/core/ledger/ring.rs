@@ -84,9 +84,16 @@ impl Ledger {
         self.set(RING, END, end.wrapping_add(1));
     }
 
-    /// The events in the ring with this number and later ones, in their order.
+    /// The events in the ring from this number on, in their order. A number that is not in the ring stands for the first
+    /// one.
     pub fn events_from(&self, first: u32) -> Entries<'_> {
-        Entries { ledger: self, next: first, end: self.end_of_events() }
+        Entries { ledger: self, next: self.number_in_ring(first), end: self.end_of_events() }
+    }
+
+    /// This number if an event in the ring has it, or if it is the one behind the last event; else the first one's.
+    fn number_in_ring(&self, number: u32) -> u32 {
+        let (first, end) = (self.first_event(), self.end_of_events());
+        if number.wrapping_sub(first) > end.wrapping_sub(first) { first } else { number }
     }
 
     fn event(&self, number: u32) -> Option<Entry> {
@@ -108,10 +115,7 @@ impl Ledger {
     /// Removes all events before this number: they are in their file. Can be repeated. A number that no event has comes
     /// from a damaged journal, and removes none.
     pub fn take_events(&self, end: u32) {
-        let first = self.first_event();
-        if end.wrapping_sub(first) <= self.end_of_events().wrapping_sub(first) {
-            self.set(RING, FIRST, end);
-        }
+        self.set(RING, FIRST, self.number_in_ring(end));
     }
 
     /// Whether an event of the target in this record waits.
@@ -149,9 +153,8 @@ impl Ledger {
 
     /// The number behind the last event that was sent to the system log.
     pub fn sent_events(&self) -> u32 {
-        let (first, sent) = (self.first_event(), self.get(RING, SENT));
         // Events that are in their file are not sent any more.
-        if sent.wrapping_sub(first) > self.end_of_events().wrapping_sub(first) { first } else { sent }
+        self.number_in_ring(self.get(RING, SENT))
     }
 
     /// Sets the number of [`Ledger::sent_events`].

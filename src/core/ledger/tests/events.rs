@@ -67,6 +67,20 @@ fn an_event_stays_until_it_is_taken_and_what_finds_no_room_is_counted() {
 }
 
 #[test]
+fn a_number_that_no_event_has_stands_for_the_first_one() {
+    let ledger = sample();
+    (0..5).for_each(|i| ledger.push_event(Some(0), &down(i)));
+    ledger.take_events(2);
+    let numbers = |first| ledger.events_from(first).map(|entry| entry.number).collect::<Vec<_>>();
+    assert_eq!((numbers(3), numbers(5)), (vec![3, 4], vec![]));
+    assert_eq!((numbers(1), numbers(6), numbers(u32::MAX)), (vec![2, 3, 4], vec![2, 3, 4], vec![2, 3, 4]));
+    // A truncated file: the numbers begin anew.
+    ledger.content().iter().for_each(|word| word.store(0, Ordering::Relaxed));
+    ledger.renew(BEGAN);
+    assert_eq!(ledger.events_from(2).count(), 0);
+}
+
+#[test]
 fn events_move_along_when_the_ledger_grows() {
     let ledger = sample();
     (0..70).for_each(|i| {
