@@ -160,11 +160,9 @@ impl<W: World> Driver<W> {
         if std::mem::replace(trouble, !written) == written {
             let errno = if written { 0 } else { 28 };
             self.find(Event::Log { file, day: self.wall().day(), errno });
-            // That a file cannot be written is no reason to try again; that one can be again is.
+            // That a file cannot be written is no reason to try again; that one can be again is, also if the ring is full.
             let end = self.book.events.end();
-            if !written {
-                self.events_tried = self.events_tried.map(|(_, at)| (end, at));
-            }
+            self.events_tried = self.events_tried.filter(|_| !written).map(|(_, at)| (end, at));
         }
     }
 

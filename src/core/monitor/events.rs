@@ -20,6 +20,8 @@ pub(super) struct Events {
     first: u32,
     /// When the last event was found.
     last: Instant,
+    /// The number behind the last event of the write that was asked for and is not answered yet.
+    writing: Option<u32>,
     /// The number behind the last event that could not be written; the next try comes with another event, or at `retry`.
     failed: Option<u32>,
     retry: Instant,
@@ -66,7 +68,7 @@ impl Ends {
 impl Events {
     pub fn new(settings: &Settings, first: u32) -> Self {
         let (last, never) = (Instant::from_nanos(0), Instant::NEVER);
-        Self { is_on: settings.has_events(), first, last, failed: None, retry: never, flapping: never }
+        Self { is_on: settings.has_events(), first, last, writing: None, failed: None, retry: never, flapping: never }
     }
 
     /// When there is something to do if no event comes. While the clock is not set (`is_held`), nothing is written.
@@ -107,10 +109,10 @@ impl Monitor {
             let found = Found { at: self.due.unix(self.events.last).into(), event };
             let ledger = self.table.ledger();
             ledger.push_event(target.map(usize::from), &found);
-            // That a file cannot be written is no reason to try again at once: the events' own file may be the one. That
-            // another one can be again is: the disk has room.
-            if matches!(event, Event::Log { errno, .. } if errno != 0) && self.events.failed.is_some() {
-                self.events.failed = Some(ledger.end_of_events());
+            if let (Event::Log { errno, .. }, Some(_)) = (event, self.events.failed) {
+                // A file that cannot be written is no reason to try again at once: it may be that of the events. One that
+                // can be written again is a reason, also if there was no room for its event: the disk has space.
+                self.events.failed = (errno != 0).then_some(ledger.end_of_events());
             }
         }
     }
@@ -201,18 +203,21 @@ impl Monitor {
         if has_failed || self.due.is_held() {
             return None;
         }
-        self.events.failed = Some(end);
+        self.events.writing = Some(end);
         self.events.retry = now + limits::SAY_AGAIN;
         Some(Action::WriteEvents)
     }
 
     /// The events were written, or that failed.
     pub(super) fn events_written(&mut self, now: Instant, written: bool) {
-        let Some(end) = self.events.failed.filter(|_| written) else { return };
+        let Some(end) = self.events.writing.take() else { return };
+        self.events.failed = (!written).then_some(end);
+        if !written {
+            return;
+        }
         let at = self.due.unix(now).into();
         let ledger = self.table.ledger();
         ledger.take_events(end);
-        self.events.failed = None;
         ledger.end_write(Kind::Events);
         ledger.tell_dropped(at);
         self.table.free_retired();
@@ -308,6 +313,41 @@ mod tests {
             change(&mut monitor, next..=next);
             let expected = [format!("{} more, up: {is_up}", last - 10), if is_up { "down" } else { "up" }.to_string()];
             assert_eq!(words(&monitor)[10..], expected);
+        }
+    }
+
+    /// The shell has found that the daily log cannot be written, or with 0 that it can be again.
+    fn find_log(monitor: &mut Monitor, errno: i32) {
+        monitor.handle(at(1), Fact::Found(&Event::Log { file: Kind::Stats, day: 20_370, errno }));
+    }
+
+    #[test]
+    fn a_file_that_can_be_written_again_leads_to_a_try_at_once_even_if_the_ring_is_full() {
+        let mut monitor = monitor();
+        (0..70).for_each(|_| find_log(&mut monitor, 28));
+        assert_eq!(monitor.ledger().dropped_events(), 6, "there is room for 64");
+        assert_eq!(monitor.write_events(at(1)), Some(Action::WriteEvents));
+        monitor.handle(at(1), Fact::EventsWritten { written: false });
+        find_log(&mut monitor, 28);
+        assert_eq!((monitor.write_events(at(1)), monitor.events.next(false)), (None, at(61)));
+        find_log(&mut monitor, 0);
+        assert_eq!(monitor.write_events(at(2)), Some(Action::WriteEvents));
+        monitor.handle(at(2), Fact::EventsWritten { written: false });
+        assert_eq!((monitor.write_events(at(2)), monitor.events.next(false)), (None, at(62)), "only once");
+    }
+
+    #[test]
+    fn an_event_that_is_found_during_a_write_waits_for_the_next_one() {
+        for errno in [28, 0] {
+            let mut monitor = monitor();
+            find_log(&mut monitor, 28);
+            assert_eq!(monitor.write_events(at(1)), Some(Action::WriteEvents));
+            monitor.handle(at(1), Fact::EventsWritten { written: false });
+            find_log(&mut monitor, 0);
+            assert_eq!(monitor.write_events(at(1)), Some(Action::WriteEvents));
+            find_log(&mut monitor, errno);
+            monitor.handle(at(1), Fact::EventsWritten { written: true });
+            assert_eq!((words(&monitor).len(), monitor.write_events(at(1))), (1, Some(Action::WriteEvents)));
         }
     }
 
