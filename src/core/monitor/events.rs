@@ -6,7 +6,6 @@ use crate::base::time::{Instant, unix_u32};
 use crate::core::health::{Change, State};
 use crate::core::probe::End;
 use crate::model::event::{Event, Found};
-use crate::model::log_names::Kind;
 use crate::model::reason::{Ending, Shortage};
 use crate::model::settings::Settings;
 use crate::model::target::Address;
@@ -218,7 +217,6 @@ impl Monitor {
         let at = self.due.unix(now).into();
         let ledger = self.table.ledger();
         ledger.take_events(end);
-        ledger.end_write(Kind::Events);
         ledger.tell_dropped(at);
         self.table.free_retired();
     }
@@ -249,6 +247,7 @@ mod tests {
     use crate::base::time::{Nanos, WallTime};
     use crate::core::ledger::{Ledger, Memory};
     use crate::core::monitor::{Fact, Span};
+    use crate::model::log_names::Kind;
     use crate::model::reason::Reason;
     use crate::model::settings::Config;
     use crate::model::target::Target;
