@@ -130,8 +130,17 @@ pub const SAMPLES: usize = 256 << 10;
 /// See [`SAMPLES`].
 pub const SAMPLES_WAIT: Nanos = Nanos::from_secs(1);
 
-/// Bytes of all lines of one write to a daily file. The rows of times are the longest.
-pub const DAILY_LINES: usize = RECORDS * TIMES_ROW;
+/// Bytes of one line of the log of events that tells no answers to lookups: that of a target that is up again is the
+/// longest, with 160 bytes of text.
+pub const SHORT_EVENT: usize = 25 + 3 + 8 + 3 + SERVICE + 3 + ENDPOINT + 3 + 160 + 1;
+
+/// Most events that wait until they are written.
+pub const EVENTS: usize = 2 * RECORDS + 16;
+
+/// Bytes of all lines of one write to a daily file: all events that can wait, of which one for each record tells answers.
+/// A row of times for each record has fewer.
+pub const DAILY_LINES: usize = RECORDS * EVENT + (EVENTS - RECORDS) * SHORT_EVENT;
+const _: () = assert!(DAILY_LINES >= RECORDS * TIMES_ROW);
 
 /// Shortest and longest interval between a target's ticks.
 pub const INTERVAL: (Nanos, Nanos) = (Nanos::from_millis(10), Nanos::from_secs(3600));

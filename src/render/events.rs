@@ -347,7 +347,7 @@ mod tests {
                 failed: u32::MAX,
             },
         ] {
-            assert!(line(event, Some(&target)).len() <= longest.len());
+            assert!(line(event, Some(&target)).len() <= limits::SHORT_EVENT);
         }
     }
 

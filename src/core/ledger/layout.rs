@@ -300,6 +300,7 @@ pub(super) const fn events(records: usize) -> usize {
     let events = 2 * records + 16;
     if events < 64 { 64 } else { events }
 }
+const _: () = assert!(events(limits::RECORDS) == limits::EVENTS);
 
 /// Words of a ledger of `records` records.
 pub const fn words(records: usize) -> usize {
