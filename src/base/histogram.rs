@@ -17,7 +17,7 @@ pub struct Scale {
     first: u32,
 }
 
-/// It begins at 512 ns.
+/// The histogram of all times of a target. It begins at 512 ns.
 pub const FINE: Scale = Scale { bits: 3, first: 9 };
 
 /// A histogram for the times of one report: a bucket's middle is right within an eighth, 12.5 %, from 66 us on. It

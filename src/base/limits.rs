@@ -26,8 +26,8 @@ pub const ADDRESSES: usize = 8;
 /// answer to the first SYN that is sent again, after 1 s (RFC 6298, section 2), is still seen.
 pub const SHARE: Nanos = Nanos::from_millis(1500);
 
-/// An attempt that ended before this has sent one SYN: the kernel sends it again after 1 s (RFC 6298, section 2). The
-/// rest is for its clock, which has ticks, and for ours.
+/// An attempt that ended before this has sent one SYN: the kernel sends it again after 1 s (RFC 6298, section 2). It
+/// counts that second in ticks, so it can be a little early.
 pub const ONE_SYN: Nanos = Nanos::from_millis(800);
 
 /// Most helper processes. Each may hold a lookup for the whole timeout: 100 names at the default 2 s and 5 s need 300.
@@ -123,11 +123,11 @@ pub const EVENT: usize = 25 + 3 + 8 + 3 + SERVICE + 3 + ENDPOINT + 3 + 2 * ADDRE
 pub const SAMPLE: usize =
     29 + (2 + 2 * SERVICE) + (2 + 2 * (HOST + DEVICE) + 1) + 5 + ADDRESS + 2 * 11 + 14 + 19 + 10 + 9 + 1;
 
-/// Bytes of the samples that are collected, and for how long that is done: room for those of 1,000 targets that are probed
-/// at the same moment.
+/// Bytes of the samples that are collected before they are written: those of 1,000 targets that are probed at the same
+/// moment.
 pub const SAMPLES: usize = 256 << 10;
 
-/// See [`SAMPLES`].
+/// How long samples are collected at most.
 pub const SAMPLES_WAIT: Nanos = Nanos::from_secs(1);
 
 /// Bytes of one line of the log of events that tells no answers to lookups: that of a target that is up again is the
@@ -219,7 +219,7 @@ pub const TIME_ZONE: usize = 120;
 pub const KEEP: u16 = 3650;
 
 /// Least and most that `keep` can give all daily files together, in KB (1,024 bytes). The counts and times of a single
-/// target are about 64 KB a day; less is a slip of the pen, and a terabyte is no log any more.
+/// target are about 64 KB a day. A limit below that, or above a terabyte, is a mistake.
 pub const KEEP_KB: (u32, u32) = (64, 1 << 30);
 
 /// Bytes of a directory's names that are read at once, and how often in a row: together 100,000 names or more,

@@ -130,7 +130,7 @@ impl Due {
     }
 
     /// How long the run has lasted.
-    pub fn waited(&self, now: Instant) -> Nanos {
+    pub fn lasted(&self, now: Instant) -> Nanos {
         now.since(self.hold.began())
     }
 

@@ -36,9 +36,9 @@ pub enum Change {
     },
 }
 
-/// The state of a target and what speaks against it. Moments are ticks. The
-/// monitor has them in milliseconds of `CLOCK_MONOTONIC`, so that a clock that is set changes no duration; those before the
-/// boot are negative. A record has them in seconds since 1970.
+/// The state of a target and what speaks against it. Moments are ticks. The monitor has them in milliseconds of
+/// `CLOCK_MONOTONIC`, so that a clock that is set changes no duration; those before the boot are negative. A record has them
+/// in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// The state.

@@ -145,8 +145,8 @@ impl fmt::Display for Row<'_> {
     }
 }
 
-/// Writes each of these causes, which are counted in the order of [`Cause::ALL`], with its count: the most frequent first; of equal ones the
-/// first in the list. `silent` is the latest address that was given up.
+/// Writes each of these causes, which are counted in the order of [`Cause::ALL`], with its count: the most frequent
+/// first; of equal ones the first in the list. `silent` is the latest address that was given up.
 pub(super) fn write_causes(
     out: &mut dyn Write,
     causes: &[u32; Cause::ALL.len()],

@@ -68,10 +68,9 @@ fn set_all(call: libc::c_long, id: u32) -> Result<(), Errno> {
 const DIRECTORY: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
 /// Gives the user root's files in this directory whose names are `ours` and whose content `is_right`, so that the user can
-/// write them. Also gives
-/// the directory itself, if it holds no other files and is clearly tcpmon's: just made, or with a file of ours, or by
-/// its name. Makes missing directories of the path, and the file `new` with mode 0600. `EPERM`, and nothing is given,
-/// if the user or every user could have put something there.
+/// write them. Also gives the directory itself, if it holds no other files and is clearly tcpmon's: just made, or with a
+/// file of ours, or by its name. Makes missing directories of the path, and the file `new` with mode 0600. `EPERM`, and
+/// nothing is given, if the user or every user could have put something there.
 pub fn hand_over(
     path: &str,
     ours: &dyn Fn(&str) -> bool,

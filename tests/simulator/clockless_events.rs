@@ -20,7 +20,7 @@ fn events_found_before_the_clock_was_set_are_written_with_their_right_time() {
     assert_eq!(
         sim.events(),
         [
-            "2025-10-09T14:30:00+00:00 | start | - | - | tcpmon 0.1.0, 1 target",
+            concat!("2025-10-09T14:30:00+00:00 | start | - | - | tcpmon ", env!("CARGO_PKG_VERSION"), ", 1 target"),
             "2025-10-09T14:30:20+00:00 | down | web | 192.0.2.1:1 | connect refused by 192.0.2.1, \
              since 2025-10-09T14:30:10+00:00, 2 failed",
             "2025-10-09T14:30:55+00:00 | clock | - | - | set from 1970-01-01T00:01:05+00:00 \

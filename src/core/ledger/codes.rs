@@ -55,15 +55,15 @@ const ERRNO: u32 = 1 << 31;
 /// The words of an ending.
 pub(super) fn encode(ending: Ending) -> Words {
     let mut at = [0; 5];
-    let mut place = |address: Address| {
+    let mut store = |address: Address| {
         at = pack(address);
         address.ip.is_ipv6()
     };
     let (kind, detail) = match ending {
-        Ending::Connected(address) => (1, if place(address) { IPV6 } else { 0 }),
+        Ending::Connected(address) => (1, if store(address) { IPV6 } else { 0 }),
         Ending::LookupFailed(reason) => (2, reason_code(reason)),
         Ending::Skipped(shortage) => (4, shortage.index() as u32 + 1),
-        Ending::ConnectFailed(reason, address) => (if place(address) { 6 } else { 5 }, reason_code(reason)),
+        Ending::ConnectFailed(reason, address) => (if store(address) { 6 } else { 5 }, reason_code(reason)),
     };
     let [a, b, c, d, scope] = at;
     [kind, detail, a, b, c, d, scope]

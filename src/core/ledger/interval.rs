@@ -52,7 +52,7 @@ pub struct Figures {
 }
 
 impl Record<'_> {
-    /// Adds a time to the distribution of the interval. `max` is the place of the longest one in [`INTERVAL_MAX`].
+    /// Adds a time to the distribution of the interval. `max` is the index of the longest one in [`INTERVAL_MAX`].
     pub(super) fn add_to_interval(self, buckets: usize, max: usize, time: Nanos) {
         let at = buckets + COARSE.bucket(time);
         let word = self.load(at);

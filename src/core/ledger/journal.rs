@@ -15,7 +15,7 @@ use crate::model::log_names::Kind;
 pub enum Progress {
     /// The file may have all of it, a part or nothing.
     Writing = 1,
-    /// The file has all of it. What they were made of is not marked as written yet.
+    /// The file has all of it. What its lines cover is not marked as written yet.
     Written = 2,
     /// The file ends with a part of it, which could not be cut off. What its lines say is still to be written.
     Torn = 3,

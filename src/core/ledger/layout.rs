@@ -232,7 +232,7 @@ fields! { RECORD_FIELDS, RECORD:
     SKIPPED = "skipped", 1;
     /// Odd while one of the fields from here to [`LOOKUPS`] is being written.
     GUARD = "guard", 1;
-    /// Whether the target is up: see [`super::record::State`].
+    /// Whether the target is up: see [`crate::core::health::State`].
     STATE = "is_up", 1;
     /// The tick of the first of the probes that led to this state.
     SINCE = "up_since", 1;

@@ -263,7 +263,7 @@ impl<'a> Record<'a> {
     }
 
     /// Counts why a probe failed or was slow.
-    #[inline(never)] // Most probes have nothing of it.
+    #[inline(never)] // Most probes have no cause.
     fn count_causes(self, end: &End) {
         self.add_to(Cause::ALL.len(), end.resent);
         let failure = match end.ending {

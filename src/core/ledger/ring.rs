@@ -4,13 +4,14 @@
 //! Events are numbered from the first on; the numbers wrap. An event is in the ring from when the number behind the last
 //! one is stored until the number of the first one is.
 
+use core::sync::atomic::AtomicU32;
+
 use super::Ledger;
 use super::codes::{self, decode, encode, micros, nanos};
 use super::layout::{self, EVENT, RING, Shape};
 use crate::base::time::unix_u32 as seconds;
 use crate::model::event::{Event, Found};
 use crate::model::log_names::Kind;
-use core::sync::atomic::AtomicU32;
 
 /// The words of [`RING`]: the number of the first event in the ring, and the one behind the last.
 const FIRST: usize = 0;
@@ -104,7 +105,7 @@ impl Ledger {
 
     #[inline(never)]
     fn words_of_event(&self, number: u32) -> [u32; EVENT] {
-        let at = self.place_of_event(self.capacity, number);
+        let at = self.offset_of_event(self.capacity, number);
         let mut words = [0; EVENT];
         for (i, word) in words.iter_mut().enumerate() {
             *word = layout::word(&self.memory, at + i);
@@ -199,22 +200,22 @@ impl Ledger {
         }
     }
 
-    /// Where the event of this number is, in a ledger of so many records.
-    fn place_of_event(&self, records: usize, number: u32) -> usize {
+    /// The first word of the event of this number, in a ledger of so many records.
+    fn offset_of_event(&self, records: usize, number: u32) -> usize {
         layout::size(records) + number as usize % layout::events(records) * EVENT
     }
 
     /// Stores an event where it is in a ledger of so many records.
     #[inline(never)]
     fn store_event(&self, records: usize, number: u32, words: &[u32; EVENT]) {
-        let at = self.place_of_event(records, number);
+        let at = self.offset_of_event(records, number);
         for (i, word) in words.iter().enumerate() {
             self.store(at + i, *word);
         }
     }
 
-    /// Copies the ring to where it is in a ledger of so many records, which are more. Where the old ring reaches into the
-    /// new one's place, its events are lost.
+    /// Copies the ring to where it is in a ledger of so many records, which are more. If the old ring overlaps with the new
+    /// one, its events are counted as dropped.
     pub(super) fn move_ring(&self, records: usize) {
         if layout::size(records) < layout::words(self.capacity) {
             let lost = self.end_of_events().wrapping_sub(self.first_event());

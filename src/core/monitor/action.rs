@@ -7,7 +7,7 @@ use crate::model::event::Event;
 use crate::model::reason::Shortage;
 use crate::model::target::Address;
 
-/// The index of a target's entry in the table, below [`limits::RECORDS`]. It does not change while a
+/// The index of a target's entry in the table, below [`crate::base::limits::RECORDS`]. It does not change while a
 /// probe of the target is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetId(pub(super) u16);

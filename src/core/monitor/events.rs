@@ -150,7 +150,7 @@ impl Monitor {
 
     /// Adds the event that a name has other addresses.
     pub(super) fn note_answer(&mut self, now: Instant, target: u16, addresses: &[Address]) {
-        // An answer without addresses is a failure, and tells no other ones.
+        // A lookup that gave no addresses has failed. That is no change of the addresses.
         if self.events.is_on && !addresses.is_empty() && self.table.note_answer(target, now, addresses) {
             self.push(now, Some(target), Event::Address);
         }
@@ -224,7 +224,7 @@ impl Monitor {
     /// The clock was set at `now` by so many seconds, after it was wrong from the start of the run on. Until then it would
     /// have read `before` now.
     pub(super) fn correct_moments(&mut self, now: Instant, before: i64, by: i64) {
-        let wait = self.due.waited(now).max(limits::CLOCK_WAIT).secs() as i64 + 60;
+        let wait = self.due.lasted(now).max(limits::CLOCK_WAIT).secs() as i64 + 60;
         self.table.correct_states(now.millis() - wait * 1000, now.millis(), by);
         let from = before - wait;
         let ledger = self.table.ledger();

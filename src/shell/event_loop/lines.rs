@@ -14,7 +14,8 @@ use crate::shell::daily_files::Lines;
 use crate::sys::{self, clock};
 
 impl Reports {
-    /// Appends the rows of times to their file. Returns whether what they tell is told: they are in the file, or not wanted.
+    /// Appends the rows of times to their file. Returns whether nothing of them is left for the next rows: they are in the
+    /// file, or not wanted.
     pub fn write_times(&mut self, stamp: WallTime, monitor: &mut Monitor, console: &mut Console) -> bool {
         let kind = Kind::Times;
         if !monitor.settings().times {

@@ -56,8 +56,8 @@ impl Samples {
         self.lines.len() + limits::SAMPLE > limits::SAMPLES
     }
 
-    /// Writes them to the file of this day. If that fails, they are lost: they say nothing that is not counted, too. They
-    /// leave the last tenth of the file system to the other files.
+    /// Writes them to the file of this day. If that fails, these lines are lost, but their probes are counted. While less
+    /// than a tenth of the file system is free, nothing is written: the other files need it.
     pub fn write(&mut self, reports: &mut Reports, ledger: &Ledger, console: &mut Console) {
         self.due = Instant::NEVER;
         if self.lines.is_empty() {
