@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says where it failed")]
 
+#[path = "edges/scratch.rs"]
+mod scratch;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::io::Write;
@@ -79,7 +82,8 @@ fn main() -> ExitCode {
     // Under nohup(1) it is ignored, and a run leaves it so. This run is sent one.
     // SAFETY: the default action runs none of our code.
     unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.unwrap();
-    let folder = std::env::temp_dir().join(format!("tcpmon-allocation-{}", std::process::id()));
+    let home = scratch::temporary().unwrap();
+    let folder = home.path().join("run");
     fs::create_dir(&folder).unwrap();
     let accepting = TcpListener::bind("127.0.0.1:0").unwrap();
     accepting.set_nonblocking(true).unwrap();
@@ -197,7 +201,6 @@ fn main() -> ExitCode {
     let ledger = event_loop.monitor().ledger();
     assert_eq!(ledger.first_event(), ledger.end_of_events(), "all events are written");
     drop((full, fillers));
-    fs::remove_dir_all(&folder).unwrap();
     let failed = u8::from(calls > 0);
     println!("heap calls after start-up: {calls} (0 allowed)");
     println!("{} passed, {failed} failed", 1 - failed);

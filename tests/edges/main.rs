@@ -19,6 +19,7 @@ mod listener;
 mod namespace;
 mod refusal;
 mod running;
+mod scratch;
 mod status;
 
 // A static program takes no preloaded library.

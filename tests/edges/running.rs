@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::clock::{self, wait_until};
+use crate::scratch;
 
 /// More than any run needs: a run that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -28,7 +29,7 @@ pub struct RunDir(TempDir);
 
 impl RunDir {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
+        Self(scratch::temporary().expect("a temporary directory"))
     }
 
     pub fn path(&self) -> &Path {

@@ -21,6 +21,8 @@ mod namespace;
 mod other_files;
 mod program;
 mod run;
+#[path = "../edges/scratch.rs"]
+mod scratch;
 mod services;
 mod strace;
 mod table;

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::Result;
+use crate::scratch;
 use crate::services::Services;
 
 const MOMENT: Duration = Duration::from_millis(20);
@@ -40,7 +41,7 @@ impl Program {
     }
 
     fn spawn(services: &Services, mut command: Command) -> Result<Self> {
-        let dir = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+        let dir = scratch::temporary().map_err(|error| format!("no temporary directory: {error}"))?;
         let file = |name| File::create(dir.path().join(name)).map_err(|error| format!("{name}: {error}"));
         fs::write(dir.path().join("tcpmon.conf"), services.configuration()?).map_err(|error| error.to_string())?;
         command.args(["-c", "tcpmon.conf", "--for", "60s"]).current_dir(dir.path()).env("TZ", "UTC");

@@ -52,6 +52,8 @@ mod recovery;
 mod run;
 mod samples;
 mod scene;
+#[path = "../edges/scratch.rs"]
+mod scratch;
 mod times;
 mod trace;
 mod witness;

@@ -9,8 +9,8 @@ use nix::sys::statvfs::statvfs;
 use tcpmon::base::time::WallTime;
 use tempfile::TempDir;
 
-use crate::Result;
 use crate::witness::{REFUSED, Witness};
+use crate::{Result, scratch};
 
 /// The first targets, in their order.
 pub const FIRST: [&str; 5] = ["web", "db", "mail", REFUSED, FLIP];
@@ -56,7 +56,7 @@ impl Day {
 impl RunDir {
     /// An empty directory.
     pub fn new() -> Result<Self> {
-        Ok(Self { dir: TempDir::new()?, ahead: 0 })
+        Ok(Self { dir: scratch::temporary()?, ahead: 0 })
     }
 
     /// Another directory with the same files.

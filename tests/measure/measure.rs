@@ -24,6 +24,8 @@ mod name_server;
 mod namespace;
 mod outage;
 mod run_dir;
+#[path = "../edges/scratch.rs"]
+mod scratch;
 mod strace;
 mod syscalls;
 mod untraced;

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::Result;
+use crate::{Result, scratch};
 
 /// The directory; it is deleted when this is dropped.
 pub struct RunDir(TempDir);
@@ -20,7 +20,7 @@ impl RunDir {
             // `inet`: localhost may also be ::1, and there is no listener.
             writeln!(text, "target t{number} {host} {port} inet").map_err(|error| error.to_string())?;
         }
-        let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+        let directory = scratch::temporary().map_err(|error| format!("no temporary directory: {error}"))?;
         fs::write(directory.path().join("tcpmon.conf"), text).map_err(|error| format!("no configuration: {error}"))?;
         Ok(Self(directory))
     }
