@@ -161,6 +161,11 @@ impl Book {
         self.settings.times && self.events.records > 0
     }
 
+    /// Whether reports and rows of times have everything.
+    pub fn is_all_told(&self) -> bool {
+        self.pages.iter().all(|page| page.is_told(self.keeps_times()))
+    }
+
     /// Nobody wanted rows of times: removed targets whose records are free get no last one.
     fn find_freed(&mut self, monitor: &Monitor) {
         for (record, page) in self.pages.iter_mut().enumerate() {

@@ -372,8 +372,9 @@ impl<W: World> Driver<W> {
         let boundary = self.clock_wait.read(self.now, wall, boundary);
         let expected = self.note_reading();
         let (wanted, last) = (std::mem::take(&mut self.report_wanted), self.stopping || self.completing);
-        if last && self.clock_wait.waits() && self.storage.is_some() {
-            // The last report is left to the next run, whose clock may be right.
+        // The last report may be left to the next run, whose clock may be right; and one of zeroes is not written.
+        let is_left = self.clock_wait.waits() && self.storage.is_some();
+        if last && (is_left || self.book.is_all_told()) {
             self.report_due = None;
             self.book.find_end(self.now);
         } else if wanted || last {

@@ -150,9 +150,13 @@ impl Page {
     pub fn is_idle(&self, times: bool) -> bool {
         self.usage == PageUsage::Retired
             && self.lives + self.unseen == 0
-            && self.counted == self.reported
-            && (!times || self.untold.is_empty())
+            && self.is_told(times)
             && self.changes.1 <= limits::FLAPPING.0
+    }
+
+    /// Whether all that was counted is reported, with `times` also in the table of times.
+    pub fn is_told(&self, times: bool) -> bool {
+        self.usage == PageUsage::Free || (self.counted == self.reported && (!times || self.untold.is_empty()))
     }
 }
 

@@ -403,6 +403,11 @@ impl TargetTable {
         self.order.iter().copied().chain(gone).map(|index| self.ledger.record(index.into()))
     }
 
+    /// Whether a report would have something that no report has told.
+    pub(super) fn has_news(&self) -> bool {
+        self.unreported() > 0 || (self.is_timed && self.timed().any(Record::has_row))
+    }
+
     /// Moves what was counted until now into the rows of times that are about to be written.
     pub(super) fn begin_rows(&self) {
         for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.usage != Usage::Free) {
