@@ -118,6 +118,8 @@ fn main() -> ExitCode {
     let (ledger_file, console, signals) = (Some(ledger), Console::new(false), Signals::new().unwrap());
     let mut event_loop = EventLoop::new(Start { config, config_file: file, span, ledger_file, console, signals });
 
+    event_loop.keep_times();
+
     ARMED.store(true, Ordering::Relaxed);
     drop(std::hint::black_box(Box::new(1)));
     ARMED.store(false, Ordering::Relaxed);

@@ -4,11 +4,13 @@
 use core::fmt::Write;
 
 use super::{FAILURE, MISTAKES, SUCCESS, boot, exit, fail, load, prepare};
-use crate::base::{limits, words};
+use crate::base::{limits, path, words};
 use crate::core::monitor::Span;
 use crate::model::cli::Cli;
+use crate::model::directive::Directive;
+use crate::model::log_names::Kind;
 use crate::model::run::Run;
-use crate::model::settings::Config;
+use crate::model::settings::{Config, Settings};
 use crate::shell::change_user;
 use crate::shell::config_file::{ConfigFile, Source};
 use crate::shell::console::Console;
@@ -59,11 +61,14 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ! {
     if in_background {
         starter = Some(leave(&mut console));
     } else {
-        greet(&mut console, &config, source);
+        greet(&mut console, &config, file.cli(), source);
     }
     locks.iter().flatten().for_each(Lock::hold);
     let mut event_loop =
         EventLoop::new(Start { config, config_file: file, span, ledger_file: Some(ledger_file), console, signals });
+    if span.rounds.is_some() || span.duration.is_some() {
+        event_loop.keep_times();
+    }
     event_loop.begin();
     if let Some(starter) = starter {
         event_loop.console().go_to_background();
@@ -72,7 +77,7 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ! {
     notify::ready();
     event_loop.run();
     if !in_background {
-        event_loop.print_summary(limits::LAST_WORDS);
+        event_loop.print_last_words(limits::LAST_WORDS);
     }
     exit(if event_loop.lost_last_report() { FAILURE } else { SUCCESS })
 }
@@ -174,7 +179,7 @@ fn has_relative_path(config: &Config, console: &mut Console) -> bool {
 }
 
 /// Prints the first lines on the console.
-fn greet(console: &mut Console, config: &Config, source: Source) {
+fn greet(console: &mut Console, config: &Config, cli: &Cli, source: Source) {
     let mut words = String::from("Starting TCP Connection Monitor...\n");
     if source == Source::Defaults {
         words.push_str("No targets given: watching the embedded default list of public anycast resolvers\n");
@@ -185,6 +190,21 @@ fn greet(console: &mut Console, config: &Config, source: Source) {
         // Writing to a String does not fail.
         let _ = write!(words, "{comma}{} ({})", target.service, target.endpoint());
     }
+    let Settings { log_dir, report, .. } = &config.settings;
+    let log = path::within(log_dir.as_str(), Kind::Stats.latest());
+    let _ = write!(words, "\nStatistics go to {log} every {report}; for more at any time: tcpmon status");
+    let mut has_directory = source != Source::CommandLine;
+    if let Some(file) = cli.file {
+        let _ = write!(words, " -c {file}");
+    }
+    for (directive, value) in &cli.settings {
+        if let Directive::LogDir | Directive::Ledger = directive {
+            has_directory |= *directive == Directive::LogDir;
+            let _ = write!(words, " --{} {value}", if *directive == Directive::LogDir { "log-dir" } else { "ledger" });
+        }
+    }
+    // A file of this directory or of /etc may name another one.
+    words.push_str(if has_directory { "" } else { " --log-dir ." });
     words.push_str("\nPress Ctrl+C to stop\n\n");
     console.lines(&words, limits::LAST_WORDS);
 }

@@ -26,6 +26,7 @@ mod action;
 mod attempts;
 mod events;
 mod probes;
+mod run_times;
 mod skips;
 mod slots;
 mod target_table;
@@ -34,6 +35,8 @@ pub use action::{Action, Changes, Ended, Fact, Span, TargetId};
 pub use attempts::AttemptEnd;
 use attempts::Attempts;
 use events::{Ends, Events};
+pub use run_times::PhaseTimes;
+use run_times::RunTimes;
 use skips::Skips;
 use slots::Slots;
 pub use target_table::TargetEntry;
@@ -92,6 +95,8 @@ pub struct Monitor {
     dropping: Option<(ProbeId, Instant)>,
     /// How attempts have ended, if somebody wants to know.
     attempts: Attempts,
+    /// The times of the run, if somebody wants to know.
+    run_times: RunTimes,
     timers: Timers,
     due: Due,
     /// A round has begun, and [`Action::Round`] was not returned yet.
@@ -126,6 +131,7 @@ impl Monitor {
             looking_up: 0,
             dropping: None,
             attempts: Attempts::default(),
+            run_times: RunTimes::default(),
             timers: Timers::new(limits::PROBES + limits::RECORDS),
             due: Due::new(config.settings.report, built, now, wall),
             round: false,
@@ -290,6 +296,9 @@ impl Monitor {
             let grid = Grid::new(now + offset, interval);
             let (index, differs) = self.table.install(i, target, grid, spread_changed);
             changed += usize::from(differs);
+            if self.table[index].ticks == 0 {
+                self.run_times.clear(index);
+            }
             if interval < fastest {
                 (self.pacemaker, fastest) = (index, interval);
             }
@@ -344,6 +353,22 @@ impl Monitor {
     /// How the attempts of this target have ended, in their order, if they are kept.
     pub fn attempts<'a>(&'a self, entry: &'a TargetEntry) -> impl Iterator<Item = &'a AttemptEnd> {
         self.attempts.iter().filter(|(target, _)| ptr::eq(&self.table[*target], entry)).map(|(_, end)| end)
+    }
+
+    /// Keeps the times of the run from now on, of the targets that there are.
+    pub fn keep_times(&mut self) {
+        self.run_times.reserve(self.table.indices().len());
+    }
+
+    /// The times of the run of each configured target's lookups and connects, if they are kept.
+    pub fn times(&self) -> impl Iterator<Item = (&Target, &[PhaseTimes; 2])> {
+        self.table.order().filter_map(|index| Some((&self.table[index].target, self.run_times.of(index)?)))
+    }
+
+    /// Adds changes of a target's state to the events from now on, also if the settings want no events: somebody looks on.
+    pub fn watch_states(&mut self) {
+        self.events.are_watched = true;
+        self.change_events();
     }
 
     /// The settings in force.

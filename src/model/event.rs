@@ -117,6 +117,11 @@ impl Event {
         }
     }
 
+    /// Whether it tells of a target's state.
+    pub fn is_of_state(&self) -> bool {
+        matches!(self, Event::Down { .. } | Event::Up { .. } | Event::Flapping { .. })
+    }
+
     /// Whether the system log gets it as a warning; else it is a notice.
     pub fn is_warning(&self) -> bool {
         match self {

@@ -5,6 +5,7 @@ pub mod cells;
 pub mod events;
 pub mod json;
 pub mod once;
+pub mod run_times;
 pub mod samples;
 pub mod status;
 pub mod table;

@@ -82,6 +82,11 @@ impl Console {
         self.patience = Nanos::ZERO;
     }
 
+    /// Whether anybody can see the progress.
+    pub fn is_seen(&self) -> bool {
+        self.out.stream != Stream::Closed
+    }
+
     /// Whether standard output is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.out.stream == Stream::Terminal

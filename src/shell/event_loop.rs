@@ -28,6 +28,7 @@ use crate::model::event::{Event, Found};
 use crate::model::reason::Shortage;
 use crate::model::settings::Config;
 use crate::model::target::Address;
+use crate::render::run_times;
 use crate::shell::bounds;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
@@ -79,6 +80,8 @@ pub struct EventLoop {
     clocks: Clocks,
     reports: Reports,
     samples: Samples,
+    /// The number behind the last event that the console has shown; `None` if nobody looks on.
+    shown: Option<u32>,
     poll_trouble: Said,
     signal_trouble: Said,
     /// From when on it may be said again that a file of the resolver cannot be read.
@@ -132,6 +135,7 @@ impl EventLoop {
             clocks,
             reports,
             samples: Samples::new(),
+            shown: None,
             next: config,
             poll_trouble: Said::default(),
             signal_trouble: Said::default(),
@@ -141,7 +145,11 @@ impl EventLoop {
             finished: false,
         });
         event_loop.monitor.set_first_event(first);
-        let EventLoop { reports, monitor, console, next, .. } = &mut *event_loop;
+        let EventLoop { reports, monitor, console, next, shown, .. } = &mut *event_loop;
+        if reports.are_logged() && console.is_seen() {
+            monitor.watch_states();
+            *shown = Some(monitor.ledger().end_of_events());
+        }
         bounds::allow_descriptors(next, console);
         if reports.are_logged() {
             bounds::say_helpers(next, console);
@@ -178,6 +186,11 @@ impl EventLoop {
         true
     }
 
+    /// Lets the monitor keep the times of the run.
+    pub fn keep_times(&mut self) {
+        self.monitor.keep_times();
+    }
+
     /// Lets the monitor keep how attempts end, for so many probes.
     pub fn keep_attempts(&mut self, probes: usize) {
         self.monitor.keep_attempts(probes);
@@ -198,9 +211,16 @@ impl EventLoop {
         &mut self.console
     }
 
-    /// Prints the table of the whole run, in the log's form. Waits at most `patience` for a slow reader.
-    pub fn print_summary(&mut self, patience: Nanos) {
-        self.reports.print_summary(&self.monitor, &mut self.console, patience);
+    /// Prints the table of the whole run, in the log's form, and the times of the run if the monitor keeps them. Waits at
+    /// most `patience` for a slow reader.
+    pub fn print_last_words(&mut self, patience: Nanos) {
+        let is_printed = self.reports.print_summary(&self.monitor, &mut self.console, patience);
+        if is_printed && self.monitor.times().next().is_some() {
+            let mut text = String::new();
+            // Writing to a String does not fail.
+            let _ = run_times::write(&mut text, &self.monitor);
+            self.console.lines(&text, patience);
+        }
     }
 
     /// Does everything that was due when poll last returned. No deadline passes before poll has looked for an answer.
@@ -217,6 +237,14 @@ impl EventLoop {
             if self.batch >= limits::BATCH {
                 self.collect(Some(Nanos::ZERO));
             }
+        }
+        self.show_states();
+    }
+
+    /// Shows the changes of states that were not shown yet.
+    fn show_states(&mut self) {
+        if let Some(shown) = &mut self.shown {
+            *shown = sender::show_states(self.monitor.ledger(), *shown, &mut self.console);
         }
     }
 
@@ -328,7 +356,9 @@ impl EventLoop {
                 self.tell(Fact::Stop);
             }
             Wish::Report => self.tell(Fact::ReportNow),
-            Wish::Summary => self.print_summary(SUMMARY_PATIENCE),
+            Wish::Summary => {
+                self.reports.print_summary(&self.monitor, &mut self.console, SUMMARY_PATIENCE);
+            }
             Wish::Child => self.helpers.reap(),
             Wish::Reload => self.reload(),
         }
@@ -389,6 +419,8 @@ impl EventLoop {
     }
 
     fn write_events(&mut self) {
+        // After it they are not in the ledger any more.
+        self.show_states();
         let written = self.reports.write_events(&self.monitor, &mut self.console);
         self.tell(Fact::EventsWritten { written });
         self.tell_changed_files();

@@ -32,10 +32,11 @@ fn a_run_by_hand_looks_as_in_the_original() {
     assert_eq!(ended.outcome(), "exit 0");
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(
-        lines[..5],
+        lines[..6],
         [
             "Starting TCP Connection Monitor...",
             &format!("Monitoring hosts: web ({at}), db ({at})"),
+            "Statistics go to tcp_stats_latest.log every 1h; for more at any time: tcpmon status --log-dir .",
             "Press Ctrl+C to stop",
             "",
             "..."
@@ -43,7 +44,7 @@ fn a_run_by_hand_looks_as_in_the_original() {
         "{}",
         ended.stdout
     );
-    assert!(lines[5].starts_with("Statistics logged to tcp_stats_"), "{}", ended.stdout);
+    assert!(lines[6].starts_with("Statistics logged to tcp_stats_"), "{}", ended.stdout);
     let summary = ended.summary();
     assert_eq!(summary.iter().map(|row| row.service.as_str()).collect::<Vec<_>>(), ["web", "db"]);
     for service in ["web", "db"] {

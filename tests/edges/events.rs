@@ -285,7 +285,9 @@ fn events_that_cannot_be_written_hold_up_no_reports_and_wait_for_the_next_run() 
     let ended = run.end();
     let name = file(Kind::Events, 0);
     let said = "cannot be opened (Is a directory), its lines are kept and written as soon as that can be done";
-    assert_eq!(ended.outcome(), format!("exit 0\ntcpmon: log: {name} {said}"));
+    // A machine under load skips ticks, which is said, too.
+    let of_log: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with("tcpmon: probes: ")).collect();
+    assert_eq!((ended.code(), of_log), (Some(0), vec![format!("tcpmon: log: {name} {said}").as_str()]));
     assert_eq!(total(&dir.rows(), "web"), web.total() as u64);
     assert!(events(&dir).is_empty());
     unplant(&dir, Kind::Events);

@@ -35,6 +35,7 @@ mod helpers;
 mod keep;
 mod lookup;
 mod processes;
+mod progress;
 mod samples;
 mod signals;
 mod states;

@@ -15,6 +15,8 @@ use crate::model::target::Address;
 pub(super) struct Events {
     /// Whether anybody wants them.
     is_on: bool,
+    /// Somebody looks on, whatever the settings say.
+    pub(super) are_watched: bool,
     /// The number of the first event of this run.
     first: u32,
     /// When the last event was found.
@@ -67,7 +69,16 @@ impl Ends {
 impl Events {
     pub fn new(settings: &Settings, first: u32) -> Self {
         let (last, never) = (Instant::from_nanos(0), Instant::NEVER);
-        Self { is_on: settings.has_events(), first, last, writing: None, failed: None, retry: never, flapping: never }
+        Self {
+            is_on: settings.has_events(),
+            are_watched: false,
+            first,
+            last,
+            writing: None,
+            failed: None,
+            retry: never,
+            flapping: never,
+        }
     }
 
     /// When there is something to do if no event comes. While the clock is not set (`is_held`), nothing is written.
@@ -86,7 +97,7 @@ impl Monitor {
     /// Follows changed settings.
     pub(super) fn change_events(&mut self) {
         let events = &mut self.events;
-        events.is_on = self.settings.has_events();
+        events.is_on = self.settings.has_events() || events.are_watched;
         events.failed = None;
         if !events.is_on {
             events.flapping = Instant::NEVER;
@@ -357,8 +368,7 @@ mod tests {
         monitor.handle(at(13), Fact::Stop);
         assert_eq!(monitor.poll(at(13)), Some(Action::ReadClock));
         monitor.handle(at(13), Fact::Clock(WALL));
-        assert!(matches!(monitor.poll(at(13)), Some(Action::Report(_))));
-        monitor.handle(at(13), Fact::Reported { written: true, timed: true });
+        // No probe was counted, so there is no report.
         assert_eq!(words(&monitor)[10..], ["2 more, up: true", "stop"]);
     }
 }

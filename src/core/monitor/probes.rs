@@ -68,6 +68,7 @@ impl Monitor {
         }
         let ended = Ended { target: TargetId(target), tick, ticks: 1, end: *end };
         self.ends.push(ended);
+        self.run_times.add(target, end);
         let hysteresis = self.settings.hysteresis_of(&self.table[target].target);
         if let Some(change) = self.table.end(&ended, now, hysteresis, &self.due) {
             self.note_change(now, target, change, end);

@@ -266,9 +266,14 @@ impl TargetTable {
         0..self.entries.len() as u16
     }
 
+    /// The indices of the configured targets, in order.
+    pub(super) fn order(&self) -> impl Iterator<Item = u16> + Clone {
+        self.order.iter().copied()
+    }
+
     /// The configured targets, in order.
     pub(super) fn live(&self) -> impl Iterator<Item = &TargetEntry> + Clone {
-        self.order.iter().map(|index| &self[*index])
+        self.order().map(|index| &self[index])
     }
 
     /// The removed targets that have something to report.
@@ -400,7 +405,7 @@ impl TargetTable {
     /// The records of the configured targets in their order, then of the removed ones.
     pub(super) fn timed(&self) -> impl Iterator<Item = Record<'_>> {
         let gone = self.indices().filter(|index| self[*index].usage == Usage::Retired);
-        self.order.iter().copied().chain(gone).map(|index| self.ledger.record(index.into()))
+        self.order().chain(gone).map(|index| self.ledger.record(index.into()))
     }
 
     /// Whether a report would have something that no report has told.

@@ -287,10 +287,10 @@ impl Reports {
         }
     }
 
-    /// Prints the table of the whole run, in the log's form.
-    pub fn print_summary(&mut self, monitor: &Monitor, console: &mut Console, patience: Nanos) {
+    /// Prints the table of the whole run, in the log's form. Returns whether it was printed.
+    pub fn print_summary(&mut self, monitor: &Monitor, console: &mut Console, patience: Nanos) -> bool {
         if self.files.is_none() {
-            return;
+            return false;
         }
         let (form, stamp) = (&self.form, clock::wall());
         self.summary.clear();
@@ -304,7 +304,7 @@ impl Reports {
         if skipped > 0 {
             let _ = writeln!(self.summary, "{} skipped for reasons of this box's own", Count(skipped, "tick"));
         }
-        console.lines(&self.summary, patience);
+        console.lines(&self.summary, patience)
     }
 
     /// After a written report: says so, updates the link, and says that earlier trouble is over.

@@ -1,11 +1,11 @@
-//! Sends events to the system log.
+//! Sends events to the system log, and shows changes of states on the console.
 
 use core::fmt;
 
 use crate::base::limits;
 use crate::base::said::Said;
 use crate::base::text::{Count, Text};
-use crate::core::ledger::{Ledger, Record};
+use crate::core::ledger::{Entry, Ledger, Record};
 use crate::render::events::Line;
 use crate::shell::console::Console;
 use crate::sys::system_log::{Severity, SystemLog};
@@ -25,11 +25,7 @@ impl Sender {
     /// Sends the events that were not sent yet. One that is not accepted is lost, and counted.
     pub fn send(&mut self, ledger: &Ledger, console: &mut Console) {
         for entry in ledger.events_from(ledger.sent_events()) {
-            let (found, record) = (&entry.found, entry.record.map(|record| ledger.record(record)));
-            let target = record.and_then(Record::target);
-            let (local, describe) = (clock::local, sys::describe_number);
-            let line = Line { found, target: target.as_ref(), record, local, describe };
-            let text = Text::<{ limits::MESSAGE }>::format(format_args!("{}", Message(&line)));
+            let text = Text::<{ limits::MESSAGE }>::format(format_args!("{}", Message(&entry, ledger)));
             let severity = if entry.found.event.is_warning() { Severity::Warning } else { Severity::Notice };
             if self.system_log.send(severity, text.as_str()) {
                 if self.trouble.is_over() {
@@ -48,11 +44,25 @@ impl Sender {
     }
 }
 
-/// A line as the system log gets it.
-struct Message<'a>(&'a Line<'a>);
+/// Shows the changes of states from this number on, each in a line of its own as in the file of events. Returns the number
+/// behind the last event.
+pub(super) fn show_states(ledger: &Ledger, first: u32, console: &mut Console) -> u32 {
+    for entry in ledger.events_from(first).filter(|entry| entry.found.event.is_of_state()) {
+        let at = clock::local(entry.found.at).as_moment();
+        console.line(format_args!("{at} | {}", Message(&entry, ledger)));
+    }
+    ledger.end_of_events()
+}
+
+/// The line of an event without its time.
+struct Message<'a>(&'a Entry, &'a Ledger);
 
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write_message(f)
+        let Self(Entry { found, record, .. }, ledger) = *self;
+        let record = record.map(|record| ledger.record(record));
+        let target = record.and_then(Record::target);
+        let (local, describe) = (clock::local, sys::describe_number);
+        Line { found, target: target.as_ref(), record, local, describe }.write_message(f)
     }
 }
