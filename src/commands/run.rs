@@ -193,18 +193,17 @@ fn greet(console: &mut Console, config: &Config, cli: &Cli, source: Source) {
     let Settings { log_dir, report, .. } = &config.settings;
     let log = path::within(log_dir.as_str(), Kind::Stats.latest());
     let _ = write!(words, "\nStatistics go to {log} every {report}; for more at any time: tcpmon status");
-    let mut has_directory = source != Source::CommandLine;
-    if let Some(file) = cli.file {
-        let _ = write!(words, " -c {file}");
-    }
-    for (directive, value) in &cli.settings {
-        if let Directive::LogDir | Directive::Ledger = directive {
-            has_directory |= *directive == Directive::LogDir;
-            let _ = write!(words, " --{} {value}", if *directive == Directive::LogDir { "log-dir" } else { "ledger" });
+    // With targets on the command line no file is read, but `status` would read one that names another directory.
+    let own = if source == Source::CommandLine { Some(log_dir.as_str()) } else { None };
+    let set = |wanted| cli.settings.iter().find(|(directive, _)| *directive == wanted).map(|(_, value)| *value);
+    for (option, value) in
+        [(" -c ", cli.file), (" --log-dir ", set(Directive::LogDir).or(own)), (" --ledger ", set(Directive::Ledger))]
+    {
+        if let Some(value) = value {
+            words.push_str(option);
+            words.push_str(value);
         }
     }
-    // A file of this directory or of /etc may name another one.
-    words.push_str(if has_directory { "" } else { " --log-dir ." });
     words.push_str("\nPress Ctrl+C to stop\n\n");
     console.lines(&words, limits::LAST_WORDS);
 }

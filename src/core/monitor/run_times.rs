@@ -15,11 +15,13 @@ pub struct PhaseTimes {
 }
 
 impl PhaseTimes {
-    const NONE: Self = Self { buckets: [0; FINE.buckets()], min: Nanos::new(u64::MAX), max: Nanos::ZERO };
+    /// All zeroes, so that the program has no copy of it.
+    const NONE: Self = Self { buckets: [0; FINE.buckets()], min: Nanos::ZERO, max: Nanos::ZERO };
 
     fn add(&mut self, time: Nanos) {
+        let is_first = self.max == Nanos::ZERO;
         self.buckets[FINE.bucket(time)] += 1;
-        (self.min, self.max) = (self.min.min(time), self.max.max(time));
+        (self.min, self.max) = (if is_first { time } else { self.min.min(time) }, self.max.max(time));
     }
 
     /// The shortest time, the median, the 95th percentile and the longest time; `None` if there is no time. A percentile is
