@@ -50,6 +50,7 @@
 //! | whether a run is there, and which process it is | [`shell::place`] |
 //! | what a process may still do | [`shell::sandbox`] |
 //! | which files of the log are kept | [`model::keep`] |
+//! | what of a configuration will not work on this box | [`shell::surroundings`] |
 //! | every bound | [`base::limits`] |
 //!
 //! # Nothing is lost
@@ -73,7 +74,7 @@
 //! | `base/` | words, text, line, time, limits, ring, timers, path, histogram, messages that are said once |
 //! | `model/` | what is watched and counted, facts, settings and their readers, messages to helpers, names of log files |
 //! | `core/` | the decisions: probe, verdict, health, grid, boundaries, clock, due, ledger, monitor |
-//! | `render/` | what is read: table, times, events, samples, status, JSON |
+//! | `render/` | what is read: table, times, events, samples, status, JSON, a configuration in force |
 //! | `sys/` | every system call, and all `unsafe` |
 //! | `shell/` | console, configuration file, helpers, daily files, ledger's file, sandbox, and the loop |
 //! | `commands/` | what the command line can ask for, one file a command |

@@ -20,7 +20,8 @@ commands:
   status    show the state of each target and all counts, also of a killed run; exit status 0: all up,
             2: one is down, 3: not running, 1: it cannot be told
   once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
-  check     read the configuration and report every mistake; exit status 0 or 2
+  check     read the configuration, report every mistake and what will not work here; exit status 0 or 2;
+            -v prints it with the origin of each setting
   sample    print a configuration to start from
 
 options:
@@ -34,6 +35,7 @@ options:
   -j, --json            for status and once: one line of JSON, for programs
       --unless-stopped  for start, by cron: nothing if it was stopped or has no target yet
       --for-restart     for stop: it does not stay stopped
+      --strict          for check: a warning makes the exit status 2, too
   -h, --help            this text
   -V, --version         the version
 settings, with the words of a configuration file, which they replace:
@@ -92,6 +94,8 @@ pub struct Cli {
     pub unless_stopped: bool,
     /// `--for-restart`
     pub for_restart: bool,
+    /// `--strict`
+    pub strict: bool,
     /// `-n`
     pub rounds: Option<u32>,
     /// `--for`
@@ -118,7 +122,7 @@ const COMMANDS: [(&str, Command); 10] = [
 /// An option without a value: its letter, if it has one, its word and its effect.
 type Flag = (&'static str, &'static str, fn(&mut Cli));
 
-const FLAGS: [Flag; 8] = [
+const FLAGS: [Flag; 9] = [
     ("-h", "--help", |cli| cli.command = Command::Help),
     ("-V", "--version", |cli| cli.command = Command::Version),
     ("-q", "--quiet", |cli| cli.quiet = true),
@@ -127,6 +131,7 @@ const FLAGS: [Flag; 8] = [
     ("-j", "--json", |cli| cli.json = true),
     ("", "--unless-stopped", |cli| cli.unless_stopped = true),
     ("", "--for-restart", |cli| cli.for_restart = true),
+    ("", "--strict", |cli| cli.strict = true),
 ];
 
 /// An option with a value.
@@ -262,6 +267,7 @@ mod tests {
                 json: false,
                 unless_stopped: false,
                 for_restart: false,
+                strict: false,
                 rounds: Some(3),
                 duration: Some(Nanos::from_secs(3600)),
                 settings: vec![(Directive::Interval, "1s"), (Directive::LogDir, "/tmp")],
@@ -342,6 +348,7 @@ mod tests {
             "--json",
             "--unless-stopped",
             "--for-restart",
+            "--strict",
             "--help",
             "--version",
         ] {

@@ -24,11 +24,22 @@ const DEFAULT_TARGETS: &str =
 
 /// The location of a piece of configuration.
 #[derive(Clone, Copy)]
-struct Location<'a> {
+pub struct Location<'a> {
     /// The file, or [`COMMAND_LINE`].
     name: &'a str,
     /// From 1; 0 for the command line, and for a file as a whole.
     line: u32,
+}
+
+impl<'a> Location<'a> {
+    /// A line of `file` as a [`Config`] has it, which is 0 for the command line; `otherwise` without a line.
+    pub fn of(line: Option<u32>, file: &'a str, otherwise: &'a str) -> Self {
+        match line {
+            None => Self { name: otherwise, line: 0 },
+            Some(0) => COMMAND_LINE,
+            Some(line) => Self { name: file, line },
+        }
+    }
 }
 
 const COMMAND_LINE: Location<'_> = Location { name: "command line", line: 0 };
@@ -61,6 +72,8 @@ impl<'a> Reader<'a> {
     pub fn new(config: &'a mut Config, tell: &'a mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         config.settings = Settings::default();
         config.targets.clear();
+        config.set = [None; Directive::ALL.len()];
+        config.lines.clear();
         Self {
             config,
             tell,
@@ -83,7 +96,10 @@ impl<'a> Reader<'a> {
             return self.tell(format_args!("{} \"{value}\" {}", directive.name(), Wrong(directive, value)));
         }
         match self.set[at] {
-            None => self.set[at] = Some(self.location),
+            None => {
+                self.set[at] = Some(self.location);
+                self.config.set[at] = Some(self.location.line);
+            }
             // The command line wins.
             Some(earlier) if earlier.line == 0 && self.location.line > 0 => {}
             Some(earlier) => {
@@ -254,6 +270,7 @@ impl<'a> Reader<'a> {
             self.tell(format_args!("target \"{service}\" is one too many, at most {} fit", limits::TARGETS));
         } else {
             self.config.targets.push(target);
+            self.config.lines.push(self.location.line);
         }
     }
 

@@ -208,13 +208,22 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// How many helpers this box has memory for.
     pub room: u16,
+    /// The line in which each setting was set, 0 for the command line; `None` if it has its default.
+    pub set: [Option<u32>; Directive::ALL.len()],
+    /// The line of each target, 0 for the command line.
+    pub lines: Vec<u32>,
 }
 
 impl Config {
-    /// No targets, and the default settings. The only allocation of a configuration.
+    /// No targets, and the default settings. The only allocations of a configuration.
     pub fn new() -> Self {
-        let targets = Vec::with_capacity(limits::TARGETS);
-        Self { settings: Settings::default(), targets, room: limits::HELPERS as u16 }
+        Self {
+            settings: Settings::default(),
+            targets: Vec::with_capacity(limits::TARGETS),
+            room: limits::HELPERS as u16,
+            set: [None; Directive::ALL.len()],
+            lines: Vec::with_capacity(limits::TARGETS),
+        }
     }
 
     /// The length of the longest service in characters.

@@ -2,6 +2,7 @@
 //! the time zone.
 
 pub mod cells;
+pub mod configuration;
 pub mod events;
 pub mod json;
 pub mod once;

@@ -150,9 +150,10 @@ impl EventLoop {
             monitor.watch_states();
             *shown = Some(monitor.ledger().end_of_events());
         }
-        bounds::allow_descriptors(next, console);
+        let say: bounds::Say<'_> = &mut |subject, what| console.say(subject, what);
+        bounds::allow_descriptors(next, say);
         if reports.are_logged() {
-            bounds::say_helpers(next, console);
+            bounds::say_helpers(next, say);
         }
         reports.begin(overdue, monitor, console);
         event_loop.warm_up();

@@ -16,4 +16,5 @@ pub mod recovery;
 pub mod resolver;
 pub mod sandbox;
 pub mod snapshot;
+pub mod surroundings;
 pub mod time_zone;

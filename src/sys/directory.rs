@@ -86,6 +86,14 @@ impl Directory {
         access_at(self.as_raw_fd(), ".", libc::W_OK | libc::X_OK)
     }
 
+    /// An error if this file cannot be written, or does not exist and cannot be made.
+    pub fn check_file(&self, name: &str) -> Result<(), Errno> {
+        match access_at(self.as_raw_fd(), name, libc::W_OK) {
+            Err(Errno::ENOENT) => self.check(),
+            other => other,
+        }
+    }
+
     /// Whether this name exists; also true if that is not known. A symbolic link is not followed.
     pub fn exists(&self, name: &str) -> bool {
         !matches!(status_at(self.as_raw_fd(), name), Err(Errno::ENOENT))

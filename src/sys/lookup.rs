@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr;
 
 use super::by_path::open;
-use super::{Errno, net};
+use super::{Errno, net, small_file};
 use crate::base::limits;
 use crate::model::facts::{Fault, LookupFault};
 use crate::model::message::Addresses;
@@ -16,10 +16,23 @@ pub const RESOLVERS: &str = "/etc/resolv.conf";
 /// The files without which getaddrinfo(3) gives a wrong answer; the second one has the known hosts (hosts(5)).
 const FILES: [&str; 2] = [RESOLVERS, "/etc/hosts"];
 
+/// A new line that names a resolver.
+const SERVER: &[u8] = b"\nnameserver";
+
 /// The first of the resolver's files that exists and that this process may not read.
 pub fn forbidden_file() -> Option<&'static str> {
     let forbidden = |path: &&str| matches!(open(path, libc::O_RDONLY, 0), Err(Errno::EACCES | Errno::EPERM));
     FILES.into_iter().find(forbidden)
+}
+
+/// Whether the first few thousand bytes of [`RESOLVERS`] name a server. Without one the C library asks 127.0.0.1.
+#[inline(never)]
+pub fn has_server() -> bool {
+    let mut room = [0; 8192];
+    // A directive begins its line (resolv.conf(5)).
+    room[0] = b'\n';
+    let length = small_file::read(RESOLVERS, &mut room[1..]).map_or(0, <[u8]>::len);
+    room[..=length].windows(SERVER.len()).any(|part| part == SERVER)
 }
 
 /// Looks up a name; blocks until the resolver answers. It passes no flags, so that A and AAAA are queried

@@ -173,6 +173,16 @@ pub fn bind_device(socket: &OwnedFd, device: &str) -> Result<(), Errno> {
     set(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())
 }
 
+/// An error if no socket can be bound to this local address.
+pub fn check_source(source: IpAddr) -> Result<(), Errno> {
+    bind_source(&open(source, SockType::Stream)?, source)
+}
+
+/// An error if no socket can be bound to this network device.
+pub fn check_device(device: &str) -> Result<(), Errno> {
+    bind_device(&open_datagram()?, device)
+}
+
 /// setsockopt(2).
 fn set(socket: &OwnedFd, level: c_int, option: c_int, value: &[u8]) -> Result<(), Errno> {
     let length = value.len() as libc::socklen_t;

@@ -8,7 +8,7 @@ use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use libc::{SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid, SYS_setresuid32 as SYS_setresuid};
 
-use super::by_path::{self, follow_link, make_directory_at, open, open_at, status, status_at};
+use super::by_path::{self, access_at, follow_link, make_directory_at, open, open_at, status, status_at};
 use super::{Errno, directory, done, system_call};
 use crate::base::limits;
 use crate::base::path::{name, name_end, trim};
@@ -67,47 +67,71 @@ fn set_all(call: libc::c_long, id: u32) -> Result<(), Errno> {
 /// Flags that open a directory and follow no symbolic link.
 const DIRECTORY: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
+/// What [`hand_over`] gives, and to whom.
+pub struct Gift<'a> {
+    /// Whether a file with this name is ours.
+    pub ours: &'a dyn Fn(&str) -> bool,
+    /// Whether the content of a file with this name is right.
+    pub is_right: &'a dyn Fn(&str, &OwnedFd) -> bool,
+    /// Who gets it.
+    pub user: User,
+    /// Nothing is given or made. It is an error if the directory would not be given: `EEXIST` if the files in it would be.
+    pub dry: bool,
+}
+
 /// Gives the user root's files in this directory whose names are `ours` and whose content `is_right`, so that the user can
 /// write them. Also gives the directory itself, if it holds no other files and is clearly tcpmon's: just made, or with a
-/// file of ours, or by its name. Makes missing directories of the path, and the file `new` with mode 0600. `EPERM`, and
-/// nothing is given, if the user or every user could have put something there.
-pub fn hand_over(
-    path: &str,
-    ours: &dyn Fn(&str) -> bool,
-    is_right: &dyn Fn(&str, &OwnedFd) -> bool,
-    new: Option<&str>,
-    user: User,
-) -> Result<(), Errno> {
-    let (directory, made) = open_checked(path, user)?;
+/// file of ours, or by its name; else it stays. Makes missing directories of the path, and the file `new` with mode 0600.
+/// `EPERM`, and nothing is given, if the user or every user could have put something there.
+pub fn hand_over(path: &str, new: Option<&str>, gift: &Gift<'_>) -> Result<(), Errno> {
+    let Gift { user, dry, .. } = *gift;
+    let (directory, made) = match open_checked(path, user, dry) {
+        Err(Errno::ENOENT) if dry => return Ok(()),
+        opened => opened?,
+    };
     let status = status(&directory)?;
     if !only_root_can_change(&status, user) || status.st_mode & libc::S_ISVTX != 0 {
         return Err(Errno::EPERM);
     }
     let open_here =
         |name: &str, flags| open_at(directory.as_raw_fd(), name, libc::O_RDWR | libc::O_NOFOLLOW | flags, 0o600);
-    if let Some(new) = new {
+    if let Some(new) = new.filter(|_| !dry) {
         let _ = open_here(new, libc::O_CREAT | libc::O_EXCL);
     }
     let (mut nothing_else, mut has_ours) = (true, false);
     directory::list(&directory, usize::MAX, &mut |name, _| {
-        if ours(name) {
-            has_ours |= Some(name) != new;
-            // `give` leaves everything that is no regular file.
-            if let Ok(file) = open_here(name, libc::O_NONBLOCK | libc::O_NOCTTY) {
-                if is_right(name, &file) {
-                    let _ = give(&file, libc::S_IFREG, user);
-                }
-            }
-        } else {
+        if !(gift.ours)(name) {
             nothing_else &= [".", "..", "lost+found"].contains(&name);
+            return;
+        }
+        has_ours |= Some(name) != new;
+        if dry {
+            return;
+        }
+        // `give` leaves everything that is no regular file.
+        if let Ok(file) = open_here(name, libc::O_NONBLOCK | libc::O_NOCTTY) {
+            if (gift.is_right)(name, &file) {
+                let _ = give(&file, libc::S_IFREG, user);
+            }
         }
     })?;
     let is_named = name(trim(path)).as_bytes().windows(6).any(|part| part == b"tcpmon");
-    if nothing_else && (made || has_ours || is_named) { give(&directory, libc::S_IFDIR, user) } else { Ok(()) }
+    let is_given = nothing_else && (made || has_ours || is_named);
+    if dry {
+        may_write(&directory)?;
+        return if is_given { Ok(()) } else { Err(Errno::EEXIST) };
+    }
+    if is_given { give(&directory, libc::S_IFDIR, user) } else { Ok(()) }
+}
+
+/// An error if root cannot write in the directory either: its file system is read-only.
+fn may_write(directory: &OwnedFd) -> Result<(), Errno> {
+    access_at(directory.as_raw_fd(), ".", libc::W_OK)
 }
 
 /// Opens the directory with this path, one name at a time, and makes it if it is missing. Also returns whether it was
-/// made. `EPERM` if the user, or every user, could have put something there that the path leads through.
+/// made; with `dry` it is not made (`ENOENT`). `EPERM` if the user, or every user, could have put something there that
+/// the path leads through.
 ///
 /// Each name is asked for twice: what it is, and then its content or the directory itself. Nobody can swap it between
 /// the two: it is root's, and so is the directory that it is in, which is sticky or closed to the user. What was opened
@@ -115,7 +139,7 @@ pub fn hand_over(
 ///
 /// `shell::sandbox` follows links, too, but it lets the kernel open the directories between two links. Here each one is
 /// opened and checked by itself.
-fn open_checked(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
+fn open_checked(path: &str, user: User, dry: bool) -> Result<(OwnedFd, bool), Errno> {
     let mut directory = open("/", DIRECTORY, 0)?;
     let (mut made, mut links) = (false, 0);
     let mut rest = String::new();
@@ -142,10 +166,12 @@ fn open_checked(path: &str, user: User) -> Result<(OwnedFd, bool), Errno> {
         }
         let fd = directory.as_raw_fd();
         let mut found = status_at(fd, name);
-        made = matches!(found, Err(Errno::ENOENT));
+        made = !dry && matches!(found, Err(Errno::ENOENT));
         if made {
             make_directory_at(fd, name)?;
             found = status_at(fd, name);
+        } else if found.is_err() {
+            may_write(&directory)?;
         }
         let found = found?;
         if found.st_uid != 0 {

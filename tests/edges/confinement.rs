@@ -26,10 +26,10 @@ use crate::listener::Accepting;
 use crate::namespace::skip;
 use crate::running::{RunDir, Running, rows_in, total};
 
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// Whether the tests run as root and can become other users.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let ends = map.split_whitespace().nth(2).and_then(|length| length.parse::<u64>().ok());
     geteuid().is_root() && ends.is_some_and(|length| length > NOBODY.into()) && passwd_has("nobody")
@@ -47,7 +47,7 @@ fn status(pid: Pid, field: &str) -> String {
 }
 
 /// A directory that every user can enter.
-fn open_dir() -> RunDir {
+pub fn open_dir() -> RunDir {
     let dir = RunDir::new();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("our own directory");
     dir

@@ -188,14 +188,15 @@ fn too_few_helpers_are_said_by_check_and_at_the_start_and_enough_are_not() {
     let names: Vec<String> = (1..=10).map(|i| format!("target n{i} n{i}.test 80")).collect();
     let names = names.join("\n");
     dir.write("tcpmon.conf", &format!("{names}\ntarget literal 127.0.0.1 80\n"));
-    let said = "tcpmon: helpers: 30 can be needed while no name server answers and 20 may run (the setting helpers), ticks beyond are skipped then\n";
+    let said = "helpers: 30 can be needed while no name server answers and 20 may run (the setting helpers), ticks beyond are skipped then\n";
     let check = dir.run("check --helpers 20 -c tcpmon.conf");
-    assert_eq!((check.code(), check.stderr.as_str()), (Some(0), said));
+    // It warns of the resolver, too, on a machine without one.
+    assert!(check.code() == Some(0) && check.stderr.ends_with(&format!("tcpmon: check: warning: {said}")), "{check:?}");
     let ended = dir.run("run -q -n 1 --helpers 20 -c tcpmon.conf");
-    assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), said));
+    assert_eq!((ended.code(), ended.stderr), (Some(0), format!("tcpmon: {said}")));
     for enough in ["", "--helpers 30", "--helpers 20 --interval 5s", "--helpers 10 --timeout 2s"] {
         let check = dir.run(&format!("check {enough} -c tcpmon.conf"));
-        assert_eq!((check.code(), check.stderr.as_str()), (Some(0), ""), "{enough}");
+        assert!(check.code() == Some(0) && !check.stderr.contains("helpers"), "{enough}: {check:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tests of the installed program against real sockets, a real kernel and a scripted DNS server.
 //!
-//! `attempts`, `called`, `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `events`, `times`, `samples`, `syslog`,
+//! `attempts`, `called`, `check`, `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `events`, `times`, `samples`, `syslog`,
 //! `ledger`, `status`, `console`, `hard_times`, `time_zone`, `clockless`, `keep`, `processes` and `signals` hold the tests,
 //! the other files hold what these need. No packet leaves the machine: every connect stays on loopback, and a test that
 //! needs an address, a route, a name or a full disk runs in a namespace of its own.
@@ -23,6 +23,7 @@ mod scratch;
 mod status;
 
 // A static program takes no preloaded library.
+mod check;
 #[cfg(target_env = "gnu")]
 mod clockless;
 mod confinement;

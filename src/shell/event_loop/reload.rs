@@ -32,8 +32,9 @@ impl EventLoop {
             let Reload { new, removed, kept, .. } = reload;
             self.tell(Fact::Found(&Event::Reload { new, removed, kept }));
             self.say_changes(&before, changes);
-            bounds::allow_descriptors(&self.next, &mut self.console);
-            bounds::say_helpers(&self.next, &mut self.console);
+            let say: bounds::Say<'_> = &mut |subject, what| self.console.say(subject, what);
+            bounds::allow_descriptors(&self.next, say);
+            bounds::say_helpers(&self.next, say);
             self.reports.begin(None, &self.monitor, &mut self.console);
             self.warm_up();
         }
