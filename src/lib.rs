@@ -45,6 +45,7 @@
 //! | when a report is due | [`core::due`] |
 //! | whether the wall clock is right | [`core::clock_trust`] |
 //! | which directives there are | [`model::directive`] |
+//! | which commands and options there are, and which command uses which option | [`model::command`] |
 //! | what a file of the log is called | [`model::log_names`] |
 //! | what a line of a daily file says | [`render::table`], [`render::times`], [`render::events`], [`render::samples`] |
 //! | whether a run is there, and which process it is | [`shell::place`] |

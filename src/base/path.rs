@@ -19,6 +19,14 @@ pub fn within(directory: &str, name: &str) -> Path {
     path
 }
 
+/// What is wrong with a path for which [`is_for_shells`] holds, and what is right.
+pub const FOR_SHELLS: &str = "begins with a quote, ~ or $, which only a shell knows; write the path itself";
+
+/// Whether a path begins with a character that a shell would have replaced.
+pub fn is_for_shells(path: &str) -> bool {
+    matches!(path.as_bytes(), [b'"' | b'\'' | b'~' | b'$', ..])
+}
+
 /// The directory part of a path: `.` if it has none. The file system is not asked.
 pub fn parent(path: &str) -> &str {
     match last_slash(path) {

@@ -184,6 +184,15 @@ impl fmt::Display for Count<'_> {
     }
 }
 
+/// Pieces of a text. Displayed one after the other.
+pub struct Pieces<'a>(pub &'a [&'a str]);
+
+impl fmt::Display for Pieces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| f.write_str(piece))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

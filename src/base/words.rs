@@ -103,9 +103,73 @@ pub fn count(text: &str, most: u32) -> Option<u32> {
     number(text.strip_prefix('+').unwrap_or(text), most).filter(|number| *number > 0)
 }
 
+/// The known word that was meant by this one: the nearest, with at most two changes, and fewer than half of the letters.
+/// `-` is `_`. `word_in` finds the word in an item of the list.
+#[inline(never)]
+pub fn nearest(word: &str, known: &[&'static str], word_in: fn(&'static str) -> &'static str) -> Option<&'static str> {
+    let mut most = (word.len().saturating_sub(1) / 2).min(2) as i32;
+    let mut found = None;
+    for candidate in known {
+        let candidate = word_in(candidate);
+        while is_within(word.as_bytes(), candidate.as_bytes(), most) {
+            (found, most) = (Some(candidate), most - 1);
+        }
+    }
+    found
+}
+
+/// Whether at most this many changes make `a` into `b`: a letter changed, added or left out, or two neighbours swapped.
+pub fn is_within(a: &[u8], b: &[u8], most: i32) -> bool {
+    match (a, b) {
+        _ if most < 0 => false,
+        ([x, rest_a @ ..], [y, rest_b @ ..]) => {
+            if x == y || (*x == b'-' && *y == b'_') {
+                return is_within(rest_a, rest_b, most);
+            }
+            if let ([x1, a @ ..], [y1, b @ ..]) = (rest_a, rest_b) {
+                if x == y1 && x1 == y && is_within(a, b, most - 1) {
+                    return true;
+                }
+            }
+            is_within(rest_a, b, most - 1) || is_within(a, rest_b, most - 1) || is_within(rest_a, rest_b, most - 1)
+        }
+        // What is left of one of them is added or left out.
+        _ => a.len() + b.len() <= most as usize,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_word_is_the_one_that_was_meant() {
+        let known = ["status", "start", "stop", "target", "slow", "log_dir", "run"];
+        for (word, meant) in [
+            ("statsu", Some("status")),
+            ("stats", Some("status")),
+            ("strat", Some("start")),
+            ("targt", Some("target")),
+            ("traget", Some("target")),
+            ("tagrte", Some("target")),
+            ("gratte", None),
+            ("sotp", Some("stop")),
+            ("stp", Some("stop")),
+            ("slo", Some("slow")),
+            ("Slow", Some("slow")),
+            ("log-dir", Some("log_dir")),
+            ("logdir", Some("log_dir")),
+            ("rn", None),
+            ("ru", None),
+            ("sl", None),
+            ("xxow", None),
+            ("statusses", None),
+            ("", None),
+            ("web", None),
+        ] {
+            assert_eq!(nearest(word, &known, |word| word), meant, "{word}");
+        }
+    }
 
     #[test]
     fn a_text_is_utf8_as_for_the_standard_library() {

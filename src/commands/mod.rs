@@ -12,7 +12,8 @@ use core::fmt;
 use crate::base::limits;
 use crate::base::time::Instant;
 use crate::core::ledger;
-use crate::model::cli::{Cli, Command, USAGE};
+use crate::model::cli::{Cli, Command};
+use crate::model::command::usage;
 use crate::model::reader::SAMPLE;
 use crate::model::run::Run;
 use crate::model::settings::Config;
@@ -78,8 +79,9 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ! {
         Command::Once => once::once(cli, console),
         Command::Check => check::check(cli, &mut console),
         Command::Sample => print(&mut console, SAMPLE),
-        Command::Help => print(&mut console, USAGE),
-        Command::Version => print(&mut console, concat!("tcpmon ", env!("CARGO_PKG_VERSION"), "\n")),
+        // The console of a start has no standard output.
+        Command::Help => print(&mut Console::new(false), &usage(cli.topic)),
+        Command::Version => print(&mut Console::new(false), concat!("tcpmon ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
 

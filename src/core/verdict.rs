@@ -211,7 +211,8 @@ fn reason(fault: Fault) -> Reason {
     match fault {
         Fault::ECONNREFUSED => Reason::Refused,
         Fault::ETIMEDOUT => Reason::TimedOut,
-        Fault::ENETUNREACH | Fault::ENETDOWN => Reason::NetworkUnreachable,
+        // EINVAL: from this source, or through this device, no way leads to the address.
+        Fault::ENETUNREACH | Fault::ENETDOWN | Fault::EINVAL => Reason::NetworkUnreachable,
         Fault::EHOSTUNREACH | Fault::EHOSTDOWN => Reason::HostUnreachable,
         Fault::EPERM | Fault::EACCES => Reason::Denied,
         Fault::ENODEV => Reason::NoDevice,
@@ -446,6 +447,7 @@ mod tests {
             (Failure::Connect(Fault::ECONNREFUSED), "ConnectFailed(Refused)"),
             (Failure::Connect(Fault::ETIMEDOUT), "ConnectFailed(TimedOut)"),
             (Failure::Connect(Fault::ENETDOWN), "ConnectFailed(NetworkUnreachable)"),
+            (Failure::Connect(Fault::EINVAL), "ConnectFailed(NetworkUnreachable)"),
             (Failure::Connect(Fault::EHOSTDOWN), "ConnectFailed(HostUnreachable)"),
             (Failure::Connect(Fault::EPERM), "ConnectFailed(Denied)"),
             (Failure::Connect(Fault::ENODEV), "ConnectFailed(NoDevice)"),

@@ -2,84 +2,21 @@
 
 use core::fmt;
 
+use crate::base::text::Pieces;
 use crate::base::time::Nanos;
-use crate::base::words;
+use crate::base::{path, words};
+pub use crate::model::command::Command;
+use crate::model::command::{self, Sets};
 use crate::model::directive::Directive;
-
-/// The usage text.
-pub const USAGE: &str = "\
-usage: tcpmon [COMMAND] [OPTIONS] [SERVICE=HOST:PORT ...]
-
-Times name lookups and TCP connects to every target, every 2 seconds, and appends a table to a daily log.
-
-commands:
-  run       watch the targets until a signal ends it (the default)
-  start     the same in the background, for cron and at boot; does nothing if it runs already
-  stop      end the run and wait for its last report; it stays stopped until start by hand or a reboot
-  reload    check the file, let the run read it again, and print what has changed
-  status    show the state of each target and all counts, also of a killed run; exit status 0: all up,
-            2: one is down, 3: not running, 1: it cannot be told
-  once      probe each target one time; exit status 0: all connected, 2: one did not, 3: it could not be checked
-  check     read the configuration, report every mistake and what will not work here; exit status 0 or 2;
-            -v prints it with the origin of each setting
-  sample    print a configuration to start from
-
-options:
-  -c, --config FILE     read FILE (else, without targets here: ./tcpmon.conf, else /etc/tcpmon.conf,
-                        else a few public resolvers are watched)
-  -n, --rounds ROUNDS   end after this number of ticks of each target
-      --for DURATION    end after this time
-  -q, --quiet           nothing on standard output
-  -v, --verbose         also report what this kernel lacks
-  -w, --watch           for status: show it again every second
-  -j, --json            for status and once: one line of JSON, for programs
-      --unless-stopped  for start, by cron: nothing if it was stopped or has no target yet
-      --for-restart     for stop: it does not stay stopped
-      --strict          for check: a warning makes the exit status 2, too
-  -h, --help            this text
-  -V, --version         the version
-settings, with the words of a configuration file, which they replace:
-      --interval DURATION   --timeout DURATION   --slow DURATION   --report DURATION
-      --log-dir DIRECTORY   --keep \"14d 8M\"      --ledger FILE      --helpers COUNT
-      --times on|off        --events on|off      --samples on|off   --syslog on|off
-      --down-after COUNT    --up-after COUNT     --spread on|off    --close fin|rst
-      --user NAME           --sandbox on|off
-
-An IPv6 address is written in brackets: db=[2001:db8::5]:5432
-signals: TERM, INT: last report and end   HUP: re-read the file   USR1: report now   QUIT: summary
-";
-
-/// The command of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Command {
-    /// Watch the targets.
-    #[default]
-    Run,
-    /// Watch them in the background.
-    Start,
-    /// End the run in the background.
-    Stop,
-    /// Let the run read its configuration again.
-    Reload,
-    /// Show the ledger's content.
-    Status,
-    /// Probe each target one time.
-    Once,
-    /// Check the configuration.
-    Check,
-    /// Print the sample configuration.
-    Sample,
-    /// Print the usage.
-    Help,
-    /// Print the version.
-    Version,
-}
+use crate::model::settings::NO_DURATION;
 
 /// The command line in parts. Its texts live as long as the process, because a reload reads them again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cli {
     /// The command.
     pub command: Command,
+    /// The command that help is about; `None`: tcpmon.
+    pub topic: Option<Command>,
     /// `-c`
     pub file: Option<&'static str>,
     /// `-q`
@@ -104,64 +41,8 @@ pub struct Cli {
     pub settings: Vec<(Directive, &'static str)>,
     /// Targets in their order.
     pub targets: Vec<&'static str>,
-}
-
-const COMMANDS: [(&str, Command); 10] = [
-    ("run", Command::Run),
-    ("start", Command::Start),
-    ("stop", Command::Stop),
-    ("reload", Command::Reload),
-    ("status", Command::Status),
-    ("once", Command::Once),
-    ("check", Command::Check),
-    ("sample", Command::Sample),
-    ("help", Command::Help),
-    ("version", Command::Version),
-];
-
-/// An option without a value: its letter, if it has one, its word and its effect.
-type Flag = (&'static str, &'static str, fn(&mut Cli));
-
-const FLAGS: [Flag; 9] = [
-    ("-h", "--help", |cli| cli.command = Command::Help),
-    ("-V", "--version", |cli| cli.command = Command::Version),
-    ("-q", "--quiet", |cli| cli.quiet = true),
-    ("-v", "--verbose", |cli| cli.verbose = true),
-    ("-w", "--watch", |cli| cli.watch = true),
-    ("-j", "--json", |cli| cli.json = true),
-    ("", "--unless-stopped", |cli| cli.unless_stopped = true),
-    ("", "--for-restart", |cli| cli.for_restart = true),
-    ("", "--strict", |cli| cli.strict = true),
-];
-
-/// An option with a value.
-#[derive(Clone, Copy)]
-enum Valued {
-    File,
-    Rounds,
-    Duration,
-    Setting(Directive),
-}
-
-impl Valued {
-    /// What its value is, for a message.
-    fn noun(self) -> &'static str {
-        match self {
-            Valued::File => "a file name",
-            Valued::Rounds => "a number of rounds",
-            Valued::Duration => "a duration",
-            Valued::Setting(directive) => directive.kind().noun(),
-        }
-    }
-}
-
-fn valued(option: &str) -> Option<Valued> {
-    match option {
-        "-c" | "--config" => Some(Valued::File),
-        "-n" | "--rounds" => Some(Valued::Rounds),
-        "--for" => Some(Valued::Duration),
-        _ => Directive::of_option(option).map(Valued::Setting),
-    }
+    /// The services that `status` shows; none: all.
+    pub services: Vec<&'static str>,
 }
 
 impl Cli {
@@ -172,27 +53,64 @@ impl Cli {
         tell: &mut dyn FnMut(fmt::Arguments<'_>),
     ) -> Result<Cli, Command> {
         let mut cli = Cli::default();
+        let is_valid = cli.read(&mut arguments.into_iter(), tell);
+        if !is_valid {
+            return Err(cli.command);
+        }
+        if cli.command != Command::Help {
+            cli.topic = None;
+        }
+        if matches!(cli.command, Command::Help | Command::Version) {
+            cli = Cli { command: cli.command, topic: cli.topic, ..Cli::default() };
+        }
+        Ok(cli)
+    }
+
+    /// Reads all arguments. Returns whether they are valid.
+    fn read(
+        &mut self,
+        arguments: &mut dyn Iterator<Item = &'static str>,
+        tell: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> bool {
         let mut is_valid = true;
-        let mut arguments = arguments.into_iter().peekable();
-        let first = arguments.peek().copied().unwrap_or_default();
-        if let Some((_, command)) = COMMANDS.iter().find(|(word, _)| *word == first) {
-            cli.command = *command;
-            arguments.next();
-        }
+        // `self.command` is help or version after such an option.
+        let (mut command, mut is_first) = (Command::Run, true);
         while let Some(argument) = arguments.next() {
+            let found = Command::of_word(argument);
             if argument.starts_with('-') {
-                is_valid &= cli.read_option(argument, &mut arguments, tell);
+                is_valid &= self.read_option(command, argument, arguments, tell);
+            } else if let Some(found) = found.filter(|_| is_first) {
+                command = found;
+                self.command = found;
+                self.topic = Some(found).filter(|_| found != Command::Help);
+            } else if command == Command::Status {
+                self.services.push(argument);
+            } else if command == Command::Help && found.is_some() {
+                self.topic = found;
             } else {
-                cli.targets.push(argument);
+                let is_word = !argument.bytes().any(|byte| matches!(byte, b'=' | b':'));
+                let near = Command::near(argument).filter(|_| is_word);
+                if near.is_none() && command.has_targets() {
+                    self.targets.push(argument);
+                } else {
+                    is_valid = false;
+                    tell_unknown(argument, command, "tcpmon ", near.map(Command::word), tell);
+                    if let Some(near) = near.filter(|_| is_first) {
+                        // What follows is meant for that one.
+                        (command, self.command) = (near, near);
+                    }
+                }
             }
+            is_first = false;
         }
-        if is_valid { Ok(cli) } else { Err(cli.command) }
+        is_valid
     }
 
     /// Reads an option and its value. Returns whether they are valid.
     #[inline(never)] // LLVM would hoist its constants into the caller's loop.
     fn read_option(
         &mut self,
+        command: Command,
         argument: &'static str,
         rest: &mut dyn Iterator<Item = &'static str>,
         tell: &mut dyn FnMut(fmt::Arguments<'_>),
@@ -205,42 +123,95 @@ impl Cli {
                 _ => (argument, None),
             },
         };
-        if let Some((_, _, set)) = FLAGS.iter().find(|(letter, word, _)| [*letter, *word].contains(&option)) {
-            set(self);
-            return true;
-        }
-        let Some(valued) = valued(option) else {
-            tell(format_args!("command line: unknown option \"{option}\", tcpmon --help lists those there are"));
+        let found = command::option(option, command).filter(|(_, has_value, _)| *has_value || joined.is_none());
+        let Some((sets, has_value, is_used)) = found else {
+            tell_unknown(argument, command, "--", command::near_option(argument), tell);
             return false;
         };
-        let value = joined.or_else(|| rest.next()).unwrap_or_default();
-        if value.is_empty() {
-            tell(format_args!("command line: {option} needs {}", valued.noun()));
+        let value = if has_value { joined.or_else(|| rest.next()).unwrap_or_default() } else { option };
+        if !is_used {
+            tell_unknown(option, command, "", None, tell);
             return false;
         }
-        match valued {
-            Valued::File => self.file = Some(value),
-            Valued::Setting(directive) => self.settings.push((directive, value)),
-            Valued::Rounds => {
+        let mut wrong = |what: fmt::Arguments<'_>| tell(format_args!("command line: {option} {what}"));
+        if value.is_empty() {
+            wrong(format_args!("needs {}", noun(sets)));
+            return false;
+        }
+        match sets {
+            Sets::File => {
+                self.file = Some(value).filter(|value| !path::is_for_shells(value));
+                if self.file.is_none() {
+                    wrong(format_args!("\"{value}\" {}", path::FOR_SHELLS));
+                }
+                return self.file.is_some();
+            }
+            Sets::Setting(directive) => self.settings.push((directive, value)),
+            Sets::Rounds => {
                 self.rounds = words::count(value, u32::MAX);
                 if self.rounds.is_none() {
-                    let most = u32::MAX;
-                    tell(format_args!("command line: {option} \"{value}\" is no number of rounds, use 1 to {most}"));
-                    return false;
+                    wrong(format_args!("\"{value}\" is no number of rounds, use 1 to {}", u32::MAX));
                 }
+                return self.rounds.is_some();
             }
-            Valued::Duration => {
+            Sets::Duration => {
                 self.duration = Nanos::parse(value).filter(|duration| *duration > Nanos::ZERO);
                 if self.duration.is_none() {
-                    tell(format_args!(
-                        "command line: {option} \"{value}\" is no duration, write one like 30s, 5m or 1h"
-                    ));
-                    return false;
+                    wrong(format_args!("\"{value}\" {}", NO_DURATION));
                 }
+                return self.duration.is_some();
             }
+            Sets::Quiet => self.quiet = true,
+            Sets::Verbose => self.verbose = true,
+            Sets::Watch => self.watch = true,
+            Sets::Json => self.json = true,
+            Sets::UnlessStopped => self.unless_stopped = true,
+            Sets::ForRestart => self.for_restart = true,
+            Sets::Strict => self.strict = true,
+            Sets::Help => self.command = Command::Help,
+            Sets::Version => self.command = Command::Version,
         }
         true
     }
+}
+
+/// What the value of an option is, for a message.
+fn noun(sets: Sets) -> &'static str {
+    match sets {
+        Sets::Setting(directive) => directive.kind().noun(),
+        Sets::Rounds => "a number of rounds",
+        Sets::Duration => "a duration",
+        Sets::File
+        | Sets::Quiet
+        | Sets::Verbose
+        | Sets::Watch
+        | Sets::Json
+        | Sets::UnlessStopped
+        | Sets::ForRestart
+        | Sets::Strict
+        | Sets::Help
+        | Sets::Version => "a file name",
+    }
+}
+
+/// Tells that a command does not know an argument, and what was meant, or where it is told what the command knows.
+#[inline(never)]
+fn tell_unknown(
+    argument: &str,
+    command: Command,
+    prefix: &str,
+    near: Option<&str>,
+    tell: &mut dyn FnMut(fmt::Arguments<'_>),
+) {
+    let word = command.word();
+    let hint = match near {
+        Some(near) => {
+            let [start, dash, end] = command::dashed(near);
+            ["did you mean ", prefix, start, dash, end, "?"]
+        }
+        None => ["see tcpmon ", word, " --help", "", "", ""],
+    };
+    tell(format_args!("command line: tcpmon {word} does not know \"{argument}\", {}", Pieces(&hint)));
 }
 
 #[cfg(test)]
@@ -255,11 +226,12 @@ mod tests {
 
     #[test]
     fn commands_options_and_targets_are_told_apart() {
-        let cli = parse("once -c f -q -n 3 --for 1h --interval 1s --log-dir=/tmp web=h:1 db=[::1]:2");
+        let cli = parse("run -c f -q -n 3 --for 1h --interval 1s --log-dir=/tmp web=h:1 db=[::1]:2");
         assert_eq!(
             cli,
             Ok(Cli {
-                command: Command::Once,
+                command: Command::Run,
+                topic: None,
                 file: Some("f"),
                 quiet: true,
                 verbose: false,
@@ -272,13 +244,25 @@ mod tests {
                 duration: Some(Nanos::from_secs(3600)),
                 settings: vec![(Directive::Interval, "1s"), (Directive::LogDir, "/tmp")],
                 targets: vec!["web=h:1", "db=[::1]:2"],
+                services: vec![],
             })
         );
         assert_eq!(parse("-n5 -cfile").map(|cli| (cli.rounds, cli.file)), Ok((Some(5), Some("file"))));
         assert_eq!(parse(""), Ok(Cli::default()));
-        assert_eq!(parse("web=h:1 once").map(|cli| cli.targets), Ok(vec!["web=h:1", "once"]));
-        assert_eq!(parse("-h").map(|cli| cli.command), Ok(Command::Help));
+        assert_eq!(parse("status web db=1").map(|cli| cli.services), Ok(vec!["web", "db=1"]));
+        assert_eq!(parse("check -V --for").map_err(|(command, _)| command), Err(Command::Version));
         assert_eq!(parse("check -V").map(|cli| cli.command), Ok(Command::Version));
+    }
+
+    #[test]
+    fn help_is_that_of_the_command_if_one_is_named() {
+        let topic = |line| parse(line).map(|cli| (cli.command, cli.topic));
+        for line in ["-h", "--help", "help", "-q --help", "web=h:1 -h"] {
+            assert_eq!(topic(line), Ok((Command::Help, None)), "{line}");
+        }
+        for line in ["once -h", "help once", "once -q a=h:1 --help"] {
+            assert_eq!(topic(line), Ok((Command::Help, Some(Command::Once))), "{line}");
+        }
     }
 
     #[test]
@@ -308,51 +292,68 @@ mod tests {
         assert_eq!(needs, expected.map(|what| Err(vec![format!("command line: {what}")])));
     }
 
-    #[test]
-    fn every_mistake_is_told() {
-        assert_eq!(
-            parse("once --intervall 1s -n 0 --for x -c"),
-            Err((
-                Command::Once,
-                vec![
-                    "command line: unknown option \"--intervall\", tcpmon --help lists those there are".into(),
-                    "command line: -n \"0\" is no number of rounds, use 1 to 4294967295".into(),
-                    "command line: --for \"x\" is no duration, write one like 30s, 5m or 1h".into(),
-                    "command line: -c needs a file name".into(),
-                ]
-            ))
-        );
+    fn mistakes(line: &'static str) -> Vec<String> {
+        let mistakes = parse(line).map_or_else(|(_, mistakes)| mistakes, |_| Vec::new());
+        mistakes.iter().map(|mistake| mistake.replacen("command line: ", "", 1)).collect()
     }
 
     #[test]
-    fn the_usage_names_every_command_option_and_setting() {
-        let settings: Vec<Directive> = USAGE.split_whitespace().filter_map(Directive::of_option).collect();
-        for directive in Directive::ALL {
-            assert!(settings.contains(&directive), "{directive:?}");
-        }
-        for word in [
-            "run",
-            "start",
-            "stop",
-            "reload",
-            "status",
-            "once",
-            "check",
-            "sample",
-            "--config",
-            "--rounds",
-            "--for",
-            "--quiet",
-            "--verbose",
-            "--watch",
-            "--json",
-            "--unless-stopped",
-            "--for-restart",
-            "--strict",
-            "--help",
-            "--version",
+    fn every_mistake_is_told() {
+        assert_eq!(
+            mistakes("run --intervall 1s -n 0 --for x --for 5 --colour -c ~/x -c"),
+            [
+                "tcpmon run does not know \"--intervall\", did you mean --interval?",
+                "-n \"0\" is no number of rounds, use 1 to 4294967295",
+                "--for \"x\" is no duration, write a number and its unit, like 500ms, 2s, 5m or 1h",
+                "--for \"5\" is no duration, write a number and its unit, like 500ms, 2s, 5m or 1h",
+                "tcpmon run does not know \"--colour\", see tcpmon run --help",
+                "-c \"~/x\" begins with a quote, ~ or $, which only a shell knows; write the path itself",
+                "-c needs a file name",
+            ]
+        );
+        assert_eq!(parse("once -c").map_err(|(command, _)| command), Err(Command::Once));
+    }
+
+    #[test]
+    fn what_a_command_does_not_use_is_refused() {
+        for (line, mistake) in [
+            ("check -n 3", "tcpmon check does not know \"-n\", see tcpmon check --help"),
+            ("status --rounds=3", "tcpmon status does not know \"--rounds\", see tcpmon status --help"),
+            ("stop -w", "tcpmon stop does not know \"-w\", see tcpmon stop --help"),
+            ("-j web=h:1", "tcpmon run does not know \"-j\", see tcpmon run --help"),
+            ("stop --interval 3s", "tcpmon stop does not know \"--interval\", see tcpmon stop --help"),
+            ("sample --user x", "tcpmon sample does not know \"--user\", see tcpmon sample --help"),
+            ("stop web=h:1", "tcpmon stop does not know \"web=h:1\", see tcpmon stop --help"),
+            ("version x", "tcpmon version does not know \"x\", see tcpmon version --help"),
         ] {
-            assert!(USAGE.contains(&format!("  {word} ")) || USAGE.contains(&format!(" {word} ")), "{word}");
+            assert_eq!(mistakes(line), [mistake], "{line}");
+        }
+        for line in
+            ["once -j", "stop -q --log-dir /x --ledger y --user z --sandbox off", "reload --interval 3s web=h:1"]
+        {
+            assert_eq!(mistakes(line), Vec::<String>::new(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_word_is_told_with_the_one_that_was_meant() {
+        for (line, mistake) in [
+            ("statsu -j -w x", "tcpmon run does not know \"statsu\", did you mean tcpmon status?"),
+            ("help onec", "tcpmon help does not know \"onec\", did you mean tcpmon once?"),
+            ("help me", "tcpmon help does not know \"me\", see tcpmon help --help"),
+            ("web=h:1 once", "tcpmon run does not know \"once\", did you mean tcpmon once?"),
+            ("once chekc", "tcpmon once does not know \"chekc\", did you mean tcpmon check?"),
+            ("--log_dirr=x", "tcpmon run does not know \"--log_dirr=x\", did you mean --log-dir?"),
+            ("-interval=3s", "tcpmon run does not know \"-interval=3s\", did you mean --interval?"),
+            ("--help=x", "tcpmon run does not know \"--help=x\", did you mean --help?"),
+            ("status --jsno", "tcpmon status does not know \"--jsno\", did you mean --json?"),
+        ] {
+            assert_eq!(mistakes(line), [mistake], "{line}");
+        }
+        assert_eq!(parse("statsu").map_err(|(command, _)| command), Err(Command::Status));
+        // These may be targets, of which the reader tells more.
+        for line in ["web", "stat=h:1", "start:1", "web=h:1 once.example"] {
+            assert_eq!(mistakes(line), Vec::<String>::new(), "{line}");
         }
     }
 }

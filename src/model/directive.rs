@@ -1,7 +1,7 @@
 //! The table of directives: every word of a configuration except `target`, and the kind of its value.
 
-use crate::base::limits;
 use crate::base::time::Nanos;
+use crate::base::{limits, words};
 
 /// The kind of a directive's value. Bounds are the least and the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ macro_rules! directives {
             /// Every directive except `target`, in the order of the usage text.
             pub const ALL: [Directive; [$($name),+].len()] = [$(Directive::$variant),+];
 
-            /// The first words that a line can have, for a message.
-            pub const WORDS: &'static str = concat!($($name, " ",)+ "target");
+            /// The first words that a line can have.
+            pub const WORDS: &'static [&'static str] = &[$($name,)+ "target"];
 
             const TABLE: [(&'static str, Kind); Self::ALL.len()] = [$(($name, $kind)),+];
         }
@@ -107,11 +107,10 @@ impl Directive {
         Self::ALL.into_iter().find(|directive| directive.name() == name)
     }
 
-    /// The directive of an option of the command line: two dashes and its word, with `-` for `_`.
+    /// The directive of an option of the command line: two dashes and its word, with `-` or `_`.
     pub fn of_option(option: &str) -> Option<Directive> {
-        let word = option.strip_prefix("--")?.bytes();
-        let dashed = |byte| if byte == b'_' { b'-' } else { byte };
-        Self::ALL.into_iter().find(|directive| directive.name().bytes().map(dashed).eq(word.clone()))
+        let word = option.strip_prefix("--")?.as_bytes();
+        Self::ALL.into_iter().find(|directive| words::is_within(word, directive.name().as_bytes(), 0))
     }
 }
 

@@ -23,6 +23,7 @@ impl Fault {
     pub const EACCES: Self = Self(13);
     pub const EFAULT: Self = Self(14);
     pub const ENODEV: Self = Self(19);
+    pub const EINVAL: Self = Self(22);
     pub const ENFILE: Self = Self(23);
     pub const EMFILE: Self = Self(24);
     pub const EPIPE: Self = Self(32);

@@ -23,6 +23,7 @@ macro_rules! listed {
 
 pub mod cause;
 pub mod cli;
+pub mod command;
 pub mod directive;
 pub mod event;
 pub mod facts;

@@ -10,7 +10,7 @@ use super::directive::Directive;
 use super::outcome::Thresholds;
 use super::settings::{Config, NO_USER, Settings, Wrong, set_count, set_duration};
 use super::target::{self, Address, Family, Target};
-use crate::base::text::Count;
+use crate::base::text::{Count, Pieces, Text};
 use crate::base::time::Nanos;
 use crate::base::{limits, words};
 
@@ -27,7 +27,7 @@ const DEFAULT_TARGETS: &str =
 pub struct Location<'a> {
     /// The file, or [`COMMAND_LINE`].
     name: &'a str,
-    /// From 1; 0 for the command line, and for a file as a whole.
+    /// From 1; 0 for the command line, and [`WHOLE`] for a file as a whole.
     line: u32,
 }
 
@@ -44,11 +44,24 @@ impl<'a> Location<'a> {
 
 const COMMAND_LINE: Location<'_> = Location { name: "command line", line: 0 };
 
+/// The line of a file as a whole, of which is told last.
+const WHOLE: u32 = u32::MAX;
+
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
-        if self.line == 0 { Ok(()) } else { write!(f, ":{}", self.line) }
+        if matches!(self.line, 0 | WHOLE) { Ok(()) } else { write!(f, ":{}", self.line) }
     }
+}
+
+/// Mistakes that are found in the end and have a line: a first reading finds them, and a second one tells them among the
+/// mistakes of the other lines.
+#[derive(Debug, Default)]
+pub struct Late {
+    /// Whether the first reading is over.
+    pub is_found: bool,
+    /// Each with its line.
+    mistakes: [(u32, Text<{ limits::MESSAGE }>); 3],
 }
 
 /// Builds a configuration from the command line and then a file: a setting of the command line wins over
@@ -56,6 +69,7 @@ impl fmt::Display for Location<'_> {
 pub struct Reader<'a> {
     config: &'a mut Config,
     tell: &'a mut dyn FnMut(fmt::Arguments<'_>),
+    late: Option<&'a mut Late>,
     mistakes: usize,
     /// Where each setting was set.
     set: [Option<Location<'a>>; Directive::ALL.len()],
@@ -68,7 +82,8 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Clears `config` and starts. `tell` gets every mistake, a line without its newline.
+    /// Clears `config` and starts. `tell` gets every mistake, a line without its newline: those that are found in the end
+    /// come last, unless [`Reader::with_late`] is used.
     pub fn new(config: &'a mut Config, tell: &'a mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         config.settings = Settings::default();
         config.targets.clear();
@@ -77,12 +92,19 @@ impl<'a> Reader<'a> {
         Self {
             config,
             tell,
+            late: None,
             mistakes: 0,
             set: [None; Directive::ALL.len()],
             wrong: [false; Directive::ALL.len()],
             has_unknown: false,
             location: COMMAND_LINE,
         }
+    }
+
+    /// Tells the mistakes that are found in the end in the order of their lines, if everything is read twice, the second
+    /// time with [`Late::is_found`].
+    pub fn with_late(self, late: &'a mut Late) -> Self {
+        Self { late: Some(late), ..self }
     }
 
     /// Reads a setting. Those of the command line come before a file.
@@ -115,8 +137,11 @@ impl<'a> Reader<'a> {
             Some((service, rest)) => (Some(service), rest),
             None => (None, argument),
         };
-        match words::rsplit_once(words::next_word(&mut rest), b':') {
-            Some((host, port)) if host.starts_with('[') || !words::contains(host, b':') => {
+        let word = words::next_word(&mut rest);
+        // An IPv6 address has colons of its own.
+        let is_six = |text: &str| words::contains(text, b':') && target::literal(text).is_some();
+        match words::rsplit_once(word, b':') {
+            Some((host, port)) if !word.ends_with(']') && !is_six(word) && !is_six(host) => {
                 self.target(service.unwrap_or(host), host, port, rest);
             }
             Some(_) | None => self.tell(format_args!(
@@ -131,6 +156,7 @@ impl<'a> Reader<'a> {
             [0xef, 0xbb, 0xbf, content @ ..] => content,
             content => content,
         };
+        self.tell_late(0);
         self.location = Location { name, line: 0 };
         for line in content.split(|byte| *byte == b'\n') {
             self.location.line += 1;
@@ -138,8 +164,21 @@ impl<'a> Reader<'a> {
                 Some(line) => self.line(line),
                 None => self.tell(format_args!("this line is not UTF-8, save the file as UTF-8")),
             }
+            self.tell_late(self.location.line);
         }
-        self.location.line = 0;
+        self.location.line = WHOLE;
+    }
+
+    /// Tells those mistakes of the first reading that are found up to this line.
+    fn tell_late(&mut self, line: u32) {
+        let Some(late) = self.late.as_mut().filter(|late| late.is_found) else { return };
+        for (at, what) in &mut late.mistakes {
+            if *at <= line && !what.is_empty() {
+                self.mistakes += 1;
+                (self.tell)(format_args!("{what}"));
+                what.clear();
+            }
+        }
     }
 
     /// Counts and tells a mistake that the caller has found, such as a file that cannot be read.
@@ -185,7 +224,12 @@ impl<'a> Reader<'a> {
     /// Checks what only the whole configuration shows. Returns how many mistakes there were. That there is no target is
     /// a mistake that need not be told.
     pub fn finish(mut self, tell_lack: bool) -> usize {
-        let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = self.config.settings;
+        self.tell_late(WHOLE);
+        let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = &mut self.config.settings;
+        if self.set[Directive::Slow as usize].is_none() && *timeout <= *slow {
+            *slow = Nanos::from_millis((timeout.millis() as u32 / 5).into());
+        }
+        let (slow, timeout, interval) = (*slow, *timeout, *interval);
         if slow >= timeout {
             self.tell_of(
                 &[Directive::Slow, Directive::Timeout],
@@ -215,42 +259,69 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self, line: &str) {
-        let mut rest = without_comment(line);
+        let line = words::trim(without_comment(line));
+        let mut rest = line;
         let word = words::next_word(&mut rest);
         if word == "target" {
-            let (service, host, port) =
-                (words::next_word(&mut rest), words::next_word(&mut rest), words::next_word(&mut rest));
-            if port.is_empty() {
-                self.tell(format_args!("a target needs three words, write: target SERVICE HOST PORT"));
-            } else {
-                self.target(service, host, port, rest);
-            }
+            self.target_line(line, rest);
         } else if !word.is_empty() {
             match Directive::of_name(word) {
                 Some(directive) => self.option(directive, words::trim(rest)),
                 None => {
                     self.has_unknown = true;
-                    self.tell(format_args!("unknown directive \"{word}\", known are: {}", Directive::WORDS));
+                    self.tell_unknown(format_args!("unknown directive"), word, Directive::WORDS);
                 }
             }
+        }
+    }
+
+    /// Reads the line of a target; `rest` is what stands behind its first word.
+    fn target_line(&mut self, line: &str, mut rest: &str) {
+        let [service, host, port] = core::array::from_fn(|_| words::next_word(&mut rest));
+        let is_number = |word| words::leading_number(word).is_some_and(|(_, rest)| rest.is_empty());
+        let is_quoted = matches!(service.as_bytes(), [b'"' | b'\'', ..]);
+        // A blank within service or host, or a colon for the one between host and port.
+        let is_shifted = is_number(words::next_word(&mut { rest })) || words::contains(host, b':');
+        if port.is_empty() || is_quoted || (is_shifted && !is_number(port)) {
+            self.tell(format_args!("\"{line}\": write target SERVICE HOST PORT, three words without quotes"));
+        } else {
+            self.target(service, host, port, rest);
         }
     }
 
     fn target(&mut self, service: &str, host: &str, port: &str, mut options: &str) {
         let before = self.mistakes;
         let mut target = Target::default();
-        // A port that is no number gets the same message as port 0.
-        let port = words::number(port, u16::MAX.into()).unwrap_or(0) as u16;
-        for result in [target.set_service(service), target.set_host(host), target.set_port(port)] {
+        let number = words::number(port, u16::MAX.into()).unwrap_or(0) as u16;
+        for (part, value, result) in [
+            ("service", service, target.set_service(service)),
+            ("host", host, target.set_host(host).and_then(|()| target.check_host())),
+            ("port", port, target.set_port(number)),
+        ] {
             if let Err(error) = result {
-                self.tell(format_args!("target \"{service}\" at \"{host}\": {error}"));
+                self.tell(format_args!("target \"{service}\": {part} \"{value}\" {error}"));
             }
         }
+        let mut seen = 0_u32;
         loop {
-            match words::next_word(&mut options) {
-                "" => break,
-                option => self.target_option(service, &mut target, option, &mut options),
+            let word = words::next_word(&mut options);
+            if word.is_empty() {
+                break;
             }
+            let Some(at) = OPTIONS.iter().position(|option| *option == word) else {
+                self.tell_unknown(format_args!("target \"{service}\": unknown option"), word, &OPTIONS);
+                // What follows may be its value.
+                break;
+            };
+            // The first two are one option.
+            let bit = 1 << at.max(1);
+            if seen & bit != 0 {
+                self.tell(format_args!(
+                    "target \"{service}\": {word} repeats or contradicts an option before it, keep one"
+                ));
+            }
+            seen |= bit;
+            self.target_option(service, &mut target, at, &mut options);
         }
         if self.mistakes > before {
             return;
@@ -274,16 +345,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn target_option(&mut self, service: &str, target: &mut Target, option: &str, rest: &mut &str) {
-        match option {
-            "inet" | "inet6" => {
-                let family = if option == "inet" { Family::Inet } else { Family::Inet6 };
-                if target.family != Family::Any && target.family != family {
-                    self.tell(format_args!("target \"{service}\" asks for inet and inet6, keep one"));
-                }
-                target.family = family;
-            }
-            "source" => {
+    /// Reads an option of a target, by its position in [`OPTIONS`].
+    fn target_option(&mut self, service: &str, target: &mut Target, at: usize, rest: &mut &str) {
+        match at {
+            0 => target.family = Family::Inet,
+            1 => target.family = Family::Inet6,
+            2 => {
                 let value = words::next_word(rest);
                 target.source = target::literal(value);
                 if target.source.is_none() {
@@ -292,22 +359,17 @@ impl<'a> Reader<'a> {
                     ));
                 }
             }
-            "device" => {
+            3 => {
                 let value = words::next_word(rest);
                 if value.is_empty() || !words::is_clean(value, b'/') || !target.device.set(value) {
                     self.tell(format_args!(
-                        "target \"{service}\": device \"{value}\" is no network device, write a name of 1 to {} bytes like eth0",
-                        limits::DEVICE
+                        "target \"{service}\": device \"{value}\" is no network device, write a name of 1 to 15 bytes like eth0"
                     ));
                 }
             }
-            "interval" => self.own_setting(service, target, Directive::Interval, rest),
-            "down_after" => self.own_setting(service, target, Directive::DownAfter, rest),
-            "up_after" => self.own_setting(service, target, Directive::UpAfter, rest),
-            _ => self.tell(format_args!(
-                "target \"{service}\": unknown option \"{option}\", known are: inet, inet6, source ADDRESS, device NAME, \
-                 interval DURATION, down_after COUNT, up_after COUNT"
-            )),
+            4 => self.own_setting(service, target, Directive::Interval, rest),
+            5 => self.own_setting(service, target, Directive::DownAfter, rest),
+            _ => self.own_setting(service, target, Directive::UpAfter, rest),
         }
     }
 
@@ -326,6 +388,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Tells that a word is unknown, and which one was meant, or where the known ones are.
+    fn tell_unknown(&mut self, subject: fmt::Arguments<'_>, word: &str, known: &[&'static str]) {
+        let hint = match words::nearest(word, known, |word| word) {
+            Some(near) => ["did you mean ", near, "?"],
+            None => ["tcpmon sample shows all", "", ""],
+        };
+        self.tell(format_args!("{subject} \"{word}\", {}", Pieces(&hint)));
+    }
+
     /// Tells a mistake at the line that is being read.
     fn tell(&mut self, what: fmt::Arguments<'_>) {
         let location = self.location;
@@ -340,9 +411,26 @@ impl<'a> Reader<'a> {
         }
         let set = directives.iter().find_map(|directive| self.set[*directive as usize]);
         let location = set.unwrap_or(self.location);
-        self.mistake(format_args!("{location}: {what}"));
+        self.keep_late(location.line, format_args!("{location}: {what}"));
+    }
+
+    /// Tells a mistake of this line that is found in the end; with [`Late`], keeps it for the second reading.
+    fn keep_late(&mut self, line: u32, what: fmt::Arguments<'_>) {
+        match &mut self.late {
+            None => self.mistake(what),
+            Some(late) if late.is_found => {}
+            Some(late) => {
+                self.mistakes += 1;
+                if let Some(free) = late.mistakes.iter_mut().find(|(_, what)| what.is_empty()) {
+                    *free = (line, Text::format(what));
+                }
+            }
+        }
     }
 }
+
+/// The words that begin an option of a target.
+static OPTIONS: [&str; 7] = ["inet", "inet6", "source", "device", "interval", "down_after", "up_after"];
 
 fn family_of(ip: IpAddr) -> Family {
     if ip.is_ipv4() { Family::Inet } else { Family::Inet6 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::directive::{Directive, Kind};
-use super::keep::{Keep, Kilobytes};
+use super::keep::Keep;
 use super::outcome::Thresholds;
 use super::target::Target;
 use crate::base::path::{self, Path};
@@ -256,6 +256,10 @@ impl Default for Config {
     }
 }
 
+// The texts below have these numbers.
+const _: () = assert!(limits::DIRECTORY == 320 && limits::LEDGER_NAME == 32 && limits::USER == 32);
+const _: () = assert!(limits::KEEP == 3650 && limits::KEEP_KB.0 == 64 && limits::KEEP_KB.1 == 1024 << 20);
+
 /// Displayed as what is wrong with a value of a directive, and what is right.
 pub(super) struct Wrong<'a>(pub Directive, pub &'a str);
 
@@ -263,40 +267,33 @@ impl fmt::Display for Wrong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind() {
             Kind::Duration((least, most)) | Kind::Seconds((least, most)) => match Nanos::parse(self.1) {
-                None => f.write_str("is no duration, write one like 500ms, 2s, 5m or 1h"),
+                None => f.write_str(NO_DURATION),
                 Some(value) if value < *least || value > *most => {
                     write!(f, "is out of range, use {least} to {most}")
                 }
                 Some(_) => f.write_str("has a fraction of a second, use whole seconds"),
             },
-            Kind::Directory => write!(f, "is no directory, write a path of 1 to {} bytes", limits::DIRECTORY),
+            Kind::Directory | Kind::File if path::is_for_shells(self.1) => f.write_str(path::FOR_SHELLS),
+            Kind::Directory => f.write_str("is no directory, write a path of 1 to 320 bytes"),
             Kind::Keep => match words::number(self.1, limits::KEEP.into()) {
                 Some(days) if days > 0 => write!(f, "has no unit, write {days}d"),
-                Some(_) | None => {
-                    let (most, (least_kb, most_kb)) = (limits::KEEP, limits::KEEP_KB);
-                    write!(
-                        f,
-                        "is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to {most}d, {} to {}), or all",
-                        Kilobytes(least_kb),
-                        Kilobytes(most_kb)
-                    )
-                }
+                Some(_) | None => f.write_str(
+                    "is no number of days or bytes, write one like 14d, 8M or 14d 8M (1d to 3650d, 64k to 1024G), or all",
+                ),
             },
-            Kind::File => write!(
-                f,
-                "is no file, write a path of 1 to {} bytes, or a name of 1 to {} for one in log_dir",
-                limits::DIRECTORY,
-                limits::LEDGER_NAME
-            ),
+            Kind::File => {
+                f.write_str("is no file, write a path of 1 to 320 bytes, or a name of 1 to 32 for one in log_dir")
+            }
             Kind::Switch => f.write_str("is neither \"on\" nor \"off\", write one of them"),
             Kind::Close => f.write_str("is neither \"rst\" nor \"fin\", write one of them"),
             Kind::Count(most) => write!(f, "is out of range, use 1 to {most}"),
-            Kind::User => {
-                write!(f, "is no user, write a name of 1 to {} bytes, or {NO_USER} to change no user", limits::USER)
-            }
+            Kind::User => f.write_str("is no user, write a name of 1 to 32 bytes, or - to change no user"),
         }
     }
 }
+
+/// What is wrong with a text that is no duration, and what is right.
+pub(super) const NO_DURATION: &str = "is no duration, write a number and its unit, like 500ms, 2s, 5m or 1h";
 
 pub(super) fn set_duration(setting: &mut Nanos, directive: Directive, value: &str) -> bool {
     let kind = directive.kind();
@@ -326,5 +323,5 @@ fn set_switch(setting: &mut bool, value: &str) -> bool {
 }
 
 fn is_path(value: &str) -> bool {
-    !value.is_empty() && words::is_clean(value, b'\0')
+    !value.is_empty() && !path::is_for_shells(value) && words::is_clean(value, b'\0')
 }

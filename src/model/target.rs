@@ -192,18 +192,19 @@ impl Target {
         if is_label && self.service.set(service) { Ok(()) } else { Err(TargetError::Service) }
     }
 
-    /// Sets its host: a name or an IP literal, with or without brackets and scope.
+    /// Sets its host: a name or an IP literal, with or without brackets and scope. [`Target::check_host`] checks a name.
     pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
         let bracketed = host.strip_prefix('[');
         let bare = bracketed.map_or(Some(host), |rest| rest.strip_suffix(']')).ok_or(TargetError::Host)?;
         let with_scope = words::split_once(bare, b'%');
         let (bare, scope) = with_scope.unwrap_or((bare, ""));
         let ip = literal(bare);
-        if bare.is_empty() || !bare.chars().all(is_host_character) {
+        if bare.is_empty() || !words::is_clean(bare, b'|') {
             return Err(TargetError::Host);
         }
         let looks_numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        if ip.is_none() && (looks_numeric || words::contains(bare, b':') || bracketed.is_some()) {
+        let has_colon = words::contains(bare, b':') && !words::contains(bare, b'/');
+        if ip.is_none() && (looks_numeric || has_colon || bracketed.is_some()) {
             return Err(TargetError::Literal);
         }
         let is_link_local = matches!(ip, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
@@ -218,6 +219,27 @@ impl Target {
         }
         self.literal = ip.map(Address::new);
         Ok(())
+    }
+
+    /// Checks its host more strictly than [`Target::set_host`] does, which must still read the ledgers of earlier versions:
+    /// a name is labels of 1 to 63 letters, digits and, within, `-` (RFC 1123, section 2.1), or `_`.
+    pub fn check_host(&self) -> Result<(), TargetError> {
+        let host = self.host.as_str();
+        if !host.is_ascii() {
+            return Err(TargetError::NotAscii);
+        }
+        let (mut length, mut before, mut is_valid) = (0_u32, b'.', true);
+        for byte in host.strip_suffix('.').unwrap_or(host).bytes().chain([b'.']) {
+            if byte == b'.' {
+                is_valid &= (1..=63).contains(&length) && before != b'-';
+                length = 0;
+            } else {
+                is_valid &= byte == b'_' || byte.is_ascii_alphanumeric() || (byte == b'-' && length > 0);
+                length += 1;
+            }
+            before = byte;
+        }
+        if is_valid || self.literal.is_some() { Ok(()) } else { Err(TargetError::Host) }
     }
 
     /// Sets its port.
@@ -250,13 +272,15 @@ impl fmt::Display for Endpoint<'_> {
     }
 }
 
-/// Why a target is invalid. Displayed as what is wrong, and what is right.
+/// Why a target is invalid. Displayed behind the wrong part: what is wrong with it, and what is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
     /// The label is empty or too long, or has characters that would break the table.
     Service,
-    /// The host is empty or too long, or has characters that no host name has.
+    /// The host is empty or too long, or no host name.
     Host,
+    /// The host has a character outside ASCII. An internationalized name has a form without.
+    NotAscii,
     /// The host looks like an IP literal but is none.
     Literal,
     /// A link-local literal without its device, or another host with one.
@@ -265,31 +289,26 @@ pub enum TargetError {
     Port,
 }
 
+// The texts have these numbers.
+const _: () = assert!(limits::SERVICE == 64 && limits::HOST == 253);
+
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TargetError::Service => {
-                write!(f, "a service is 1 to {} bytes without `|` and control characters", limits::SERVICE)
+        f.write_str(match self {
+            TargetError::Service => "is not 1 to 64 bytes without `|` and control characters",
+            TargetError::Host => {
+                "is no IP address and no name: dots between 1 to 63 letters, digits, `_` and, within, `-`, 253 in all"
             }
-            TargetError::Host => write!(
-                f,
-                "a host is an IP address or a name of 1 to {} bytes of letters, digits, `-`, `_` and `.`",
-                limits::HOST
-            ),
-            TargetError::Literal => f.write_str("this is no IP address, write one like 10.0.0.5 or 2001:db8::5"),
+            TargetError::NotAscii => {
+                "has a character beyond ASCII, which may be invisible; write the name's form that begins with xn--"
+            }
+            TargetError::Literal => "is no IP address, write one like 10.0.0.5 or 2001:db8::5",
             TargetError::Scope => {
-                f.write_str("a link-local address names its device, like fe80::1%eth0, and no other host does")
+                "is wrong: a link-local address names its device, like fe80::1%eth0, and no other host does"
             }
-            TargetError::Port => f.write_str("a port is a number from 1 to 65535"),
-        }
+            TargetError::Port => "is no number from 1 to 65535",
+        })
     }
-}
-
-/// Whether a host may have this character. Outside ASCII the resolver decides: a check for letters needs large tables.
-fn is_host_character(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '-' | '_' | '.' | ':')
-        || (!c.is_ascii() && !c.is_control() && !words::is_blank(c))
 }
 
 #[cfg(test)]
@@ -322,6 +341,7 @@ mod tests {
         assert_eq!(literal("2001:db8::5"), Ok((true, "[2001:db8::5]:1".into())));
         assert_eq!(literal("[::1]"), Ok((true, "[::1]:1".into())));
         assert_eq!(literal("fe80::1%eth0"), Ok((true, "[fe80::1%eth0]:1".into())));
+        assert_eq!(literal("fe80::1%3"), Ok((true, "[fe80::1%3]:1".into())));
         assert_eq!(literal("db.example"), Ok((false, "db.example:1".into())));
     }
 
@@ -346,11 +366,26 @@ mod tests {
             ("www.example.com/path", TargetError::Host),
             ("=h", TargetError::Host),
         ] {
-            assert_eq!(Target::new("s", host, 1).err(), Some(error), "{host}");
+            let target = Target::new("s", host, 1).and_then(|target| target.check_host());
+            assert_eq!(target.err(), Some(error), "{host}");
         }
         assert!(Target::new("s", &"h".repeat(limits::HOST), 1).is_ok());
         assert_eq!(Target::new("s", &"h".repeat(limits::HOST + 1), 1).err(), Some(TargetError::Host));
         assert_eq!(Target::new("s", "h", 0).err(), Some(TargetError::Port));
+    }
+
+    #[test]
+    fn a_configured_host_is_a_name_by_rfc_1123_with_underscores() {
+        let check = |host: &str| Target::new("s", host, 1).and_then(|target| target.check_host());
+        let label = "x".repeat(63);
+        for host in ["a", "a.b", "a.b.", "_sip._tcp.a-b.c", "a_", "3com.de", "xn--mnchen-3ya.de", "A1", &label, "::1"] {
+            assert_eq!(check(host), Ok(()), "{host}");
+        }
+        for host in ["web..x", ".", "a..", ".a", "-a", "a-", "a.-b", "a-.b", &format!("{label}x"), "a:b", "x:1"] {
+            assert!(matches!(check(host), Err(TargetError::Host | TargetError::Literal)), "{host}");
+        }
+        assert_eq!(check("mün.de"), Err(TargetError::NotAscii));
+        assert_eq!(check("exa\u{200b}mple"), Err(TargetError::NotAscii));
     }
 
     #[test]

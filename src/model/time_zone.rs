@@ -15,9 +15,13 @@ pub fn first_line(content: &[u8]) -> Option<&str> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The value of `TZ` for this rule; `None` if the rule is invalid. If it names a summer time without its dates,
+/// The value of `TZ` for this rule; `None` if the rule is invalid. `UTC` and `GMT`, which OpenWrt writes, are valid, though
+/// POSIX wants an offset. If it names a summer time without its dates,
 /// glibc's dates are added: musl has no default for them.
 pub fn of_rule(rule: &str) -> Option<TimeZone> {
+    if matches!(rule, "UTC" | "GMT") {
+        return Text::copy("UTC0");
+    }
     let mut rest = Rest(rule.as_bytes());
     if !(rest.name() && rest.offset(24)) {
         return None;
@@ -111,7 +115,7 @@ mod tests {
         }
         for invalid in [
             "",
-            "UTC",
+            "CET",
             "CE-1",
             "CET-25",
             "CET-1:60",
@@ -138,6 +142,11 @@ mod tests {
         let value = |rule| of_rule(rule).map(|value| value.to_string());
         assert_eq!(value("EST5EDT").as_deref(), Some("EST5EDT,M3.2.0,M11.1.0"));
         assert_eq!(value("EST5EDT4").as_deref(), Some("EST5EDT4,M3.2.0,M11.1.0"));
+    }
+
+    #[test]
+    fn utc_and_gmt_need_no_offset() {
+        assert_eq!(["UTC", "GMT"].map(of_rule), [Text::copy("UTC0"); 2]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::base::{limits, words};
 use crate::model::cli::Cli;
 use crate::model::directive::Directive;
 use crate::model::passwd::{self, User};
-use crate::model::reader::Reader;
+use crate::model::reader::{Late, Reader};
 use crate::model::settings::Config;
 use crate::sys;
 use crate::sys::{Errno, by_path, file, process, user};
@@ -139,7 +139,24 @@ impl ConfigFile {
                 DEFAULT_PATHS[0]
             ));
         }
-        let mut reader = Reader::new(config, tell);
+        let mut late = Late::default();
+        match self.read(config, &mut late, &mut |_| ()) {
+            Ok(source) => Ok(source),
+            // Once more, to tell every mistake in the order of the lines.
+            Err(_) => {
+                late.is_found = true;
+                self.read(config, &mut late, tell)
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        config: &mut Config,
+        late: &mut Late,
+        tell: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> Result<Source, usize> {
+        let mut reader = Reader::new(config, tell).with_late(late);
         for (directive, value) in &self.cli.settings {
             reader.option(*directive, value);
         }

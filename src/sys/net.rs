@@ -15,6 +15,7 @@ use super::small_file::{self, field};
 use super::system_call;
 use super::{Errno, done, length};
 use crate::base::time::Nanos;
+use crate::base::words;
 use crate::model::facts::Handshake;
 use crate::model::target::Address;
 
@@ -190,14 +191,18 @@ fn set(socket: &OwnedFd, level: c_int, option: c_int, value: &[u8]) -> Result<()
     done(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) })
 }
 
-/// The index of a network device (if_nametoindex(3)); `ENODEV` if it does not exist.
+/// The index of a network device (if_nametoindex(3)), which may be given in place of its name; `ENODEV` if it does not
+/// exist.
 pub fn device_index(device: &str) -> Result<u32, Errno> {
     let mut name = [0_u8; libc::IFNAMSIZ];
     let Some(room) = name[..libc::IFNAMSIZ - 1].get_mut(..device.len()) else { return Err(Errno::ENODEV) };
     room.copy_from_slice(device.as_bytes());
     // SAFETY: `name` ends with a NUL because its last byte is one.
     match unsafe { libc::if_nametoindex(name.as_ptr().cast()) } {
-        0 => Err(Errno::last()),
+        0 => {
+            let errno = Errno::last();
+            words::count(device, u32::MAX).ok_or(errno)
+        }
         index => Ok(index),
     }
 }

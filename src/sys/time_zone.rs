@@ -2,20 +2,19 @@
 //! OpenWrt's old libc reads itself, else UTC.
 
 use core::cell::UnsafeCell;
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::ptr::null_mut;
 
 use super::small_file::read;
-use crate::base::limits;
-use crate::base::path;
+use crate::base::{limits, path, words};
 use crate::model::time_zone::{self, TimeZone};
 
 /// The file with the system's time zone, and OpenWrt's file with a rule.
 const LOCALTIME: &str = "/etc/localtime";
 const RULE: &str = "/etc/TZ";
 
-/// The directory of the compiled time zones.
-const RULES: &str = "/usr/share/zoneinfo";
+/// The directories in which musl looks for compiled time zones. The first is glibc's.
+const ZONES: [&str; 3] = ["/usr/share/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo"];
 
 /// The rule if none is configured.
 const UTC: &str = "UTC0";
@@ -38,9 +37,9 @@ unsafe extern "C" {
     fn tzset();
 }
 
-/// Applies the local time zone: reads its rules (tzset(3)), for the first time or again. If /etc/TZ decides but has
-/// no valid content, applies UTC and returns that content.
-pub fn apply() -> Option<TimeZone> {
+/// Applies the local time zone: reads its rules (tzset(3)), for the first time or again. If `TZ` or /etc/TZ decides but is
+/// not valid, local time is UTC; returns which of the two, and its content.
+pub fn apply() -> Option<(&'static str, TimeZone)> {
     // SAFETY: the process has one thread, so nothing else changes the environment.
     let found = unsafe { libc::getenv(c"TZ".as_ptr()) };
     let mut invalid = None;
@@ -53,10 +52,26 @@ pub fn apply() -> Option<TimeZone> {
         set(UTC);
         set(zone.as_str());
     } else {
-        // SAFETY: the process has one thread, so nothing else uses the environment or the time zone.
-        unsafe { tzset() };
+        // SAFETY: the process has one thread, so nothing else uses the environment or the time zone. The variable's value
+        // ends with a NUL.
+        let value = unsafe {
+            tzset();
+            CStr::from_ptr(found)
+        };
+        invalid = words::utf8(value.to_bytes()).and_then(unknown).map(|zone| ("TZ", zone));
     }
     invalid
+}
+
+/// The value of `TZ`, if the C library does not know it. It takes an empty one for UTC.
+fn unknown(value: &str) -> Option<TimeZone> {
+    let name = value.strip_prefix(':').unwrap_or(value);
+    if name.is_empty() || known(name).is_some() {
+        return None;
+    }
+    let mut unknown = TimeZone::new();
+    unknown.push(value);
+    Some(unknown)
 }
 
 /// Adds the variable to the environment. putenv(3) would carry code that replaces and removes variables, too.
@@ -89,7 +104,7 @@ fn set(zone: &str) {
 }
 
 /// The time zone that is configured. `invalid` becomes the content of /etc/TZ if that is not valid.
-fn choose(invalid: &mut Option<TimeZone>) -> TimeZone {
+fn choose(invalid: &mut Option<(&'static str, TimeZone)>) -> TimeZone {
     let mut zone = TimeZone::new();
     if is_compiled(LOCALTIME) {
         zone.push(LOCALTIME);
@@ -97,18 +112,26 @@ fn choose(invalid: &mut Option<TimeZone>) -> TimeZone {
     }
     let mut content = [0; limits::TIME_ZONE];
     if let Some(line) = read(RULE, &mut content).and_then(time_zone::first_line) {
-        if let Some(zone) = time_zone::of_rule(line) {
+        if let Some(zone) = known(line) {
             return zone;
         }
         zone.push(line);
-        if is_compiled(path::within(RULES, line).as_str()) {
-            return zone;
-        }
-        *invalid = Some(zone);
+        *invalid = Some((RULE, zone));
         zone.clear();
     }
     zone.push(UTC);
     zone
+}
+
+/// The value of `TZ` for a rule, or for the name or path of a compiled time zone; `None` if it is neither.
+#[inline(never)]
+fn known(zone: &str) -> Option<TimeZone> {
+    let directories = if zone.starts_with('/') { &[""][..] } else { &ZONES };
+    let is_file = |directory| is_compiled(path::within(directory, zone).as_str());
+    time_zone::of_rule(zone).or_else(|| {
+        let is_there = directories.iter().any(|directory| is_file(directory));
+        is_there.then(|| TimeZone::copy(zone)).flatten()
+    })
 }
 
 /// Whether this file is a compiled time zone (tzfile(5)).

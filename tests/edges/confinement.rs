@@ -175,16 +175,15 @@ fn stop_ends_nothing_that_the_owner_of_the_ledger_could_not() {
         return skip("confinement::stop_ends_nothing", "only root can become nobody");
     }
     let dir = open_dir();
-    let target = "--interval 200ms x=127.0.0.1:1";
-    let run = dir.start(&format!("-q {target}"));
-    wait_until("it runs", || dir.run(&format!("status {target}")).code() == Some(2));
+    let run = dir.start("-q --interval 200ms x=127.0.0.1:1");
+    wait_until("it runs", || dir.run("status").code() == Some(2));
     // The ledger of the user nobody names a run of root.
     std::os::unix::fs::chown(dir.path().join("tcpmon.ledger"), Some(NOBODY), None).expect("we are root");
-    let ended = dir.run(&format!("stop {target}"));
+    let ended = dir.run("stop");
     let said = format!("exit 1\ntcpmon: stop: pid {} cannot be ended (Operation not permitted), it goes on", run.pid());
     assert_eq!(ended.outcome(), said);
     std::os::unix::fs::chown(dir.path().join("tcpmon.ledger"), Some(0), None).expect("we are root");
-    assert_eq!(dir.run(&format!("stop {target}")).outcome(), "exit 0");
+    assert_eq!(dir.run("stop").outcome(), "exit 0");
     assert_eq!(run.wait().code(), Some(0));
 }
 

@@ -75,12 +75,12 @@ fn every_probe_is_a_record_whatever_its_service_is_called() {
             ("plain", format!("127.0.0.1 {up}"), format!("127.0.0.1,{up},127.0.0.1,,N,connected,,0")),
             ("a,b", format!("web.test {up} inet"), format!("web.test,{up},127.0.0.1,N,N,connected,,0")),
             (
-                "\"quoted\"",
+                "q\"uoted\"",
                 format!("127.0.0.1 {down}"),
                 format!("127.0.0.1,{down},127.0.0.1,,N,connect failed,refused,0"),
             ),
             ("ä\",\"ö", "nowhere.test 443".into(), "nowhere.test,443,,N,,lookup failed,name_not_found,0".into()),
-            ("\"", format!("::1 {down}"), format!("::1,{down},::1,,N,connect failed,refused,0")),
+            ("a\"", format!("::1 {down}"), format!("::1,{down},::1,,N,connect failed,refused,0")),
         ];
         let targets: String =
             services.iter().map(|(name, rest, _)| format!("target {name} {rest}\n")).collect::<Vec<_>>().concat();

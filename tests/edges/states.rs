@@ -176,7 +176,7 @@ fn the_exit_status_of_status_is_that_of_the_targets() {
     run.configure("log", &format!("{}target late 127.0.0.1 1 interval 1h\nspread on\n", target(&web)));
     run.says("reload", 0, "1 new, 0 removed, 1 target kept");
     run.says("status", 1, "Running");
-    run.says("status --nonsense", 1, "unknown option");
+    run.says("status --nonsense", 1, "does not know");
 }
 
 #[test]

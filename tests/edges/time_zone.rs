@@ -124,9 +124,9 @@ fn the_time_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
         let _etc = empty_etc();
         let offset = || {
             let wrong = time_zone::apply();
-            (clocks::local(1_767_225_600).offset, wrong.map(|time_zone| time_zone.to_string()))
+            (clocks::local(1_767_225_600).offset, wrong.map(|(origin, time_zone)| (origin, time_zone.to_string())))
         };
-        let wrong = |time_zone: &str| (0, Some(time_zone.to_string()));
+        let wrong = |time_zone: &str| (0, Some(("/etc/TZ", time_zone.to_string())));
         assert_eq!(offset(), (0, None));
         fs::write("/etc/TZ", "<+04>-4").unwrap();
         assert_eq!(offset(), (4 * 3600, None));
@@ -136,8 +136,10 @@ fn the_time_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
             fs::write("/etc/TZ", bad).unwrap();
             assert_eq!(offset(), wrong(bad.trim()));
         }
-        fs::write("/etc/TZ", "\n").unwrap();
-        assert_eq!(offset(), (0, None));
+        for empty in ["\n", "UTC\n", "GMT"] {
+            fs::write("/etc/TZ", empty).unwrap();
+            assert_eq!(offset(), (0, None), "{empty}");
+        }
         fs::write("/etc/TZ", "<-03>3").unwrap();
         // The C library accepts neither a text nor a broken link as /etc/localtime.
         fs::write("/etc/localtime", "<+04>-4").unwrap();
@@ -159,9 +161,18 @@ fn the_time_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
         } else {
             namespace::skip("the_time_zone_is_that_of_tz", "there is no /usr/share/zoneinfo");
         }
-        // SAFETY: as above.
-        unsafe { env::set_var("TZ", "<+05>-5") };
-        assert_eq!(offset(), (5 * 3600, None));
+        for (zone, hours, is_known) in [
+            ("<+05>-5", 5, true),
+            ("UTC", 0, true),
+            ("", 0, true),
+            ("EST5EDT", -5, true),
+            (":/tmp/nowhere", 0, false),
+            ("Nowhere/City", 0, false),
+        ] {
+            // SAFETY: as above.
+            unsafe { env::set_var("TZ", zone) };
+            assert_eq!(offset(), (hours * 3600, (!is_known).then(|| ("TZ", zone.to_string()))), "{zone}");
+        }
     });
 }
 

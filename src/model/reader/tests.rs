@@ -1,20 +1,27 @@
 //! Tests of the configuration reader.
 
 use super::*;
-use crate::base::text::Text;
 use crate::model::keep::Keep;
 use crate::model::settings::{Close, Hysteresis};
 
-/// Reads a file. Returns the configuration and every mistake.
+/// Reads a file as often as it takes to tell its mistakes in their order. Returns the configuration and every mistake.
 fn read(content: &str) -> (Config, Vec<String>) {
     let mut config = Config::new();
-    let mut mistakes = Vec::new();
-    let mut tell = |what: fmt::Arguments<'_>| mistakes.push(what.to_string());
-    let mut reader = Reader::new(&mut config, &mut tell);
-    reader.file("f", content.as_bytes());
-    let count = reader.finish(true);
-    assert_eq!(count, mistakes.len());
-    (config, mistakes)
+    let (mut late, mut before) = (Late::default(), None);
+    loop {
+        let mut mistakes = Vec::new();
+        let mut tell = |what: fmt::Arguments<'_>| mistakes.push(what.to_string());
+        let mut reader = Reader::new(&mut config, &mut tell).with_late(&mut late);
+        reader.file("f", content.as_bytes());
+        let _ = reader.user(|name| (name == "nobody").then_some(()));
+        let count = reader.finish(true);
+        assert_eq!(before.unwrap_or(count), count);
+        if late.is_found || count == 0 {
+            assert_eq!(count, mistakes.len());
+            return (config, mistakes);
+        }
+        (late.is_found, before) = (true, Some(count));
+    }
 }
 
 fn mistakes(content: &str) -> Vec<String> {
@@ -64,7 +71,7 @@ fn the_default_targets_are_the_examples_in_the_samples_comments() {
 #[test]
 fn every_directive_and_every_option_is_read() {
     let (config, mistakes) = read(
-        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60\nlog_dir /var/log/my logs\nkeep 14d 8M # both\nledger l\nspread on\n\
+        "interval 500ms # comment\n\ttimeout 3s\nslow 250ms\r\nreport 60s\nlog_dir /var/log/my logs\nkeep 14d 8M # both\nledger l\nspread on\n\
          close rst\nhelpers 7\nuser nobody\nsandbox off\ntarget a#b one.example 443\n#target x\n\
          times on\nevents on\nsamples on\nsyslog on\ndown_after 5\nup_after 1000\n\
          target v6 2001:db8::5 1 inet6 source 2001:db8::1 device eth0 interval 1h up_after 1 down_after 1000\n",
@@ -96,7 +103,7 @@ fn every_directive_and_every_option_is_read() {
 #[test]
 fn every_mistake_is_told_with_its_line_and_what_is_right() {
     let told = mistakes(
-        "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0\nreport 1500ms\nspread maybe\nhelpers 513\nlog_dir\n\
+        "interval 2x\nintervall 2s\ntimeout 5s\ntimeout 6s\nslow 0ms\nreport 1500ms\nspread maybe\nhelpers 513\nlog_dir\n\
          target a\ntarget b host 0\ntarget c host 99999\ntarget d 10.0.0.256 1\ntarget e host 1 inet inet6 colour red\n\
          target f 10.0.0.1 1 inet6\ntarget g host 1 source 10.0.0.1\ntarget h ::1 1 source 10.0.0.1\n\
          target i host 1 device\ntarget j host 1 interval 2h source x\ntarget a|b h|i 0 bogus\n\
@@ -107,31 +114,30 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
     assert_eq!(
         told,
         [
-            "f:1: interval \"2x\" is no duration, write one like 500ms, 2s, 5m or 1h",
-            "f:2: unknown directive \"intervall\", known are: interval timeout slow report log_dir keep ledger times events samples syslog down_after up_after spread close helpers user sandbox target",
+            "f:1: interval \"2x\" is no duration, write a number and its unit, like 500ms, 2s, 5m or 1h",
+            "f:2: unknown directive \"intervall\", did you mean interval?",
             "f:4: timeout is set a second time, keep one: it was set by f:3",
-            "f:5: slow \"0\" is out of range, use 1ms to 10m",
+            "f:5: slow \"0ms\" is out of range, use 1ms to 10m",
             "f:6: report \"1500ms\" has a fraction of a second, use whole seconds",
             "f:7: spread \"maybe\" is neither \"on\" nor \"off\", write one of them",
             "f:8: helpers \"513\" is out of range, use 1 to 512",
             "f:9: log_dir \"\" is no directory, write a path of 1 to 320 bytes",
-            "f:10: a target needs three words, write: target SERVICE HOST PORT",
-            "f:11: target \"b\" at \"host\": a port is a number from 1 to 65535",
-            "f:12: target \"c\" at \"host\": a port is a number from 1 to 65535",
-            "f:13: target \"d\" at \"10.0.0.256\": this is no IP address, write one like 10.0.0.5 or 2001:db8::5",
-            "f:14: target \"e\" asks for inet and inet6, keep one",
-            "f:14: target \"e\": unknown option \"colour\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION, down_after COUNT, up_after COUNT",
-            "f:14: target \"e\": unknown option \"red\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION, down_after COUNT, up_after COUNT",
+            "f:10: \"target a\": write target SERVICE HOST PORT, three words without quotes",
+            "f:11: target \"b\": port \"0\" is no number from 1 to 65535",
+            "f:12: target \"c\": port \"99999\" is no number from 1 to 65535",
+            "f:13: target \"d\": host \"10.0.0.256\" is no IP address, write one like 10.0.0.5 or 2001:db8::5",
+            "f:14: target \"e\": inet6 repeats or contradicts an option before it, keep one",
+            "f:14: target \"e\": unknown option \"colour\", tcpmon sample shows all",
             "f:15: target \"f\": 10.0.0.1 is an IPv4 address, but the target says inet6",
             "f:16: target \"g\": with a source a name needs a family, add inet or inet6",
             "f:17: target \"h\": source and host are of different families, use two of the same",
             "f:18: target \"i\": device \"\" is no network device, write a name of 1 to 15 bytes like eth0",
             "f:19: target \"j\": interval \"2h\" is out of range, use 10ms to 1h",
             "f:19: target \"j\": source \"x\" is no IP address, write one of this box's own",
-            "f:20: target \"a|b\" at \"h|i\": a service is 1 to 64 bytes without `|` and control characters",
-            "f:20: target \"a|b\" at \"h|i\": a host is an IP address or a name of 1 to 253 bytes of letters, digits, `-`, `_` and `.`",
-            "f:20: target \"a|b\" at \"h|i\": a port is a number from 1 to 65535",
-            "f:20: target \"a|b\": unknown option \"bogus\", known are: inet, inet6, source ADDRESS, device NAME, interval DURATION, down_after COUNT, up_after COUNT",
+            "f:20: target \"a|b\": service \"a|b\" is not 1 to 64 bytes without `|` and control characters",
+            "f:20: target \"a|b\": host \"h|i\" is no IP address and no name: dots between 1 to 63 letters, digits, `_` and, within, `-`, 253 in all",
+            "f:20: target \"a|b\": port \"0\" is no number from 1 to 65535",
+            "f:20: target \"a|b\": unknown option \"bogus\", tcpmon sample shows all",
             "f:21: target \"k\": a link-local source needs a device, use device NAME instead",
             "f:22: target \"l\": device \"eth\u{7}0\" is no network device, write a name of 1 to 15 bytes like eth0",
             "f:23: keep \"14\" has no unit, write 14d",
@@ -149,6 +155,80 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
             "f:33: target \"o\": down_after \"x\" is out of range, use 1 to 1000",
             "f:34: events \"yes\" is neither \"on\" nor \"off\", write one of them",
             "f:35: down_after \"1001\" is out of range, use 1 to 1000",
+        ]
+    );
+}
+
+#[test]
+fn a_line_that_is_nearly_a_target_is_one_mistake() {
+    let one_word = |line: &str| format!("\"{line}\": write target SERVICE HOST PORT, three words without quotes");
+    for (line, mistake) in [
+        ("target \"my service\" h 443", one_word("target \"my service\" h 443")),
+        ("target 'my' h 443", one_word("target 'my' h 443")),
+        (" target my service h 443 inet # x", one_word("target my service h 443 inet")),
+        ("target a exa mple 443", one_word("target a exa mple 443")),
+        ("target a 2001:db8::1", one_word("target a 2001:db8::1")),
+        ("target", one_word("target")),
+        ("target a h:443", one_word("target a h:443")),
+        ("target a [::1]:443 inet6", one_word("target a [::1]:443 inet6")),
+        ("target a h ssh", "target \"a\": port \"ssh\" is no number from 1 to 65535".into()),
+        ("target a h 70000", "target \"a\": port \"70000\" is no number from 1 to 65535".into()),
+        ("target a fe80::1 1", "target \"a\": host \"fe80::1\" is wrong: a link-local address names its device, like fe80::1%eth0, and no other host does".into()),
+        ("target a mün.de 1", "target \"a\": host \"mün.de\" has a character beyond ASCII, which may be invisible; write the name's form that begins with xn--".into()),
+        ("target a h 1 interval 1s inet interval 1s", "target \"a\": interval repeats or contradicts an option before it, keep one".into()),
+        ("target a h 1 inet6 inet6", "target \"a\": inet6 repeats or contradicts an option before it, keep one".into()),
+        ("target a h 1 intervel 1s", "target \"a\": unknown option \"intervel\", did you mean interval?".into()),
+        ("target a h 1 interval 5", "target \"a\": interval \"5\" is no duration, write a number and its unit, like 500ms, 2s, 5m or 1h".into()),
+        ("targt a h 1", "unknown directive \"targt\", did you mean target?".into()),
+        ("log-dir x", "unknown directive \"log-dir\", did you mean log_dir?".into()),
+    ] {
+        assert_eq!(mistakes(&format!("{line}\ntarget b h 1")), [format!("f:1: {mistake}")], "{line}");
+    }
+    let same = "target a h 1\n";
+    assert_eq!(read(&same.repeat(2)).0.targets.len(), 2, "the same target twice is right");
+}
+
+#[test]
+fn a_path_for_a_shell_is_refused() {
+    let why = "begins with a quote, ~ or $, which only a shell knows; write the path itself";
+    for path in ["\"logs\"", "'logs'", "~/logs", "$HOME/logs"] {
+        for name in ["log_dir", "ledger"] {
+            assert_eq!(mistakes(&format!("{name} {path}\ntarget a h 1")), [format!("f:1: {name} \"{path}\" {why}")]);
+        }
+    }
+    assert_eq!(mistakes("log_dir ./~\nledger a$b\ntarget a h 1"), Vec::<String>::new());
+}
+
+#[test]
+fn slow_is_a_fifth_of_a_short_timeout_unless_it_is_set() {
+    let slow = |settings: &str| read(&format!("{settings}\ntarget a h 1")).0.settings.thresholds.slow;
+    for (settings, expected) in [
+        ("timeout 200ms", "40ms"),
+        ("timeout 10ms", "2ms"),
+        ("timeout 999ms", "199ms"),
+        ("timeout 1s", "200ms"),
+        ("timeout 1001ms", "1s"),
+        ("timeout 5s", "1s"),
+        ("timeout 1s\nslow 900ms", "900ms"),
+    ] {
+        assert_eq!(slow(settings).to_string(), expected, "{settings}");
+    }
+    assert_eq!(
+        mistakes("timeout 1s\nslow 1s\ntarget a h 1"),
+        ["f:2: slow 1s is not below timeout 1s, a slow phase would have failed"]
+    );
+}
+
+#[test]
+fn what_is_found_in_the_end_is_told_in_its_line() {
+    assert_eq!(
+        mistakes("a\ntimeout 10s\nuser x\nb\nslow 10s\nc\n"),
+        [
+            "f:1: unknown directive \"a\", tcpmon sample shows all",
+            "f:3: user \"x\" is not in /etc/passwd, write a name that is there",
+            "f:4: unknown directive \"b\", tcpmon sample shows all",
+            "f:5: slow 10s is not below timeout 10s, a slow phase would have failed",
+            "f:6: unknown directive \"c\", tcpmon sample shows all",
         ]
     );
 }
@@ -216,13 +296,23 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
     let mut tell = |what: fmt::Arguments<'_>| told.push(what.to_string());
     let mut reader = Reader::new(&mut config, &mut tell);
     reader.option(Directive::Interval, "1s");
-    for argument in
-        ["web=127.0.0.1:8080", "db=[::1]:5432 inet6", "www.example.com:443", "x=::1:5", "y=host", "z=:80", "=h:1"]
-    {
+    for argument in [
+        "web=127.0.0.1:8080",
+        "db=[::1]:5432 inet6",
+        "www.example.com:443",
+        "x=::1:5",
+        "y=host",
+        "z=:80",
+        "=h:1",
+        "v=[2001:db8::1]",
+        "w=2001:db8::1",
+        "u=2001:db8:0:0:0:0:0:1:443",
+        "s=http://h:ssh",
+    ] {
         reader.argument(argument);
     }
     reader.file("f", b"interval 3s\ntarget last h 1\n");
-    assert_eq!(reader.finish(true), 4);
+    assert_eq!(reader.finish(true), 9);
     assert_eq!(config.settings.interval, Nanos::from_secs(1));
     let services: Vec<_> = config.targets.iter().map(|target| target.service.to_string()).collect();
     assert_eq!(services, ["web", "db", "www.example.com", "last"]);
@@ -231,8 +321,13 @@ fn the_command_line_wins_over_the_file_and_its_targets_come_first() {
         [
             "command line: target \"x=::1:5\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
             "command line: target \"y=host\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
-            "command line: target \"z\" at \"\": a host is an IP address or a name of 1 to 253 bytes of letters, digits, `-`, `_` and `.`",
-            "command line: target \"\" at \"h\": a service is 1 to 64 bytes without `|` and control characters",
+            "command line: target \"z\": host \"\" is no IP address and no name: dots between 1 to 63 letters, digits, `_` and, within, `-`, 253 in all",
+            "command line: target \"\": service \"\" is not 1 to 64 bytes without `|` and control characters",
+            "command line: target \"v=[2001:db8::1]\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
+            "command line: target \"w=2001:db8::1\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
+            "command line: target \"u=2001:db8:0:0:0:0:0:1:443\" has no port, write SERVICE=HOST:PORT, with an IPv6 address in brackets",
+            "command line: target \"s\": host \"http://h\" is no IP address and no name: dots between 1 to 63 letters, digits, `_` and, within, `-`, 253 in all",
+            "command line: target \"s\": port \"ssh\" is no number from 1 to 65535",
         ]
     );
 }

@@ -51,29 +51,20 @@ fn is_whole(cli: &Cli, words: &[&str]) {
     assert_ne!(cli.file, Some(""), "a file without a name");
     assert!(cli.settings.iter().all(|(_, value)| !value.is_empty()), "a setting without a value");
     assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that is not in the words");
-    assert!(cli.targets.iter().all(|target| !target.starts_with('-')), "an option as a target");
+    assert!(cli.services.iter().all(|service| words.contains(service)), "a service that is not in the words");
+    let is_option = |word: &&str| word.starts_with('-');
+    assert!(!cli.targets.iter().chain(&cli.services).any(is_option), "an option as a target");
     let flags = [cli.quiet, cli.verbose, cli.watch, cli.json, cli.unless_stopped, cli.for_restart];
     let once = [cli.file.is_some(), cli.rounds.is_some(), cli.duration.is_some()].into_iter().chain(flags);
-    let said = cli.settings.len() + cli.targets.len() + once.filter(|is_said| *is_said).count();
+    let said = cli.settings.len() + cli.targets.len() + cli.services.len() + once.filter(|is_said| *is_said).count();
     assert!(said <= words.len(), "more settings than words");
 }
 
 /// The same command line again, with every part in its longest form.
 fn says_the_same_in_full(cli: &Cli) {
-    let mut full = Vec::new();
-    match cli.command {
-        Command::Run => full.push("run".to_string()),
-        Command::Start => full.push("start".to_string()),
-        Command::Stop => full.push("stop".to_string()),
-        Command::Reload => full.push("reload".to_string()),
-        Command::Status => full.push("status".to_string()),
-        Command::Once => full.push("once".to_string()),
-        Command::Check => full.push("check".to_string()),
-        Command::Sample => full.push("sample".to_string()),
-        Command::Help => full.push("help".to_string()),
-        Command::Version => full.push("version".to_string()),
-    }
-    full.extend(cli.targets.iter().map(|target| target.to_string()));
+    let mut full = vec![cli.command.word().to_string()];
+    full.extend(cli.topic.map(|topic| topic.word().to_string()));
+    full.extend(cli.targets.iter().chain(&cli.services).map(|word| word.to_string()));
     let flags = [
         ("--quiet", cli.quiet),
         ("--verbose", cli.verbose),

@@ -209,7 +209,7 @@ fn written_out(config: &Config) -> Given {
         }
     }
     // Targets before such a target must be on the command line, too, to keep the order.
-    let first = |text: &str| text.starts_with('#') || text.contains(char::is_whitespace);
+    let first = |text: &str| text.starts_with(['#', '"', '\'']) || text.contains(char::is_whitespace);
     let odd = |target: &Target| first(target.service.as_str()) || first(target.device.as_str());
     let of_the_line = config.targets.iter().rposition(odd).map_or(0, |last| last + 1);
     for (at, target) in config.targets.iter().enumerate() {

@@ -19,7 +19,7 @@ fn a_duration_reads_as_it_is_shown(text: &str) {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match &text[digits.len()..] {
         "ms" => Some(1_000_000),
-        "" | "s" => Some(1_000_000_000),
+        "s" => Some(1_000_000_000),
         "m" => Some(60_000_000_000),
         "h" => Some(3_600_000_000_000),
         _ => None,
