@@ -48,6 +48,8 @@
 //! | which commands and options there are, and which command uses which option | [`model::command`] |
 //! | what a file of the log is called | [`model::log_names`] |
 //! | what a line of a daily file says | [`render::table`], [`render::times`], [`render::events`], [`render::samples`] |
+//! | what `status` shows | [`render::overview`], [`render::status`], [`render::json`] |
+//! | how many columns of a terminal a text takes | [`base::width`] |
 //! | whether a run is there, and which process it is | [`shell::place`] |
 //! | what a process may still do | [`shell::sandbox`] |
 //! | which files of the log are kept | [`model::keep`] |
@@ -72,10 +74,10 @@
 //!
 //! | folder | what |
 //! |---|---|
-//! | `base/` | words, text, line, time, limits, ring, timers, path, histogram, messages that are said once |
+//! | `base/` | words, text, width, line, time, limits, ring, timers, path, histogram, messages that are said once |
 //! | `model/` | what is watched and counted, facts, settings and their readers, messages to helpers, names of log files |
 //! | `core/` | the decisions: probe, verdict, health, grid, boundaries, clock, due, ledger, monitor |
-//! | `render/` | what is read: table, times, events, samples, status, JSON, a configuration in force |
+//! | `render/` | what is read: table, times, events, samples, the screen and tables of status, JSON, a configuration in force |
 //! | `sys/` | every system call, and all `unsafe` |
 //! | `shell/` | console, configuration file, helpers, daily files, ledger's file, sandbox, and the loop |
 //! | `commands/` | what the command line can ask for, one file a command |

@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says where it failed")]
 
-use tcpmon::base::time::WallTime;
+use std::collections::BTreeSet;
+
+use tcpmon::base::time::{Nanos, WallTime};
+use tcpmon::core::ledger::{Ledger, Memory};
+use tcpmon::core::probe::End;
 use tcpmon::model::command::{Command, usage};
 use tcpmon::model::directive::Directive;
 use tcpmon::model::log_names::Kind;
 use tcpmon::model::reader::Reader;
-use tcpmon::model::reason::Reason;
+use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::settings::Config;
+use tcpmon::model::target::{Address, Target};
+use tcpmon::render::{Life, Seen, json};
 
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
@@ -127,6 +133,45 @@ fn the_readme_has_a_configuration_without_mistakes() {
 /// The page without its macros for emphasis, in one line.
 fn plain_page() -> String {
     PAGE.replace(".Ic ", "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The keys in a value of JSON.
+fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                found.insert(key.clone());
+                keys(value, found);
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_manual_has_every_key_of_the_json_of_status_and_no_other() {
+    let began = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
+    let ledger = Ledger::create(Memory::own(1), 1, began);
+    let record = ledger.record(0);
+    record.install(&Target::new("web", "www.example.com", 443).unwrap());
+    // With each kind of ending and of time no object is null.
+    let time = Some(Nanos::from_millis(1));
+    let address = Address::new([192, 0, 2, 7].into());
+    for ending in [Ending::ConnectFailed(Reason::Refused, address), Ending::Connected(address)] {
+        record.end(began.unix_u32(), &End { ending, lookup: time, connect: time, ..End::skipped(Shortage::Late) });
+    }
+    let local = |unix| WallTime { unix, nanos: 0, offset: 0 };
+    let seen =
+        Seen { ledger: &ledger, life: Life::Running(1), services: &[], now: began, local, describe: |_| "an error" };
+    let mut text = String::new();
+    json::write(&mut text, &seen);
+    let mut found = BTreeSet::new();
+    keys(&serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), &mut found);
+    assert!(!text.contains("last_failure\":null") && !text.contains("connect\":null"), "{text}");
+    let section = PAGE.split(".Sh JSON\n").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
+    let named = section.lines().filter_map(|line| line.strip_prefix(".It Va ")).flat_map(|keys| keys.split(" , "));
+    assert_eq!(named.map(str::to_string).collect::<BTreeSet<_>>(), found);
 }
 
 #[test]

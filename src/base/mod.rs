@@ -10,4 +10,5 @@ pub mod said;
 pub mod text;
 pub mod time;
 pub mod timers;
+pub mod width;
 pub mod words;

@@ -106,7 +106,7 @@ pub fn count(text: &str, most: u32) -> Option<u32> {
 /// The known word that was meant by this one: the nearest, with at most two changes, and fewer than half of the letters.
 /// `-` is `_`. `word_in` finds the word in an item of the list.
 #[inline(never)]
-pub fn nearest(word: &str, known: &[&'static str], word_in: fn(&'static str) -> &'static str) -> Option<&'static str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str], word_in: fn(&'a str) -> &'a str) -> Option<&'a str> {
     let mut most = (word.len().saturating_sub(1) / 2).min(2) as i32;
     let mut found = None;
     for candidate in known {

@@ -51,8 +51,7 @@ pub fn once(cli: Cli, mut console: Console) -> ! {
     let (monitor, mut result) = (event_loop.monitor(), String::new());
     let worst = worst(monitor.live());
     let write = if json { render::once::write_json } else { render::once::write };
-    // Writing to a String does not fail.
-    let _ = write(&mut result, monitor);
+    write(&mut result, monitor);
     let printed = event_loop.console().lines(&result, limits::PATIENCE);
     if printed && !quiet {
         say_families(&mut event_loop, usize::from(helpers));

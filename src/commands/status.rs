@@ -5,22 +5,26 @@ use super::{FAILURE, SUCCESS, boot, exit};
 use crate::base::said::Said;
 use crate::base::text::Text;
 use crate::base::{limits, words};
-use crate::core::health::State;
-use crate::core::ledger::{Ledger, Usage};
+use crate::core::ledger::Ledger;
 use crate::model::cli::Cli;
 use crate::model::run::Run;
+use crate::render::cells::put;
+use crate::render::overview::{self, Screen, WIDE};
 use crate::render::{Life, Seen, json, status as tables};
 use crate::shell::console::Console;
 use crate::shell::place::{By, Found, Place};
 use crate::shell::sandbox::confine_command;
 use crate::shell::snapshot::{Snapshot, SnapshotError};
 use crate::shell::time_zone;
-use crate::sys::clock;
+use crate::sys::{self, clock, terminal};
 
-/// Terminal codes: move to the top, clear the rest of a line, clear the rest of the screen.
+/// Terminal codes: move to the top, clear a line, clear the rest of the screen.
 const TOP: &str = "\x1b[H";
-const CLEAR_LINE: &str = "\x1b[K\n";
+const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_REST: &str = "\x1b[J";
+
+/// The size of a terminal that does not say it.
+const USUAL: (usize, usize) = (80, 24);
 
 /// Exit status: a target is down.
 const DOWN: u8 = 2;
@@ -28,41 +32,115 @@ const DOWN: u8 = 2;
 /// Exit status: no run.
 const NOT_RUNNING: u8 = 3;
 
+/// Most services that a message lists.
+const LISTED: usize = 8;
+
 /// Shows the ledger, once or repeatedly. Exit status: 0 if a run is there and every configured target is up, 2 if one is
-/// down, 3 if there is no run, 1 for everything else.
+/// down, 3 if there is no run, 1 for everything else. With services it is that of their targets.
 pub fn status(cli: Cli, console: &mut Console) -> ! {
-    let (watch, json, verbose) = (cli.watch, cli.json, cli.verbose);
+    let (watch, json) = (cli.watch, cli.json);
+    let mut verbose = cli.verbose && !json;
+    let services = cli.services.clone();
     let Some(place) = Place::read(cli, console) else { exit(FAILURE) };
     confine_command(place.sandbox);
+    let is_redrawn = watch && !json && console.is_terminal();
+    // Its tables have no space there.
+    verbose &= !is_redrawn;
     let mut said = Said::default();
     let mut wrong_time_zone = Said::default();
     loop {
         time_zone::read(&mut wrong_time_zone, console);
         let found = place.find();
         let message = message(&place, &found);
-        if said.is_new(message) && !message.is_empty() {
+        let mut screen = screen(console);
+        let mut text = String::new();
+        if !message.is_empty() && is_redrawn {
+            put(&mut text, format_args!("tcpmon: ledger: {message}\n"));
+        } else if said.is_new(message) && !message.is_empty() {
             console.say("ledger", format_args!("{message}"));
         }
-        let mut is_shown = true;
+        if console.is_terminal() && !message.is_empty() {
+            // The message takes so many of them, at 80 columns.
+            screen.lines = screen.lines.saturating_sub(4);
+        }
         let mut status = FAILURE;
         match (&found.snapshot, found.by) {
             (Ok(Snapshot { ledger, .. }), By::Ledger) => {
-                let life = life(found.run, ledger);
-                status = exit_status(life, ledger);
-                let seen = Seen { ledger, life, now: clock::wall(), local: clock::local };
-                let mut text = String::new();
-                // Writing to a String does not fail.
-                let _ = if json { json::write(&mut text, &seen) } else { tables::write(&mut text, &seen, verbose) };
-                is_shown = show(console, &text, watch && !json);
+                let (life, services) = (life(found.run, ledger), services.as_slice());
+                let describe = sys::describe_number;
+                let seen = Seen { ledger, life, services, now: clock::wall(), local: clock::local, describe };
+                if !has_all_services(&seen, console) {
+                    exit(FAILURE);
+                }
+                status = exit_status(&seen);
+                if verbose {
+                    screen.lines = usize::MAX;
+                }
+                if json {
+                    json::write(&mut text, &seen);
+                } else {
+                    overview::write(&mut text, &seen, screen);
+                }
+                if verbose {
+                    tables::write(&mut text, &seen);
+                }
             }
             (Err(SnapshotError::Nothing), By::Ledger) => status = NOT_RUNNING,
             (_, By::Ledger | By::Name | By::Configuration) => {}
         }
+        let is_shown = if is_redrawn { redraw(console, &text) } else { console.lines(&text, limits::PATIENCE) };
         if !watch || !is_shown {
             exit(if is_shown { status } else { FAILURE });
         }
         clock::rest(limits::REFRESH);
     }
+}
+
+/// What the output goes to. What does not say how many columns it has, has those of the environment.
+fn screen(console: &Console) -> Screen {
+    let [mut columns, mut lines] = console.size();
+    if columns == 0 {
+        columns = words::count(terminal::variable(c"COLUMNS"), u16::MAX.into()).unwrap_or(0) as usize;
+    }
+    let is_wide = columns >= WIDE;
+    if !console.is_terminal() {
+        let columns = if columns == 0 { usize::MAX } else { columns };
+        return Screen { is_wide, columns, lines: usize::MAX, marks: false };
+    }
+    if columns == 0 {
+        columns = USUAL.0;
+    }
+    if lines == 0 {
+        lines = USUAL.1;
+    }
+    let marks = terminal::variable(c"NO_COLOR").is_empty() && terminal::variable(c"TERM") != "dumb";
+    // The last line is the prompt's.
+    Screen { is_wide, columns, lines: lines - 1, marks }
+}
+
+/// Whether each service that was asked for is that of a target; says if not.
+#[inline(never)]
+fn has_all_services(seen: &Seen<'_>, console: &mut Console) -> bool {
+    let rows = Seen { services: &[], ..*seen }.rows(true);
+    for service in seen.services {
+        if rows.iter().all(|(_, target)| target.service.as_str() != *service) {
+            let known: Vec<&str> = rows.iter().map(|(_, target)| target.service.as_str()).collect();
+            match words::nearest(service, &known, |known| known) {
+                Some(near) => {
+                    console.say("status", format_args!("no target has the service {service}, did you mean {near}?"))
+                }
+                None => {
+                    let mut listed = Text::<{ limits::MESSAGE }>::new();
+                    for known in known.iter().take(LISTED) {
+                        listed.append(format_args!(" {known}"));
+                    }
+                    console.say("status", format_args!("no target has the service {service}, there are:{listed}"));
+                }
+            }
+            return false;
+        }
+    }
+    true
 }
 
 fn life(run: Run, ledger: &Ledger) -> Life {
@@ -77,25 +155,21 @@ fn life(run: Run, ledger: &Ledger) -> Life {
     }
 }
 
-fn exit_status(life: Life, ledger: &Ledger) -> u8 {
-    match life {
-        Life::Running(_) | Life::Elsewhere => {
-            let mut status = SUCCESS;
-            for (_, record) in ledger.records() {
-                match record.state().0 {
-                    State::Down if record.usage() == Usage::Live => return DOWN,
-                    State::Unknown if record.usage() == Usage::Live => status = FAILURE,
-                    State::Up | State::Down | State::Unknown => {}
-                }
-            }
-            status
-        }
+#[inline(never)]
+fn exit_status(seen: &Seen<'_>) -> u8 {
+    match seen.life {
+        Life::Running(_) | Life::Elsewhere => match seen.states() {
+            [0, _, 0] => SUCCESS,
+            [_, _, 0] => FAILURE,
+            [_, _, _] => DOWN,
+        },
         Life::Starting | Life::Ending => FAILURE,
         Life::Killed | Life::Ended | Life::Stopped => NOT_RUNNING,
     }
 }
 
 /// What is to be said about the ledger beside what it shows; empty if nothing is.
+#[inline(never)]
 fn message(place: &Place, found: &Found) -> Text<{ limits::MESSAGE }> {
     let (ledger, config, mut room) = (&place.ledger, &place.config, [0; limits::PATH]);
     let pid = match found.run {
@@ -118,19 +192,16 @@ fn message(place: &Place, found: &Found) -> Text<{ limits::MESSAGE }> {
     }
 }
 
-/// Prints `text`; with `in_place` and on a terminal, over what was there before. Returns whether it was printed.
-fn show(console: &mut Console, text: &str, in_place: bool) -> bool {
-    if in_place && console.is_terminal() {
-        let mut shown = String::from(TOP);
-        let mut rest = text;
-        while let Some((line, others)) = words::split_once(rest, b'\n') {
-            shown.push_str(line);
-            shown.push_str(CLEAR_LINE);
-            rest = others;
-        }
-        shown.push_str(CLEAR_REST);
-        console.lines(&shown, limits::PATIENCE)
-    } else {
-        console.lines(text, limits::PATIENCE)
+/// Draws `text` over what was there before, in one write. Returns whether it was written.
+#[inline(never)]
+fn redraw(console: &mut Console, text: &str) -> bool {
+    let mut shown = String::from(TOP);
+    let mut rest = text;
+    while let Some((line, others)) = words::split_once(rest, b'\n') {
+        // A line is cleared before it is written: behind its last column some terminals would clear that.
+        put(&mut shown, format_args!("{CLEAR_LINE}{line}\n"));
+        rest = others;
     }
+    shown.push_str(CLEAR_REST);
+    console.lines(&shown, limits::PATIENCE)
 }

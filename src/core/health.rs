@@ -15,6 +15,17 @@ pub enum State {
     Down = 2,
 }
 
+impl State {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Unknown => "unknown",
+            State::Up => "up",
+            State::Down => "down",
+        }
+    }
+}
+
 /// A change of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

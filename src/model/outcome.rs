@@ -120,6 +120,7 @@ impl Counts {
     }
 
     /// The log's columns.
+    #[inline(never)] // Called from many paths.
     pub fn columns(&self) -> Columns {
         use Outcome::{FastFailed, FastFast, FastSlow, LookupFailed, SlowFailed, SlowFast, SlowSlow};
         Columns {
@@ -152,6 +153,14 @@ pub struct Columns {
     pub conn_failed: u64,
     /// `Total`
     pub total: u64,
+}
+
+impl Columns {
+    /// The numbers in the order of the columns.
+    pub fn numbers(&self) -> [u64; 7] {
+        let Columns { conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total } = *self;
+        [conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total]
+    }
 }
 
 /// A target's counters: all that was counted, and how much of it the log already has.

@@ -2,117 +2,185 @@
 
 use core::fmt::{self, Write};
 
-use super::status::state;
-use super::{LocalTime, Millis, Seen, Shown};
+use super::cells::put;
+use super::overview::Loss;
+use super::{Row, Seen, Shown};
 use crate::base::histogram::Summary;
-use crate::base::text::Text;
-use crate::base::words;
-use crate::core::ledger::{Last, Record, Usage};
-use crate::model::outcome::{Columns, Thresholds};
-use crate::model::target::Target;
+use crate::base::time::Nanos;
+use crate::core::health::State;
+use crate::core::ledger::{Last, Usage};
+use crate::model::log_names::Kind;
+use crate::model::outcome::Columns;
+use crate::model::reason::Ending;
+use crate::model::target::{Address, Target};
 
 /// Writes the line, with its newline.
 #[inline(never)] // LLVM would hoist its constants into the caller's loop.
-pub fn write(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
-    let Seen { ledger, life, local, .. } = *seen;
-    let Thresholds { slow, timeout } = ledger.thresholds();
-    write!(
+pub fn write(out: &mut String, seen: &Seen<'_>) {
+    let Seen { ledger, life, .. } = *seen;
+    let (thresholds, mut states) = (ledger.thresholds(), seen.states());
+    if !life.is_current() {
+        states = [states.iter().sum(), 0, 0];
+    }
+    let moment = |unix: i64| unix as u64;
+    put(out, format_args!("{{\"version\":{},\"run\":\"{}\",", Quoted(&env!("CARGO_PKG_VERSION")), life.word()));
+    fill(
         out,
-        "{{\"version\":{},\"running\":{},\"run\":\"{}\",\"pid\":{},\"clean\":{},\"began\":{},\"started\":{},\"alive\":{},\
-         \"due\":{},\"slow_ms\":{},\"timeout_ms\":{},\"targets\":[",
-        Quoted(&env!("CARGO_PKG_VERSION")),
-        life.is_alive(),
-        life.word(),
-        ledger.owner().pid,
-        !ledger.is_running(),
-        Moment(ledger.began(), local),
-        Moment(ledger.started(), local),
-        Moment(ledger.alive(), local),
-        Moment(ledger.due(), local),
-        slow.millis(),
-        timeout.millis(),
-    )?;
+        "\"running\":?,\"pid\":#,\"clean\":?,\"began\":@,\"started\":@,\"alive\":@,\"due\":@,\"slow_ms\":#,\
+         \"timeout_ms\":#,\"unknown\":#,\"up\":#,\"down\":#,\"log_broken_since\":@,\"times_broken_since\":@,\
+         \"events_broken_since\":@,\"samples_broken_since\":@,\"targets\":[",
+        &|i| match i {
+            0 => life.is_alive().into(),
+            1 => ledger.owner().pid.into(),
+            2 => (!ledger.is_running()).into(),
+            3 => moment(ledger.began()),
+            4 => moment(ledger.started()),
+            5 => moment(ledger.alive()),
+            6 => moment(ledger.due()),
+            7 => thresholds.slow.millis(),
+            8 => thresholds.timeout.millis(),
+            9..=11 => states[i - 9].into(),
+            _ => Kind::ALL.get(i - 12).and_then(|kind| ledger.broken(*kind)).map_or(0, |(since, _)| moment(since)),
+        },
+    );
     let mut comma = "";
-    for record in ledger.in_order() {
-        let Some(target) = record.target() else { continue };
-        out.write_str(comma)?;
-        write_target(out, &record, &target, local)?;
+    for row in &seen.rows(true) {
+        out.push_str(comma);
+        write_target(out, seen, row);
         comma = ",";
     }
-    out.write_str("]}\n")
+    out.push_str("]}\n");
 }
 
-fn write_target(out: &mut dyn Write, record: &Record<'_>, target: &Target, local: LocalTime) -> fmt::Result {
-    let (state, since) = state(record);
-    write_name(out, target)?;
-    write!(
+#[inline(never)]
+fn write_target(out: &mut String, seen: &Seen<'_>, (record, target): &Row<'_>) {
+    let (last_state, since) = record.state();
+    let state = if seen.life.is_current() { last_state } else { State::Unknown };
+    let interval = record.interval();
+    let columns = record.tally().unreported().columns();
+    let loss = Loss((columns.total as u32, (columns.dns_fail + columns.conn_failed) as u32), "null");
+    write_name(out, target);
+    let (state_word, last_word) = (state.word(), last_state.word());
+    put(out, format_args!(",\"state\":\"{state_word}\",\"last_state\":\"{last_word}\",\"loss_percent\":{loss}"));
+    let known = |state| if state == State::Unknown { 0 } else { since as u64 };
+    fill(
         out,
-        ",\"configured\":{},\"state\":\"{state}\",\"since\":{},\
-         \"last\":{},\"skipped\":{},\"interval\":{},\"total\":{},\"dns\":{},\"connect\":{}}}",
-        record.usage() == Usage::Live,
-        Moment(since.unwrap_or(0), local),
-        Object((record.last(), target, local)),
-        record.skipped(),
-        Object(record.tally().unreported().columns()),
-        Object(record.tally().counted().columns()),
-        Object(record.lookups()),
-        Object(record.connects()),
-    )
+        ",\"configured\":?,\"since\":@,\"last_since\":@,\"skipped\":#,\"interval_skipped\":#,\"syns_resent\":#,\
+         \"last_good\":@",
+        &|i| match i {
+            0 => (record.usage() == Usage::Live).into(),
+            1 => known(state),
+            2 => known(last_state),
+            3 => record.skipped().into(),
+            4 => interval.skipped.into(),
+            5 => record.resent().into(),
+            _ => record.last_good().map_or(0, |(at, ..)| at as u64),
+        },
+    );
+    write_last(out, ",\"last\":", record.last(), target, true);
+    write_last(out, ",\"last_failure\":", record.last_failure(), target, false);
+    write_counts(out, ",\"interval\":", &columns);
+    write_counts(out, ",\"total\":", &record.tally().counted().columns());
+    write_times(out, ",\"interval_dns\":", &interval.lookups);
+    write_times(out, ",\"interval_connect\":", &interval.connects);
+    write_times(out, ",\"dns\":", &record.lookups());
+    write_times(out, ",\"connect\":", &record.connects());
+    out.push('}');
+}
+
+/// Writes counts, behind their key.
+#[inline(never)] // Called twice for each target.
+fn write_counts(out: &mut String, key: &str, columns: &Columns) {
+    out.push_str(key);
+    let numbers = columns.numbers();
+    fill(
+        out,
+        "{\"conn_fast\":#,\"conn_slow\":#,\"dns_fast\":#,\"dns_slow\":#,\"dns_fail\":#,\"conn_failed\":#,\"total\":#}",
+        &|i| numbers[i],
+    );
+}
+
+/// Writes percentiles, behind their key.
+#[inline(never)] // Called four times for each target.
+fn write_times(out: &mut String, key: &str, summary: &Option<Summary>) {
+    out.push_str(key);
+    let Some(summary) = summary else { return out.push_str("null") };
+    fill(out, "{\"count\":#,\"p50_ms\":%,\"p95_ms\":%,\"p99_ms\":%,\"max_ms\":%}", &|i| match i {
+        0 => summary.count,
+        1 => summary.p50.get(),
+        2 => summary.p95.get(),
+        3 => summary.p99.get(),
+        _ => summary.max.get(),
+    });
+}
+
+/// Writes how a tick ended, behind its key.
+#[inline(never)] // Called twice for each target.
+fn write_last(out: &mut String, key: &str, last: Option<Last>, target: &Target, has_times: bool) {
+    out.push_str(key);
+    let Some(Last { at, ending, lookup, connect }) = &last else { return out.push_str("null") };
+    put(out, format_args!("{{\"at\":{at},\"detail\":{},", Quoted(&Shown(ending, target))));
+    write_ending(out, ending.address(), Some(ending));
+    if has_times {
+        fill(out, ",\"dns_ms\":%,\"connect_ms\":%", &|i| [lookup, connect][i].map_or(NONE, Nanos::get));
+    }
+    out.push('}');
+}
+
+/// Writes the keys of an ending, and its address.
+#[inline(never)] // Called from many paths.
+pub(super) fn write_ending(out: &mut String, address: Option<&Address>, ending: Option<&Ending>) {
+    let (outcome, token) = (ending.map(Ending::outcome), ending.and_then(Ending::token));
+    put(out, format_args!("\"address\":{},\"outcome\":{},\"reason\":{}", Word(address), Word(outcome), Word(token)));
+}
+
+/// No number, and no time.
+pub(super) const NONE: u64 = u64::MAX;
+
+/// Writes a text with the next value in place of each of these: `#` a number, `@` a moment, which is `null` if it is 0, `%`
+/// nanoseconds as milliseconds, and `?` whether it is 1. [`NONE`] is `null`, too.
+#[inline(never)] // For many numbers it is less code than the standard library's formats.
+pub(super) fn fill(out: &mut String, text: &str, value: &dyn Fn(usize) -> u64) {
+    let mut i = 0;
+    for c in text.chars() {
+        if !matches!(c, '#' | '@' | '%' | '?') {
+            out.push(c);
+            continue;
+        }
+        match (c, value(i)) {
+            ('@', 0) | (_, NONE) => out.push_str("null"),
+            ('%', nanos) => put(out, format_args!("{}", Nanos::new(nanos).as_millis())),
+            ('?', value) => put(out, format_args!("{}", value == 1)),
+            (_, number) => put(out, format_args!("{number}")),
+        }
+        i += 1;
+    }
+}
+
+/// A word in quotes, or `null`. No word has a character that would have to be escaped.
+struct Word<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Word<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(word) => write!(f, "\"{word}\""),
+            None => f.write_str("null"),
+        }
+    }
 }
 
 /// Begins the object of a target: its service, host and port.
-pub(super) fn write_name(out: &mut dyn Write, target: &Target) -> fmt::Result {
+pub(super) fn write_name(out: &mut String, target: &Target) {
     let Target { service, host, scope, port, .. } = target;
     let percent = if scope.is_empty() { "" } else { "%" };
-    write!(
+    put(
         out,
-        "{{\"service\":{},\"host\":{},\"port\":{port}",
-        Quoted(service),
-        Quoted(&format_args!("{host}{percent}{scope}"))
-    )
-}
-
-/// Displays a value as a JSON object, or as `null`.
-struct Object<T>(T);
-
-impl fmt::Display for Object<(Option<Last>, &Target, LocalTime)> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(Last { at, ending, lookup, connect }), target, local) = &self.0 else { return f.write_str("null") };
-        write!(
-            f,
-            "{{\"at\":{},\"outcome\":\"{}\",\"detail\":{},\"dns_ms\":{},\"connect_ms\":{}}}",
-            Moment(*at, *local),
-            ending.outcome(),
-            Quoted(&Shown(ending, target)),
-            Millis(lookup, "null"),
-            Millis(connect, "null"),
-        )
-    }
-}
-
-impl fmt::Display for Object<Columns> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Columns { conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total } = &self.0;
-        write!(
-            f,
-            "{{\"conn_fast\":{conn_fast},\"conn_slow\":{conn_slow},\"dns_fast\":{dns_fast},\"dns_slow\":{dns_slow},\
-             \"dns_fail\":{dns_fail},\"conn_failed\":{conn_failed},\"total\":{total}}}"
-        )
-    }
-}
-
-impl fmt::Display for Object<Option<Summary>> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Summary { count, p50, p95, p99, max }) = &self.0 else { return f.write_str("null") };
-        write!(
-            f,
-            "{{\"count\":{count},\"p50_ms\":{},\"p95_ms\":{},\"p99_ms\":{},\"max_ms\":{}}}",
-            p50.as_millis(),
-            p95.as_millis(),
-            p99.as_millis(),
-            max.as_millis(),
-        )
-    }
+        format_args!(
+            "{{\"service\":{},\"host\":{},\"port\":{port}",
+            Quoted(service),
+            Quoted(&format_args!("{host}{percent}{scope}"))
+        ),
+    );
 }
 
 /// A JSON string (RFC 8259, section 7).
@@ -146,22 +214,6 @@ impl fmt::Write for Escaped<'_, '_> {
             self.0.write_char(c)?;
         }
         Ok(())
-    }
-}
-
-/// A second since 1970 as local time with its offset (RFC 3339); second 0 means none and is `null`.
-struct Moment(i64, LocalTime);
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            return f.write_str("null");
-        }
-        let wall = (self.1)(self.0);
-        let shown = Text::<32>::format(format_args!("{wall}"));
-        let (date, time) = words::split_once(shown.as_str(), b' ').unwrap_or_default();
-        let (sign, offset) = (if wall.offset < 0 { '-' } else { '+' }, wall.offset.unsigned_abs() / 60);
-        write!(f, "\"{date}T{time}{sign}{:02}:{:02}\"", offset / 60, offset % 60)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod configuration;
 pub mod events;
 pub mod json;
 pub mod once;
+pub mod overview;
 pub mod run_times;
 pub mod samples;
 pub mod status;
@@ -15,7 +16,8 @@ pub mod times;
 use core::fmt;
 
 use crate::base::time::{Nanos, WallTime};
-use crate::core::ledger::Ledger;
+use crate::core::health::State;
+use crate::core::ledger::{Ledger, Record, Usage};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
 
@@ -62,19 +64,67 @@ impl Life {
             Life::Ended | Life::Stopped | Life::Killed => false,
         }
     }
+
+    /// Whether its targets are what the ledger says; otherwise that is what they were.
+    fn is_current(self) -> bool {
+        self.is_alive() && self != Life::Starting
+    }
 }
 
-/// What [`status`] and [`json`] show.
+/// A target and its record.
+pub type Row<'a> = (Record<'a>, Target);
+
+/// What [`overview`], [`status`] and [`json`] show.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// A snapshot of the ledger.
     pub ledger: &'a Ledger,
     /// What its run does.
     pub life: Life,
-    /// The present time, as the stamp of the rows.
+    /// The services that are shown; all if there is none.
+    pub services: &'a [&'static str],
+    /// The present time.
     pub now: WallTime,
     /// The time zone.
     pub local: LocalTime,
+    /// What an error is, by its number (errno(3)).
+    pub describe: fn(i32) -> &'static str,
+}
+
+impl<'a> Seen<'a> {
+    /// The targets that are shown, in the order of a report; with `removed` also those that are not configured any more.
+    #[inline(never)] // It is called for every table.
+    pub fn rows(&self, removed: bool) -> Vec<Row<'a>> {
+        let mut rows = Vec::new();
+        for record in self.ledger.in_order() {
+            // Every record in use has a target: another ledger is refused when it is read.
+            let Some(target) = record.target() else { continue };
+            let is_wanted = self.services.is_empty() || self.services.contains(&target.service.as_str());
+            if is_wanted && (removed || record.usage() == Usage::Live) {
+                rows.push((record, target));
+            }
+        }
+        rows
+    }
+
+    /// The word of a state; without a run it is what the state was.
+    fn word(&self, state: State) -> &'static str {
+        match state {
+            _ if self.life.is_current() => state.word(),
+            State::Unknown => "unknown",
+            State::Up => "was up",
+            State::Down => "was down",
+        }
+    }
+
+    /// How many of the targets that are shown and configured are unknown, up and down.
+    pub fn states(&self) -> [u32; 3] {
+        let mut states = [0; 3];
+        for (record, _) in self.rows(false) {
+            states[record.state().0 as usize] += 1;
+        }
+        states
+    }
 }
 
 /// A duration in milliseconds, or the given text if there is none.

@@ -1,164 +1,120 @@
-//! The tables of `tcpmon status`: the state of the run and of each target, the counts that are not in the log
-//! yet, all counts, and the distribution of times.
+//! The tables of `tcpmon status -v`: the counts that are not in the log yet, all counts, the distribution of times, the
+//! reasons, and the daily files.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
-use super::cells::{self, Column, MOMENT, WORDS};
-use super::table::Form;
-use super::{Life, LocalTime, Millis, Seen, Shown, times};
+use super::cells::{self, Column, Kind, MOMENT, WHOLE, WORDS, put};
+use super::table::heading;
+use super::{LocalTime, Row, Seen, Shown, times};
 use crate::base::histogram::Summary;
-use crate::base::time::WallTime;
+use crate::base::limits;
 use crate::core::health::State;
-use crate::core::ledger::{Last, Record};
-use crate::model::outcome::{Counts, Tally};
+use crate::core::ledger::Last;
+use crate::model::log_names;
+use crate::model::outcome::Counts;
 use crate::model::target::Target;
 
-/// Writes all tables; the reasons only if it is `verbose`.
+/// A column of numbers.
+const NUMBER: Column = Column(0, Kind::Number);
+
+/// A column of times.
+const TIME: Column = Column(10, Kind::Number);
+
+const TIMES: &str = "Service\tTarget\tPhase\tCount\tp50 ms\tp95 ms\tp99 ms\tMax ms\t";
+const REASONS: &str =
+    "Service\tTarget\tSkipped\tState since\tLast good\tLast failure\tResult\tSYNs resent\tAll reasons\t";
+
+/// Writes all tables.
 #[inline(never)] // LLVM would hoist its constants into the caller's loop.
-pub fn write(out: &mut dyn Write, seen: &Seen<'_>, verbose: bool) -> fmt::Result {
-    let Seen { ledger, now, local, .. } = *seen;
-    write_run(out, seen)?;
-    let records = ledger.in_order();
-    write_states(out, &records, local)?;
-    let form = Form::of(ledger);
-    write!(out, "\nNot in the log yet:\n{}", form.header())?;
-    write_rows(out, &form, now, &records, |tally| tally.unreported())?;
-    let began = Local(Some(ledger.began()), local);
-    write!(out, "\nSince {began}:\n{}", form.header())?;
-    write_rows(out, &form, now, &records, |tally| *tally.counted())?;
-    writeln!(out, "\nTimes since {began}, of what did not fail:")?;
-    write_times(out, &records)?;
-    if !verbose {
-        return Ok(());
+pub fn write(out: &mut String, seen: &Seen<'_>) {
+    let rows = seen.rows(true);
+    out.push_str("\nNot in the log yet:\n");
+    write_counts(out, seen, &rows, true);
+    put(out, format_args!("\nSince {}:\n", Local(seen.ledger.began(), seen.local)));
+    write_counts(out, seen, &rows, false);
+    out.push_str("\nTimes of what did not fail:\n");
+    write_times(out, &rows);
+    out.push_str("\nReasons:\n");
+    write_reasons(out, seen, &rows);
+    out.push_str("\nFiles that were written last:\n");
+    for kind in log_names::Kind::ALL {
+        cells::write_shortened(out, seen.ledger.last_file(kind, &mut [0; limits::PATH]), usize::MAX, false);
+        if !out.ends_with('\n') {
+            out.push('\n');
+        }
     }
-    writeln!(out, "\nReasons since {began}:")?;
-    write_reasons(out, &records, local)
 }
 
-fn write_reasons(out: &mut dyn Write, records: &[Record<'_>], local: LocalTime) -> fmt::Result {
-    let mut cells = String::from("Service\tTarget\tLast good\tLast failure\tResult\tSYNs resent\tAll reasons\t");
-    for record in records {
-        let Some(target) = record.target() else { continue };
-        let last_good = Local(record.last_good().map(|(at, ..)| at), local);
-        cells::write_target(&mut cells, &target)?;
-        write!(cells, "{last_good}\t")?;
+fn write_reasons(out: &mut String, seen: &Seen<'_>, rows: &[Row<'_>]) {
+    let local = |unix| Local(unix, seen.local);
+    let mut cells = String::from(REASONS);
+    for (record, target) in rows {
+        let (state, since) = record.state();
+        let since = if state == State::Unknown { 0 } else { since };
+        let good = record.last_good().map_or(0, |(at, ..)| at);
+        cells::write_target(&mut cells, target);
+        put(&mut cells, format_args!("{}\t{}\t{}\t", record.skipped(), local(since), local(good)));
         match &record.last_failure() {
             Some(Last { at, ending, .. }) => {
-                write!(cells, "{}\t{}\t", Local(Some(*at), local), Shown(ending, &target))?;
+                put(&mut cells, format_args!("{}\t{}\t", local(*at), Shown(ending, target)));
             }
-            None => cells.write_str("-\tnone\t")?,
+            None => cells.push_str("-\tnone\t"),
         }
-        write!(cells, "{}\t", record.resent())?;
-        times::write_causes(&mut cells, &record.causes(), record.silent())?;
+        put(&mut cells, format_args!("{}\t", record.resent()));
+        // A String takes everything.
+        let _ = times::write_causes(&mut cells, &record.causes(), record.silent());
         cells.push('\t');
     }
-    const COLUMNS: [Column; 7] = [WORDS, WORDS, MOMENT, MOMENT, WORDS, Column(0, true), WORDS];
-    cells::write(out, &COLUMNS, &cells)
+    let columns = [WORDS, WORDS, NUMBER, MOMENT, MOMENT, MOMENT, WORDS, NUMBER, WORDS];
+    cells::write(out, &columns, &cells, WHOLE);
 }
 
-fn write_run(out: &mut dyn Write, seen: &Seen<'_>) -> fmt::Result {
-    let Seen { ledger, life, local, .. } = *seen;
-    let (pid, moment) = (ledger.owner().pid, |unix| Local(Some(unix), local));
-    let how = match life {
-        Life::Running(pid) => return write_running(out, seen, ["as pid ", ""], pid),
-        Life::Elsewhere => return write_running(out, seen, ["in another pid namespace (as pid ", ")"], pid),
-        Life::Starting => return writeln!(out, "Starting: a process has locked the ledger and has not begun yet\n"),
-        Life::Ending => {
-            return writeln!(out, "Ending: the run (pid {pid}) was told to end and writes its last report\n");
-        }
-        Life::Ended => "ended",
-        Life::Stopped => "was stopped until tcpmon start or a reboot",
-        Life::Killed => "did not end cleanly",
-    };
-    writeln!(out, "Not running: the last run (pid {pid}) {how}, last alive at {}\n", moment(ledger.alive()))
-}
-
-fn write_running(out: &mut dyn Write, seen: &Seen<'_>, [before, behind]: [&str; 2], pid: u32) -> fmt::Result {
-    let Seen { ledger, local, .. } = *seen;
-    write!(out, "Running {before}{pid}{behind} since {}, ", Local(Some(ledger.started()), local))?;
-    match ledger.due() {
-        // The clock is not set, so no report is due.
-        0 => writeln!(out, "reports wait for the clock to be set\n"),
-        due => writeln!(out, "next report at {}\n", Local(Some(due), local)),
+#[inline(never)] // Called twice.
+fn write_counts(out: &mut String, seen: &Seen<'_>, rows: &[Row<'_>], unreported: bool) {
+    let mut cells = String::from("Service\tTarget\t");
+    for column in 0..7 {
+        put(&mut cells, format_args!("{}\t", heading(&seen.ledger.thresholds(), column)));
     }
-}
-
-fn write_states(out: &mut dyn Write, records: &[Record<'_>], local: LocalTime) -> fmt::Result {
-    let mut cells = String::from("Service\tTarget\tState\tSince\tSkipped\tLast probe\tDNS ms\tConnect ms\tResult\t");
-    for record in records {
-        // Every record in use has a target: another ledger is refused when it is read.
-        let Some(target) = record.target() else { continue };
-        let (state, since) = state(record);
-        cells::write_target(&mut cells, &target)?;
-        write!(cells, "{state}\t{}\t{}\t", Local(since, local), record.skipped())?;
-        match &record.last() {
-            Some(Last { at, ending, lookup, connect }) => {
-                let (lookup, connect) = (Millis(lookup, "-"), Millis(connect, "-"));
-                let shown = Shown(ending, &target);
-                write!(cells, "{}\t{lookup}\t{connect}\t{shown}\t", Local(Some(*at), local))?;
-            }
-            None => cells.write_str("-\t-\t-\tnone yet\t")?,
+    for (record, target) in rows {
+        cells::write_target(&mut cells, target);
+        let tally = record.tally();
+        let counts: Counts = if unreported { tally.unreported() } else { *tally.counted() };
+        for number in counts.columns().numbers() {
+            put(&mut cells, format_args!("{number}\t"));
         }
     }
-    const COLUMNS: [Column; 9] =
-        [WORDS, WORDS, WORDS, MOMENT, Column(0, true), MOMENT, Column(9, true), Column(10, true), WORDS];
-    cells::write(out, &COLUMNS, &cells)
+    const COLUMNS: [Column; 9] = [WORDS, WORDS, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER];
+    cells::write(out, &COLUMNS, &cells, WHOLE);
 }
 
-fn write_rows(
-    out: &mut dyn Write,
-    form: &Form,
-    now: WallTime,
-    records: &[Record<'_>],
-    counts: fn(&Tally) -> Counts,
-) -> fmt::Result {
-    for record in records {
-        let Some(target) = record.target() else { continue };
-        let columns = counts(&record.tally()).columns();
-        write!(out, "{}", form.row(now, target.service.as_str(), &columns))?;
+fn write_times(out: &mut String, rows: &[Row<'_>]) {
+    let mut cells = String::from(TIMES);
+    for (record, target) in rows {
+        add_times(&mut cells, target, "DNS", record.lookups());
+        add_times(&mut cells, target, "Connect", record.connects());
     }
-    Ok(())
+    const COLUMNS: [Column; 8] = [WORDS, WORDS, WORDS, TIME, TIME, TIME, TIME, TIME];
+    cells::write(out, &COLUMNS, &cells, WHOLE);
 }
 
-fn write_times(out: &mut dyn Write, records: &[Record<'_>]) -> fmt::Result {
-    let mut cells = String::from("Service\tPhase\tCount\tp50 ms\tp95 ms\tp99 ms\tMax ms\t");
-    for record in records {
-        let Some(Target { service, .. }) = &record.target() else { continue };
-        add_times(&mut cells, service.as_str(), "DNS", record.lookups())?;
-        add_times(&mut cells, service.as_str(), "Connect", record.connects())?;
-    }
-    const TIME: Column = Column(10, true);
-    const COLUMNS: [Column; 7] = [WORDS, WORDS, Column(9, true), TIME, TIME, TIME, TIME];
-    cells::write(out, &COLUMNS, &cells)
-}
-
-fn add_times(cells: &mut String, service: &str, phase: &str, summary: Option<Summary>) -> fmt::Result {
-    let Some(Summary { count, p50, p95, p99, max }) = &summary else { return Ok(()) };
-    write!(cells, "{service}\t{phase}\t{count}\t")?;
+#[inline(never)] // Called twice.
+fn add_times(cells: &mut String, target: &Target, phase: &str, summary: Option<Summary>) {
+    let Some(Summary { count, p50, p95, p99, max }) = summary else { return };
+    cells::write_target(cells, target);
+    put(cells, format_args!("{phase}\t{count}\t"));
     for time in [p50, p95, p99, max] {
-        write!(cells, "{}\t", time.as_millis())?;
-    }
-    Ok(())
-}
-
-/// The state of a target, and since when, in seconds since 1970; `None` while unknown.
-pub(super) fn state(record: &Record<'_>) -> (&'static str, Option<i64>) {
-    let (state, since) = record.state();
-    match state {
-        State::Unknown => ("unknown", None),
-        State::Up => ("up", Some(since)),
-        State::Down => ("down", Some(since)),
+        put(cells, format_args!("{}\t", time.as_millis()));
     }
 }
 
-/// A second since 1970 as local time; `-` for `None`.
-struct Local(Option<i64>, LocalTime);
+/// A second since 1970 as local time; `-` for 0.
+struct Local(i64, LocalTime);
 
 impl fmt::Display for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(unix) => (self.1)(unix).fmt(f),
-            None => f.write_str("-"),
+            0 => f.write_str("-"),
+            unix => (self.1)(unix).fmt(f),
         }
     }
 }

@@ -71,7 +71,7 @@ impl Form {
         f: &mut fmt::Formatter<'_>,
         stamp: &dyn fmt::Display,
         service: &str,
-        numbers: Option<[&u64; 7]>,
+        numbers: Option<[u64; 7]>,
     ) -> fmt::Result {
         write!(f, "{stamp:<STAMP$} | {service:<width$}", width = self.service.into())?;
         for column in 0..7 {
@@ -86,7 +86,7 @@ impl Form {
 }
 
 /// `Conn<1s`, `Conn1-5s`, `DNS<1s`, `DNS1-5s`, `DNSFail`, `ConnFailed`, `Total`.
-fn heading(thresholds: &Thresholds, column: usize) -> Text<32> {
+pub(super) fn heading(thresholds: &Thresholds, column: usize) -> Text<32> {
     let (slow, timeout) = (thresholds.slow.as_seconds(), thresholds.timeout.as_seconds());
     match column {
         0 => Text::format(format_args!("Conn<{slow}s")),
@@ -118,9 +118,7 @@ pub struct Row<'a> {
 
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Columns { conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total } = self.columns;
-        let numbers = [conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total];
-        self.form.line(f, &self.stamp, self.service, Some(numbers))
+        self.form.line(f, &self.stamp, self.service, Some(self.columns.numbers()))
     }
 }
 

@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::Nanos;
+use crate::base::width;
 use crate::sys::poll::{Interest, is_ready};
 use crate::sys::stream::{self, Stream};
 use crate::sys::system_log::{Severity, SystemLog};
-use crate::sys::{Errno, descriptor};
+use crate::sys::{Errno, descriptor, terminal};
 
 /// Bytes that a writable pipe accepts in one write without blocking (`PIPE_BUF`, pipe(7)).
 const PIPE_BUF: usize = 4096;
@@ -90,6 +91,11 @@ impl Console {
     /// Whether standard output is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.out.stream == Stream::Terminal
+    }
+
+    /// How many columns and lines the terminal has; zeroes if it does not say so.
+    pub fn size(&self) -> [usize; 2] {
+        terminal::size(self.out.fd)
     }
 
     /// Prints a dot for a round, if standard output is a terminal or a pipe.
@@ -181,8 +187,12 @@ impl Output {
     /// Writes in pieces and waits at most `patience` for each; after that the rest is lost. Returns whether everything
     /// was written.
     fn write(&mut self, mut bytes: &[u8], patience: Nanos) -> bool {
-        // Bytes that a ready descriptor accepts without blocking.
-        let piece = if self.stream == Stream::Terminal && self.own.is_none() { 1 } else { PIPE_BUF };
+        // Bytes that a ready descriptor accepts without blocking. Only our own one returns when it accepts no more.
+        let piece = match self.stream {
+            _ if self.own.is_some() => usize::MAX,
+            Stream::Terminal => 1,
+            Stream::Pipe | Stream::Stored | Stream::Closed => PIPE_BUF,
+        };
         while !bytes.is_empty() {
             let fd = self.own.as_ref().map_or(self.fd, AsFd::as_fd);
             match self.stream {
@@ -202,13 +212,13 @@ impl Output {
     }
 }
 
-/// Replaces control characters, which a terminal would obey, by `?`. The result has space for a newline.
+/// Replaces what a terminal would obey by `?`, see [`width::shown`]. The result has space for a newline.
 fn visible(line: fmt::Arguments<'_>) -> Text<{ limits::MESSAGE + 1 }> {
     let line = Text::<{ limits::MESSAGE }>::format(line);
     let mut shown = Text::new();
     for c in line.as_str().chars() {
         let mut bytes = [0; 4];
-        shown.push(if c.is_control() { "?" } else { c.encode_utf8(&mut bytes) });
+        shown.push(width::shown(c).encode_utf8(&mut bytes));
     }
     shown
 }

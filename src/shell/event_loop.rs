@@ -156,6 +156,7 @@ impl EventLoop {
             bounds::say_helpers(next, say);
         }
         reports.begin(overdue, monitor, console);
+        reports.note_broken(monitor.ledger());
         event_loop.warm_up();
         event_loop
     }
@@ -218,8 +219,7 @@ impl EventLoop {
         let is_printed = self.reports.print_summary(&self.monitor, &mut self.console, patience);
         if is_printed && self.monitor.times().next().is_some() {
             let mut text = String::new();
-            // Writing to a String does not fail.
-            let _ = run_times::write(&mut text, &self.monitor);
+            run_times::write(&mut text, &self.monitor);
             self.console.lines(&text, patience);
         }
     }
@@ -450,6 +450,7 @@ impl EventLoop {
     }
 
     fn tell_changed_files(&mut self) {
+        self.reports.note_broken(self.monitor.ledger());
         while let Some(event) = self.reports.changed_file() {
             self.tell(Fact::Found(&event));
         }

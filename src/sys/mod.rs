@@ -23,6 +23,7 @@ pub mod signal;
 mod small_file;
 pub mod stream;
 pub mod system_log;
+pub mod terminal;
 pub mod time_zone;
 mod timed_call;
 pub mod user;

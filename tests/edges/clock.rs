@@ -34,8 +34,12 @@ pub fn let_pass(time: Duration) {
     thread::sleep(time);
 }
 
+/// The wall clock, in seconds since 1970.
+pub fn unix() -> i64 {
+    tcpmon::sys::clock::wall().unix
+}
+
 /// The wall clock in UTC, in the form of the log.
 pub fn wall() -> String {
-    let unix = tcpmon::sys::clock::wall().unix;
-    tcpmon::base::time::WallTime { unix, nanos: 0, offset: 0 }.to_string()
+    tcpmon::base::time::WallTime { unix: unix(), nanos: 0, offset: 0 }.to_string()
 }

@@ -45,7 +45,7 @@ fn a_box_that_boots_in_1970_reports_under_the_right_date_once_its_clock_is_set()
     wait_until("it probes", || web.accepted().len() > 15);
     assert_eq!(dir.logs(), Vec::<PathBuf>::new());
     let status = dir.run("status").stdout;
-    assert!(status.contains(", reports wait for the clock to be set\n"), "{status}");
+    assert!(status.contains("\nclock not set: reports wait for it\n"), "{status}");
     // The clock is set while the program runs, which notices it at its next boundary.
     dir.write("clock", "+0");
     wait_until("a report is there", || !dir.rows().is_empty());

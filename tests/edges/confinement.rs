@@ -94,7 +94,7 @@ fn a_run_as_root_becomes_the_user_with_its_helpers_and_files() {
     wait_for(&run, "conf re-read", 1);
     let second = dir.run("-q -c conf");
     assert_eq!(second.outcome(), format!("exit 1\ntcpmon: start: already running as pid {}", run.pid()));
-    assert!(dir.run("status -c conf").stdout.starts_with(&format!("Running as pid {}", run.pid())));
+    assert!(dir.run("status -c conf").stdout.contains(&format!("; running as pid {}", run.pid())));
     web.wait_for_a_round(2);
     assert_eq!(dir.run("stop -q -c conf").outcome(), "exit 0");
     assert_eq!(run.wait().code(), Some(0));

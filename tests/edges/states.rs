@@ -122,7 +122,7 @@ fn running_ended_killed_and_stopped_are_told_apart_by_every_command() {
     assert_eq!(run.ask("start"), (0, String::new()));
     web.wait_for_a_round(1);
     let pid = run.pid();
-    let running = format!("Running as pid {pid} since ");
+    let running = format!("running as pid {pid} since ");
     wait_until("it is up", || run.ask("status").0 == 0);
     run.says("status", 0, &running);
     for again in ["start", "start --unless-stopped"] {
@@ -134,33 +134,33 @@ fn running_ended_killed_and_stopped_are_told_apart_by_every_command() {
     assert_eq!(run.pid(), pid, "all of that was the same run");
 
     kill(pid);
-    run.says("status", 3, &format!("Not running: the last run (pid {pid}) did not end cleanly"));
+    run.says("status", 3, ": killed; last seen all 1 up");
     run.is("killed", &["reload"]);
     run.says("start --unless-stopped", 0, &format!("the last run (pid {pid}) did not end cleanly"));
-    run.says("status", 0, "Running as pid");
+    run.says("status", 0, "running as pid");
     assert_eq!(run.ask("stop --for-restart"), (0, String::new()));
     run.is("ended", &["reload"]);
     assert_eq!(run.ask("start --unless-stopped"), (0, String::new()));
-    run.says("status", 0, "Running as pid");
+    run.says("status", 0, "running as pid");
 
     run.is("running", &["stop"]);
     run.is("stopped", &["reload", "stop"]);
     assert_eq!(run.run("status --json").json()["run"], "stopped");
     assert_eq!(run.ask("start --unless-stopped"), (0, String::new()));
-    run.says("status", 3, "was stopped until tcpmon start or a reboot");
+    run.says("status", 3, ": stopped; last seen all 1 up");
     run.is("stopped", &["start"]);
-    run.says("status", 0, "Running as pid");
+    run.says("status", 0, "running as pid");
     kill(run.pid());
     // The start by hand has removed the note.
     run.says("start --unless-stopped", 0, "did not end cleanly");
-    run.says("status", 0, "Running as pid");
+    run.says("status", 0, "running as pid");
     kill(run.pid());
     // Also what is dead stays stopped.
     run.says("stop", 0, "not running, says");
     assert_eq!(run.ask("start --unless-stopped"), (0, String::new()));
-    run.says("status", 3, "was stopped until");
+    run.says("status", 3, ": stopped; last seen ");
     assert_eq!(run.ask("run -q -n 1").0, 0);
-    run.says("status", 3, "ended, last alive");
+    run.says("status", 3, ": ended; last seen ");
 }
 
 #[test]
@@ -171,11 +171,11 @@ fn the_exit_status_of_status_is_that_of_the_targets() {
     wait_until("both are known", || run.ask("status").0 == 2);
     run.configure("log", &target(&web));
     assert_eq!(run.ask("reload").0, 0);
-    run.says("status", 0, "Running");
+    run.says("status", 0, "; running");
     // A target that is not known yet: its first tick is an hour away.
     run.configure("log", &format!("{}target late 127.0.0.1 1 interval 1h\nspread on\n", target(&web)));
     run.says("reload", 0, "1 new, 0 removed, 1 target kept");
-    run.says("status", 1, "Running");
+    run.says("status", 1, "; running");
     run.says("status --nonsense", 1, "does not know");
 }
 
@@ -336,19 +336,19 @@ fn a_run_in_another_pid_namespace_or_without_proc_is_known_by_its_lock() {
             let ended = within("a namespace", command);
             assert!(codes.contains(&ended.code().expect("it was not killed")), "{command}: {ended:?}");
             let said = match command {
-                "status" => ended.stdout.starts_with(words),
+                "status" => ended.stdout.contains(words),
                 "start" => ended.stderr.is_empty(),
                 _ => ended.stderr.contains("it cannot be seen from here (pid "),
             };
             assert!(said, "{command}: {ended:?}");
         }
         let status = within("no /proc", "status");
-        assert!(status.stdout.starts_with(&format!("Running as pid {pid} since")), "{status:?}");
+        assert!(status.stdout.contains(&format!("; running as pid {pid} since")), "{status:?}");
         assert_eq!(within("no /proc", "stop --for-restart").outcome(), "exit 0");
-        run.says("status", 3, "ended, last alive");
+        run.says("status", 3, ": ended; last seen ");
         // One that was started without /proc.
         assert_eq!(within("no /proc", "start").outcome(), "exit 0");
-        run.says("status", 0, "Running as pid");
+        run.says("status", 0, "running as pid");
         assert_eq!(run.ask("stop"), (0, String::new()));
     });
 }
@@ -374,12 +374,12 @@ fn a_name_that_a_foreign_process_holds_is_ignored_and_said() {
                 UnixDatagram::bind_addr(&address).expect("its name is free")
             })
             .collect();
-        run.says("status", 3, "was stopped until");
+        run.says("status", 3, ": stopped; last seen ");
         run.says("stop", 0, "not running");
         let started = run.run("start");
         let said = started.stderr.matches("a process has its name that is no run of this user").count();
         assert_eq!((started.code(), said), (Some(0), 2), "{started:?}");
-        run.says("status", 0, "Running as pid");
+        run.says("status", 0, "running as pid");
         assert_eq!(run.ask("start").0, 0);
         assert_eq!(run.ask("stop"), (0, String::new()));
     });

@@ -20,6 +20,9 @@ use crate::model::target::Address;
 const BUCKETS: Range<usize> = INTERVAL_LOOKUPS.at..INTERVAL_MAX.at;
 const _: () = assert!(INTERVAL_CONNECTS.at == INTERVAL_LOOKUPS.at + INTERVAL_LOOKUPS.words);
 
+/// So many probes are enough for percentiles.
+pub const ENOUGH: u64 = 20;
+
 /// The most that a half of a word holds.
 const FULL: u32 = 0xffff;
 
@@ -142,6 +145,25 @@ impl Record<'_> {
             lookups: [time(2), time(3), time(4)],
             connects: [time(5), time(6), time(7)],
         }
+    }
+
+    /// The row of times of everything until now. Only for readers, in their copy of the ledger: it counts as begun there.
+    pub fn interval(self) -> Interval {
+        self.begin_row();
+        self.row()
+    }
+
+    /// The figures that say how it goes now: those of the current interval, or of the last one while the current one has fewer
+    /// than [`ENOUGH`] probes and the last one had more. Only for readers: their copy of the ledger keeps them as those of
+    /// the last interval.
+    pub fn recent(self) -> Figures {
+        let (last, columns) = (self.figures(), self.tally().unreported().columns());
+        if columns.total < ENOUGH && columns.total < last.probes.0.into() {
+            return last;
+        }
+        self.begin_row();
+        self.keep_figures(&columns);
+        self.figures()
     }
 
     fn summary_of_row(self, buckets: usize, max: usize) -> Option<Summary> {

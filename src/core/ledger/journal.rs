@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use super::layout::{
-    self, CHECK, COVERS, FILE, FNV, Field, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, extend_fnv, of_journal,
+    self, BROKEN, CHECK, COVERS, FILE, FNV, Field, HEADED, LENGTH, OFFSET, PROGRESS, STAMP, extend_fnv, of_journal,
 };
 use crate::base::limits;
 use crate::base::path::Path;
@@ -163,6 +163,24 @@ impl Ledger {
     #[inline(never)]
     pub fn end_write(&self, kind: Kind) {
         self.set_journal_word(kind, PROGRESS, 0, 0);
+    }
+
+    /// The path of the file of this kind that was written last, read into `room`; empty if there was none.
+    pub fn last_file<'a>(&self, kind: Kind, room: &'a mut [u8; limits::PATH]) -> &'a str {
+        self.head().and_then(|head| layout::text(head, of_journal(kind, FILE), room)).unwrap_or_default()
+    }
+
+    /// Since when the files of this kind cannot be written, in seconds since 1970, and the error (errno(3)), 0 if that is
+    /// not known; `None`: they can be written.
+    pub fn broken(&self, kind: Kind) -> Option<(i64, i32)> {
+        let word = |i| self.journal_word(kind, BROKEN, i);
+        (word(0) > 0).then(|| (word(0).into(), word(1) as i32))
+    }
+
+    /// See [`Ledger::broken`].
+    pub fn set_broken(&self, kind: Kind, since: u32, errno: i32) {
+        self.set_journal_word(kind, BROKEN, 1, errno as u32);
+        self.set_journal_word(kind, BROKEN, 0, since);
     }
 
     /// Whether the journal of this kind is one that this program can have written.

@@ -160,6 +160,8 @@ fields! { JOURNAL_FIELDS, JOURNAL:
     CHECK = "check", 1;
     /// What its lines cover, see [`super::Ledger::take_events`]; 0 for a kind that does not use it.
     COVERS = "covers", 1;
+    /// Since when the files of this kind cannot be written; 0: they can. Then the error (errno(3)); 0: it is not known.
+    BROKEN = "broken", 2;
 }
 
 /// What the names of a journal's fields begin with, for each kind of daily file in the order of [`Kind::ALL`]. The daily

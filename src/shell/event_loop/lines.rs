@@ -2,9 +2,9 @@
 
 use core::fmt::Write;
 
-use super::reports::Reports;
+use super::reports::{KindState, Reports};
 use crate::base::time::WallTime;
-use crate::core::ledger::Entry;
+use crate::core::ledger::{Entry, Ledger};
 use crate::core::monitor::Monitor;
 use crate::model::event::Event;
 use crate::model::log_names::Kind;
@@ -59,6 +59,17 @@ impl Reports {
             }
         }
         true
+    }
+
+    /// Notes in the ledger which daily files cannot be written, for `status`.
+    pub fn note_broken(&self, ledger: &Ledger) {
+        for kind in Kind::ALL {
+            let KindState { trouble, error, .. } = &self.kinds[kind.index()];
+            if trouble.is_on() != ledger.broken(kind).is_some() {
+                let since = if trouble.is_on() { clock::wall().unix_u32() } else { 0 };
+                ledger.set_broken(kind, since, error.1);
+            }
+        }
     }
 
     /// The next daily file that could be written and cannot be any more, or the other way round, as an event.

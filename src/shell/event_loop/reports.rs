@@ -363,6 +363,7 @@ impl Reports {
     fn prepare(&mut self, console: &mut Console) {
         let Some(files) = &mut self.files else { return };
         if let Err(error) = files.check_directory() {
+            self.kinds[Kind::Stats.index()].error = (clock::wall().day(), error.number());
             say_kept(&mut self.kinds, Kind::Stats, files.directory(), error, console);
         }
     }

@@ -58,7 +58,7 @@ static BEGIN: [sock_filter; 4] = [
 static FAMILIES: [c_int; 4] = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
 
 /// The requests of ioctl(2) that only tell something: the length of the next answer of a name server (glibc), the index
-/// of a network device, and whether a descriptor is a terminal (in the ways of glibc and of musl).
+/// of a network device, and whether a descriptor is a terminal (in the ways of glibc and of musl) and how large it is.
 static REQUESTS: [c_int; 4] =
     [libc::FIONREAD as c_int, libc::SIOCGIFINDEX as c_int, libc::TCGETS as c_int, libc::TIOCGWINSZ as c_int];
 

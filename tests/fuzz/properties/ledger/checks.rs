@@ -5,6 +5,7 @@ use tcpmon::base::limits;
 use tcpmon::base::path::Path;
 use tcpmon::base::text::Text;
 use tcpmon::base::time::{Instant, Nanos, WallTime};
+use tcpmon::base::width::width;
 use tcpmon::core::due;
 use tcpmon::core::health::{Health, State};
 use tcpmon::core::ledger::{Ledger, Record, Usage, words};
@@ -15,6 +16,7 @@ use tcpmon::model::outcome::{Counts, Outcome, Tally, Thresholds};
 use tcpmon::model::process_id::ProcessId;
 use tcpmon::model::reason::Ending;
 use tcpmon::model::target::{Address, Target};
+use tcpmon::render::overview::{self, Screen};
 use tcpmon::render::{Life, Seen, events, json, status, times};
 
 use super::{all_events, config, content, open};
@@ -48,12 +50,25 @@ pub fn can_be_read(ledger: &Ledger) {
 /// `status` shows it as tables and as JSON.
 pub fn can_be_shown(ledger: &Ledger) {
     let now = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
-    let mut seen = Seen { ledger, life: Life::Killed, now, local: |unix| WallTime { unix, nanos: 0, offset: 3600 } };
+    // It reads a copy.
+    let copy = Ledger::copy(ledger.content()).expect("what opens can be copied");
+    let local = |unix| WallTime { unix, nanos: 0, offset: 3600 };
+    let life = Life::Running(7);
+    let mut seen = Seen { ledger: &copy, life, services: &[], now, local, describe: |_| "an error" };
     let (mut tables, mut shown) = (String::new(), String::new());
-    status::write(&mut tables, &seen, true).expect("a String takes everything");
+    for (life, columns) in [(Life::Killed, 80), (life, 120)] {
+        seen.life = life;
+        let screen = Screen { is_wide: columns == 120, columns, lines: 23, marks: false };
+        let before = tables.len();
+        overview::write(&mut tables, &seen, screen);
+        for line in tables[before..].lines() {
+            assert!(width(line) <= columns, "{line:?}");
+        }
+        assert!(tables[before..].lines().count() <= screen.lines, "{tables}");
+    }
+    status::write(&mut tables, &seen);
     assert!(!tables.contains(|c: char| c.is_control() && c != '\n'), "{tables:?}");
-    seen.life = Life::Running(7);
-    json::write(&mut shown, &seen).expect("a String takes everything");
+    json::write(&mut shown, &seen);
     assert!(shown.ends_with("}\n") && shown.matches('\n').count() == 1, "one line: {shown}");
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
     assert_eq!(shown["targets"].as_array().map(Vec::len), Some(ledger.records().count()));
