@@ -383,6 +383,7 @@ impl Ledger {
     pub fn begin_run(&self, owner: ProcessId, config: &str, started: WallTime) {
         self.set(layout::ENDING_RUN, 0, 0);
         self.set(layout::STOPPED, 0, 0);
+        self.set(layout::HELPERS, 1, 0);
         if let Some(head) = self.head() {
             layout::set_text(head, layout::CONFIG, config);
         }
@@ -515,6 +516,23 @@ impl Ledger {
     pub fn set_thresholds(&self, thresholds: Thresholds) {
         self.set(layout::SLOW, 0, thresholds.slow.millis() as u32);
         self.set(layout::TIMEOUT, 0, thresholds.timeout.millis() as u32);
+    }
+
+    /// Stores how many helpers the run may have.
+    pub fn set_helpers(&self, most: u16) {
+        self.set(layout::HELPERS, 0, most.into());
+    }
+
+    /// Notes that so many helpers are busy.
+    pub fn note_busy(&self, helpers: u16) {
+        if u32::from(helpers) > self.get(layout::HELPERS, 1) {
+            self.set(layout::HELPERS, 1, helpers.into());
+        }
+    }
+
+    /// How many helpers the run may have, and the most that were busy at the same time.
+    pub fn helpers(&self) -> [u32; 2] {
+        [0, 1].map(|i| self.get(layout::HELPERS, i))
     }
 
     /// Length of the longest configured service, in characters.

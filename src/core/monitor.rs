@@ -314,6 +314,7 @@ impl Monitor {
             }
         }
         self.table.ledger().set_thresholds(self.settings.thresholds);
+        self.table.ledger().set_helpers(self.helpers);
         let expected = self.expect_clock(now);
         self.due.note_clock(now, wall);
         self.follow_clock(now, expected);
@@ -336,6 +337,7 @@ impl Monitor {
         // The events that waited are gone, and their numbers begin anew.
         self.set_first_event(self.ledger().first_event());
         self.table.ledger().set_thresholds(self.settings.thresholds);
+        self.table.ledger().set_helpers(self.helpers);
         self.keep_clock();
     }
 

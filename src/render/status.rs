@@ -36,6 +36,8 @@ pub fn write(out: &mut String, seen: &Seen<'_>) {
     write_times(out, &rows);
     out.push_str("\nReasons:\n");
     write_reasons(out, seen, &rows);
+    let [most, busy] = seen.ledger.helpers();
+    put(out, format_args!("\nHelpers: at most {most}, {busy} busy at the same time until now\n"));
     out.push_str("\nFiles that were written last:\n");
     for kind in log_names::Kind::ALL {
         cells::write_shortened(out, seen.ledger.last_file(kind, &mut [0; limits::PATH]), usize::MAX, false);

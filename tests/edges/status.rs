@@ -29,7 +29,7 @@ fn status_shows_each_target_during_a_run_and_after_a_kill() {
         dead.stdout.starts_with("Not running since 2") && dead.stdout.contains(": killed; last seen 1 of 2 down\n")
     );
     let parts: Vec<&str> = dead.stdout.split("\n\n").collect();
-    let [overview, interval, totals, times, reasons, files] = parts[..] else { panic!("{dead:?}") };
+    let [overview, interval, totals, times, reasons, helpers, files] = parts[..] else { panic!("{dead:?}") };
     let cells = |line: &str, gap: &str| -> Vec<String> {
         line.split(gap).map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_string).collect()
     };
@@ -47,6 +47,7 @@ fn status_shows_each_target_during_a_run_and_after_a_kill() {
     assert_eq!(counts[1][2..], [web.as_str(), "0", &web, "0", "0", "0", &web]);
     assert_eq!(counts[2][2..], ["0", "0", gone, "0", "0", gone, gone]);
     assert_eq!(times.lines().count(), 3, "a title, headings, and the connects of web: {times}");
+    assert_eq!(helpers, "Helpers: at most 0, 0 busy at the same time until now", "literals need none");
     assert_eq!(files, "Files that were written last:\n", "no report was due");
     let reasons: Vec<Vec<String>> = reasons.lines().skip(2).map(|line| cells(line, " | ")).collect();
     assert_eq!([reasons[0][1].clone(), reasons[1][1].clone()], endpoints);
@@ -164,6 +165,17 @@ fn status_fits_the_terminal_and_is_whole_elsewhere() {
     assert_eq!((unknown.code(), unknown.stdout.as_str()), (Some(1), ""));
     let said = "tcpmon: status: no target has the service a-servce, there are: a-service-with-a-long-name-0 ";
     assert!(unknown.stderr.starts_with(said), "{unknown:?}");
+    assert_eq!(run.end().code(), Some(0));
+}
+
+#[test]
+fn the_tables_tell_how_many_helpers_were_busy_at_the_same_time() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    let run = dir.start(&format!("-q --interval 1h web=localhost:{}", web.address.port()));
+    wait_until("it was probed", || !web.accepted().is_empty());
+    let tables = dir.run("status -v").stdout;
+    assert!(tables.contains("\n\nHelpers: at most 1, 1 busy at the same time until now\n\n"), "{tables}");
     assert_eq!(run.end().code(), Some(0));
 }
 

@@ -141,6 +141,8 @@ fields! { RUN_FIELDS, RUN:
     /// The last reload: its result (see [`super::ReloadResult`]), how many targets are new, removed and kept, and the
     /// number of reloads, which is written last.
     RELOAD = "reload", 5;
+    /// How many helpers the run may have, and the most that were busy at the same time.
+    HELPERS = "helpers", 2;
 }
 
 fields! { JOURNAL_FIELDS, JOURNAL:

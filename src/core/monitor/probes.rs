@@ -98,6 +98,7 @@ impl Monitor {
         }
         let index = self.to_look_up.pop()?;
         self.looking_up += 1;
+        self.table.ledger().note_busy(self.looking_up);
         let (id, target) = (self.slots.id(index), self.slots[index].target);
         self.table[target].waiting -= 1;
         self.advance(now, index, Input::LookupStarted);
