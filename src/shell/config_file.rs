@@ -32,6 +32,7 @@ pub struct ConfigFile {
     cli: Cli,
     path: Option<&'static str>,
     content: Vec<u8>,
+    passwd: Vec<u8>,
     user: Option<User>,
     /// The path without symbolic links; empty without a file.
     real: Path,
@@ -49,7 +50,7 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Chooses the file: the one that is named; none, if the command line has targets; otherwise the first that exists
     /// of `./tcpmon.conf` and `/etc/tcpmon.conf`. Root does not read a `./tcpmon.conf` that is not root's. Memory for the
-    /// longest file is reserved here.
+    /// longest files is reserved here.
     pub fn new(cli: Cli) -> Self {
         let mut content = Vec::with_capacity(limits::CONFIG_FILE);
         let mut path = cli.file;
@@ -80,6 +81,7 @@ impl ConfigFile {
             cli,
             path,
             content,
+            passwd: Vec::with_capacity(limits::CONFIG_FILE),
             user: None,
             real,
             is_chosen,
@@ -139,19 +141,23 @@ impl ConfigFile {
                 DEFAULT_PATHS[0]
             ));
         }
+        // A pipe can be read only once.
+        let found = self.path.map_or(Ok(()), |path| read(path, self.is_chosen, &mut self.content));
         let mut late = Late::default();
-        match self.read(config, &mut late, &mut |_| ()) {
+        match self.read(found, config, &mut late, &mut |_| ()) {
             Ok(source) => Ok(source),
             // Once more, to tell every mistake in the order of the lines.
             Err(_) => {
                 late.is_found = true;
-                self.read(config, &mut late, tell)
+                self.read(found, config, &mut late, tell)
             }
         }
     }
 
+    /// Reads the command line and the content of the file, which was `found`.
     fn read(
         &mut self,
+        found: Result<(), Errno>,
         config: &mut Config,
         late: &mut Late,
         tell: &mut dyn FnMut(fmt::Arguments<'_>),
@@ -167,7 +173,7 @@ impl ConfigFile {
         let mut is_read = true;
         if let Some(path) = self.path {
             source = Source::File;
-            match read(path, self.is_chosen, &mut self.content) {
+            match found {
                 Ok(()) => reader.file(path, &self.content),
                 Err(errno) => {
                     // Only the command line can tell where the ledger is.
@@ -191,10 +197,10 @@ impl ConfigFile {
             source = Source::Defaults;
             reader.default_targets();
         }
-        let content = &mut self.content;
+        let entries = &mut self.passwd;
         self.user = reader.user(|name| {
-            file::read_whole(passwd::PASSWD, false, content).ok()?;
-            passwd::find(content, name)
+            file::read_whole(passwd::PASSWD, false, entries).ok()?;
+            passwd::find(entries, name)
         });
         self.has_place = is_read && reader.has_place();
         self.lacks_targets = reader.lacks_targets();

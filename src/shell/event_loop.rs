@@ -156,7 +156,6 @@ impl EventLoop {
             bounds::say_helpers(next, say);
         }
         reports.begin(overdue, monitor, console);
-        reports.note_broken(monitor.ledger());
         event_loop.warm_up();
         event_loop
     }

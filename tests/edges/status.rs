@@ -204,3 +204,24 @@ fn a_log_that_cannot_be_written_is_seen_until_it_can_be() {
     assert_eq!(dir.run("status -j").json()["log_broken_since"], serde_json::Value::Null);
     assert_eq!(run.end().code(), Some(0));
 }
+
+#[test]
+fn a_daily_file_that_is_switched_off_is_no_trouble_any_more() {
+    let web = Accepting::new();
+    let dir = RunDir::new();
+    let config =
+        |times| format!("interval 100ms\nreport 1s\ntimes {times}\ntarget web 127.0.0.1 {}\n", web.address.port());
+    dir.write("tcpmon.conf", &config("on"));
+    let run = dir.start("-q -c tcpmon.conf");
+    let is_times = |path: &std::path::PathBuf| path.to_string_lossy().contains("tcp_times_2");
+    let times = || dir.path().join("tcp_times_latest.log").canonicalize().ok().filter(is_times);
+    wait_until("its file is there", || times().is_some());
+    let file = times().expect("it is there");
+    std::fs::remove_file(&file).expect("it is there");
+    std::fs::create_dir(&file).expect("its name is free");
+    wait_until("it is seen", || dir.run("status").stdout.contains("\ntimes not written since "));
+    dir.write("tcpmon.conf", &config("off"));
+    run.signal(Signal::SIGHUP);
+    wait_until("it is over", || !dir.run("status").stdout.contains(" not written since "));
+    assert_eq!(run.end().code(), Some(0));
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddrV6, TcpListener};
+use std::process::Command;
 
 use crate::namespace;
 use crate::running::RunDir;
@@ -32,6 +33,22 @@ fn every_mistake_is_one_line_and_those_of_the_command_line_come_first() {
              f:10: target \"web\": port \"ssh\" is no number from 1 to 65535\n\
              f:10: target \"web\": inet repeats or contradicts an option before it, keep one"
         )
+    );
+}
+
+#[test]
+fn the_mistakes_of_a_pipe_are_told_too() {
+    let dir = RunDir::new();
+    let (read, write) = nix::unistd::pipe().expect("it is made");
+    nix::unistd::write(&write, b"targt web h 80\nuser no-such-user\n").expect("it has space");
+    drop(write);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
+    let checked = command.args(["check", "-c", "/dev/stdin"]).current_dir(dir.path()).stdin(read).output();
+    let said = String::from_utf8(checked.expect("it starts").stderr).expect("it is text");
+    assert_eq!(
+        said,
+        "/dev/stdin:1: unknown directive \"targt\", did you mean target?\n\
+         /dev/stdin:2: user \"no-such-user\" is not in /etc/passwd, write a name that is there\n"
     );
 }
 

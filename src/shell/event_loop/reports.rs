@@ -108,11 +108,17 @@ impl Reports {
 
     /// Applies another configuration.
     pub fn change(&mut self, before: &Settings, next: &Config) {
-        let same_directory = before.log_dir == next.settings.log_dir;
+        let Settings { log_dir, times, events, samples, .. } = next.settings;
+        let same_directory = before.log_dir == log_dir;
         if !same_directory {
-            // Trouble in another directory needs a message of its own.
-            self.kinds.iter_mut().for_each(|kind| kind.trouble.clear());
             self.keep_trouble.clear();
+        }
+        for (kind, is_wanted) in self.kinds.iter_mut().zip([true, times, events, samples]) {
+            // Trouble in another directory needs a message of its own. A file that is not written any more has none.
+            if !same_directory || !is_wanted {
+                kind.trouble.clear();
+            }
+            kind.told &= is_wanted;
         }
         (self.form, self.times_form) = (form(next), times_form(next));
         if let (Some(files), Some(file)) = (&mut self.files, &self.ledger_file) {
@@ -131,6 +137,7 @@ impl Reports {
             None => self.prepare(console),
         }
         self.say_deleted(console);
+        self.note_broken(monitor.ledger());
     }
 
     /// What the run may write: the directory of the log, which is made here, and that of the ledger. Says if there is none.
