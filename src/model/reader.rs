@@ -71,8 +71,6 @@ pub struct Reader<'a> {
     tell: &'a mut dyn FnMut(fmt::Arguments<'_>),
     late: Option<&'a mut Late>,
     mistakes: usize,
-    /// Where each setting was set.
-    set: [Option<Location<'a>>; Directive::ALL.len()],
     /// Settings whose value was invalid: the value in force is not the configured one, so no other mistake may be derived from it.
     wrong: [bool; Directive::ALL.len()],
     /// Whether there was a word that is no directive.
@@ -94,7 +92,6 @@ impl<'a> Reader<'a> {
             tell,
             late: None,
             mistakes: 0,
-            set: [None; Directive::ALL.len()],
             wrong: [false; Directive::ALL.len()],
             has_unknown: false,
             location: COMMAND_LINE,
@@ -112,19 +109,17 @@ impl<'a> Reader<'a> {
         let at = directive as usize;
         // A setting that is already set stays, but a second value is checked all the same.
         let mut unused = Settings::default();
-        let settings = if self.set[at].is_none() { &mut self.config.settings } else { &mut unused };
+        let settings = if self.config.set[at].is_none() { &mut self.config.settings } else { &mut unused };
         if !settings.set(directive, value) {
             self.wrong[at] = true;
             return self.tell(format_args!("{} \"{value}\" {}", directive.name(), Wrong(directive, value)));
         }
-        match self.set[at] {
-            None => {
-                self.set[at] = Some(self.location);
-                self.config.set[at] = Some(self.location.line);
-            }
+        match self.config.set[at] {
+            None => self.config.set[at] = Some(self.location.line),
             // The command line wins.
-            Some(earlier) if earlier.line == 0 && self.location.line > 0 => {}
-            Some(earlier) => {
+            Some(0) if self.location.line > 0 => {}
+            earlier => {
+                let earlier = Location::of(earlier, self.location.name, "");
                 self.tell(format_args!("{} is set a second time, keep one: it was set by {earlier}", directive.name()))
             }
         }
@@ -190,7 +185,7 @@ impl<'a> Reader<'a> {
     /// Whether it is known where log and ledger are: their values are valid, and an unknown word cannot stand for one.
     pub fn has_place(&self) -> bool {
         let [log_dir, ledger] = [Directive::LogDir as usize, Directive::Ledger as usize];
-        let is_set = self.set[log_dir].is_some() || self.set[ledger].is_some();
+        let is_set = self.config.set[log_dir].is_some() || self.config.set[ledger].is_some();
         !self.wrong[log_dir] && !self.wrong[ledger] && (is_set || !self.has_unknown)
     }
 
@@ -226,7 +221,7 @@ impl<'a> Reader<'a> {
     pub fn finish(mut self, tell_lack: bool) -> usize {
         self.tell_late(WHOLE);
         let Settings { thresholds: Thresholds { slow, timeout }, interval, .. } = &mut self.config.settings;
-        if self.set[Directive::Slow as usize].is_none() && *timeout <= *slow {
+        if self.config.set[Directive::Slow as usize].is_none() && *timeout <= *slow {
             *slow = Nanos::from_millis((timeout.millis() as u32 / 5).into());
         }
         let (slow, timeout, interval) = (*slow, *timeout, *interval);
@@ -409,8 +404,8 @@ impl<'a> Reader<'a> {
         if directives.iter().any(|directive| self.wrong[*directive as usize]) {
             return;
         }
-        let set = directives.iter().find_map(|directive| self.set[*directive as usize]);
-        let location = set.unwrap_or(self.location);
+        let set = directives.iter().find_map(|directive| self.config.set[*directive as usize]);
+        let location = Location::of(set.or(Some(self.location.line)), self.location.name, "");
         self.keep_late(location.line, format_args!("{location}: {what}"));
     }
 
