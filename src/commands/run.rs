@@ -66,7 +66,7 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ! {
     locks.iter().flatten().for_each(Lock::hold);
     let mut event_loop =
         EventLoop::new(Start { config, config_file: file, span, ledger_file: Some(ledger_file), console, signals });
-    if span.rounds.is_some() || span.duration.is_some() {
+    if !in_background && (span.rounds.is_some() || span.duration.is_some()) {
         event_loop.keep_times();
     }
     event_loop.begin();

@@ -357,9 +357,9 @@ impl Monitor {
         self.attempts.iter().filter(|(target, _)| ptr::eq(&self.table[*target], entry)).map(|(_, end)| end)
     }
 
-    /// Keeps the times of the run from now on, of the targets that there are.
+    /// Keeps the times of the run from now on.
     pub fn keep_times(&mut self) {
-        self.run_times.reserve(self.table.indices().len());
+        self.run_times.reserve();
     }
 
     /// The times of the run of each configured target's lookups and connects, if they are kept.

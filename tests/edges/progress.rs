@@ -91,6 +91,18 @@ fn a_run_that_ends_by_itself_shows_the_times_of_both_phases() {
             assert!(times.is_sorted() && times[0] > 0.0, "{row:?}");
         }
     }
+    // A target that a reload has added has times, too.
+    let config = |name| format!("interval 100ms\ntarget {name} 127.0.0.1 {port}\n");
+    dir.write("conf", &config("before"));
+    let run = dir.start("-c conf --for 3s");
+    web.wait_for_a_round(1);
+    dir.write("conf", &config("after"));
+    run.signal(Signal::SIGHUP);
+    let ended = run.wait();
+    assert!(
+        ended.stdout.lines().any(|line| line.starts_with("after   | ") && line.contains(" | Connect | ")),
+        "{ended:?}"
+    );
     // Nobody asked a run for its times that is ended from outside.
     let run = dir.start(&format!("--interval 100ms web={}", web.address));
     web.wait_for_a_round(1);

@@ -2,6 +2,7 @@
 //! of all runs.
 
 use crate::base::histogram::{FINE, Summary};
+use crate::base::limits;
 use crate::base::time::Nanos;
 use crate::core::probe::End;
 use crate::model::reason::Ending;
@@ -37,9 +38,9 @@ impl PhaseTimes {
 pub(super) struct RunTimes(Vec<[PhaseTimes; 2]>);
 
 impl RunTimes {
-    /// Reserves memory for so many entries. Those behind them have no times.
-    pub fn reserve(&mut self, entries: usize) {
-        self.0.reserve_exact(entries);
+    /// Reserves memory for all entries that there can be: a reload may add some. Only what is used is touched.
+    pub fn reserve(&mut self) {
+        self.0.reserve_exact(limits::RECORDS);
     }
 
     /// Adds what did not fail: the same times as in the ledger's histograms.
@@ -97,7 +98,7 @@ mod tests {
         let mut times = RunTimes::default();
         times.add(0, &end(1, Some(1), true));
         assert!(times.of(0).is_none(), "nothing is kept unless it is wanted");
-        times.reserve(4);
+        times.reserve();
         for (lookup, connect, is_good) in
             [(7, Some(20), true), (3, Some(10), true), (9, Some(500), false), (5000, None, false), (0, Some(40), true)]
         {
