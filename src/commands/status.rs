@@ -118,10 +118,10 @@ fn screen(console: &Console) -> Screen {
     Screen { is_wide, columns, lines: lines - 1, marks }
 }
 
-/// Whether each service that was asked for is that of a target; says if not.
+/// Whether each service that was asked for is that of a configured target; says if not.
 #[inline(never)]
 fn has_all_services(seen: &Seen<'_>, console: &mut Console) -> bool {
-    let rows = Seen { services: &[], ..*seen }.rows(true);
+    let rows = Seen { services: &[], ..*seen }.rows(false);
     for service in seen.services {
         if rows.iter().all(|(_, target)| target.service.as_str() != *service) {
             let known: Vec<&str> = rows.iter().map(|(_, target)| target.service.as_str()).collect();

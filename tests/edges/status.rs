@@ -165,6 +165,12 @@ fn status_fits_the_terminal_and_is_whole_elsewhere() {
     assert_eq!((unknown.code(), unknown.stdout.as_str()), (Some(1), ""));
     let said = "tcpmon: status: no target has the service a-servce, there are: a-service-with-a-long-name-0 ";
     assert!(unknown.stderr.starts_with(said), "{unknown:?}");
+    // A target that was removed waits for its last report and is no target any more.
+    dir.write("conf", &format!("interval 1s\nreport 1h\ndown_after 1\n{}", targets[1..].concat()));
+    run.signal(Signal::SIGHUP);
+    wait_until("it is removed", || dir.run("status -c conf").stdout.starts_with("9 of 39 down; "));
+    let removed = dir.run("status -c conf a-service-with-a-long-name-0");
+    assert_eq!((removed.code(), removed.stdout.as_str()), (Some(1), ""), "{removed:?}");
     assert_eq!(run.end().code(), Some(0));
 }
 
