@@ -114,7 +114,8 @@ impl<'a> Surroundings<'a> {
         }
         for (device, denied) in [(scope, Some(Errno::EPERM)), (device, None)] {
             // A scope needs no right, and may be a number.
-            if device.is_empty() || words::number(device.as_str(), u32::MAX).is_some() {
+            let is_number = denied.is_some() && words::number(device.as_str(), u32::MAX).is_some();
+            if device.is_empty() || is_number {
                 continue;
             }
             let error = net::check_device(device.as_str()).err();

@@ -107,7 +107,8 @@ fn sources_and_devices_that_are_not_on_this_box_are_warned_of() {
                    target c ::1 80 source 2001:db8::1\ntarget d 127.0.0.1 80 device lo\ntarget e fe80::1%lo 80\n";
         assert_eq!(warned(&dir, own), Vec::<String>::new());
         let other = "target a 127.0.0.1 80 source 192.0.2.2\ntarget b ::1 80 source 2001:db8::2\n\
-                     target c 127.0.0.1 80 device wwan9\ntarget d fe80::1%wwan9 80\n";
+                     target c 127.0.0.1 80 device wwan9\ntarget d fe80::1%wwan9 80\n\
+                     target e 127.0.0.1 80 device 1\ntarget f fe80::1%1 80\n";
         let source = "is no address of this box, every connect fails; write a source that is";
         let device =
             "wwan9 cannot be used as device by the run's user (No such device), every connect fails; name another";
@@ -118,6 +119,8 @@ fn sources_and_devices_that_are_not_on_this_box_are_warned_of() {
                 format!("conf:2: warning: b: 2001:db8::2 {source}"),
                 format!("conf:3: warning: c: {device}"),
                 format!("conf:4: warning: d: {device}"),
+                // The number of a device names it only in a scope.
+                format!("conf:5: warning: e: {}", device.replace("wwan9", "1")),
             ]
         );
     });
