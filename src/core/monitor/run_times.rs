@@ -38,9 +38,10 @@ impl PhaseTimes {
 pub(super) struct RunTimes(Vec<[PhaseTimes; 2]>);
 
 impl RunTimes {
-    /// Reserves memory for all entries that there can be: a reload may add some. Only what is used is touched.
+    /// Reserves memory for all entries that there can be: a reload may add some. Only what is used is touched. Without
+    /// that memory there are no times.
     pub fn reserve(&mut self) {
-        self.0.reserve_exact(limits::RECORDS);
+        let _ = self.0.try_reserve_exact(limits::RECORDS);
     }
 
     /// Adds what did not fail: the same times as in the ledger's histograms.
