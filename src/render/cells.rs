@@ -72,7 +72,7 @@ pub fn write(out: &mut String, columns: &[Column], cells: &str, style: Style) {
     let (mut hidden, mut last) = (style.hidden, 0);
     loop {
         let (mut all, mut widest) = (0, None);
-        for i in (0..columns.len()).filter(|i| hidden >> i & 1 == 0) {
+        for i in (0..columns.len()).filter(|i| (hidden >> i) & 1 == 0) {
             all += if all > 0 { style.gap.len() } else { 0 } + widths[i];
             last = i;
             let can_shrink = matches!(columns[i].1, Kind::Name | Kind::Text) && widths[i] > LEAST;
@@ -89,7 +89,7 @@ pub fn write(out: &mut String, columns: &[Column], cells: &str, style: Style) {
         }
     }
     for_each_cell(cells, columns.len(), &mut |i, cell| {
-        if hidden >> i & 1 == 1 {
+        if (hidden >> i) & 1 == 1 {
             return;
         }
         let (kind, is_last) = (columns[i].1, i == last);

@@ -215,7 +215,7 @@ static COLUMNS: [Column; 10] = [
 ];
 
 /// The columns that only the wide form has, a bit for each: the target, and the times of lookups and of the last connect.
-const ONLY_WIDE: u16 = 1 << 3 | 1 << 5 | 1 << 8;
+const ONLY_WIDE: u16 = (1 << 3) | (1 << 5) | (1 << 8);
 
 #[inline(never)]
 fn write_row(cells: &mut String, rows: &[Row<'_>], i: usize, seen: &Seen<'_>, is_wide: bool) {

@@ -152,7 +152,7 @@ fn more_queries_than_a_pi_hole_answers_are_warned_of() {
     namespace::within(|| {
         let dir = RunDir::new();
         let names = |count: usize, options: &str| -> String {
-            (0..count).map(|i| format!("target n{i} n{i}.test 80 {options}\n")).collect()
+            (0..count).map(|i| format!("target n{i} n{i}.test 80 {options}\n")).collect::<Vec<_>>().concat()
         };
         // 50 a minute for each question, so 1,000 in all; a literal asks none.
         let most = names(10, "interval 1200ms") + "target one one.test 80 inet interval 1m\ntarget ip 127.0.0.1 80\n";
