@@ -80,8 +80,8 @@ pub struct EventLoop {
     clocks: Clocks,
     reports: Reports,
     samples: Samples,
-    /// The number behind the last event that the console has shown; `None` if nobody looks on.
-    shown: Option<u32>,
+    /// What the console has shown; `None` if nobody looks on.
+    shown: Option<sender::Shown>,
     poll_trouble: Said,
     signal_trouble: Said,
     /// From when on it may be said again that a file of the resolver cannot be read.
@@ -148,7 +148,7 @@ impl EventLoop {
         let EventLoop { reports, monitor, console, next, shown, .. } = &mut *event_loop;
         if reports.are_logged() && console.is_seen() {
             monitor.watch_states();
-            *shown = Some(monitor.ledger().end_of_events());
+            *shown = Some((monitor.ledger().end_of_events(), monitor.ledger().dropped_events()));
         }
         let say: bounds::Say<'_> = &mut |subject, what| console.say(subject, what);
         bounds::allow_descriptors(next, say);

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use nix::sys::signal::Signal;
 use tcpmon::model::log_names::Kind;
 
-use crate::clock::wait_until;
+use crate::clock::{self, wait_until};
 use crate::lines::{events, found, masked, told};
 use crate::listener::{Accepting, Closed};
 use crate::namespace;
@@ -70,6 +70,31 @@ fn without_the_internet_the_first_run_says_within_ten_seconds_what_is_wrong() {
             assert!(line.contains(" | lookup timed out, since ") || line.contains(" | lookup resolver "), "{line}");
             assert!(found(&line) - told(&line)[0] < 10, "{line}");
         }
+    });
+}
+
+#[test]
+fn changes_for_which_the_ledger_has_no_room_are_not_passed_over() {
+    namespace::within(|| {
+        let address = "127.0.0.1:4711";
+        let dir = RunDir::new();
+        let day = clock::wall()[..10].replace('-', "");
+        std::fs::create_dir(dir.path().join(format!("tcp_events_{day}.log"))).expect("its name is free");
+        let targets: Vec<String> = (0..8).map(|i| format!("t{i}={address}")).collect();
+        let settings = "--events on --interval 50ms --down-after 1 --up-after 1 --report 1h";
+        let run = dir.start(&format!("{settings} {}", targets.join(" ")));
+        let is_over = |number: usize| {
+            let shown = run.stdout();
+            changes(&shown).len() >= number || shown.contains(" | dropped | - | - | ")
+        };
+        // The ledger has room for 64 events.
+        for round in 0..5 {
+            wait_until("all are down", || is_over(16 * round + 8));
+            let _web = Accepting::on(address).expect("the port is free");
+            wait_until("all are up", || is_over(16 * round + 16));
+        }
+        wait_until("it is said", || run.stdout().contains(" | dropped | - | - | "));
+        assert_eq!(run.end().code(), Some(0));
     });
 }
 

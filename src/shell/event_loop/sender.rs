@@ -6,6 +6,7 @@ use crate::base::limits;
 use crate::base::said::Said;
 use crate::base::text::{Count, Text};
 use crate::core::ledger::{Entry, Ledger, Record};
+use crate::model::event::{Event, Found};
 use crate::render::events::Line;
 use crate::shell::console::Console;
 use crate::sys::system_log::{Severity, SystemLog};
@@ -44,14 +45,21 @@ impl Sender {
     }
 }
 
-/// Shows the changes of states from this number on, each in a line of its own as in the file of events. Returns the number
-/// behind the last event.
-pub(super) fn show_states(ledger: &Ledger, first: u32, console: &mut Console) -> u32 {
-    for entry in ledger.events_from(first).filter(|entry| entry.found.event.is_of_state()) {
+/// What the console has shown: the number behind the last event, and how many were dropped.
+pub(super) type Shown = (u32, u32);
+
+/// Shows the changes of states that were not shown yet, each in a line of its own as in the file of events, and that events
+/// were dropped: changes may be among them.
+pub(super) fn show_states(ledger: &Ledger, (first, before): Shown, console: &mut Console) -> Shown {
+    let (end, dropped) = (ledger.end_of_events(), ledger.dropped_events());
+    let event = Event::Dropped { events: dropped.saturating_sub(before) };
+    let loss = Entry { number: end, record: None, found: Found { at: clock::wall().unix, event } };
+    let changes = ledger.events_from(first).filter(|entry| entry.found.event.is_of_state());
+    for entry in changes.chain((dropped > before).then_some(loss)) {
         let at = clock::local(entry.found.at).as_moment();
         console.line(format_args!("{at} | {}", Message(&entry, ledger)));
     }
-    ledger.end_of_events()
+    (end, dropped)
 }
 
 /// The line of an event without its time.
