@@ -20,6 +20,7 @@ pub fn reload(cli: Cli, console: &mut Console) -> ! {
     let mut file = ConfigFile::new(cli);
     let mut config = Config::new();
     if load(&mut file, &mut config, console).is_err() {
+        console.say("reload", format_args!("nothing is changed, a run goes on with what it has"));
         exit(MISTAKES);
     }
     let place = Place::of(&config, &file);

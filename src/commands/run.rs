@@ -192,7 +192,7 @@ fn greet(console: &mut Console, config: &Config, cli: &Cli, source: Source) {
     }
     let Settings { log_dir, report, .. } = &config.settings;
     let log = path::within(log_dir.as_str(), Kind::Stats.latest());
-    let _ = write!(words, "\nStatistics go to {log} every {report}; for more at any time: tcpmon status");
+    let _ = write!(words, "\nLogging to {log} every {report}; for more: tcpmon status");
     // With targets on the command line no file is read, but `status` would read one that names another directory.
     let own = if source == Source::CommandLine { Some(log_dir.as_str()) } else { None };
     let set = |wanted| cli.settings.iter().find(|(directive, _)| *directive == wanted).map(|(_, value)| *value);

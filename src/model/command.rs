@@ -103,7 +103,7 @@ static ROWS: [&str; 12] = [
     "  -n, --rounds ROUNDS   end after this number of ticks of each target\n",
     "      --for DURATION    end after this time\n",
     "  -q, --quiet           nothing on standard output\n",
-    "  -v, --verbose         print more, such as what this kernel lacks\n",
+    "  -v, --verbose         print more; a run: also what this kernel lacks\n",
     "  -w, --watch           show it again every second\n",
     "  -j, --json            one line of JSON, for programs\n",
     "      --unless-stopped  nothing if it was stopped or has no target yet\n",

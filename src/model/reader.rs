@@ -278,7 +278,8 @@ impl<'a> Reader<'a> {
         // A blank within service or host, or a colon for the one between host and port.
         let is_shifted = is_number(words::next_word(&mut { rest })) || words::contains(host, b':');
         if port.is_empty() || is_quoted || (is_shifted && !is_number(port)) {
-            self.tell(format_args!("\"{line}\": write target SERVICE HOST PORT, three words without quotes"));
+            let quotes = if is_quoted { " without quotes" } else { "" };
+            self.tell(format_args!("\"{line}\": write target SERVICE HOST PORT, three words{quotes}"));
         } else {
             self.target(service, host, port, rest);
         }

@@ -93,18 +93,16 @@ pub fn write(out: &mut String, columns: &[Column], cells: &str, style: Style) {
             return;
         }
         let (kind, is_last) = (columns[i].1, i == last);
-        let padding = widths[i].saturating_sub(width::width(cell));
-        let [before, behind] = match kind {
-            Kind::Number => [padding, 0],
-            // The last column is not padded.
-            _ if is_last => [0, 0],
-            _ => [0, padding],
-        };
-        pad(out, before);
+        if kind == Kind::Number {
+            pad(out, widths[i].saturating_sub(width::width(cell)));
+        }
         // The last cell of a table that is not shortened may have more lines.
         let room = if style.columns == usize::MAX { usize::MAX } else { widths[i] };
-        write_shortened(out, cell, room, kind == Kind::Name);
-        pad(out, behind);
+        let written = write_shortened(out, cell, room, kind == Kind::Name);
+        // The last column is not padded.
+        if kind != Kind::Number && !is_last {
+            pad(out, widths[i].saturating_sub(written));
+        }
         out.push_str(if is_last { "\n" } else { style.gap });
     });
 }
@@ -128,7 +126,7 @@ fn for_each_cell(mut cells: &str, columns: usize, tell: &mut dyn FnMut(usize, &s
 /// Writes a text that takes at most so many columns, at least two of them. `..` replaces what does not fit: its end, or its
 /// middle.
 #[inline(never)]
-pub fn write_shortened(out: &mut String, text: &str, columns: usize, in_middle: bool) {
+pub fn write_shortened(out: &mut String, text: &str, columns: usize, in_middle: bool) -> usize {
     let all = width::width(text);
     let (mut head, mut tail) = (columns, 0);
     if all > columns {
@@ -136,17 +134,20 @@ pub fn write_shortened(out: &mut String, text: &str, columns: usize, in_middle: 
         tail = if in_middle { left / 2 } else { 0 };
         head = left - tail;
     }
-    let (mut passed, mut is_cut) = (0, false);
+    let (mut passed, mut written, mut is_cut) = (0, 0, false);
     for c in text.chars() {
         let c = if c == '\n' { c } else { width::shown(c) };
         let before = passed;
         passed += width::of(c);
         if passed <= head || (tail > 0 && before + tail >= all) {
             out.push(c);
+            written += width::of(c);
         } else if !core::mem::replace(&mut is_cut, true) {
             out.push_str("..");
+            written += 2;
         }
     }
+    written
 }
 
 #[cfg(test)]
@@ -187,6 +188,18 @@ mod tests {
         assert_eq!(at(28), "up  pro..n-1    1.0\n");
         assert_eq!(at(9), "up\n");
         assert_eq!(at(1), "up\n");
+    }
+
+    #[test]
+    fn a_shortened_name_of_wide_characters_is_padded_where_half_of_one_is_left_out() {
+        let cells = "promotion-api-production\t1.0\t名名名名名名名名名名名名\t2.0\t";
+        let columns = [Column(0, Kind::Name), NUMBER];
+        for terminal in 20..34 {
+            let table = table(&columns, cells, Style { gap: "  ", columns: terminal, hidden: 0 });
+            assert!(table.lines().all(|line| width::width(line) <= terminal), "{table}");
+            let widths: Vec<usize> = table.lines().map(width::width).collect();
+            assert_eq!(widths[0], widths[1], "{table}");
+        }
     }
 
     #[test]

@@ -191,7 +191,8 @@ fn write_trouble(out: &mut String, seen: &Seen<'_>, rows: &[Row<'_>]) {
     }
     if short > 0 {
         let (targets, since) = (Count(short, "target"), Moment(seen, since, false));
-        put(out, format_args!("{targets} not probed since {since}: {why}\n"));
+        let hint = if why == Shortage::ResolverFile { "; tcpmon check names it" } else { "" };
+        put(out, format_args!("{targets} not probed since {since}: {why}{hint}\n"));
     }
     if skipped > 0 {
         put(out, format_args!("{} skipped since the last report\n", Count(skipped, "tick")));

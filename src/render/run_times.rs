@@ -3,9 +3,11 @@
 use super::cells::{self, Column, Kind, WHOLE, WORDS, put};
 use crate::core::monitor::Monitor;
 
-/// Writes the table: a row for each phase of a target that has times.
+const HEADINGS: &str = "Service\tTarget\tPhase\tMin ms\tp50 ms\tp95 ms\tMax ms\t";
+
+/// Writes the table: a row for each phase of a target that has times; nothing if there is none.
 pub fn write(out: &mut String, monitor: &Monitor) {
-    let mut cells = String::from("Service\tTarget\tPhase\tMin ms\tp50 ms\tp95 ms\tMax ms\t");
+    let mut cells = String::from(HEADINGS);
     for (target, times) in monitor.times() {
         for (phase, times) in ["DNS", "Connect"].iter().zip(times) {
             let Some(figures) = times.figures() else { continue };
@@ -15,6 +17,9 @@ pub fn write(out: &mut String, monitor: &Monitor) {
                 put(&mut cells, format_args!("{}\t", time.as_millis()));
             }
         }
+    }
+    if cells.len() == HEADINGS.len() {
+        return;
     }
     const TIME: Column = Column(8, Kind::Number);
     out.push_str("\nTimes of this run, of what did not fail:\n");

@@ -129,7 +129,7 @@ pub enum SnapshotError {
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SnapshotError::Nothing => f.write_str("is not there, no monitor has run with it"),
+            SnapshotError::Nothing => f.write_str("is not there or empty, no monitor has run with it"),
             SnapshotError::Trouble(trouble) => trouble.fmt(f),
             SnapshotError::Damage(damage) => damage.fmt(f),
         }

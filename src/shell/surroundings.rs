@@ -149,7 +149,7 @@ impl<'a> Surroundings<'a> {
         if let Some(path) = lookup::forbidden_file() {
             self.say(&path, "cannot be read by the run's user, every lookup is skipped; make it readable", None);
         } else if !lookup::has_server() {
-            let text = "has no nameserver, 127.0.0.1 is asked; add a line: nameserver ADDRESS";
+            let text = "is not there or has no nameserver, 127.0.0.1 is asked; add a line: nameserver ADDRESS";
             self.say(&lookup::RESOLVERS, text, None);
         }
     }

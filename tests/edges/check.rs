@@ -173,7 +173,7 @@ fn a_resolver_file_without_a_server_is_warned_of_if_names_are_looked_up() {
             return skip("check::a_resolver_file_without_a_server", "this machine has no /etc/resolv.conf");
         }
         let name = "target a a.test 80\n";
-        let text = "check: warning: resolver: /etc/resolv.conf has no nameserver, 127.0.0.1 is asked; add a line: \
+        let text = "check: warning: resolver: /etc/resolv.conf is not there or has no nameserver, 127.0.0.1 is asked; add a line: \
                     nameserver ADDRESS";
         for (content, said) in [
             ("nameserver 127.0.0.1\n", false),

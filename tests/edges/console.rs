@@ -36,7 +36,7 @@ fn a_run_by_hand_looks_as_in_the_original() {
         [
             "Starting TCP Connection Monitor...",
             &format!("Monitoring hosts: web ({at}), db ({at})"),
-            "Statistics go to tcp_stats_latest.log every 1h; for more at any time: tcpmon status --log-dir .",
+            "Logging to tcp_stats_latest.log every 1h; for more: tcpmon status --log-dir .",
             "Press Ctrl+C to stop",
             "",
             "..."

@@ -529,7 +529,9 @@ fn a_ledger_that_may_not_be_read_shows_nothing_and_says_why() {
     let dir = RunDir::new();
     assert_eq!(
         dir.run("status").outcome(),
-        format!("exit 3\ntcpmon: ledger: {LEDGER} is not there, no monitor has run with it, there is nothing to show")
+        format!(
+            "exit 3\ntcpmon: ledger: {LEDGER} is not there or empty, no monitor has run with it, there is nothing to show"
+        )
     );
     dir.write(LEDGER, "no ledger at all");
     let why = format!("exit 1\ntcpmon: ledger: {LEDGER} is no ledger, there is nothing to show");

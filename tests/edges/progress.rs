@@ -171,7 +171,7 @@ fn the_first_screen_tells_how_to_see_more() {
         ),
     ] {
         let ended = dir.run(&format!("-n 1 {arguments}"));
-        let told = format!("\nStatistics go to {log} every 5m; for more at any time: tcpmon {status}\n");
+        let told = format!("\nLogging to {log} every 5m; for more: tcpmon {status}\n");
         assert!(ended.stdout.contains(&told), "{}", ended.stdout);
         assert!(dir.path().join(log).is_file(), "{log}");
         let shown = dir.run(status);

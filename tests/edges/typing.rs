@@ -15,7 +15,7 @@ fn every_mistake_is_one_line_and_those_of_the_command_line_come_first() {
         "intervall 2s\ntimeout 5s\nuser no-such-user\ntarget \"my service\" h 443\nslow 5s\ntarget web h:443\n\
          target web exa\u{200b}mple 443\ninterval 500\nlog_dir ~/logs\ntarget web h ssh inet inet\n",
     );
-    let line = "write target SERVICE HOST PORT, three words without quotes";
+    let line = "write target SERVICE HOST PORT, three words";
     assert_eq!(
         dir.run("check -c f --report 90").outcome(),
         format!(
@@ -23,7 +23,7 @@ fn every_mistake_is_one_line_and_those_of_the_command_line_come_first() {
              command line: report \"90\" is no duration, write a number and its unit, like 500ms, 2s, 5m or 1h\n\
              f:1: unknown directive \"intervall\", did you mean interval?\n\
              f:3: user \"no-such-user\" is not in /etc/passwd, write a name that is there\n\
-             f:4: \"target \"my service\" h 443\": {line}\n\
+             f:4: \"target \"my service\" h 443\": {line} without quotes\n\
              f:5: slow 5s is not below timeout 5s, a slow phase would have failed\n\
              f:6: \"target web h:443\": {line}\n\
              f:7: target \"web\": host \"exa\u{200b}mple\" has a character beyond ASCII, which may be invisible; write the \

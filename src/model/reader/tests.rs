@@ -122,7 +122,7 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
             "f:7: spread \"maybe\" is neither \"on\" nor \"off\", write one of them",
             "f:8: helpers \"513\" is out of range, use 1 to 512",
             "f:9: log_dir \"\" is no directory, write a path of 1 to 320 bytes",
-            "f:10: \"target a\": write target SERVICE HOST PORT, three words without quotes",
+            "f:10: \"target a\": write target SERVICE HOST PORT, three words",
             "f:11: target \"b\": port \"0\" is no number from 1 to 65535",
             "f:12: target \"c\": port \"99999\" is no number from 1 to 65535",
             "f:13: target \"d\": host \"10.0.0.256\" is no IP address, write one like 10.0.0.5 or 2001:db8::5",
@@ -161,7 +161,10 @@ fn every_mistake_is_told_with_its_line_and_what_is_right() {
 
 #[test]
 fn a_line_that_is_nearly_a_target_is_one_mistake() {
-    let one_word = |line: &str| format!("\"{line}\": write target SERVICE HOST PORT, three words without quotes");
+    let one_word = |line: &str| {
+        let quotes = if line.contains(['"', '\'']) { " without quotes" } else { "" };
+        format!("\"{line}\": write target SERVICE HOST PORT, three words{quotes}")
+    };
     for (line, mistake) in [
         ("target \"my service\" h 443", one_word("target \"my service\" h 443")),
         ("target 'my' h 443", one_word("target 'my' h 443")),

@@ -189,7 +189,7 @@ fn what_keeps_the_run_from_its_work_has_a_line_each() {
         "clock not set: reports wait for it",
         "log not written since 14:20:00: No space left on device",
         "samples not written since 2025-10-08: another error",
-        "1 target not probed since 14:29:59: a file of the resolver cannot be read",
+        "1 target not probed since 14:29:59: a file of the resolver cannot be read; tcpmon check names it",
         "3 ticks skipped since the last report",
     ];
     assert_eq!(trouble, expected);
