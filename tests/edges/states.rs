@@ -404,7 +404,7 @@ fn a_reload_says_what_has_changed_or_why_not() {
     run.says("reload", 0, "0 new, 1 removed, 1 target kept");
     run.configure("log", "target second 127.0.0.1\nintervall 1s\n");
     let refused = run.run("reload");
-    assert_eq!((refused.code(), refused.stderr.lines().count()), (Some(2), 2), "{refused:?}");
+    assert_eq!((refused.code(), refused.stderr.lines().count()), (Some(2), 3), "{refused:?}");
     let status = run.run("status --json").json();
     let targets = status["targets"].as_array().expect("a list");
     let configured = targets.iter().filter(|target| target["configured"] == true).count();
