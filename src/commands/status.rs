@@ -182,7 +182,7 @@ fn message(place: &Place, found: &Found) -> Text<{ limits::MESSAGE }> {
             "the run (pid {pid}) has another one than {ledger}, log_dir or ledger was changed since its start; start it anew (tcpmon stop, then tcpmon start)"
         )),
         (By::Name, ..) => Text::format(format_args!(
-            "{ledger} is not there or no ledger, a run (pid {pid}) goes on without it; its messages say why"
+            "{ledger} is not there or no ledger, a run (pid {pid}) goes on without it; its messages say why (those of a start in the system log): mend that, then tcpmon stop and tcpmon start"
         )),
         (By::Ledger, Err(error), _) => Text::format(format_args!("{ledger} {error}, there is nothing to show")),
         (By::Ledger, Ok(_), Some(other)) if found.run != Run::None => {

@@ -277,7 +277,9 @@ impl<'a> Reader<'a> {
         let is_quoted = matches!(service.as_bytes(), [b'"' | b'\'', ..]);
         // A blank within service or host, or a colon for the one between host and port.
         let is_shifted = is_number(words::next_word(&mut { rest })) || words::contains(host, b':');
-        if port.is_empty() || is_quoted || (is_shifted && !is_number(port)) {
+        // An IPv6 address has more than one.
+        let has_port = words::split_once(host, b':').is_some_and(|(_, port)| !words::contains(port, b':'));
+        if port.is_empty() || is_quoted || has_port || (is_shifted && !is_number(port)) {
             let quotes = if is_quoted { " without quotes" } else { "" };
             self.tell(format_args!("\"{line}\": write target SERVICE HOST PORT, three words{quotes}"));
         } else {

@@ -29,11 +29,16 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
     match user::switch_to(user) {
         Ok(()) => {
             let directory = config.settings.log_dir;
-            if kept && Directory::open(directory.as_str()).and_then(|open| open.check()) == Err(Errno::EACCES) {
-                console.say(
-                    "user",
-                    format_args!("{name} cannot write in {directory}, chown it: until then there is no log"),
-                );
+            let opened = Directory::open(directory.as_str());
+            let wrong = match &opened {
+                Err(Errno::EACCES) => ["enter a directory above ", "open that one to it"],
+                Ok(directory) if directory.check() == Err(Errno::EACCES) => ["write in ", "chown it"],
+                Ok(_) | Err(_) => [""; 2],
+            };
+            if kept && !wrong[0].is_empty() {
+                let [what, cure] = wrong;
+                console
+                    .say("user", format_args!("{name} cannot {what}{directory}, {cure}: until then there is no log"));
             }
             true
         }

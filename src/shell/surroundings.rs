@@ -92,7 +92,11 @@ impl<'a> Surroundings<'a> {
         };
         if let Err(errno) = checked {
             let errno = if given == Err(Errno::EROFS) { Errno::EROFS } else { errno };
-            if given.is_err() || errno != Errno::EACCES {
+            if found.is_err() {
+                // What the start would give the user is below that.
+                let text = "cannot be reached by the run's user, no file can be made there; mend what is above it or name another";
+                self.say(&directory, text, Some(errno));
+            } else if given.is_err() || errno != Errno::EACCES {
                 let text = "cannot be written by the run's user, no file can be made there; chown it or name another";
                 self.say(&directory, text, Some(errno));
             }

@@ -211,7 +211,10 @@ fn a_file_system_that_is_read_only_or_nearly_full_is_warned_of() {
         // That it is a file is said, too.
         assert_eq!(
             warned(&dir, "log_dir conf\ntarget a 127.0.0.1 80\n"),
-            [format!("conf:1: warning: log_dir: conf {read_only}").replace("Read-only file system", "Not a directory")]
+            [
+                "conf:1: warning: log_dir: conf cannot be reached by the run's user (Not a directory), no file can be made there; \
+              mend what is above it or name another"
+            ]
         );
     });
 }
@@ -253,6 +256,16 @@ fn a_directory_that_the_user_cannot_write_and_does_not_get_is_warned_of() {
     let owner = |name: &str| fs::metadata(path(name)).expect("it is there").uid();
     assert_eq!(["roots", "theirs", "tcpmon"].map(owner), [0, NOBODY, 0]);
     assert!(!path("roots/below").exists() && !path("roots/ledger").exists() && !path("theirs/below").exists());
+    // What is made below a directory that the user cannot enter is out of reach, whoever owns it.
+    fs::create_dir_all(path("private/theirs")).expect("our own directory");
+    chown(path("private/theirs"), Some(NOBODY), None).expect("we are root");
+    fs::set_permissions(path("private"), fs::Permissions::from_mode(0o700)).expect("our own directory");
+    for directory in ["private/theirs", "private/new"] {
+        let said = "cannot be reached by the run's user (Permission denied), no file can be made there; mend what is above it \
+                    or name another";
+        let expected = [format!("conf:2: warning: log_dir: {directory} {said}")];
+        assert_eq!(warned(&dir, &conf(&format!("log_dir {directory}"))), expected);
+    }
     // Without `user` root can write everywhere.
     assert_eq!(warned(&dir, "log_dir roots\ntarget a 127.0.0.1 80\n"), Vec::<String>::new());
 }

@@ -173,6 +173,7 @@ fn a_line_that_is_nearly_a_target_is_one_mistake() {
         ("target a 2001:db8::1", one_word("target a 2001:db8::1")),
         ("target", one_word("target")),
         ("target a h:443", one_word("target a h:443")),
+        ("target a 192.0.2.7:443 443", one_word("target a 192.0.2.7:443 443")),
         ("target a [::1]:443 inet6", one_word("target a [::1]:443 inet6")),
         ("target a h ssh", "target \"a\": port \"ssh\" is no number from 1 to 65535".into()),
         ("target a h 70000", "target \"a\": port \"70000\" is no number from 1 to 65535".into()),
