@@ -200,9 +200,14 @@ fn samples_leave_the_last_tenth_of_the_disk_to_the_other_files_and_say_so() {
         let (before, reports) = (samples(), rows_in(&directory).len());
         wait_until("there are more reports", || rows_in(&directory).len() >= reports + 3);
         assert_eq!(samples(), before, "none was written");
+        let status = || dir.run("status --log-dir disk --ledger ./ledger").stdout;
+        let paused = "samples not written since ";
+        wait_until("status says so", || status().contains(paused));
+        assert!(status().contains(": No space left on device\n"), "{}", status());
         drop(ballast);
         fs::remove_file(disk.path().join("ballast")).expect("it is there");
         wait_until("there are samples again", || samples() > before);
+        wait_until("status says nothing of it", || !status().contains(paused));
         let ended = run.end();
         assert_eq!(ended.code(), Some(0), "{ended:?}");
         assert_eq!(

@@ -11,7 +11,7 @@ use crate::model::log_names::Kind;
 use crate::render::events;
 use crate::shell::console::Console;
 use crate::shell::daily_files::Lines;
-use crate::sys::{self, clock};
+use crate::sys::{self, Errno, clock};
 
 impl Reports {
     /// Appends the rows of times to their file. Returns whether nothing of them is left for the next rows: they are in the
@@ -65,9 +65,11 @@ impl Reports {
     pub fn note_broken(&self, ledger: &Ledger) {
         for kind in Kind::ALL {
             let KindState { trouble, error, .. } = &self.kinds[kind.index()];
-            if trouble.is_on() != ledger.broken(kind).is_some() {
-                let since = if trouble.is_on() { clock::wall().unix_u32() } else { 0 };
-                ledger.set_broken(kind, since, error.1);
+            let is_paused = kind == Kind::Samples && self.samples_pause.is_on();
+            let is_broken = trouble.is_on() || is_paused;
+            if is_broken != ledger.broken(kind).is_some() {
+                let since = if is_broken { clock::wall().unix_u32() } else { 0 };
+                ledger.set_broken(kind, since, if is_paused { Errno::ENOSPC.number() } else { error.1 });
             }
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct Reports {
     failed: Option<LogError>,
     pub(super) kinds: [KindState; Kind::ALL.len()],
     keep_trouble: Said,
+    /// The file system is nearly full, so that samples pause.
+    pub(super) samples_pause: Said,
     /// The form of the rows of times.
     pub(super) times_form: times::Form,
     pub(super) sender: Sender,
@@ -98,6 +100,7 @@ impl Reports {
             failed: None,
             kinds: Default::default(),
             keep_trouble: Said::default(),
+            samples_pause: Said::default(),
             times_form: times_form(config),
             sender: Sender::default(),
             started,

@@ -4,7 +4,6 @@ use core::fmt::Write;
 
 use super::reports::Reports;
 use crate::base::limits;
-use crate::base::said::Said;
 use crate::base::time::{Instant, WallTime};
 use crate::base::words;
 use crate::core::ledger::Ledger;
@@ -23,15 +22,13 @@ pub(super) struct Samples {
     lines: Vec<u8>,
     /// When they are to be written; [`Instant::NEVER`] if there are none.
     due: Instant,
-    /// The file system is nearly full.
-    pause: Said,
 }
 
 impl Samples {
     /// None yet. The memory is reserved here.
     pub fn new() -> Self {
         let (writer, lines) = (Writer::new(clock::local), Vec::with_capacity(limits::SAMPLES));
-        Self { writer, lines, due: Instant::NEVER, pause: Said::default() }
+        Self { writer, lines, due: Instant::NEVER }
     }
 
     /// When they are to be written.
@@ -64,11 +61,11 @@ impl Samples {
             return;
         }
         if reports.are_short_of_space() {
-            if self.pause.begins() {
+            if reports.samples_pause.begins() {
                 console.say("samples", format_args!("less than a tenth of the file system is free, they pause"));
             }
         } else {
-            if self.pause.is_over() {
+            if reports.samples_pause.is_over() {
                 console.say("samples", format_args!("there is space again, they go on"));
             }
             let lines = words::utf8(&self.lines).unwrap_or_default();
