@@ -165,7 +165,7 @@ fn the_time_zone_is_that_of_tz_else_etc_localtime_else_etc_tz_else_utc() {
             ("<+05>-5", 5, true),
             ("UTC", 0, true),
             ("", 0, true),
-            ("EST5EDT", -5, true),
+            ("EST5EDT,M3.2.0,M11.1.0", -5, true),
             (":/tmp/nowhere", 0, false),
             ("Nowhere/City", 0, false),
         ] {
