@@ -178,8 +178,8 @@ fn a_ledger_that_is_taken_away_is_made_again_and_leads_to_no_second_run() {
     for taken_away in ["removed", "renamed, and an empty file in its place"] {
         let dir = RunDir::new();
         let target = format!("-q --interval 300ms --report 1h web={}", web.address);
-        let run = dir.start(&target);
         let before = web.total();
+        let run = dir.start(&target);
         wait_until("it probes", || web.total() > before);
         let (ledger, aside) = (dir.path().join(LEDGER), dir.path().join("rotated"));
         fs::rename(&ledger, &aside).expect("it is there");
