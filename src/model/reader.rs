@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
     fn target_line(&mut self, line: &str, mut rest: &str) {
         let [service, host, port] = core::array::from_fn(|_| words::next_word(&mut rest));
         let is_number = |word| words::leading_number(word).is_some_and(|(_, rest)| rest.is_empty());
-        let is_quoted = matches!(service.as_bytes(), [b'"' | b'\'', ..]);
+        let is_quoted = [service, host].iter().any(|word| matches!(word.as_bytes(), [b'"' | b'\'', ..]));
         // A blank within service or host, or a colon for the one between host and port.
         let is_shifted = is_number(words::next_word(&mut { rest })) || words::contains(host, b':');
         // An IPv6 address has more than one.

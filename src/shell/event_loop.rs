@@ -407,6 +407,8 @@ impl EventLoop {
     }
 
     fn report(&mut self, stamp: WallTime) {
+        // They come before the line that says where the report is.
+        self.show_states();
         let superseded =
             self.reports.check_ledger(self.config_file.real_path().as_str(), &mut self.monitor, &mut self.console);
         let written = self.reports.write(stamp, &mut self.monitor, &mut self.console);

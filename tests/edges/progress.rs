@@ -50,8 +50,12 @@ fn a_change_of_state_breaks_the_line_of_dots_with_the_words_of_the_event() {
 fn what_another_run_left_is_not_shown_and_a_quiet_one_shows_nothing() {
     let gone = Closed::new();
     let dir = RunDir::new();
-    let arguments = format!("--interval 100ms --report 1h --down-after 2 --for 1s gone={}", gone.address);
-    assert_eq!(changes(&dir.run(&arguments).stdout).len(), 1);
+    // It goes down at the end of the run: that is said before the last report is.
+    let arguments = format!("--interval 100ms --report 1h --down-after 2 -n 2 gone={}", gone.address);
+    let ended = dir.run(&arguments);
+    assert_eq!(changes(&ended.stdout).len(), 1);
+    let report = ended.stdout.find("Statistics logged").expect("a last report");
+    assert!(ended.stdout.find(" | down | ").is_some_and(|down| down < report), "{}", ended.stdout);
     assert_eq!(changes(&dir.run(&arguments).stdout), Vec::<String>::new(), "it is down as before");
     assert_eq!(RunDir::new().run(&format!("-q {arguments}")).stdout, "");
 }

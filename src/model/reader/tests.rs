@@ -168,6 +168,7 @@ fn a_line_that_is_nearly_a_target_is_one_mistake() {
     for (line, mistake) in [
         ("target \"my service\" h 443", one_word("target \"my service\" h 443")),
         ("target 'my' h 443", one_word("target 'my' h 443")),
+        ("target web \"192.0.2.7\" 443", one_word("target web \"192.0.2.7\" 443")),
         (" target my service h 443 inet # x", one_word("target my service h 443 inet")),
         ("target a exa mple 443", one_word("target a exa mple 443")),
         ("target a 2001:db8::1", one_word("target a 2001:db8::1")),
