@@ -78,6 +78,9 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ! {
         Command::Status => status::status(cli, &mut console),
         Command::Once => once::once(cli, console),
         Command::Check => check::check(cli, &mut console),
+        Command::Report => exit(FAILURE),
+        Command::Metrics => exit(FAILURE),
+        Command::Cgi => exit(FAILURE),
         Command::Sample => print(&mut console, SAMPLE),
         // The console of a start has no standard output.
         Command::Help => print(&mut Console::new(false), &usage(cli.topic)),

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::base::text::Pieces;
 use crate::base::time::Nanos;
-use crate::base::{path, words};
+use crate::base::{path, time, words};
 pub use crate::model::command::Command;
 use crate::model::command::{self, Sets};
 use crate::model::directive::Directive;
@@ -41,8 +41,18 @@ pub struct Cli {
     pub settings: Vec<(Directive, &'static str)>,
     /// Targets in their order.
     pub targets: Vec<&'static str>,
-    /// The services that `status` shows; none: all.
+    /// `--last`
+    pub last: Option<Nanos>,
+    /// `--from` and `--to`, in seconds since 1970 as the local clock shows them
+    pub span: [Option<i64>; 2],
+    /// `--html`
+    pub html: bool,
+    /// `-o`
+    pub output: Option<&'static str>,
+    /// The services that `status` and `report` show; none: all.
     pub services: Vec<&'static str>,
+    /// The files and directories that `report` reads; none: those of the configuration.
+    pub files: Vec<&'static str>,
 }
 
 impl Cli {
@@ -85,6 +95,8 @@ impl Cli {
                 self.topic = Some(found).filter(|_| found != Command::Help);
             } else if command == Command::Status {
                 self.services.push(argument);
+            } else if command == Command::Report {
+                self.files.push(argument);
             } else if command == Command::Help && found.is_some() {
                 self.topic = found;
             } else {
@@ -103,7 +115,20 @@ impl Cli {
             }
             is_first = false;
         }
-        is_valid
+        is_valid & self.check_span(tell)
+    }
+
+    /// Tells which options contradict each other. Returns whether none do.
+    fn check_span(&self, tell: &mut dyn FnMut(fmt::Arguments<'_>)) -> bool {
+        let [from, to] = self.span;
+        let mistake = match (self.last, from.or(to)) {
+            (Some(_), Some(_)) => "--last ends now, write it without --from and --to, or these without it",
+            _ if from.zip(to).is_some_and(|(from, to)| from >= to) => "--to is not later than --from",
+            _ if self.json && self.html => "-j and --html are two forms, write one of them",
+            _ => return true,
+        };
+        tell(format_args!("command line: {mistake}"));
+        false
     }
 
     /// Reads an option and its value. Returns whether they are valid.
@@ -119,7 +144,7 @@ impl Cli {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
             // A value may follow its letter directly: -n5, -cFILE.
             _ => match argument.split_at_checked(2) {
-                Some((option @ ("-n" | "-c"), value)) if !value.is_empty() => (option, Some(value)),
+                Some((option @ ("-n" | "-c" | "-o"), value)) if !value.is_empty() => (option, Some(value)),
                 _ => (argument, None),
             },
         };
@@ -139,12 +164,24 @@ impl Cli {
             return false;
         }
         match sets {
-            Sets::File => {
-                self.file = Some(value).filter(|value| !path::is_for_shells(value));
-                if self.file.is_none() {
+            Sets::File | Sets::Output => {
+                let file = Some(value).filter(|value| !path::is_for_shells(value));
+                *(if sets == Sets::File { &mut self.file } else { &mut self.output }) = file;
+                if file.is_none() {
                     wrong(format_args!("\"{value}\" {}", path::FOR_SHELLS));
                 }
-                return self.file.is_some();
+                return file.is_some();
+            }
+            Sets::Service => self.services.push(value),
+            Sets::From | Sets::To => {
+                let moment = time::parse_civil(value);
+                self.span[usize::from(sets == Sets::To)] = moment;
+                if moment.is_none() {
+                    wrong(format_args!(
+                        "\"{value}\" is no time, write 2025-10-09, 2025-10-09T03:12 or 2025-10-09T03:12:00"
+                    ));
+                }
+                return moment.is_some();
             }
             Sets::Setting(directive) => self.settings.push((directive, value)),
             Sets::Rounds => {
@@ -154,12 +191,15 @@ impl Cli {
                 }
                 return self.rounds.is_some();
             }
-            Sets::Duration => {
-                self.duration = Nanos::parse(value).filter(|duration| *duration > Nanos::ZERO);
-                if self.duration.is_none() {
-                    wrong(format_args!("\"{value}\" {}", NO_DURATION));
+            Sets::Duration | Sets::Last => {
+                let is_last = sets == Sets::Last;
+                let found = if is_last { time::parse_days(value) } else { Nanos::parse(value) };
+                let duration = found.filter(|duration| *duration > Nanos::ZERO);
+                *(if is_last { &mut self.last } else { &mut self.duration }) = duration;
+                if duration.is_none() {
+                    wrong(format_args!("\"{value}\" {}", if is_last { NO_DAYS } else { NO_DURATION }));
                 }
-                return self.duration.is_some();
+                return duration.is_some();
             }
             Sets::Quiet => self.quiet = true,
             Sets::Verbose => self.verbose = true,
@@ -168,6 +208,7 @@ impl Cli {
             Sets::UnlessStopped => self.unless_stopped = true,
             Sets::ForRestart => self.for_restart = true,
             Sets::Strict => self.strict = true,
+            Sets::Html => self.html = true,
             Sets::Help => self.command = Command::Help,
             Sets::Version => self.command = Command::Version,
         }
@@ -175,13 +216,20 @@ impl Cli {
     }
 }
 
+/// What is wrong with a text that is no duration of `--last`.
+const NO_DAYS: &str = "is no duration, write a number and its unit, like 90m, 24h or 14d";
+
 /// What the value of an option is, for a message.
 fn noun(sets: Sets) -> &'static str {
     match sets {
         Sets::Setting(directive) => directive.kind().noun(),
         Sets::Rounds => "a number of rounds",
-        Sets::Duration => "a duration",
+        Sets::Duration | Sets::Last => "a duration",
+        Sets::From | Sets::To => "a time",
+        Sets::Service => "a service",
         Sets::File
+        | Sets::Output
+        | Sets::Html
         | Sets::Quiet
         | Sets::Verbose
         | Sets::Watch
@@ -230,21 +278,13 @@ mod tests {
         assert_eq!(
             cli,
             Ok(Cli {
-                command: Command::Run,
-                topic: None,
                 file: Some("f"),
                 quiet: true,
-                verbose: false,
-                watch: false,
-                json: false,
-                unless_stopped: false,
-                for_restart: false,
-                strict: false,
                 rounds: Some(3),
                 duration: Some(Nanos::from_secs(3600)),
                 settings: vec![(Directive::Interval, "1s"), (Directive::LogDir, "/tmp")],
                 targets: vec!["web=h:1", "db=[::1]:2"],
-                services: vec![],
+                ..Cli::default()
             })
         );
         assert_eq!(parse("-n5 -cfile").map(|cli| (cli.rounds, cli.file)), Ok((Some(5), Some("file"))));
@@ -312,6 +352,39 @@ mod tests {
             ]
         );
         assert_eq!(parse("once -c").map_err(|(command, _)| command), Err(Command::Once));
+    }
+
+    #[test]
+    fn the_period_of_a_report_is_read_and_its_contradictions_are_told() {
+        let cli = parse("report --last 14d --service web --service=db -j -oFILE a.log /var/log").expect("it is valid");
+        assert_eq!((cli.last, cli.json, cli.output), (Some(Nanos::from_secs(14 * 86_400)), true, Some("FILE")));
+        assert_eq!((cli.services, cli.files), (vec!["web", "db"], vec!["a.log", "/var/log"]));
+        let span = |line| parse(line).map(|cli| cli.span);
+        assert_eq!(
+            span("report --from 2025-10-09 --to 2025-10-09T03:12:00"),
+            Ok([Some(1_759_968_000), Some(1_759_979_520)])
+        );
+        assert_eq!(span("report --to 2025-10-09T03:12"), Ok([None, Some(1_759_979_520)]));
+        let no_time = "is no time, write 2025-10-09, 2025-10-09T03:12 or 2025-10-09T03:12:00";
+        for (line, mistake) in [
+            ("report --from 9.10.2025", format!("--from \"9.10.2025\" {no_time}")),
+            ("report --to 2025-02-29", format!("--to \"2025-02-29\" {no_time}")),
+            (
+                "report --last 24",
+                "--last \"24\" is no duration, write a number and its unit, like 90m, 24h or 14d".into(),
+            ),
+            (
+                "report --last 1h --from 2025-10-09",
+                "--last ends now, write it without --from and --to, or these without it".into(),
+            ),
+            ("report --from 2025-10-09 --to 2025-10-09", "--to is not later than --from".into()),
+            ("report -j --html", "-j and --html are two forms, write one of them".into()),
+            ("metrics --last 1h", "tcpmon metrics does not know \"--last\", see tcpmon metrics --help".into()),
+            ("metrics x", "tcpmon metrics does not know \"x\", see tcpmon metrics --help".into()),
+            ("report -o", "-o needs a file name".into()),
+        ] {
+            assert_eq!(mistakes(line), [mistake], "{line}");
+        }
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub enum Command {
     Once,
     /// Check the configuration.
     Check,
+    /// Sum up the daily files.
+    Report,
+    /// Print the ledger's content for Prometheus.
+    Metrics,
+    /// Answer one request of a web server.
+    Cgi,
     /// Print the sample configuration.
     Sample,
     /// Print a usage text.
@@ -39,16 +45,19 @@ const RELOAD: Commands = Command::Reload.bit();
 const STATUS: Commands = Command::Status.bit();
 const ONCE: Commands = Command::Once.bit();
 const CHECK: Commands = Command::Check.bit();
+const REPORT: Commands = Command::Report.bit();
+const METRICS: Commands = Command::Metrics.bit();
+const CGI: Commands = Command::Cgi.bit();
 const HELP: Commands = Command::Help.bit();
 
 /// Those that read the whole configuration: targets and every setting count for them.
 const READERS: Commands = RUN | START | RELOAD | ONCE | CHECK;
 
 /// Those for which only the settings count that say where a run is found.
-const FINDERS: Commands = STOP | STATUS;
+const FINDERS: Commands = STOP | STATUS | REPORT | METRICS | CGI;
 
 /// The line of each command in the usage of tcpmon. It begins with the command's word.
-static COMMANDS: [&str; 10] = [
+static COMMANDS: [&str; 13] = [
     "  run      watch the targets until a signal ends it (the default)\n",
     "  start    the same in the background, for cron and at boot\n",
     "  stop     end the run and wait for its last report\n",
@@ -56,6 +65,9 @@ static COMMANDS: [&str; 10] = [
     "  status   show the state of each target and the counts, also of a killed run\n",
     "  once     probe each target one time\n",
     "  check    report every mistake in the configuration, and what cannot work\n",
+    "  report   sum up the daily files: availability, outages, reasons, times\n",
+    "  metrics  print the counts for Prometheus\n",
+    "  cgi      answer a request of this box's web server: page, metrics, JSON\n",
     "  sample   print a configuration to start from\n",
     "  help     print the usage, or that of a command: tcpmon help COMMAND\n",
     "  version  print the version\n",
@@ -74,6 +86,12 @@ pub(super) enum Sets {
     UnlessStopped,
     ForRestart,
     Strict,
+    Last,
+    From,
+    To,
+    Service,
+    Html,
+    Output,
     Help,
     Version,
     /// A setting of the configuration.
@@ -81,23 +99,29 @@ pub(super) enum Sets {
 }
 
 /// The options that are no settings: what each sets, and the commands that use it.
-static OPTIONS: [(Sets, Commands); 12] = [
+static OPTIONS: [(Sets, Commands); 18] = [
     (Sets::File, READERS | FINDERS),
     (Sets::Rounds, RUN | START),
     (Sets::Duration, RUN | START),
     (Sets::Quiet, READERS | FINDERS),
     (Sets::Verbose, RUN | START | STATUS | ONCE | CHECK),
     (Sets::Watch, STATUS),
-    (Sets::Json, STATUS | ONCE),
+    (Sets::Json, STATUS | ONCE | REPORT),
     (Sets::UnlessStopped, START),
     (Sets::ForRestart, STOP),
     (Sets::Strict, CHECK),
+    (Sets::Last, REPORT),
+    (Sets::From, REPORT),
+    (Sets::To, REPORT),
+    (Sets::Service, REPORT),
+    (Sets::Html, REPORT),
+    (Sets::Output, REPORT | METRICS),
     (Sets::Help, Commands::MAX),
     (Sets::Version, Commands::MAX),
 ];
 
 /// Their lines in the usage of a command, from which their names are read.
-static ROWS: [&str; 12] = [
+static ROWS: [&str; 18] = [
     "  -c, --config FILE     read FILE; else, without targets here, ./tcpmon.conf,
                         else /etc/tcpmon.conf, else a few public resolvers\n",
     "  -n, --rounds ROUNDS   end after this number of ticks of each target\n",
@@ -109,6 +133,13 @@ static ROWS: [&str; 12] = [
     "      --unless-stopped  nothing if it was stopped or has no target yet\n",
     "      --for-restart     it does not stay stopped\n",
     "      --strict          a warning is a mistake: exit status 2\n",
+    "      --last DURATION   the time until now: 24h, 14d\n",
+    "      --from TIME       from this local time on, 2025-10-09T03:12; a date:
+                        from its midnight\n",
+    "      --to TIME         to this time, without it\n",
+    "      --service SERVICE this service; again: that one, too\n",
+    "      --html            a page for a browser\n",
+    "  -o, --output FILE     write FILE, which readers never see half written\n",
     "  -h, --help            this text\n",
     "  -V, --version         the version\n",
 ];
@@ -161,7 +192,7 @@ pub(super) fn near_option(argument: &str) -> Option<&'static str> {
 }
 
 impl Command {
-    const ALL: [Command; 10] = [
+    const ALL: [Command; 13] = [
         Command::Run,
         Command::Start,
         Command::Stop,
@@ -169,6 +200,9 @@ impl Command {
         Command::Status,
         Command::Once,
         Command::Check,
+        Command::Report,
+        Command::Metrics,
+        Command::Cgi,
         Command::Sample,
         Command::Help,
         Command::Version,
@@ -233,6 +267,7 @@ db=[2001:db8::5]:5432
     push(command.word());
     push(match bit {
         STATUS => " [OPTIONS] [SERVICE ...]",
+        REPORT => " [OPTIONS] [FILE | DIRECTORY ...]",
         HELP => " [COMMAND]",
         _ if command.has_targets() => " [OPTIONS] [SERVICE=HOST:PORT ...]",
         _ => " [OPTIONS]",

@@ -15,14 +15,12 @@ pub mod times;
 
 use core::fmt;
 
+pub use crate::base::time::LocalTime;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::health::State;
 use crate::core::ledger::{Ledger, Record, Usage};
 use crate::model::reason::Ending;
 use crate::model::target::Target;
-
-/// The time zone: a function from a second since 1970 to local time.
-pub type LocalTime = fn(i64) -> WallTime;
 
 /// What the run of a ledger does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
