@@ -8,5 +8,6 @@ pub mod health;
 pub mod ledger;
 pub mod monitor;
 pub mod probe;
+pub mod report;
 pub mod steps;
 pub mod verdict;

@@ -1,5 +1,7 @@
 //! What a probe showed beside its outcome, each cause with a counter: why it failed, and why it was slow.
 
+use core::fmt;
+
 use super::reason::Reason;
 
 /// A cause that is counted.
@@ -142,6 +144,41 @@ impl Cause {
             Cause::SlowByResentSyns | Cause::SlowPath | Cause::SlowLookup | Cause::Silent => return None,
         };
         Some((Phase::Connect, reason))
+    }
+}
+
+/// Its text in the table of times, without the address that a silent one names.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Cause::SlowByResentSyns => "slow by resent SYNs",
+            Cause::SlowPath => "slow path",
+            Cause::SlowLookup => "slow lookup",
+            Cause::Silent => "silent",
+            // The counter does not tell which error it was.
+            Cause::ConnectOther => "connect other error",
+            Cause::LookupNameNotFound
+            | Cause::LookupNoAddress
+            | Cause::LookupResolverFailed
+            | Cause::LookupResolverSilent
+            | Cause::LookupTimedOut
+            | Cause::ConnectTimedOut
+            | Cause::ConnectRefused
+            | Cause::ConnectReset
+            | Cause::ConnectNetworkUnreachable
+            | Cause::ConnectHostUnreachable
+            | Cause::ConnectDenied
+            | Cause::ConnectNoDevice
+            | Cause::ConnectNoSourceAddress
+            | Cause::ConnectNoFamily => {
+                return match self.failure() {
+                    Some((Phase::Lookup, reason)) => write!(f, "lookup {reason}"),
+                    Some((Phase::Connect, reason)) => write!(f, "connect {reason}"),
+                    None => Ok(()),
+                };
+            }
+        };
+        f.write_str(text)
     }
 }
 

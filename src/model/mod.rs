@@ -28,6 +28,7 @@ pub mod directive;
 pub mod event;
 pub mod facts;
 pub mod keep;
+pub mod log_line;
 pub mod log_names;
 pub mod message;
 pub mod outcome;

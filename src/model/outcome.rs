@@ -156,6 +156,33 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// Those with these numbers, in the order of the columns.
+    pub fn of(numbers: [u64; 7]) -> Self {
+        let [conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total] = numbers;
+        Self { conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total }
+    }
+
+    /// Whether every probe has connected or failed. The columns of lookups add up, too, but not in the original's log.
+    pub fn is_sum(&self) -> bool {
+        self.connected() + self.failed() == self.total
+    }
+
+    /// Probes that connected.
+    pub fn connected(&self) -> u64 {
+        self.conn_fast + self.conn_slow
+    }
+
+    /// Probes whose lookup or connect failed.
+    pub fn failed(&self) -> u64 {
+        self.dns_fail + self.conn_failed
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: &Columns) {
+        let (mine, others) = (self.numbers(), other.numbers());
+        *self = Columns::of(core::array::from_fn(|i| mine[i] + others[i]));
+    }
+
     /// The numbers in the order of the columns.
     pub fn numbers(&self) -> [u64; 7] {
         let Columns { conn_fast, conn_slow, dns_fast, dns_slow, dns_fail, conn_failed, total } = *self;

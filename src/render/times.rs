@@ -8,7 +8,7 @@ use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::WallTime;
 use crate::core::ledger::{Interval, Ledger, Record, Usage};
-use crate::model::cause::{Cause, Phase};
+use crate::model::cause::Cause;
 use crate::model::target::{Address, Target};
 
 /// The columns of numbers: their headings and widths.
@@ -173,34 +173,10 @@ pub(super) fn write_causes(
 }
 
 fn write_cause(out: &mut dyn Write, cause: Cause, silent: Option<Address>) -> fmt::Result {
-    match cause {
-        Cause::SlowByResentSyns => out.write_str("slow by resent SYNs"),
-        Cause::SlowPath => out.write_str("slow path"),
-        Cause::SlowLookup => out.write_str("slow lookup"),
-        Cause::Silent => match silent {
-            Some(address) => write!(out, "silent {address}"),
-            None => out.write_str("silent"),
-        },
-        // The counter does not tell which error it was.
-        Cause::ConnectOther => out.write_str("connect other error"),
-        Cause::LookupNameNotFound
-        | Cause::LookupNoAddress
-        | Cause::LookupResolverFailed
-        | Cause::LookupResolverSilent
-        | Cause::LookupTimedOut
-        | Cause::ConnectTimedOut
-        | Cause::ConnectRefused
-        | Cause::ConnectReset
-        | Cause::ConnectNetworkUnreachable
-        | Cause::ConnectHostUnreachable
-        | Cause::ConnectDenied
-        | Cause::ConnectNoDevice
-        | Cause::ConnectNoSourceAddress
-        | Cause::ConnectNoFamily => match cause.failure() {
-            Some((Phase::Lookup, reason)) => write!(out, "lookup {reason}"),
-            Some((Phase::Connect, reason)) => write!(out, "connect {reason}"),
-            None => Ok(()),
-        },
+    write!(out, "{cause}")?;
+    match silent.filter(|_| cause == Cause::Silent) {
+        Some(address) => write!(out, " {address}"),
+        None => Ok(()),
     }
 }
 

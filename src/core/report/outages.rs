@@ -1,0 +1,151 @@
+//! Outages, and the times when nobody watched: spans with a begin and an end, of which the longest are kept.
+
+/// How many outages of a service are kept, and how many of its times without a watch.
+pub(super) const KEPT: usize = 100;
+
+/// A target was down. Moments are in seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// The first failed probe; of one found in rows, the begin of the first interval in which no probe connected.
+    pub begin: i64,
+    /// The first good probe, or the end of the last such interval; `None` if it has not ended.
+    pub end: Option<i64>,
+    /// From its begin to its end, or to the last thing that is known.
+    pub seconds: u64,
+    /// Whether begin and end are those of events, to the second. Otherwise they are those of intervals.
+    pub exact: bool,
+    /// Whether more than half of all services were down at some moment of it.
+    pub common: bool,
+    /// Why, in words.
+    pub reason: String,
+    /// `host:port`; empty if only the service is known.
+    pub endpoint: String,
+}
+
+/// The longest outages of a service.
+#[derive(Clone, Debug, Default)]
+pub struct Outages {
+    /// They, in the order of their begin once the report is finished.
+    pub list: Vec<Outage>,
+    /// How many others there were.
+    pub others: u64,
+    /// How long all of them lasted together, in seconds.
+    pub seconds: u64,
+}
+
+impl Outages {
+    /// Adds one.
+    pub(super) fn push(&mut self, outage: Outage) {
+        self.seconds += outage.seconds;
+        if self.list.len() < KEPT {
+            self.list.push(outage);
+            return;
+        }
+        self.others += 1;
+        let mut shortest = 0;
+        for (at, kept) in self.list.iter().enumerate() {
+            if kept.seconds < self.list[shortest].seconds {
+                shortest = at;
+            }
+        }
+        if outage.seconds > self.list[shortest].seconds {
+            self.list[shortest] = outage;
+        }
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.list.len() as u64 + self.others
+    }
+
+    /// Whether one of those that are kept has a part of this span.
+    pub(super) fn overlaps(&self, begin: i64, end: i64) -> bool {
+        self.list.iter().any(|outage| outage.begin < end && outage.end.is_none_or(|ended| ended > begin))
+    }
+}
+
+/// A span of time, from its begin to its end, in seconds since 1970, and how many probes ended in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its begin.
+    pub begin: i64,
+    /// Its end.
+    pub end: i64,
+    /// The probes.
+    pub total: u64,
+}
+
+impl Span {
+    /// How long it is, in seconds.
+    pub fn seconds(&self) -> u64 {
+        (self.end - self.begin).max(0) as u64
+    }
+}
+
+/// Adds a span to at most so many of the longest ones. One that continues the last is joined with it.
+pub(super) fn push_span(spans: &mut Vec<Span>, span: Span, most: usize) {
+    if let Some(last) = spans.last_mut() {
+        if last.end == span.begin && last.total == 0 && span.total == 0 {
+            last.end = span.end;
+            return;
+        }
+    }
+    if spans.len() >= most {
+        let mut shortest = 0;
+        for (at, kept) in spans.iter().enumerate() {
+            if kept.seconds() < spans[shortest].seconds() {
+                shortest = at;
+            }
+        }
+        if spans[shortest].seconds() >= span.seconds() {
+            return;
+        }
+        spans.remove(shortest);
+    }
+    spans.push(span);
+}
+
+/// Puts spans in their order, and joins those that overlap.
+pub(super) fn join(spans: &mut Vec<Span>) {
+    spans.retain(|span| span.end > span.begin);
+    spans.sort_unstable_by_key(|span| span.begin);
+    let mut joined: Vec<Span> = Vec::new();
+    for span in spans.drain(..) {
+        match joined.last_mut() {
+            Some(last) if last.end >= span.begin => last.end = last.end.max(span.end),
+            _ => joined.push(span),
+        }
+    }
+    *spans = joined;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_outages_are_kept_and_all_are_counted() {
+        let mut outages = Outages::default();
+        for seconds in 1..=150 {
+            let (endpoint, reason) = (String::new(), String::new());
+            outages.push(Outage { begin: 0, end: None, seconds, exact: true, common: false, reason, endpoint });
+        }
+        assert_eq!((outages.list.len(), outages.others, outages.count()), (100, 50, 150));
+        assert_eq!(outages.list.iter().map(|outage| outage.seconds).min(), Some(51));
+        assert_eq!(outages.seconds, 150 * 151 / 2);
+    }
+
+    #[test]
+    fn spans_that_overlap_become_one() {
+        let span = |begin, end| Span { begin, end, total: 0 };
+        let mut spans = vec![span(5, 9), span(1, 3), span(8, 12), span(20, 20), span(3, 4)];
+        join(&mut spans);
+        assert_eq!(spans, [span(1, 4), span(5, 12)]);
+        let mut spans = Vec::new();
+        for begin in 0..300 {
+            push_span(&mut spans, Span { begin: begin * 10, end: begin * 10 + begin % 7 + 1, total: 1 }, 100);
+        }
+        assert_eq!(spans.len(), 100);
+        assert!(spans.iter().all(|span| span.seconds() >= 5));
+    }
+}

@@ -1,0 +1,347 @@
+//! What the daily files say of one service.
+
+use super::axis::{Day, HALF_HOUR, HALF_HOURS, Latency, Mark, Slot};
+use super::outages::{KEPT, Outage, Outages, Span, push_span};
+use crate::base::histogram::{COARSE, Summary};
+use crate::base::text::Text;
+use crate::base::time::Nanos;
+use crate::base::words;
+use crate::model::cause::Cause;
+use crate::model::log_line::{Sample, Sampled, Timed};
+use crate::model::outcome::Columns;
+
+/// How many lines of events are kept of a service.
+const EVENTS: usize = 10;
+
+/// Seconds of samples that are taken together as a row.
+const SAMPLES: i64 = 300;
+
+/// A connect of a sample is slow from here on, in microseconds: samples do not tell the limit.
+const SLOW: u32 = 1_000_000;
+
+/// An event as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// When it was found, in seconds since 1970.
+    pub at: i64,
+    /// Its kind, `host:port` and text, with bars between.
+    pub text: String,
+}
+
+/// Adds an event to the newest ones.
+pub(super) fn push_event(events: &mut Vec<Shown>, event: Shown) {
+    if events.len() >= EVENTS {
+        events.remove(0);
+    }
+    events.push(event);
+}
+
+/// The interval between two rows with the largest part of failed probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worst {
+    /// Its begin and its end, in seconds since 1970.
+    pub span: (i64, i64),
+    /// Its counts.
+    pub columns: Columns,
+}
+
+/// An outage of which the end is not known yet.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub begin: i64,
+    pub exact: bool,
+    pub endpoint: String,
+    pub reason: String,
+}
+
+/// Rows in which no probe connected.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    begin: i64,
+    end: i64,
+    columns: Columns,
+}
+
+/// The samples that are taken together.
+#[derive(Clone, Debug)]
+struct Bucket {
+    counts: [[u32; COARSE.buckets()]; 2],
+    longest: [Nanos; 2],
+    stamp: i64,
+}
+
+/// What is known of a service. Moments are in seconds since 1970.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Whether it is not shown.
+    pub hidden: bool,
+    /// The sums of its rows.
+    pub columns: Columns,
+    /// How often there was each cause, in the order of [`Cause::ALL`].
+    pub causes: [u64; Cause::ALL.len()],
+    /// The address that was given up last.
+    pub silent: String,
+    /// SYNs sent again.
+    pub resent: u64,
+    /// Ticks skipped.
+    pub skipped: u64,
+    /// Times of lookups and of connects.
+    pub phases: [Latency; 2],
+    /// The worst interval, if a probe failed.
+    pub worst: Option<Worst>,
+    /// Its days, in the order in which they were read.
+    pub days: Vec<Day>,
+    /// Its slots on the report's axis.
+    pub slots: Vec<Slot>,
+    /// Its outages.
+    pub outages: Outages,
+    /// When nobody watched, in order.
+    pub unwatched: Vec<Span>,
+    /// The newest events.
+    pub events: Vec<Shown>,
+    /// Those of events that have no end yet.
+    pub(super) open: Vec<Open>,
+    /// Those found in rows.
+    pub(super) in_rows: Outages,
+    /// What its row has between the stamp and the numbers.
+    pub(super) prefix: Vec<u8>,
+    /// The service whose row came after its last one.
+    pub(super) next: usize,
+    /// The stamp of the first row of the period, and its probes.
+    pub(super) first: Option<(i64, u64)>,
+    /// The row that is being added up, and the stamp of the one before.
+    pub(super) row: Option<Row>,
+    /// The usual time between two rows, found by the vote of Boyer and Moore, and what is for it.
+    usual: i64,
+    votes: u32,
+    /// Probes and seconds of rows with that time.
+    rate: (u64, u64),
+    rows: u32,
+    failing: Option<Failing>,
+    bucket: Option<Box<Bucket>>,
+}
+
+/// The rows of one stamp: a service may have several targets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// The stamp of the row before; `None` before the first one.
+    pub before: Option<i64>,
+    pub unix: i64,
+    /// The same as the local clock showed it.
+    pub civil: i64,
+    pub columns: Columns,
+}
+
+impl Service {
+    pub(super) fn new(name: &str, hidden: bool) -> Self {
+        Self { name: name.into(), hidden, ..Self::default() }
+    }
+
+    /// The time that rows usually cover, in seconds; 0 if it is not known.
+    pub(super) fn usual(&self) -> i64 {
+        self.usual
+    }
+
+    /// How many seconds of a row were watched, by its probes.
+    pub(super) fn watched(&self, seconds: i64, total: u64) -> i64 {
+        let (probes, of_seconds) = self.rate;
+        // A usual row, if there was none: then nothing else is known.
+        let watched = if probes == 0 { self.usual.max(0) as u64 } else { total * of_seconds / probes };
+        seconds.min(watched as i64)
+    }
+
+    /// Whether a row of so many seconds has probably a time without a watch in it.
+    pub(super) fn is_long(&self, seconds: i64) -> bool {
+        seconds * 2 > self.usual * 3
+    }
+
+    /// Takes a finished row in. Returns from when on it was watched, or `None` if it was not at all.
+    pub(super) fn end_row(&mut self, row: &Row) -> Option<i64> {
+        let total = row.columns.total;
+        let mut begin = row.unix - self.usual;
+        let mut is_gap = false;
+        if let Some(before) = row.before.filter(|before| *before < row.unix) {
+            let seconds = row.unix - before;
+            self.vote(seconds, total);
+            begin = before;
+            // What is usual is not known yet at the first rows.
+            if self.is_long(seconds) || self.rows < 4 || total == 0 {
+                push_span(&mut self.unwatched, Span { begin, end: row.unix, total }, KEPT);
+            }
+            if self.is_long(seconds) {
+                is_gap = true;
+                begin = row.unix - self.watched(seconds, total);
+            }
+            self.rows += 1;
+        }
+        if total == 0 {
+            self.end_failing();
+            return None;
+        }
+        if row.columns.failed() > 0 && self.worst.is_none_or(|worst| is_worse(&row.columns, &worst.columns)) {
+            self.worst = Some(Worst { span: (begin, row.unix), columns: row.columns });
+        }
+        if row.columns.connected() > 0 || is_gap {
+            self.end_failing();
+        }
+        if row.columns.connected() == 0 {
+            let failing = self.failing.get_or_insert(Failing { begin, end: row.unix, columns: Columns::default() });
+            failing.end = row.unix;
+            failing.columns.add(&row.columns);
+        }
+        Some(begin)
+    }
+
+    /// Votes for the time between two rows. A row that is short or long gets no majority.
+    fn vote(&mut self, seconds: i64, total: u64) {
+        if self.usual == seconds {
+            self.votes += 1;
+            self.rate.0 += total;
+            self.rate.1 += seconds as u64;
+        } else if self.votes == 0 {
+            (self.usual, self.votes, self.rate) = (seconds, 1, (total, seconds as u64));
+        } else {
+            self.votes -= 1;
+        }
+    }
+
+    /// Ends the rows in which no probe connected, if there are any.
+    fn end_failing(&mut self) {
+        let Some(Failing { begin, end, columns }) = self.failing.take() else { return };
+        self.push_in_rows(begin, Some(end), end, &columns);
+    }
+
+    /// The same where the last row is one of them: that outage has no end.
+    pub(super) fn end_rows(&mut self) {
+        if let Some(Failing { begin, end, columns }) = self.failing.take() {
+            self.push_in_rows(begin, None, end, &columns);
+        }
+    }
+
+    fn push_in_rows(&mut self, begin: i64, end: Option<i64>, known: i64, columns: &Columns) {
+        let reason = if columns.dns_fail > columns.conn_failed { "lookup failed" } else { "connect failed" };
+        let (seconds, reason) = ((known - begin).max(0) as u64, reason.into());
+        let endpoint = String::new();
+        self.in_rows.push(Outage { begin, end, seconds, exact: false, common: false, reason, endpoint });
+    }
+
+    /// Marks the half hours of a row, which ends at `civil` by the local clock and covers so many seconds.
+    pub(super) fn mark_day(&mut self, civil: i64, seconds: i64, mark: Mark) {
+        let (mut cell, last) = ((civil - seconds.max(1)).div_euclid(HALF_HOUR), (civil - 1).div_euclid(HALF_HOUR));
+        while cell <= last {
+            let day = cell.div_euclid(HALF_HOURS as i64) as i32;
+            if self.days.last().is_none_or(|known| known.day != day) {
+                let at = self.days.iter().position(|known| known.day == day);
+                let known = at.map(|at| self.days.remove(at));
+                self.days.push(known.unwrap_or(Day { day, marks: [Mark::Unwatched; HALF_HOURS] }));
+            }
+            if let Some(known) = self.days.last_mut() {
+                let half_hour = &mut known.marks[cell.rem_euclid(HALF_HOURS as i64) as usize];
+                *half_hour = mark.max(*half_hour);
+            }
+            cell += 1;
+        }
+    }
+
+    /// The slot with this number.
+    pub(super) fn slot(&mut self, number: usize) -> &mut Slot {
+        if self.slots.len() <= number {
+            self.slots.resize(number + 1, Slot::default());
+        }
+        &mut self.slots[number]
+    }
+
+    /// Takes a row of times in, and counts its causes, whose texts are `labels`.
+    pub(super) fn add_times(&mut self, timed: &Timed<'_>, labels: &[Text<48>; Cause::ALL.len()]) {
+        self.resent += u64::from(timed.resent);
+        self.skipped += u64::from(timed.skipped);
+        let mut rest = timed.why;
+        while !rest.is_empty() {
+            let (part, behind) = words::split_once(rest, b';').unwrap_or((rest, ""));
+            rest = words::trim(behind);
+            let Some((label, count)) = words::rsplit_once(part, b' ') else { continue };
+            let (cause, address) = match label.strip_prefix("silent ") {
+                Some(address) => (Some(Cause::Silent.index()), address),
+                None => (labels.iter().position(|known| known.as_str() == label), ""),
+            };
+            if let (Some(cause), Some(count)) = (cause, words::number(count, u32::MAX)) {
+                self.causes[cause] += u64::from(count);
+            }
+            if !address.is_empty() {
+                self.silent = address.into();
+            }
+        }
+    }
+
+    /// Takes the times of a row in, at a slot.
+    pub(super) fn add_phases(&mut self, phases: &[Option<[u32; 3]>; 2], number: usize) {
+        for (phase, times) in phases.iter().enumerate() {
+            if let Some(times) = times {
+                self.phases[phase].add(*times);
+                self.slot(number).phases[phase].add(*times);
+            }
+        }
+    }
+
+    /// Takes a sample in. Returns the end of the five minutes that it is of, and its counts; and, if it is the first of other
+    /// ones, the end and the times of those before.
+    pub(super) fn add_sample(&mut self, sample: &Sampled) -> (i64, Columns, Option<(i64, [Option<[u32; 3]>; 2])>) {
+        let stamp = (sample.at.div_euclid(SAMPLES) + 1) * SAMPLES;
+        let ended =
+            if self.bucket.as_ref().is_some_and(|bucket| bucket.stamp < stamp) { self.end_bucket() } else { None };
+        let is_slow = |phase: usize| sample.phases[phase].is_some_and(|micros| micros >= SLOW);
+        let mut columns = Columns { total: 1, ..Columns::default() };
+        match sample.ending {
+            Sample::Connected if is_slow(1) => columns.conn_slow = 1,
+            Sample::Connected => columns.conn_fast = 1,
+            Sample::ConnectFailed => columns.conn_failed = 1,
+            Sample::LookupFailed => columns.dns_fail = 1,
+            Sample::Skipped(ticks) => {
+                self.skipped += u64::from(ticks);
+                columns.total = 0;
+            }
+        }
+        match sample.ending {
+            Sample::Connected | Sample::ConnectFailed if is_slow(0) => columns.dns_slow = 1,
+            Sample::Connected | Sample::ConnectFailed => columns.dns_fast = 1,
+            Sample::LookupFailed | Sample::Skipped(_) => {}
+        }
+        self.resent += u64::from(sample.resent);
+        let good = match sample.ending {
+            Sample::Connected => [true, true],
+            Sample::ConnectFailed => [true, false],
+            Sample::LookupFailed | Sample::Skipped(_) => [false, false],
+        };
+        let bucket = self.bucket.get_or_insert_with(|| {
+            Box::new(Bucket { counts: [[0; COARSE.buckets()]; 2], longest: [Nanos::ZERO; 2], stamp })
+        });
+        for phase in 0..2 {
+            if let Some(micros) = sample.phases[phase].filter(|_| good[phase]) {
+                let time = Nanos::new(u64::from(micros) * 1000);
+                bucket.counts[phase][COARSE.bucket(time)] += 1;
+                bucket.longest[phase] = bucket.longest[phase].max(time);
+            }
+        }
+        (stamp, columns, ended)
+    }
+
+    /// Ends the samples that are taken together, if there are any: their end, and their times as a row has them.
+    pub(super) fn end_bucket(&mut self) -> Option<(i64, [Option<[u32; 3]>; 2])> {
+        let bucket = self.bucket.take()?;
+        let tenths = |time: Nanos| (time.get() / 100_000) as u32;
+        let phase = |phase: usize| {
+            let counts = &bucket.counts[phase];
+            Summary::of(&|at| counts[at], &COARSE, bucket.longest[phase])
+                .map(|times| [times.p50, times.p95, times.max].map(tenths))
+        };
+        Some((bucket.stamp, [phase(0), phase(1)]))
+    }
+}
+
+/// Whether a larger part of these probes has failed; of equal parts, more of them.
+fn is_worse(columns: &Columns, other: &Columns) -> bool {
+    let (part, others) = (columns.failed() * other.total, other.failed() * columns.total);
+    part > others || (part == others && columns.failed() > other.failed())
+}
