@@ -9,7 +9,8 @@ use core::ops::Add;
 use crate::base::words;
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
-const SECS_PER_DAY: i64 = 86_400;
+/// Seconds of a day.
+pub const SECS_PER_DAY: i64 = 86_400;
 
 const DAYS_IN_4_YEARS: u32 = 1461;
 const DAYS_IN_400_YEARS: u32 = 146_097;

@@ -3,6 +3,7 @@
 mod check;
 mod once;
 mod reload;
+mod report;
 mod run;
 mod status;
 mod stop;
@@ -78,7 +79,7 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ! {
         Command::Status => status::status(cli, &mut console),
         Command::Once => once::once(cli, console),
         Command::Check => check::check(cli, &mut console),
-        Command::Report => exit(FAILURE),
+        Command::Report => report::report(cli, &mut console),
         Command::Metrics => exit(FAILURE),
         Command::Cgi => exit(FAILURE),
         Command::Sample => print(&mut console, SAMPLE),

@@ -4,6 +4,7 @@
 
 mod axis;
 mod outages;
+mod samples;
 mod service;
 
 use core::fmt;
@@ -18,6 +19,7 @@ use crate::base::words;
 use crate::model::cause::Cause;
 use crate::model::log_line::{Change, GAP, Line, STAMP, Told};
 use crate::model::outcome::Columns;
+use samples::Bucket;
 use service::{Open, Row};
 
 /// How many damaged lines are named.
@@ -238,27 +240,33 @@ impl Report {
                     let service = self.service(row.service);
                     let number = self.slot(self.moment.1);
                     self.services[service].add_times(&row, &self.labels);
-                    self.services[service].add_phases(&row.phases, number);
+                    self.services[service].add_phases(&row.phases, row.civil, number);
                 }
             }
             Line::Told(told) => self.add_event(&told),
             Line::Sampled(sampled) => {
                 if self.has(sampled.at) {
                     let service = self.service(sampled.service.as_str());
-                    let (stamp, columns, ended) = self.services[service].add_sample(&sampled);
-                    self.add_ended(service, ended);
+                    let stamp = Bucket::stamp(&sampled);
+                    if self.services[service].bucket.as_ref().is_some_and(|bucket| bucket.stamp < stamp) {
+                        self.end_bucket(service);
+                    }
+                    let entry = &mut self.services[service];
+                    entry.add_sample(&sampled);
+                    entry.bucket.get_or_insert_with(|| Box::new(Bucket::new(stamp))).add(&sampled);
                     let civil = stamp + i64::from((self.local)(stamp).offset);
-                    self.add_row(service, (civil, stamp), &columns);
+                    self.add_row(service, (civil, stamp), &samples::columns(&sampled));
                 }
             }
         }
     }
 
-    /// Adds the times of samples that were taken together.
-    fn add_ended(&mut self, service: usize, ended: Option<(i64, [Option<[u32; 3]>; 2])>) {
-        if let Some((stamp, phases)) = ended {
-            let number = self.slot(stamp);
-            self.services[service].add_phases(&phases, number);
+    /// Adds the times of samples that were taken together, if there are any.
+    fn end_bucket(&mut self, service: usize) {
+        if let Some(bucket) = self.services[service].bucket.take() {
+            let (stamp, number) = (bucket.stamp, self.slot(bucket.stamp));
+            let civil = stamp + i64::from((self.local)(stamp).offset);
+            self.services[service].add_phases(&bucket.phases(), civil, number);
         }
     }
 
@@ -352,7 +360,7 @@ impl Report {
         let Some(row) = self.services[service].row.filter(|row| self.has(row.unix)) else { return };
         let Some(begin) = self.services[service].end_row(&row) else { return };
         let mark = mark(&row.columns);
-        let begin = begin.clamp(self.from.unwrap_or(i64::MIN), row.unix - 1);
+        let begin = begin.max(self.from.unwrap_or(i64::MIN)).min(row.unix - 1);
         // Both first: the second may move the first.
         let _ = self.slot(begin + 1);
         let last = self.slot(row.unix);
@@ -408,12 +416,16 @@ impl Report {
             Change::Up(begin, end) => {
                 let open = known.map(|known| entry.open.remove(known));
                 let reason = open.map_or_else(|| "begun before the files".into(), |open| open.reason);
-                self.add_outage(number, *begin, Some(*end), true, endpoint, reason);
+                self.add_outage(
+                    number,
+                    Open { begin: *begin, exact: true, endpoint: (*endpoint).into(), reason },
+                    Some(*end),
+                );
             }
             Change::Flapping(is_up) => match known {
                 Some(known) if *is_up => {
                     let open = entry.open.remove(known);
-                    self.add_outage(number, open.begin, Some(*at), false, endpoint, open.reason);
+                    self.add_outage(number, Open { exact: false, ..open }, Some(*at));
                 }
                 None if !is_up => {
                     let reason = "flapping".into();
@@ -426,10 +438,11 @@ impl Report {
     }
 
     /// Adds an outage, if a part of it is in the period.
-    fn add_outage(&mut self, number: usize, begin: i64, end: Option<i64>, exact: bool, endpoint: &str, reason: String) {
+    fn add_outage(&mut self, number: usize, open: Open, end: Option<i64>) {
+        let Open { begin, exact, endpoint, reason } = open;
         let until = end.unwrap_or(self.latest.max(begin));
         if self.to.is_none_or(|to| begin < to) && self.from.is_none_or(|from| until > from) {
-            let (seconds, endpoint) = ((until - begin).max(0) as u64, endpoint.into());
+            let seconds = (until - begin).max(0) as u64;
             let outage = Outage { begin, end, seconds, exact, common: false, reason, endpoint };
             self.services[number].outages.push(outage);
         }
@@ -441,12 +454,11 @@ impl Report {
         self.latest = self.latest.max(now.unwrap_or(i64::MIN));
         let has_events = !self.event_days.is_empty();
         for number in 0..self.services.len() {
-            let ended = self.services[number].end_bucket();
-            self.add_ended(number, ended);
+            self.end_bucket(number);
             self.end_row(number);
             self.services[number].end_rows();
             for open in core::mem::take(&mut self.services[number].open) {
-                self.add_outage(number, open.begin, None, open.exact, &open.endpoint, open.reason);
+                self.add_outage(number, open, None);
             }
             let in_rows = core::mem::take(&mut self.services[number].in_rows);
             let entry = &mut self.services[number];

@@ -163,6 +163,11 @@ impl Cli {
             wrong(format_args!("needs {}", noun(sets)));
             return false;
         }
+        self.set(sets, value, &mut wrong)
+    }
+
+    /// Sets what an option sets. Returns whether its value is valid.
+    fn set(&mut self, sets: Sets, value: &'static str, wrong: &mut dyn FnMut(fmt::Arguments<'_>)) -> bool {
         match sets {
             Sets::File | Sets::Output => {
                 let file = Some(value).filter(|value| !path::is_for_shells(value));

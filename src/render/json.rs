@@ -90,7 +90,7 @@ fn write_target(out: &mut String, seen: &Seen<'_>, (record, target): &Row<'_>) {
 
 /// Writes counts, behind their key.
 #[inline(never)] // Called twice for each target.
-fn write_counts(out: &mut String, key: &str, columns: &Columns) {
+pub(super) fn write_counts(out: &mut String, key: &str, columns: &Columns) {
     out.push_str(key);
     let numbers = columns.numbers();
     fill(

@@ -7,6 +7,8 @@ pub mod events;
 pub mod json;
 pub mod once;
 pub mod overview;
+pub mod report;
+pub mod report_json;
 pub mod run_times;
 pub mod samples;
 pub mod status;

@@ -268,7 +268,7 @@ fn write_difference(cells: &mut String, rows: &[Row<'_>], i: usize, is_wide: boo
 }
 
 /// A number of seconds, at most five characters; `-` if it is negative.
-struct Length(i64);
+pub(super) struct Length(pub i64);
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,7 +64,7 @@ fn write_reasons(out: &mut String, seen: &Seen<'_>, rows: &[Row<'_>]) {
         }
         put(&mut cells, format_args!("{}\t", record.resent()));
         // A String takes everything.
-        let _ = times::write_causes(&mut cells, &record.causes(), record.silent());
+        let _ = times::write_causes(&mut cells, &record.causes(), times::shown(&record.silent()));
         cells.push('\t');
     }
     let columns = [WORDS, WORDS, NUMBER, MOMENT, MOMENT, MOMENT, WORDS, NUMBER, WORDS];

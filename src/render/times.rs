@@ -140,9 +140,14 @@ impl fmt::Display for Row<'_> {
             write!(f, " | {cell:>width$}")?;
         }
         f.write_str(" | ")?;
-        write_causes(f, &interval.causes, interval.silent)?;
+        write_causes(f, &interval.causes, shown(&interval.silent))?;
         f.write_char('\n')
     }
+}
+
+/// An address to show, if there is one.
+pub(super) fn shown(address: &Option<Address>) -> Option<&dyn fmt::Display> {
+    address.as_ref().map(|address| address as &dyn fmt::Display)
 }
 
 /// Writes each of these causes, which are counted in the order of [`Cause::ALL`], with its count: the most frequent
@@ -150,7 +155,7 @@ impl fmt::Display for Row<'_> {
 pub(super) fn write_causes(
     out: &mut dyn Write,
     causes: &[u32; Cause::ALL.len()],
-    silent: Option<Address>,
+    silent: Option<&dyn fmt::Display>,
 ) -> fmt::Result {
     let mut rest = *causes;
     let mut before = "";
@@ -172,7 +177,7 @@ pub(super) fn write_causes(
     }
 }
 
-fn write_cause(out: &mut dyn Write, cause: Cause, silent: Option<Address>) -> fmt::Result {
+fn write_cause(out: &mut dyn Write, cause: Cause, silent: Option<&dyn fmt::Display>) -> fmt::Result {
     write!(out, "{cause}")?;
     match silent.filter(|_| cause == Cause::Silent) {
         Some(address) => write!(out, " {address}"),
@@ -208,7 +213,7 @@ mod tests {
 
     fn why(list: &[(Cause, u32)], silent: Option<Address>) -> String {
         let mut out = String::new();
-        write_causes(&mut out, &causes(list), silent).unwrap();
+        write_causes(&mut out, &causes(list), shown(&silent)).unwrap();
         out
     }
 
@@ -329,7 +334,7 @@ mod tests {
             silent: Some(Address { ip: IpAddr::from([u16::MAX; 8]), scope: u32::MAX }),
         };
         let mut why = String::new();
-        write_causes(&mut why, &interval.causes, interval.silent).unwrap();
+        write_causes(&mut why, &interval.causes, shown(&interval.silent)).unwrap();
         assert_eq!(why.len(), limits::TIMES_CAUSES);
         // A cell has the most bytes if its own text has characters of four bytes and another one sets the width.
         let target = |service: &str, host: &str, scope: &str| {

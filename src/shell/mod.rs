@@ -10,6 +10,7 @@ pub mod families;
 pub mod ledger_file;
 pub mod ledger_trouble;
 pub mod locks;
+pub mod log_files;
 pub mod old_files;
 pub mod place;
 pub mod recovery;

@@ -3,7 +3,7 @@
 
 use crate::base::limits;
 use crate::base::path::Path;
-use crate::base::text::Count;
+use crate::base::text::{Count, Text};
 use crate::base::time::Instant;
 use crate::model::cli::Cli;
 use crate::model::passwd::User;
@@ -21,6 +21,8 @@ use crate::sys::{Errno, clock, user};
 pub struct Place {
     /// The path of the ledger.
     pub ledger: Path,
+    /// The directory of the daily files.
+    pub log_dir: Text<{ limits::DIRECTORY }>,
     /// The path of the configuration's file without symbolic links; empty without one.
     pub config: Path,
     /// The user that a run of root's becomes.
@@ -90,8 +92,8 @@ impl Place {
 
     /// The places of this configuration.
     pub fn of(config: &Config, file: &ConfigFile) -> Self {
-        let ledger = config.settings.ledger_path();
-        Self { ledger, config: *file.real_path(), user: file.user(), sandbox: config.settings.sandbox }
+        let (ledger, log_dir) = (config.settings.ledger_path(), config.settings.log_dir);
+        Self { ledger, log_dir, config: *file.real_path(), user: file.user(), sandbox: config.settings.sandbox }
     }
 
     /// Looks for the run.

@@ -42,6 +42,30 @@ pub fn open_to_read(path: &str) -> Result<(OwnedFd, u64), Errno> {
     open_regular(HERE, path, libc::O_RDONLY, 0)
 }
 
+/// Opens for reading what a person has named, a file, a pipe or a directory, and tells whether it is a directory.
+pub fn open_named(path: &str) -> Result<(OwnedFd, bool), Errno> {
+    let file = open(path, libc::O_RDONLY | libc::O_NOCTTY, 0)?;
+    let is_directory = status(&file)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    Ok((file, is_directory))
+}
+
+/// Opens a regular file of a directory for reading; no link is followed, and other names that it has do not matter.
+pub fn open_listed(directory: &Directory, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = open_at(directory.as_raw_fd(), name, flags, 0)?;
+    if status(&file)?.st_mode & libc::S_IFMT == libc::S_IFREG { Ok(file) } else { Err(Errno::EINVAL) }
+}
+
+/// Reads on. Returns the number of bytes, 0 at the end.
+pub fn read_on(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match read(file, buffer) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
 #[inline(never)]
 fn open_regular(directory: RawFd, path: &str, flags: c_int, mode: libc::mode_t) -> Result<(OwnedFd, u64), Errno> {
     let file = open_at(directory, path, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY, mode)?;

@@ -34,6 +34,8 @@ pub struct Day {
     pub day: i32,
     /// Its half hours by the local clock.
     pub marks: [Mark; HALF_HOURS],
+    /// Times of lookups and of connects.
+    pub phases: [Latency; 2],
 }
 
 /// Times of one phase: sums of the percentiles of rows, for their means, and the longest. In tenths of a millisecond.

@@ -2,22 +2,16 @@
 
 use super::axis::{Day, HALF_HOUR, HALF_HOURS, Latency, Mark, Slot};
 use super::outages::{KEPT, Outage, Outages, Span, push_span};
-use crate::base::histogram::{COARSE, Summary};
+use super::samples::Bucket;
 use crate::base::text::Text;
-use crate::base::time::Nanos;
+use crate::base::time::SECS_PER_DAY;
 use crate::base::words;
 use crate::model::cause::Cause;
-use crate::model::log_line::{Sample, Sampled, Timed};
+use crate::model::log_line::Timed;
 use crate::model::outcome::Columns;
 
 /// How many lines of events are kept of a service.
 const EVENTS: usize = 10;
-
-/// Seconds of samples that are taken together as a row.
-const SAMPLES: i64 = 300;
-
-/// A connect of a sample is slow from here on, in microseconds: samples do not tell the limit.
-const SLOW: u32 = 1_000_000;
 
 /// An event as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +56,6 @@ struct Failing {
     columns: Columns,
 }
 
-/// The samples that are taken together.
-#[derive(Clone, Debug)]
-struct Bucket {
-    counts: [[u32; COARSE.buckets()]; 2],
-    longest: [Nanos; 2],
-    stamp: i64,
-}
-
 /// What is known of a service. Moments are in seconds since 1970.
 #[derive(Clone, Debug, Default)]
 pub struct Service {
@@ -80,7 +66,7 @@ pub struct Service {
     /// The sums of its rows.
     pub columns: Columns,
     /// How often there was each cause, in the order of [`Cause::ALL`].
-    pub causes: [u64; Cause::ALL.len()],
+    pub causes: [u32; Cause::ALL.len()],
     /// The address that was given up last.
     pub silent: String,
     /// SYNs sent again.
@@ -91,7 +77,7 @@ pub struct Service {
     pub phases: [Latency; 2],
     /// The worst interval, if a probe failed.
     pub worst: Option<Worst>,
-    /// Its days, in the order in which they were read.
+    /// Its days, in order.
     pub days: Vec<Day>,
     /// Its slots on the report's axis.
     pub slots: Vec<Slot>,
@@ -120,7 +106,7 @@ pub struct Service {
     rate: (u64, u64),
     rows: u32,
     failing: Option<Failing>,
-    bucket: Option<Box<Bucket>>,
+    pub(super) bucket: Option<Box<Bucket>>,
 }
 
 /// The rows of one stamp: a service may have several targets.
@@ -148,7 +134,7 @@ impl Service {
     pub(super) fn watched(&self, seconds: i64, total: u64) -> i64 {
         let (probes, of_seconds) = self.rate;
         // A usual row, if there was none: then nothing else is known.
-        let watched = if probes == 0 { self.usual.max(0) as u64 } else { total * of_seconds / probes };
+        let watched = (total * of_seconds).checked_div(probes).unwrap_or(self.usual as u64);
         seconds.min(watched as i64)
     }
 
@@ -227,22 +213,35 @@ impl Service {
         self.in_rows.push(Outage { begin, end, seconds, exact: false, common: false, reason, endpoint });
     }
 
+    /// The last second of a row that ends at `civil`. That of midnight is the last of the day before, but of the first day
+    /// it is the first.
+    fn last_second(&self, civil: i64) -> i64 {
+        let has_earlier = self.days.first().is_some_and(|first| i64::from(first.day) * SECS_PER_DAY < civil);
+        if civil % SECS_PER_DAY == 0 && !has_earlier { civil } else { civil - 1 }
+    }
+
     /// Marks the half hours of a row, which ends at `civil` by the local clock and covers so many seconds.
     pub(super) fn mark_day(&mut self, civil: i64, seconds: i64, mark: Mark) {
-        let (mut cell, last) = ((civil - seconds.max(1)).div_euclid(HALF_HOUR), (civil - 1).div_euclid(HALF_HOUR));
+        let last = self.last_second(civil).div_euclid(HALF_HOUR);
+        // No day is begun only for the first row.
+        let mut cell = if self.days.is_empty() { last } else { (civil - seconds).div_euclid(HALF_HOUR).min(last) };
         while cell <= last {
             let day = cell.div_euclid(HALF_HOURS as i64) as i32;
-            if self.days.last().is_none_or(|known| known.day != day) {
-                let at = self.days.iter().position(|known| known.day == day);
-                let known = at.map(|at| self.days.remove(at));
-                self.days.push(known.unwrap_or(Day { day, marks: [Mark::Unwatched; HALF_HOURS] }));
-            }
-            if let Some(known) = self.days.last_mut() {
-                let half_hour = &mut known.marks[cell.rem_euclid(HALF_HOURS as i64) as usize];
-                *half_hour = mark.max(*half_hour);
-            }
+            let half_hour = &mut self.day(day).marks[cell.rem_euclid(HALF_HOURS as i64) as usize];
+            *half_hour = mark.max(*half_hour);
             cell += 1;
         }
+    }
+
+    /// The day with this number; they are in order, and mostly it is the last one.
+    fn day(&mut self, day: i32) -> &mut Day {
+        let mut at = self.days.iter().rposition(|known| known.day <= day).map_or(0, |at| at + 1);
+        if at > 0 && self.days[at - 1].day == day {
+            at -= 1;
+        } else {
+            self.days.insert(at, Day { day, marks: [Mark::Unwatched; HALF_HOURS], phases: [Latency::default(); 2] });
+        }
+        &mut self.days[at]
     }
 
     /// The slot with this number.
@@ -267,7 +266,7 @@ impl Service {
                 None => (labels.iter().position(|known| known.as_str() == label), ""),
             };
             if let (Some(cause), Some(count)) = (cause, words::number(count, u32::MAX)) {
-                self.causes[cause] += u64::from(count);
+                self.causes[cause] = self.causes[cause].saturating_add(count);
             }
             if !address.is_empty() {
                 self.silent = address.into();
@@ -275,68 +274,16 @@ impl Service {
         }
     }
 
-    /// Takes the times of a row in, at a slot.
-    pub(super) fn add_phases(&mut self, phases: &[Option<[u32; 3]>; 2], number: usize) {
+    /// Takes the times of a row in that ends at `civil` by the local clock, and at a slot.
+    pub(super) fn add_phases(&mut self, phases: &[Option<[u32; 3]>; 2], civil: i64, number: usize) {
+        let day = self.last_second(civil).div_euclid(SECS_PER_DAY) as i32;
         for (phase, times) in phases.iter().enumerate() {
             if let Some(times) = times {
                 self.phases[phase].add(*times);
+                self.day(day).phases[phase].add(*times);
                 self.slot(number).phases[phase].add(*times);
             }
         }
-    }
-
-    /// Takes a sample in. Returns the end of the five minutes that it is of, and its counts; and, if it is the first of other
-    /// ones, the end and the times of those before.
-    pub(super) fn add_sample(&mut self, sample: &Sampled) -> (i64, Columns, Option<(i64, [Option<[u32; 3]>; 2])>) {
-        let stamp = (sample.at.div_euclid(SAMPLES) + 1) * SAMPLES;
-        let ended =
-            if self.bucket.as_ref().is_some_and(|bucket| bucket.stamp < stamp) { self.end_bucket() } else { None };
-        let is_slow = |phase: usize| sample.phases[phase].is_some_and(|micros| micros >= SLOW);
-        let mut columns = Columns { total: 1, ..Columns::default() };
-        match sample.ending {
-            Sample::Connected if is_slow(1) => columns.conn_slow = 1,
-            Sample::Connected => columns.conn_fast = 1,
-            Sample::ConnectFailed => columns.conn_failed = 1,
-            Sample::LookupFailed => columns.dns_fail = 1,
-            Sample::Skipped(ticks) => {
-                self.skipped += u64::from(ticks);
-                columns.total = 0;
-            }
-        }
-        match sample.ending {
-            Sample::Connected | Sample::ConnectFailed if is_slow(0) => columns.dns_slow = 1,
-            Sample::Connected | Sample::ConnectFailed => columns.dns_fast = 1,
-            Sample::LookupFailed | Sample::Skipped(_) => {}
-        }
-        self.resent += u64::from(sample.resent);
-        let good = match sample.ending {
-            Sample::Connected => [true, true],
-            Sample::ConnectFailed => [true, false],
-            Sample::LookupFailed | Sample::Skipped(_) => [false, false],
-        };
-        let bucket = self.bucket.get_or_insert_with(|| {
-            Box::new(Bucket { counts: [[0; COARSE.buckets()]; 2], longest: [Nanos::ZERO; 2], stamp })
-        });
-        for phase in 0..2 {
-            if let Some(micros) = sample.phases[phase].filter(|_| good[phase]) {
-                let time = Nanos::new(u64::from(micros) * 1000);
-                bucket.counts[phase][COARSE.bucket(time)] += 1;
-                bucket.longest[phase] = bucket.longest[phase].max(time);
-            }
-        }
-        (stamp, columns, ended)
-    }
-
-    /// Ends the samples that are taken together, if there are any: their end, and their times as a row has them.
-    pub(super) fn end_bucket(&mut self) -> Option<(i64, [Option<[u32; 3]>; 2])> {
-        let bucket = self.bucket.take()?;
-        let tenths = |time: Nanos| (time.get() / 100_000) as u32;
-        let phase = |phase: usize| {
-            let counts = &bucket.counts[phase];
-            Summary::of(&|at| counts[at], &COARSE, bucket.longest[phase])
-                .map(|times| [times.p50, times.p95, times.max].map(tenths))
-        };
-        Some((bucket.stamp, [phase(0), phase(1)]))
     }
 }
 
