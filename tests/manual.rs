@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use tcpmon::base::time::{Nanos, WallTime};
 use tcpmon::core::ledger::{Ledger, Memory};
 use tcpmon::core::probe::End;
+use tcpmon::core::report::Report;
 use tcpmon::model::command::{Command, usage};
 use tcpmon::model::directive::Directive;
 use tcpmon::model::log_names::Kind;
@@ -14,7 +15,7 @@ use tcpmon::model::reader::Reader;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::{Address, Target};
-use tcpmon::render::{Life, Seen, json};
+use tcpmon::render::{Life, Seen, json, report_json};
 
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
@@ -51,6 +52,8 @@ fn the_manual_has_every_option_of_the_usage_texts_and_no_other() {
         Some(Command::Status),
         Some(Command::Once),
         Some(Command::Check),
+        Some(Command::Report),
+        Some(Command::Metrics),
     ] {
         let text = usage(command);
         let words = text.split(|c: char| c.is_whitespace() || ",;()".contains(c));
@@ -170,6 +173,25 @@ fn the_manual_has_every_key_of_the_json_of_status_and_no_other() {
     keys(&serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), &mut found);
     assert!(!text.contains("last_failure\":null") && !text.contains("connect\":null"), "{text}");
     let section = PAGE.split(".Sh JSON\n").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
+    let named = section.lines().filter_map(|line| line.strip_prefix(".It Va ")).flat_map(|keys| keys.split(" , "));
+    assert_eq!(named.map(str::to_string).collect::<BTreeSet<_>>(), found);
+}
+
+#[test]
+fn the_manual_has_every_key_of_the_json_of_a_report_and_no_other() {
+    let local = |unix| WallTime { unix, nanos: 0, offset: 0 };
+    let mut report = Report::new(None, None, &[], local);
+    let files = "2025-10-09 00:00:00 | web | 9 | 1 | 10 | 0 | 0 | 0 | 10\n\
+                 2025-10-09 00:05:00 | web | 0 | 0 | 10 | 0 | 0 | 10 | 10\n\
+                 2025-10-09 01:00:00 | web | 0 | 0 | 10 | 0 | 0 | 10 | 10\n\
+                 2025-10-09 00:05:00 | web | h:1 | 1.0 | 2.0 | 3.0 | 1.0 | 2.0 | 3.0 | 0 | 0 | connect refused 8\n";
+    assert_eq!(report.read(files.as_bytes(), false), files.len());
+    report.finish(None);
+    let mut text = String::new();
+    report_json::write(&mut text, &report);
+    let mut found = BTreeSet::new();
+    keys(&serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), &mut found);
+    let section = PAGE.split(".Sh REPORT\n").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
     let named = section.lines().filter_map(|line| line.strip_prefix(".It Va ")).flat_map(|keys| keys.split(" , "));
     assert_eq!(named.map(str::to_string).collect::<BTreeSet<_>>(), found);
 }

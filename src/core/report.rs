@@ -452,6 +452,8 @@ impl Report {
     #[inline(never)]
     pub fn finish(&mut self, now: Option<i64>) {
         self.latest = self.latest.max(now.unwrap_or(i64::MIN));
+        self.services.retain(|service| !service.hidden);
+        let chosen = (self.from, self.to);
         let has_events = !self.event_days.is_empty();
         for number in 0..self.services.len() {
             self.end_bucket(number);
@@ -476,23 +478,22 @@ impl Report {
                 }
             }
             entry.outages.list.sort_by_key(|outage| outage.begin);
-            self.finish_unwatched(number, now);
-        }
-        self.services.retain(|service| !service.hidden);
-        for service in &self.services {
-            self.all.add(&service.columns);
+            let columns = entry.columns;
+            self.all.add(&columns);
         }
         let firsts = self.services.iter().filter_map(|service| Some(service.first?.0 - service.usual()));
         self.from = self.from.or(firsts.min());
         if self.to.is_none() && self.latest > i64::MIN {
             self.to = Some(self.latest);
         }
+        for number in 0..self.services.len() {
+            self.finish_unwatched(number, chosen, now);
+        }
         self.mark_common();
     }
 
-    /// Finds out when nobody watched a service.
-    fn finish_unwatched(&mut self, number: usize, now: Option<i64>) {
-        let (from, to) = (self.from, self.to);
+    /// Finds out when nobody watched a service, also at the ends of a period that was chosen.
+    fn finish_unwatched(&mut self, number: usize, (from, to): (Option<i64>, Option<i64>), now: Option<i64>) {
         let entry = &mut self.services[number];
         let mut spans = self.unwatched.clone();
         for span in core::mem::take(&mut entry.unwatched) {
@@ -518,8 +519,8 @@ impl Report {
             spans.push(Span { begin, end, total: 0 });
         }
         for span in &mut spans {
-            span.begin = span.begin.max(from.unwrap_or(i64::MIN));
-            span.end = span.end.min(to.unwrap_or(i64::MAX));
+            span.begin = span.begin.max(self.from.unwrap_or(i64::MIN));
+            span.end = span.end.min(self.to.unwrap_or(i64::MAX));
         }
         outages::join(&mut spans);
         entry.unwatched = spans;

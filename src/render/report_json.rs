@@ -12,7 +12,7 @@ use crate::model::outcome::Columns;
 #[inline(never)]
 pub fn write(out: &mut String, report: &Report) {
     put(out, format_args!("{{\"version\":{},", Quoted(&env!("CARGO_PKG_VERSION"))));
-    let moment = |unix: Option<i64>| unix.map_or(NONE, |unix| unix as u64);
+    let moment = |unix: Option<i64>| unix.map_or(NONE, at);
     fill(out, "\"from\":#,\"to\":#,\"all\":{", &|i| moment(if i == 0 { report.from } else { report.to }));
     let mut unwatched_seconds = 0;
     report.services.iter().for_each(|service| unwatched_seconds += unwatched(service));
@@ -22,6 +22,11 @@ pub fn write(out: &mut String, report: &Report) {
     fill(out, "],\"damaged\":#,\"damaged_lines\":[", &|_| report.damaged);
     write_list(out, &report.named, &mut |out, name| put(out, format_args!("{}", Quoted(name))));
     out.push_str("]}\n");
+}
+
+/// A moment; one before 1970 is 0.
+fn at(unix: i64) -> u64 {
+    unix.max(0) as u64
 }
 
 /// Writes each item, with commas between.
@@ -59,7 +64,7 @@ fn write_service(out: &mut String, report: &Report, service: &Service) {
     write_sums(out, &service.columns, unwatched(service));
     out.push_str(",\"unwatched\":[");
     write_list(out, &service.unwatched, &mut |out, span: &Span| {
-        fill(out, "{\"begin\":#,\"end\":#}", &|i| [span.begin, span.end][i] as u64);
+        fill(out, "{\"begin\":#,\"end\":#}", &|i| at([span.begin, span.end][i]));
     });
     out.push_str("],\"outages\":[");
     write_list(out, &service.outages.list, &mut write_outage);
@@ -69,7 +74,7 @@ fn write_service(out: &mut String, report: &Report, service: &Service) {
     match &service.worst {
         Some(worst) => {
             let (begin, end) = worst.span;
-            fill(out, "{\"begin\":#,\"end\":#", &|i| [begin, end][i] as u64);
+            fill(out, "{\"begin\":#,\"end\":#", &|i| at([begin, end][i]));
             write_counts(out, ",\"counts\":", &worst.columns);
             out.push('}');
         }
@@ -83,7 +88,7 @@ fn write_service(out: &mut String, report: &Report, service: &Service) {
         if slot.phases.iter().any(|phase| phase.times().is_some()) {
             let begin = report.axis.base + number as i64 * report.axis.width;
             out.push_str(core::mem::replace(&mut comma, ","));
-            fill(out, "{\"begin\":#,\"end\":#", &|i| (begin + i as i64 * report.axis.width) as u64);
+            fill(out, "{\"begin\":#,\"end\":#", &|i| at(begin + i as i64 * report.axis.width));
             write_phases(out, &slot.phases);
             out.push('}');
         }
@@ -92,13 +97,8 @@ fn write_service(out: &mut String, report: &Report, service: &Service) {
 }
 
 fn write_outage(out: &mut String, outage: &Outage) {
-    let numbers = [
-        outage.begin as u64,
-        outage.end.map_or(NONE, |end| end as u64),
-        outage.seconds,
-        outage.exact.into(),
-        outage.common.into(),
-    ];
+    let numbers =
+        [at(outage.begin), outage.end.map_or(NONE, at), outage.seconds, outage.exact.into(), outage.common.into()];
     fill(out, "{\"begin\":#,\"end\":#,\"seconds\":#,\"exact\":?,\"common\":?", &|i| numbers[i]);
     put(out, format_args!(",\"reason\":{},\"target\":{}}}", Quoted(&outage.reason), Quoted(&outage.endpoint)));
 }

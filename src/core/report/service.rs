@@ -10,6 +10,9 @@ use crate::model::cause::Cause;
 use crate::model::log_line::Timed;
 use crate::model::outcome::Columns;
 
+/// The longest time that one row is taken for, in seconds: reports may have been held up while a disk was full.
+const LONGEST: u64 = 31 * 86_400;
+
 /// How many lines of events are kept of a service.
 const EVENTS: usize = 10;
 
@@ -134,13 +137,13 @@ impl Service {
     pub(super) fn watched(&self, seconds: i64, total: u64) -> i64 {
         let (probes, of_seconds) = self.rate;
         // A usual row, if there was none: then nothing else is known.
-        let watched = (total * of_seconds).checked_div(probes).unwrap_or(self.usual as u64);
-        seconds.min(watched as i64)
+        let watched = total.saturating_mul(of_seconds).checked_div(probes).unwrap_or(self.usual as u64);
+        seconds.min(watched.min(LONGEST) as i64)
     }
 
     /// Whether a row of so many seconds has probably a time without a watch in it.
     pub(super) fn is_long(&self, seconds: i64) -> bool {
-        seconds * 2 > self.usual * 3
+        seconds > SECS_PER_DAY || seconds * 2 > self.usual * 3
     }
 
     /// Takes a finished row in. Returns from when on it was watched, or `None` if it was not at all.
@@ -180,8 +183,12 @@ impl Service {
         Some(begin)
     }
 
-    /// Votes for the time between two rows. A row that is short or long gets no majority.
+    /// Votes for the time between two rows. One that is short or long gets no majority; no report interval is longer than a
+    /// day.
     fn vote(&mut self, seconds: i64, total: u64) {
+        if seconds > SECS_PER_DAY {
+            return;
+        }
         if self.usual == seconds {
             self.votes += 1;
             self.rate.0 += total;
@@ -289,6 +296,7 @@ impl Service {
 
 /// Whether a larger part of these probes has failed; of equal parts, more of them.
 fn is_worse(columns: &Columns, other: &Columns) -> bool {
-    let (part, others) = (columns.failed() * other.total, other.failed() * columns.total);
+    let part = |one: &Columns, other: &Columns| one.failed().saturating_mul(other.total);
+    let (part, others) = (part(columns, other), part(other, columns));
     part > others || (part == others && columns.failed() > other.failed())
 }

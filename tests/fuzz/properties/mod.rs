@@ -4,6 +4,7 @@
 pub mod command_line;
 pub mod config;
 pub mod ledger;
+pub mod log;
 pub mod message;
 pub mod text;
 
@@ -11,10 +12,11 @@ pub mod text;
 pub type Property = fn(&[u8]);
 
 /// Every target, with the name of its corpus.
-pub const TARGETS: [(&str, Property); 5] = [
+pub const TARGETS: [(&str, Property); 6] = [
     ("command_line", command_line::holds),
     ("config", config::holds),
     ("ledger", ledger::holds),
+    ("log", log::holds),
     ("message", message::holds),
     ("text", text::holds),
 ];
