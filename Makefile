@@ -3,7 +3,7 @@ CARGO ?= cargo
 ARGS ?=
 FUZZ_RUNS ?= 200000
 
-.PHONY: all run test lint sandboxtest fuzz miri syscalls instructions outage accuracy memory faulttest killtest swaptest clean
+.PHONY: all run test lint sandboxtest fuzz miri syscalls instructions outage bench-report accuracy memory faulttest killtest swaptest clean
 
 all:
 	$(CARGO) build --release
@@ -45,6 +45,10 @@ instructions:
 # Times of other probes while a thousand targets go down in one tick.
 outage:
 	$(CARGO) bench --quiet --bench measure -- outage
+
+# Time and memory of a report of a year of 20 targets, beside mawk (needs mawk).
+bench-report:
+	$(CARGO) bench --quiet --bench measure -- report
 
 # Error of the reported connect times, compared with a capture (needs namespaces).
 accuracy:

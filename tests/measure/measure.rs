@@ -3,7 +3,7 @@
 //! `cargo bench --bench measure -- syscalls` compares the loop's system calls with their bounds;
 //! `-- accuracy` compares the reported times with a capture; `-- memory` compares the private memory
 //! of the processes with its bounds; `-- instructions` counts those of a probe and of a line of samples; `-- outage`
-//! shows what a thousand targets that go down at once cost the others. Each prints its figures. Exit status 1: a bound is exceeded, or
+//! shows what a thousand targets that go down at once cost the others; `-- report` times a report of a year. Each prints its figures. Exit status 1: a bound is exceeded, or
 //! nothing could be measured, with the reason on stderr. A path after the word measures that binary,
 //! for instance one built for musl.
 
@@ -23,6 +23,7 @@ mod name_server;
 #[path = "../fault/namespace.rs"]
 mod namespace;
 mod outage;
+mod report;
 mod run_dir;
 #[path = "../edges/scratch.rs"]
 mod scratch;
@@ -40,7 +41,8 @@ const TARGETS: usize = 256;
 /// The first argument inside the namespace.
 const INSIDE: &str = "inside";
 
-const USAGE: &str = "usage: cargo bench --bench measure -- [syscalls|accuracy|memory|instructions|outage [BINARY]]";
+const USAGE: &str =
+    "usage: cargo bench --bench measure -- [syscalls|accuracy|memory|instructions|outage|report [BINARY]]";
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = env::args().skip(1).collect();
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Some(memory::INSIDE) => memory::measure(&binary),
         Some("instructions") => instructions::measure(&binary),
         Some("outage") => outage::measure(&binary),
+        Some("report") => report::measure(&binary),
         Some("accuracy") => accuracy::measure(&binary),
         Some(accuracy::INSIDE) => accuracy::measure_inside(&binary),
         Some(_) => Err(USAGE.to_owned()),
