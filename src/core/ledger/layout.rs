@@ -143,6 +143,8 @@ fields! { RUN_FIELDS, RUN:
     RELOAD = "reload", 5;
     /// How many helpers the run may have, and the most that were busy at the same time.
     HELPERS = "helpers", 2;
+    /// Events for which there was no room, since the ledger was made; the number wraps.
+    DROPPED = "drops", 1;
 }
 
 fields! { JOURNAL_FIELDS, JOURNAL:

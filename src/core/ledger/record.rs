@@ -15,7 +15,7 @@ use crate::base::text::Text;
 use crate::base::time::{Nanos, unix_u32 as seconds};
 use crate::core::health::{Health, State};
 use crate::core::probe::End;
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, Phase};
 use crate::model::message::Addresses;
 use crate::model::outcome::{Counts, Outcome, Tally};
 use crate::model::reason::Ending;
@@ -393,6 +393,15 @@ impl<'a> Record<'a> {
     /// Times of the accepted connects.
     pub fn connects(self) -> Option<Summary> {
         self.summary(CONNECTS.at, CONNECT_MAX.at)
+    }
+
+    /// How many times of a phase are in this bucket of [`FINE`]: those of [`Record::lookups`] or of [`Record::connects`].
+    pub fn times_in(self, phase: Phase, bucket: usize) -> u32 {
+        let first = match phase {
+            Phase::Lookup => LOOKUPS,
+            Phase::Connect => CONNECTS,
+        };
+        self.get(first, bucket)
     }
 
     /// Whether it is free or holds only possible values. `reporting`: the ledger has an unfinished report,

@@ -78,7 +78,7 @@ impl Ledger {
     pub fn push_event(&self, record: Option<usize>, found: &Found) {
         let (first, end) = (self.first_event(), self.end_of_events());
         if end.wrapping_sub(first) >= self.room() {
-            return self.set(RING, DROPPED, self.dropped_events().wrapping_add(1));
+            return self.drop_events(1);
         }
         let words = encode_event(record, found);
         self.store_event(self.capacity, end, &words);
@@ -141,6 +141,16 @@ impl Ledger {
     /// Events for which there was no room, since the last call of [`Ledger::tell_dropped`].
     pub fn dropped_events(&self) -> u32 {
         self.get(RING, DROPPED)
+    }
+
+    /// All events for which there was no room, since the ledger was made; the number wraps.
+    pub fn all_dropped_events(&self) -> u32 {
+        self.get(layout::DROPPED, 0)
+    }
+
+    fn drop_events(&self, events: u32) {
+        self.set(RING, DROPPED, self.dropped_events().wrapping_add(events));
+        self.set(layout::DROPPED, 0, self.all_dropped_events().wrapping_add(events));
     }
 
     /// Adds the event that others were dropped, if they were and there is room.
@@ -218,8 +228,7 @@ impl Ledger {
     /// one, its events are counted as dropped.
     pub(super) fn move_ring(&self, records: usize) {
         if layout::size(records) < layout::words(self.capacity) {
-            let lost = self.end_of_events().wrapping_sub(self.first_event());
-            self.set(RING, DROPPED, self.dropped_events().wrapping_add(lost));
+            self.drop_events(self.end_of_events().wrapping_sub(self.first_event()));
             return self.take_events(self.end_of_events());
         }
         for i in 0..self.end_of_events().wrapping_sub(self.first_event()) {

@@ -431,7 +431,8 @@ fn the_names_of_the_fields_are_those_that_older_ledgers_have() {
         entries.map(|entry| String::from_utf8_lossy(&bytes(entry)).trim_end_matches('\0').to_string()).collect()
     };
     let journal = "phase file offset length stamp headed check covers broken";
-    let head = "pid born running began started clocks alive due slow timeout ends config stopped ring reload helpers";
+    let head = "pid born running began started clocks alive due slow timeout ends config stopped ring reload helpers \
+                drops";
     let journals = ["", "t.", "e.", "s."].map(|kind| format!(" {kind}{}", journal.replace(' ', &format!(" {kind}"))));
     let head = format!("{head}{}", journals.concat());
     let record = "state order port service host zone seal reported pending counted told telling causes skipped \

@@ -64,6 +64,13 @@ fn an_event_stays_until_it_is_taken_and_what_finds_no_room_is_counted() {
         ledger.take_events(ledger.end_of_events());
         assert_eq!((events(&ledger), ledger.dropped_events(), ledger.has_event_of(0)), (vec![], 0, false));
     }
+    assert_eq!(ledger.all_dropped_events(), 15, "also those that were told");
+    assert_eq!(open(content(&ledger)).map(|copy| copy.all_dropped_events()), Ok(15));
+    let older = by_a_program(&ledger, |field| *field != layout::DROPPED, |_| true);
+    assert_eq!(
+        open(older).map(|taken| (taken.all_dropped_events(), taken.record(0).tally())),
+        Ok((0, ledger.record(0).tally()))
+    );
 }
 
 #[test]
