@@ -232,6 +232,9 @@ pub const REFRESH: Nanos = Nanos::from_secs(1);
 /// How long `tcpmon stop` waits for the last report.
 pub const STOP_WAIT: Nanos = Nanos::from_secs(30);
 
+/// How long a command waits for another one that writes the same file.
+pub const OUTPUT_WAIT: Nanos = Nanos::from_secs(2);
+
 /// How often a command looks whether a run has done what it waits for.
 pub const LOOK: Nanos = Nanos::from_millis(20);
 

@@ -12,6 +12,7 @@ pub mod ledger_trouble;
 pub mod locks;
 pub mod log_files;
 pub mod old_files;
+pub mod output;
 pub mod place;
 pub mod recovery;
 pub mod resolver;

@@ -133,11 +133,25 @@ impl Confinement {
 /// Confines a command for ever, after it has read its configuration: it may read every file, but write none, start no
 /// process and serve no one. What the kernel does not have is left out.
 pub fn confine_command(is_wanted: bool) {
+    confine_writer(is_wanted, None);
+}
+
+/// The same for a command that writes files in this directory.
+pub fn confine_writer(is_wanted: bool, directory: Option<&Directory>) {
     let _ = sandbox::set_no_new_privs();
     if is_wanted {
-        let _ = Rules::new().and_then(|rules| rules.allow_reading("/").and_then(|()| rules.restrict()));
+        let _ = restrict_command(directory);
         let _ = sandbox::confine(Role::Command);
     }
+}
+
+fn restrict_command(directory: Option<&Directory>) -> Result<(), Errno> {
+    let rules = Rules::new()?;
+    rules.allow_reading("/")?;
+    if let Some(directory) = directory {
+        rules.allow(directory.descriptor(), Access::Write)?;
+    }
+    rules.restrict()
 }
 
 /// Whether this is the root directory.

@@ -15,6 +15,19 @@ use super::poll::{Interest, is_ready};
 use super::{Errno, done, length, user};
 use crate::base::limits;
 
+/// The kinds of what has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A device, a pipe or a socket.
+    Other,
+}
+
 /// Opens a log file for appending, and makes it if it does not exist. Also returns its size.
 pub fn open_log(directory: &Directory, name: &str) -> Result<(OwnedFd, u64), Errno> {
     open_regular(directory.as_raw_fd(), name, libc::O_RDWR | libc::O_APPEND | libc::O_CREAT, 0o644)
@@ -154,14 +167,37 @@ pub fn is_foreign(file: &OwnedFd) -> bool {
 
 /// Sets mode 0600. An error is ignored: some file systems have no modes.
 pub fn make_private(file: &OwnedFd) {
+    set_mode(file, 0o600);
+}
+
+/// Sets mode 0644, whatever the umask is. An error is ignored, too.
+pub fn make_public(file: &OwnedFd) {
+    set_mode(file, 0o644);
+}
+
+fn set_mode(file: &OwnedFd, mode: libc::mode_t) {
     // libc's wrapper carries a fallback for `O_PATH` descriptors.
     // SAFETY: the descriptor is borrowed and so is open.
-    unsafe { libc::syscall(libc::SYS_fchmod, file.as_raw_fd(), 0o600) };
+    unsafe { libc::syscall(libc::SYS_fchmod, file.as_raw_fd(), mode) };
 }
 
 /// The file's size in bytes.
 pub fn size(file: &OwnedFd) -> Result<u64, Errno> {
     Ok(status(file)?.st_size as u64)
+}
+
+/// What has this name: `None` for nothing, else whether it is a regular file, a directory, a symbolic link or anything
+/// else. A link is not followed.
+pub fn kind_at(directory: &Directory, name: &str) -> Result<Option<Kind>, Errno> {
+    match status_at(directory.as_raw_fd(), name) {
+        Err(Errno::ENOENT) => Ok(None),
+        status => Ok(Some(match status?.st_mode & libc::S_IFMT {
+            libc::S_IFREG => Kind::Regular,
+            libc::S_IFDIR => Kind::Directory,
+            libc::S_IFLNK => Kind::Link,
+            _ => Kind::Other,
+        })),
+    }
 }
 
 /// Where the last write ended, also with `O_APPEND` (lseek(2)).
@@ -227,7 +263,7 @@ pub fn write_words(file: &OwnedFd, words: &[AtomicU32]) -> Result<(), Errno> {
 
 /// Writes all of these bytes at this offset.
 #[inline(never)]
-fn write_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
+pub fn write_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
     while !bytes.is_empty() {
         // SAFETY: `bytes` is live and its size is given.
         let written =
