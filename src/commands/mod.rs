@@ -1,12 +1,14 @@
 //! The commands, one file each. Commands that only print a text have no file.
 
 mod check;
+mod metrics;
 mod once;
 mod reload;
 mod report;
 mod run;
 mod status;
 mod stop;
+mod view;
 
 use core::fmt;
 
@@ -80,7 +82,7 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ! {
         Command::Once => once::once(cli, console),
         Command::Check => check::check(cli, &mut console),
         Command::Report => report::report(cli, &mut console),
-        Command::Metrics => exit(FAILURE),
+        Command::Metrics => metrics::metrics(cli, &mut console),
         Command::Cgi => exit(FAILURE),
         Command::Sample => print(&mut console, SAMPLE),
         // The console of a start has no standard output.

@@ -1,22 +1,20 @@
 //! `tcpmon status`: shows the content of the ledger. It only reads the ledger: it works after a crash and does
 //! not disturb a running monitor. It locks nothing, sends no signal and writes nothing.
 
-use super::{FAILURE, SUCCESS, boot, exit};
+use super::{FAILURE, SUCCESS, exit, view};
 use crate::base::said::Said;
 use crate::base::text::Text;
 use crate::base::{limits, words};
-use crate::core::ledger::Ledger;
 use crate::model::cli::Cli;
-use crate::model::run::Run;
 use crate::render::cells::put;
 use crate::render::overview::{self, Screen, WIDE};
 use crate::render::{Life, Seen, json, status as tables};
 use crate::shell::console::Console;
-use crate::shell::place::{By, Found, Place};
+use crate::shell::place::{By, Place};
 use crate::shell::sandbox::confine_command;
-use crate::shell::snapshot::{Snapshot, SnapshotError};
+use crate::shell::snapshot::SnapshotError;
 use crate::shell::time_zone;
-use crate::sys::{self, clock, terminal};
+use crate::sys::{clock, terminal};
 
 /// Terminal codes: move to the top, clear a line, clear the rest of the screen.
 const TOP: &str = "\x1b[H";
@@ -51,7 +49,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ! {
     loop {
         time_zone::read(&mut wrong_time_zone, console);
         let found = place.find();
-        let message = message(&place, &found);
+        let message = view::message(&place, &found);
         let mut screen = screen(console);
         let mut text = String::new();
         if !message.is_empty() && is_redrawn {
@@ -64,11 +62,8 @@ pub fn status(cli: Cli, console: &mut Console) -> ! {
             screen.lines = screen.lines.saturating_sub(4);
         }
         let mut status = FAILURE;
-        match (&found.snapshot, found.by) {
-            (Ok(Snapshot { ledger, .. }), By::Ledger) => {
-                let (life, services) = (life(found.run, ledger), services.as_slice());
-                let describe = sys::describe_number;
-                let seen = Seen { ledger, life, services, now: clock::wall(), local: clock::local, describe };
+        match (view::seen(&found, &services), &found.snapshot) {
+            (Some(seen), _) => {
                 if !has_all_services(&seen, console) {
                     exit(FAILURE);
                 }
@@ -85,8 +80,8 @@ pub fn status(cli: Cli, console: &mut Console) -> ! {
                     tables::write(&mut text, &seen);
                 }
             }
-            (Err(SnapshotError::Nothing), By::Ledger) => status = NOT_RUNNING,
-            (_, By::Ledger | By::Name | By::Configuration) => {}
+            (None, Err(SnapshotError::Nothing)) if found.by == By::Ledger => status = NOT_RUNNING,
+            (None, _) => {}
         }
         let is_shown = if is_redrawn { redraw(console, &text) } else { console.lines(&text, limits::PATIENCE) };
         if !watch || !is_shown {
@@ -143,18 +138,6 @@ fn has_all_services(seen: &Seen<'_>, console: &mut Console) -> bool {
     true
 }
 
-fn life(run: Run, ledger: &Ledger) -> Life {
-    match run {
-        Run::Here(_) | Run::Elsewhere if ledger.is_ending() => Life::Ending,
-        Run::Here(pid) => Life::Running(pid),
-        Run::Elsewhere => Life::Elsewhere,
-        Run::Starting => Life::Starting,
-        Run::None if Some(ledger.stopped()) == boot() => Life::Stopped,
-        Run::None if ledger.is_running() => Life::Killed,
-        Run::None => Life::Ended,
-    }
-}
-
 #[inline(never)]
 fn exit_status(seen: &Seen<'_>) -> u8 {
     match seen.life {
@@ -165,30 +148,6 @@ fn exit_status(seen: &Seen<'_>) -> u8 {
         },
         Life::Starting | Life::Ending => FAILURE,
         Life::Killed | Life::Ended | Life::Stopped => NOT_RUNNING,
-    }
-}
-
-/// What is to be said about the ledger beside what it shows; empty if nothing is.
-#[inline(never)]
-fn message(place: &Place, found: &Found) -> Text<{ limits::MESSAGE }> {
-    let (ledger, config, mut room) = (&place.ledger, &place.config, [0; limits::PATH]);
-    let pid = match found.run {
-        Run::Here(pid) => pid,
-        Run::None | Run::Starting | Run::Elsewhere => 0,
-    };
-    let other = place.other_config(&found.snapshot, &mut room);
-    match (found.by, &found.snapshot, other) {
-        (By::Configuration, ..) => Text::format(format_args!(
-            "the run (pid {pid}) has another one than {ledger}, log_dir or ledger was changed since its start; start it anew (tcpmon stop, then tcpmon start)"
-        )),
-        (By::Name, ..) => Text::format(format_args!(
-            "{ledger} is not there or no ledger, a run (pid {pid}) goes on without it; its messages say why (those of a start in the system log): mend that, then tcpmon stop and tcpmon start"
-        )),
-        (By::Ledger, Err(error), _) => Text::format(format_args!("{ledger} {error}, there is nothing to show")),
-        (By::Ledger, Ok(_), Some(other)) if found.run != Run::None => {
-            Text::format(format_args!("{ledger} is that of the run of {other}, not of {config}; this is what it shows"))
-        }
-        (By::Ledger, Ok(_), _) => Text::new(),
     }
 }
 

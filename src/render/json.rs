@@ -183,7 +183,7 @@ pub(super) fn write_name(out: &mut String, target: &Target) {
     );
 }
 
-/// A JSON string (RFC 8259, section 7).
+/// A JSON string (RFC 8259, section 7). Without other control characters than newlines, the value of a label in metrics, too.
 pub(super) struct Quoted<'a>(pub &'a dyn fmt::Display);
 
 impl fmt::Display for Quoted<'_> {
@@ -200,6 +200,10 @@ struct Escaped<'a, 'b>(&'a mut fmt::Formatter<'b>);
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
+            if c == '\n' {
+                self.0.write_str("\\n")?;
+                continue;
+            }
             if c.is_control() {
                 // All control characters are at most U+009F.
                 let digit = |number| char::from_digit(number, 16).unwrap_or_default();
@@ -223,6 +227,6 @@ mod tests {
 
     #[test]
     fn quotes_backslashes_and_control_characters_are_escaped() {
-        assert_eq!(Quoted(&"kassa \"ä\" \\ \u{1}").to_string(), "\"kassa \\\"ä\\\" \\\\ \\u0001\"");
+        assert_eq!(Quoted(&"kassa \"ä\" \\ \u{1}\n").to_string(), "\"kassa \\\"ä\\\" \\\\ \\u0001\\n\"");
     }
 }

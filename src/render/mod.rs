@@ -5,6 +5,7 @@ pub mod cells;
 pub mod configuration;
 pub mod events;
 pub mod json;
+pub mod metrics;
 pub mod once;
 pub mod overview;
 pub mod report;
@@ -74,7 +75,7 @@ impl Life {
 /// A target and its record.
 pub type Row<'a> = (Record<'a>, Target);
 
-/// What [`overview`], [`status`] and [`json`] show.
+/// What [`overview`], [`status`], [`json`] and [`metrics`] show.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// A snapshot of the ledger.
