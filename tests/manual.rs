@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use tcpmon::base::time::{Nanos, WallTime};
+use tcpmon::core::health::{Health, State};
 use tcpmon::core::ledger::{Ledger, Memory};
 use tcpmon::core::probe::End;
 use tcpmon::core::report::Report;
@@ -15,7 +16,11 @@ use tcpmon::model::reader::Reader;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::{Address, Target};
+<<<<<<< HEAD
 use tcpmon::render::{Life, Seen, json, report_json};
+=======
+use tcpmon::render::{Life, Seen, json, metrics};
+>>>>>>> b7c93fc (Metrics are in the man page, and cron and systemd know how to have them collected)
 
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
@@ -52,7 +57,10 @@ fn the_manual_has_every_option_of_the_usage_texts_and_no_other() {
         Some(Command::Status),
         Some(Command::Once),
         Some(Command::Check),
+<<<<<<< HEAD
         Some(Command::Report),
+=======
+>>>>>>> b7c93fc (Metrics are in the man page, and cron and systemd know how to have them collected)
         Some(Command::Metrics),
     ] {
         let text = usage(command);
@@ -152,29 +160,62 @@ fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
     }
 }
 
-#[test]
-fn the_manual_has_every_key_of_the_json_of_status_and_no_other() {
-    let began = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
+/// A ledger with one target, whose last probe connected and the one before it failed, so that nothing of it is unknown.
+fn ledger(began: WallTime) -> Ledger {
     let ledger = Ledger::create(Memory::own(1), 1, began);
     let record = ledger.record(0);
     record.install(&Target::new("web", "www.example.com", 443).unwrap());
-    // With each kind of ending and of time no object is null.
+    record.set_health(&Health { state: State::Up, ..Health::NEW });
     let time = Some(Nanos::from_millis(1));
     let address = Address::new([192, 0, 2, 7].into());
     for ending in [Ending::ConnectFailed(Reason::Refused, address), Ending::Connected(address)] {
         record.end(began.unix_u32(), &End { ending, lookup: time, connect: time, ..End::skipped(Shortage::Late) });
     }
+    ledger
+}
+
+/// The words in a section of the page that are the titles of a list.
+fn titles(section: &str) -> BTreeSet<String> {
+    let section = PAGE.split(&format!(".Sh {section}\n")).nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
+    let named = section.lines().filter_map(|line| line.strip_prefix(".It Va ")).flat_map(|names| names.split(" , "));
+    named.map(str::to_string).collect()
+}
+
+/// What is written of that ledger while its run is there.
+fn shown(write: fn(&mut String, &Seen<'_>)) -> String {
+    let began = WallTime { unix: 1_760_020_200, nanos: 0, offset: 0 };
     let local = |unix| WallTime { unix, nanos: 0, offset: 0 };
-    let seen =
-        Seen { ledger: &ledger, life: Life::Running(1), services: &[], now: began, local, describe: |_| "an error" };
+    let (ledger, describe) = (ledger(began), |_| "an error");
     let mut text = String::new();
-    json::write(&mut text, &seen);
+    write(&mut text, &Seen { ledger: &ledger, life: Life::Running(1), services: &[], now: began, local, describe });
+    text
+}
+
+#[test]
+fn the_manual_has_every_key_of_the_json_of_status_and_no_other() {
+    let text = shown(json::write);
     let mut found = BTreeSet::new();
     keys(&serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), &mut found);
     assert!(!text.contains("last_failure\":null") && !text.contains("connect\":null"), "{text}");
-    let section = PAGE.split(".Sh JSON\n").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
-    let named = section.lines().filter_map(|line| line.strip_prefix(".It Va ")).flat_map(|keys| keys.split(" , "));
-    assert_eq!(named.map(str::to_string).collect::<BTreeSet<_>>(), found);
+    assert_eq!(titles("JSON"), found);
+}
+
+#[test]
+fn the_manual_has_every_metric_and_no_other_and_every_label() {
+    let text = shown(metrics::write);
+    let found: BTreeSet<String> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_string)).collect();
+    assert_eq!(titles("METRICS"), found);
+    let page = plain_page();
+    for sample in text.lines().filter(|line| !line.starts_with('#')) {
+        let labels = sample.split_once('{').map_or("", |(_, labels)| labels);
+        for (label, _) in labels.split("\",").filter_map(|label| label.split_once('=')) {
+            assert!(label == "le" || page.contains(&format!(" {label} ")), "{label}");
+        }
+    }
+    for name in ["tcpmon_probes_total", "tcpmon_failures_total", "tcpmon_up"] {
+        assert!(README.contains(&format!("`{name}")), "{name}");
+    }
 }
 
 #[test]

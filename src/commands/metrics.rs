@@ -1,8 +1,7 @@
 //! `tcpmon metrics`: the content of the ledger for Prometheus. Like `status` it only reads the ledger; with `-o` it writes
 //! one file.
 
-use super::{FAILURE, SUCCESS, exit, fail, view};
-use crate::base::limits;
+use super::{FAILURE, SUCCESS, exit, open_output, view, write_result};
 use crate::model::cli::Cli;
 use crate::model::run::Run;
 use crate::render::metrics::{write, write_monitor};
@@ -14,10 +13,8 @@ use crate::shell::sandbox::confine_writer;
 /// Prints the metrics, or writes them to a file. Exit status: 0; 1 without a ledger, then they only tell whether a run is
 /// there; and 1 if they cannot be written.
 pub fn metrics(cli: Cli, console: &mut Console) -> ! {
-    let (quiet, path) = (cli.quiet, cli.output);
-    let output = path.map(|path| {
-        Output::open(path).unwrap_or_else(|refusal| fail("metrics", format_args!("{path} {refusal}"), console))
-    });
+    let quiet = cli.quiet;
+    let output = open_output("metrics", cli.output, console);
     let Some(place) = Place::read(cli, console) else { exit(FAILURE) };
     confine_writer(place.sandbox, output.as_ref().map(Output::directory));
     let found = place.find();
@@ -31,14 +28,6 @@ pub fn metrics(cli: Cli, console: &mut Console) -> ! {
         Some(seen) => write(&mut text, seen),
         None => write_monitor(&mut text, found.run != Run::None, None),
     }
-    match output {
-        Some(output) => {
-            if let Err(refusal) = output.replace(&text) {
-                fail("metrics", format_args!("{} {refusal}", output.path()), console);
-            }
-        }
-        None if console.lines(&text, limits::PATIENCE) || quiet => {}
-        None => exit(FAILURE),
-    }
-    exit(if seen.is_some() { SUCCESS } else { FAILURE })
+    let is_written = write_result("metrics", output.as_ref(), &text, console) || (quiet && output.is_none());
+    exit(if seen.is_some() && is_written { SUCCESS } else { FAILURE })
 }

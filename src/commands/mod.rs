@@ -22,6 +22,7 @@ use crate::model::run::Run;
 use crate::model::settings::Config;
 use crate::shell::config_file::{ConfigFile, Source};
 use crate::shell::console::Console;
+use crate::shell::output::Output;
 use crate::shell::place::{By, Found, Place};
 use crate::shell::sandbox::confine_command;
 use crate::sys;
@@ -109,6 +110,23 @@ fn boot() -> Option<u32> {
 fn fail(subject: &str, what: fmt::Arguments<'_>, console: &mut Console) -> ! {
     console.say(subject, what);
     exit(FAILURE)
+}
+
+/// The file of `-o`; ends the command if it cannot be one.
+fn open_output(subject: &str, path: Option<&'static str>, console: &mut Console) -> Option<Output> {
+    let path = path?;
+    let output = Output::open(path);
+    Some(output.unwrap_or_else(|refusal| fail(subject, format_args!("{path} {refusal}"), console)))
+}
+
+/// Writes the result of a command to the file of `-o`, or else to standard output. Returns whether it was written.
+fn write_result(subject: &str, output: Option<&Output>, text: &str, console: &mut Console) -> bool {
+    let Some(output) = output else { return console.lines(text, limits::PATIENCE) };
+    let written = output.replace(text);
+    if let Err(refusal) = &written {
+        console.say(subject, format_args!("{} {refusal}", output.path()));
+    }
+    written.is_ok()
 }
 
 /// Looks for the run for a command that tells it something; waits for one that starts. From now on this process is
