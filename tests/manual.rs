@@ -16,11 +16,7 @@ use tcpmon::model::reader::Reader;
 use tcpmon::model::reason::{Ending, Reason, Shortage};
 use tcpmon::model::settings::Config;
 use tcpmon::model::target::{Address, Target};
-<<<<<<< HEAD
-use tcpmon::render::{Life, Seen, json, report_json};
-=======
-use tcpmon::render::{Life, Seen, json, metrics};
->>>>>>> b7c93fc (Metrics are in the man page, and cron and systemd know how to have them collected)
+use tcpmon::render::{Life, Seen, json, metrics, report_json};
 
 const PAGE: &str = include_str!("../src/install/tcpmon.8");
 const README: &str = include_str!("../README.md");
@@ -57,10 +53,7 @@ fn the_manual_has_every_option_of_the_usage_texts_and_no_other() {
         Some(Command::Status),
         Some(Command::Once),
         Some(Command::Check),
-<<<<<<< HEAD
         Some(Command::Report),
-=======
->>>>>>> b7c93fc (Metrics are in the man page, and cron and systemd know how to have them collected)
         Some(Command::Metrics),
     ] {
         let text = usage(command);

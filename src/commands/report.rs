@@ -1,57 +1,110 @@
-//! `tcpmon report`: sums up the daily files of a period. It only reads them, also while they are being written.
+//! `tcpmon report`: sums up the daily files of a period. It only reads them, also while they are being written; with `-o` it
+//! writes one file.
 
-use super::{FAILURE, SUCCESS, exit};
-use crate::base::limits;
+use super::{FAILURE, SUCCESS, exit, open_output, write_result};
 use crate::base::text::Text;
 use crate::base::time::Calendar;
+use crate::base::{limits, words};
 use crate::core::report::Report;
 use crate::model::cli::Cli;
 use crate::render::{report, report_json};
 use crate::shell::console::Console;
 use crate::shell::log_files::{self, LogFiles};
+use crate::shell::output::Output;
 use crate::shell::place::Place;
-use crate::shell::sandbox::confine_command;
+use crate::shell::sandbox::confine_writer;
 use crate::shell::time_zone;
-use crate::sys::clock;
+use crate::sys::{clock, terminal};
 
-/// Columns of what is no terminal.
-const WIDE: usize = 160;
+/// The columns of a terminal that does not say how many it has.
+const USUAL: usize = 80;
 
-/// Prints the report. Exit status: 0, or 1 if a file could not be read, a service is not there, or nothing could be written.
+/// Most services that a message lists.
+const LISTED: usize = 8;
+
+/// Prints the report, or writes it to a file. Exit status: 0, or 1 if a file could not be read, there is no row of a service
+/// that was asked for, or nothing could be written.
 pub fn report(cli: Cli, console: &mut Console) -> ! {
-    let Cli { last, span, json, html, .. } = cli;
+    let Cli { last, span, json, quiet, .. } = cli;
     let (services, files) = (cli.services.clone(), cli.files.clone());
-    let _ = html;
-    let mut log_dir = Text::<{ limits::DIRECTORY }>::new();
-    let mut is_confined = true;
+    let output = open_output("report", cli.output, console);
+    let mut place = None;
     // Files that are named need no configuration.
     if files.is_empty() {
-        let Some(place) = Place::read(cli, console) else { exit(FAILURE) };
-        (log_dir, is_confined) = (place.log_dir, place.sandbox);
+        place = Place::read(cli, console);
+        if place.is_none() {
+            exit(FAILURE);
+        }
     }
-    confine_command(is_confined);
+    let is_confined = place.as_ref().is_none_or(|place| place.sandbox);
+    confine_writer(is_confined, output.as_ref().map(Output::directory));
     time_zone::read(&mut Default::default(), console);
-    let now = clock::wall().unix;
+    let now = clock::wall();
     let mut calendar = Calendar::new(clock::local);
     let [mut from, mut to] = span.map(|civil| civil.map(|civil| calendar.unix(civil, i64::MIN)));
     if let Some(last) = last {
         // A row of this second is one of the last 24 hours, too.
-        (from, to) = (Some(now - last.secs() as i64), Some(now + 1));
+        (from, to) = (Some(now.unix - last.secs() as i64), Some(now.unix + 1));
     }
     let mut report = Report::new(from, to, &services, clock::local);
     let mut reader = LogFiles::new(&mut report, log_files::days(from, to), console);
-    if files.is_empty() {
-        reader.read(log_dir.as_str());
+    if let Some(place) = &place {
+        reader.read(place.log_dir.as_str());
     }
     files.iter().for_each(|file| reader.read(file));
-    let has_failed = reader.has_failed;
-    report.finish(last.map(|_| now));
+    let (mut has_failed, read) = (reader.has_failed, reader.files);
+    if read == 0 && !has_failed {
+        console.say(
+            "report",
+            format_args!("there is no daily file of this time, name a file or a directory that has some"),
+        );
+        has_failed = true;
+    }
+    has_failed |= !has_all_services(&report, &services, console);
+    report.finish(last.map(|_| now.unix));
     let mut text = String::new();
     if json {
         report_json::write(&mut text, &report);
     } else {
-        report::write(&mut text, &report, clock::local, WIDE);
+        report::write(&mut text, &report, clock::local, columns(console, output.is_some()));
     }
-    let is_written = console.lines(&text, limits::PATIENCE);
+    let is_written = write_result("report", output.as_ref(), &text, console) || (quiet && output.is_none());
     exit(if has_failed || !is_written { FAILURE } else { SUCCESS })
+}
+
+/// How many columns the text may have.
+fn columns(console: &Console, is_file: bool) -> usize {
+    let [columns, _] = console.size();
+    if columns > 0 && !is_file {
+        return columns;
+    }
+    match words::count(terminal::variable(c"COLUMNS"), u16::MAX.into()) {
+        Some(columns) => columns as usize,
+        None if console.is_terminal() && !is_file => USUAL,
+        None => usize::MAX,
+    }
+}
+
+/// Whether there is something of each service that was asked for; says if not.
+#[inline(never)]
+fn has_all_services(report: &Report, services: &[&'static str], console: &mut Console) -> bool {
+    let mut has_all = true;
+    for service in services {
+        let known: Vec<&str> = report.services.iter().map(|known| known.name.as_str()).collect();
+        if known.contains(service) {
+            continue;
+        }
+        has_all = false;
+        match words::nearest(service, &known, |known| known) {
+            Some(near) => {
+                console.say("report", format_args!("no line has the service {service}, did you mean {near}?"));
+            }
+            None => {
+                let mut listed = Text::<{ limits::MESSAGE }>::new();
+                known.iter().take(LISTED).for_each(|known| listed.append(format_args!(" {known}")));
+                console.say("report", format_args!("no line has the service {service}, there are:{listed}"));
+            }
+        }
+    }
+    has_all
 }
