@@ -7,6 +7,7 @@ use super::overview::Length;
 use super::{LocalTime, times};
 use crate::base::text::Count;
 use crate::base::time::{Nanos, SECS_PER_DAY, WallTime};
+use crate::base::words;
 use crate::core::report::{HALF_HOURS, Latency, Mark, Outages, Report, Service};
 use crate::model::outcome::Columns;
 
@@ -18,7 +19,7 @@ const MARKS: [char; 6] = [' ', '.', '-', 'o', 'O', '#'];
 
 /// What they mean.
 const LEGEND: &str =
-    ". all connected   - some slow   o up to 10 % failed   O more failed   # all failed   blank: not watched\n";
+    ". all connected, - some slow, o up to 10 % failed, O more failed, # all failed;\nblank: nobody watched\n";
 
 /// The hours above a strip.
 const HOURS: &str = "0     3     6     9     12    15    18    21";
@@ -44,6 +45,20 @@ struct Seconds(u64);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Length(if self.0 == 0 { -1 } else { self.0 as i64 }).fmt(f)
+    }
+}
+
+/// The end of a span: its time of day alone if it is of the same day as its begin.
+struct Until(i64, i64, LocalTime);
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [begin, end] = [self.0, self.1].map(self.2);
+        if begin.day() != end.day() {
+            return end.fmt(f);
+        }
+        // All of it is ASCII.
+        f.write_str(words::utf8(&end.moment_of_second()[11..19]).unwrap_or_default())
     }
 }
 
@@ -83,7 +98,7 @@ const SERVICE_COLUMNS: [Column; 10] = [NAME, NUMBER, NUMBER, NUMBER, NUMBER, NUM
 #[inline(never)]
 fn write_services(out: &mut String, report: &Report, local: LocalTime, style: Style) {
     let mut cells = String::from(SERVICES);
-    let mut all = (Outages::default(), 0);
+    let mut all = Outages::default();
     for service in &report.services {
         let unwatched = unwatched(service);
         write_counts(&mut cells, &service.name, &service.columns, &service.outages, unwatched);
@@ -97,12 +112,11 @@ fn write_services(out: &mut String, report: &Report, local: LocalTime, style: St
             }
             None => cells.push_str("-\t"),
         }
-        all.0.others += service.outages.count();
-        all.0.seconds += service.outages.seconds;
-        all.1 += unwatched;
+        all.others += service.outages.count();
+        all.seconds += service.outages.seconds;
     }
     if report.services.len() > 1 {
-        write_counts(&mut cells, "all", &report.all, &all.0, all.1);
+        write_counts(&mut cells, "all", &report.all, &all, 0);
         cells.push_str("-\t");
     }
     out.push('\n');
@@ -129,7 +143,7 @@ fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Sty
         for outage in &service.outages.list {
             put(&mut cells, format_args!("{}\t", local(outage.begin)));
             match outage.end {
-                Some(end) => put(&mut cells, format_args!("{}\t", local(end))),
+                Some(end) => put(&mut cells, format_args!("{}\t", Until(outage.begin, end, local))),
                 None => cells.push_str("still down\t"),
             }
             let mark = |is_there: bool, mark: &'static str| if is_there { mark } else { "" };
@@ -147,7 +161,7 @@ fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Sty
         return out.push_str("\nNo service was down.\n");
     }
     out.push('\n');
-    cells::write(out, &[MOMENT, MOMENT, NUMBER, NAME, Column(0, Kind::Text)], &cells, style);
+    cells::write(out, &[MOMENT, WORDS, NUMBER, NAME, Column(0, Kind::Text)], &cells, style);
     if others > 0 {
         put(out, format_args!("and {}\n", Count(others, "shorter one")));
     }
@@ -167,13 +181,14 @@ fn write_unwatched(out: &mut String, report: &Report, local: LocalTime, style: S
     let is_same = report.services.len() > 1 && report.services.iter().all(same);
     for service in &report.services[..if is_same { 1 } else { report.services.len() }] {
         for span in &service.unwatched {
-            let (begin, end, name) = (local(span.begin), local(span.end), if is_same { "all" } else { &service.name });
+            let (begin, end) = (local(span.begin), Until(span.begin, span.end, local));
+            let name = if is_same { "all" } else { &service.name };
             put(&mut cells, format_args!("{begin}\t{end}\t{}\t{name}\t", Seconds(span.seconds())));
         }
     }
     if cells.len() > length {
         out.push('\n');
-        cells::write(out, &[MOMENT, MOMENT, NUMBER, NAME], &cells, style);
+        cells::write(out, &[MOMENT, WORDS, NUMBER, NAME], &cells, style);
     }
 }
 
