@@ -8,7 +8,7 @@ use super::{LocalTime, times};
 use crate::base::text::Count;
 use crate::base::time::{Nanos, SECS_PER_DAY, WallTime};
 use crate::base::words;
-use crate::core::report::{HALF_HOURS, Latency, Mark, Outages, Report, Service};
+use crate::core::report::{HALF_HOURS, Latency, Mark, Outages, Report, Service, Worst};
 use crate::model::outcome::Columns;
 
 const NUMBER: Column = Column(0, Kind::Number);
@@ -76,7 +76,8 @@ pub fn write(out: &mut String, report: &Report, local: LocalTime, columns: usize
         out.push_str("There is no row of this time.\n");
         return write_damaged(out, report);
     }
-    write_services(out, report, local, style);
+    write_services(out, report, style);
+    write_worst(out, report, local, style);
     write_outages(out, report, local, style);
     write_unwatched(out, report, local, style);
     write_times(out, report, style);
@@ -91,36 +92,42 @@ fn write_period(out: &mut String, report: &Report, local: LocalTime) {
     }
 }
 
-const SERVICES: &str =
-    "Service\tProbes\tAvail%\tSlow%\tDNS fail\tConn fail\tOutages\tDown\tUnwatched\tWorst interval\t";
-const SERVICE_COLUMNS: [Column; 10] = [NAME, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, WORDS];
+const SERVICES: &str = "Service\tProbes\tAvail%\tSlow%\tDNS fail\tConn fail\tOutages\tDown\tUnwatched\t";
+const SERVICE_COLUMNS: [Column; 9] = [NAME, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER];
 
 #[inline(never)]
-fn write_services(out: &mut String, report: &Report, local: LocalTime, style: Style) {
+fn write_services(out: &mut String, report: &Report, style: Style) {
     let mut cells = String::from(SERVICES);
     let mut all = Outages::default();
     for service in &report.services {
         let unwatched = unwatched(service);
         write_counts(&mut cells, &service.name, &service.columns, &service.outages, unwatched);
-        match &service.worst {
-            Some(worst) => {
-                let (_, end) = worst.span;
-                put(
-                    &mut cells,
-                    format_args!("{} of {} failed until {}\t", worst.columns.failed(), worst.columns.total, local(end)),
-                );
-            }
-            None => cells.push_str("-\t"),
-        }
         all.others += service.outages.count();
         all.seconds += service.outages.seconds;
     }
     if report.services.len() > 1 {
         write_counts(&mut cells, "all", &report.all, &all, 0);
-        cells.push_str("-\t");
     }
     out.push('\n');
     cells::write(out, &SERVICE_COLUMNS, &cells, style);
+}
+
+/// Writes the worst interval of each service of which a probe failed.
+#[inline(never)]
+fn write_worst(out: &mut String, report: &Report, local: LocalTime, style: Style) {
+    let mut cells = String::from("Worst from\tUntil\tFailed\tof\tService\t");
+    let length = cells.len();
+    for service in &report.services {
+        if let Some(Worst { span: (begin, end), columns }) = &service.worst {
+            let (begin_shown, end) = (local(*begin), Until(*begin, *end, local));
+            let (failed, total, name) = (columns.failed(), columns.total, &service.name);
+            put(&mut cells, format_args!("{begin_shown}\t{end}\t{failed}\t{total}\t{name}\t"));
+        }
+    }
+    if cells.len() > length {
+        out.push('\n');
+        cells::write(out, &[MOMENT, WORDS, NUMBER, NUMBER, NAME], &cells, style);
+    }
 }
 
 #[inline(never)]
