@@ -49,6 +49,9 @@
 //! | what a file of the log is called | [`model::log_names`] |
 //! | what a line of a daily file says | [`render::table`], [`render::times`], [`render::events`], [`render::samples`] |
 //! | what `status` shows | [`render::overview`], [`render::status`], [`render::json`] |
+//! | what a line of a daily file said | [`model::log_line`] |
+//! | what the daily files say of a period | [`core::report`] |
+//! | what `report` shows | [`render::report`], [`render::report_json`], [`render::page`] |
 //! | how many columns of a terminal a text takes | [`base::width`] |
 //! | whether a run is there, and which process it is | [`shell::place`] |
 //! | what a process may still do | [`shell::sandbox`] |
@@ -66,6 +69,12 @@
 //! twice. Each other kind of daily file is written in the same way and has a journal of its own, so that one that cannot
 //! be written holds up none of the others.
 //!
+//! # Seen from outside
+//!
+//! The monitor never listens. What others see of it is made by a process of its own, which reads the ledger and the daily
+//! files: `status`, `metrics` for Prometheus, `report`, and `cgi` for the box's own web server. [`core::report`] is a plain
+//! value that takes the bytes of files in, in pieces; what it keeps is bounded by services and days.
+//!
 //! # Layers
 //!
 //! The folders are the layers. Each imports only from those above it in this table. Inside a folder no two files
@@ -76,8 +85,8 @@
 //! |---|---|
 //! | `base/` | words, text, width, line, time, limits, ring, timers, path, histogram, messages that are said once |
 //! | `model/` | what is watched and counted, facts, settings and their readers, messages to helpers, names of log files |
-//! | `core/` | the decisions: probe, verdict, health, grid, boundaries, clock, due, ledger, monitor |
-//! | `render/` | what is read: table, times, events, samples, the screen and tables of status, JSON, a configuration in force |
+//! | `core/` | the decisions: probe, verdict, health, grid, boundaries, clock, due, ledger, monitor, report |
+//! | `render/` | what is read: table, times, events, samples, the screen and tables of status, JSON, metrics, reports, a configuration in force |
 //! | `sys/` | every system call, and all `unsafe` |
 //! | `shell/` | console, configuration file, helpers, daily files, ledger's file, sandbox, and the loop |
 //! | `commands/` | what the command line can ask for, one file a command |

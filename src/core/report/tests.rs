@@ -255,6 +255,20 @@ fn nobody_watched_between_the_end_of_a_run_and_the_next_start() {
 }
 
 #[test]
+fn reports_that_drift_as_those_of_the_original_have_no_gap() {
+    let mut text = String::new();
+    let (mut unix, mut last) = (DAY, 0);
+    for i in 0..100 {
+        unix += if i == 50 { 3600 } else { 300 + i * 7 % 5 };
+        last = if i == 50 { unix } else { last };
+        text.push_str(&row(unix, "web", GOOD));
+    }
+    let report = whole(&[&text]);
+    let [gap] = gaps(&report, 0)[..] else { panic!("{:?}", gaps(&report, 0)) };
+    assert!(gap.0 == last - DAY - 3600 && (last - DAY - gap.1).abs_diff(302) <= 3, "{gap:?}");
+}
+
+#[test]
 fn the_ends_of_a_chosen_period_without_rows_are_not_watched() {
     let text = rows(60, "web", &[GOOD; 6]);
     let (from, to) = (Some(DAY), Some(DAY + 7200));
