@@ -44,6 +44,8 @@ pub struct Report {
     pub all: Columns,
     /// The slots of every service.
     pub axis: Axis,
+    /// How many files were read.
+    pub files: u64,
     /// The newest events of the monitor itself.
     pub events: Vec<Shown>,
     /// How many lines are damaged.
@@ -87,6 +89,7 @@ impl Report {
             services: Vec::new(),
             all: Columns::default(),
             axis,
+            files: 0,
             events: Vec::new(),
             damaged: 0,
             named: Vec::new(),
@@ -112,6 +115,7 @@ impl Report {
     pub fn begin_file(&mut self, name: &str) {
         self.file.clear();
         self.file.push_str(name);
+        self.files += 1;
         (self.line, self.is_passing) = (0, false);
     }
 

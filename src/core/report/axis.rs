@@ -104,7 +104,8 @@ pub struct Axis {
 impl Axis {
     /// For this period.
     pub(super) fn of(from: i64, to: i64) -> Self {
-        let width = (to - from + SLOTS as i64 - 1) / SLOTS as i64;
+        // Whole minutes: then there are less than twice as many slots.
+        let width = (to - from) / SLOTS as i64 / SHORTEST * SHORTEST;
         Self { base: from, width: width.max(SHORTEST) }
     }
 

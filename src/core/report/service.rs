@@ -129,7 +129,7 @@ impl Service {
     }
 
     /// The time that rows usually cover, in seconds; 0 if it is not known.
-    pub(super) fn usual(&self) -> i64 {
+    pub fn usual(&self) -> i64 {
         self.usual
     }
 
