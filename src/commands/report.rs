@@ -1,13 +1,13 @@
 //! `tcpmon report`: sums up the daily files of a period. It only reads them, also while they are being written; with `-o` it
 //! writes one file.
 
-use super::{FAILURE, SUCCESS, exit, open_output, write_result};
+use super::{FAILURE, SUCCESS, exit, open_output, view, write_result};
 use crate::base::text::Text;
 use crate::base::time::Calendar;
 use crate::base::{limits, words};
 use crate::core::report::Report;
 use crate::model::cli::Cli;
-use crate::render::{report, report_json};
+use crate::render::{page, report, report_json};
 use crate::shell::console::Console;
 use crate::shell::log_files::{self, LogFiles};
 use crate::shell::output::Output;
@@ -25,7 +25,7 @@ const LISTED: usize = 8;
 /// Prints the report, or writes it to a file. Exit status: 0, or 1 if a file could not be read, there is no row of a service
 /// that was asked for, or nothing could be written.
 pub fn report(cli: Cli, console: &mut Console) -> ! {
-    let Cli { last, span, json, quiet, .. } = cli;
+    let Cli { last, span, json, html, quiet, .. } = cli;
     let (services, files) = (cli.services.clone(), cli.files.clone());
     let output = open_output("report", cli.output, console);
     let mut place = None;
@@ -63,7 +63,11 @@ pub fn report(cli: Cli, console: &mut Console) -> ! {
     has_failed |= !has_all_services(&report, &services, console);
     report.finish(last.map(|_| now.unix));
     let mut text = String::new();
-    if json {
+    if html {
+        let found = place.filter(|_| last.is_some()).map(|place| place.find());
+        let present = found.as_ref().and_then(|found| view::seen(found, &services));
+        page::write(&mut |piece| text.push_str(piece), &report, present.as_ref(), now, clock::local);
+    } else if json {
         report_json::write(&mut text, &report);
     } else {
         report::write(&mut text, &report, clock::local, columns(console, output.is_some()));

@@ -8,6 +8,7 @@ pub mod json;
 pub mod metrics;
 pub mod once;
 pub mod overview;
+pub mod page;
 pub mod report;
 pub mod report_json;
 pub mod run_times;

@@ -9,7 +9,7 @@ use crate::base::text::Count;
 use crate::base::time::{Nanos, unix_u32};
 use crate::base::words;
 use crate::core::health::State;
-use crate::core::ledger::{Figures, Last};
+use crate::core::ledger::{Figures, Last, Record};
 use crate::model::log_names;
 use crate::model::reason::{Ending, Reason, Shortage};
 
@@ -112,7 +112,7 @@ fn write_states(out: &mut String, [unknown, _, down]: [u32; 3], mut all: u32) {
 /// Writes how many targets are down, and what the run does: in one line if both fit. If there is no run, that comes first.
 /// Returns the number of lines.
 #[inline(never)]
-fn write_head(out: &mut String, seen: &Seen<'_>, columns: usize) -> usize {
+pub(super) fn write_head(out: &mut String, seen: &Seen<'_>, columns: usize) -> usize {
     let states = seen.states();
     let (mut targets, mut run) = (String::new(), String::new());
     match states {
@@ -169,7 +169,7 @@ const FILES: [&str; log_names::Kind::ALL.len()] = ["log", "times", "events", "sa
 
 /// Writes a line for each thing that keeps the run from its work.
 #[inline(never)]
-fn write_trouble(out: &mut String, seen: &Seen<'_>, rows: &[Row<'_>]) {
+pub(super) fn write_trouble(out: &mut String, seen: &Seen<'_>, rows: &[Row<'_>]) {
     if seen.ledger.due() == 0 {
         out.push_str("clock not set: reports wait for it\n");
     }
@@ -236,9 +236,16 @@ fn write_row(cells: &mut String, rows: &[Row<'_>], i: usize, seen: &Seen<'_>, is
             time => put(cells, format_args!("\t{}", time.as_tenths())),
         }
     }
+    cells.push('\t');
+    write_last_failure(cells, record, seen.now.unix);
+    cells.push('\t');
+}
+
+/// Writes how long ago a probe failed, and why; `-` if none has.
+pub(super) fn write_last_failure(out: &mut String, record: &Record<'_>, now: i64) {
     match record.last_failure() {
-        Some(Last { at, ending, .. }) => put(cells, format_args!("\t{} ago {}\t", age(at), Why(ending))),
-        None => cells.push_str("\t-\t"),
+        Some(Last { at, ending, .. }) => put(out, format_args!("{} ago {}", Length((now - at).max(0)), Why(ending))),
+        None => out.push('-'),
     }
 }
 

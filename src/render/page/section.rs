@@ -1,0 +1,159 @@
+//! What a page says of one service.
+
+use super::html::{Escaped, anchor, name, table};
+use super::{View, graph};
+use crate::base::text::{Count, Pieces};
+use crate::base::words;
+use crate::core::health::State;
+use crate::core::report::{Service, Shown};
+use crate::render::cells::put;
+use crate::render::overview::Length;
+use crate::render::report::Percent;
+use crate::render::{Row, Seen, times};
+
+/// How many outages, and how many times without a watch, are listed: the longest ones.
+const LISTED: usize = 20;
+
+/// Writes the section of a service.
+#[inline(never)]
+pub fn write(out: &mut String, view: &View<'_>, number: usize) {
+    let service = &view.report.services[number];
+    out.push_str("<section id=\"");
+    anchor(out, &service.name);
+    out.push_str("\"><h2>");
+    name(out, format_args!("{}", service.name));
+    out.push_str("</h2>\n");
+    if let Some(seen) = view.present {
+        for row in view.rows.iter().filter(|row| row.1.service.as_str() == service.name) {
+            out.push_str("<p>Now ");
+            write_state(out, seen, row, [" since ", ", for "]);
+            out.push_str(": ");
+            name(out, format_args!("{}", row.1.endpoint()));
+        }
+    }
+    write_counts(out, view, service);
+    write_reasons(out, service);
+    graph::strip(out, service, number, &view.slots);
+    graph::curves(out, service, &view.slots);
+    write_outages(out, view, service);
+    write_events(out, view, &service.events, "Time|Event|Target|Text");
+    write_unwatched(out, view, service);
+    out.push_str("</section>\n");
+}
+
+/// Writes the state of a target; if it is known, behind the two texts since when it has it, and for how long.
+#[inline(never)] // Called from two paths.
+pub fn write_state(out: &mut String, seen: &Seen<'_>, (record, _): &Row<'_>, between: [&str; 2]) {
+    let (state, since) = record.state();
+    let class = ["u", "n", "d"][state as usize];
+    put(out, format_args!("<b class={class}>{}</b>{}", seen.word(state), between[0]));
+    if state != State::Unknown {
+        let age = Length((seen.now.unix - since).max(0));
+        put(out, format_args!("{}{}{age}", (seen.local)(since), between[1]));
+    } else {
+        put(out, format_args!("-{}-", between[1]));
+    }
+}
+
+/// Writes how many probes there were, and what became of them.
+fn write_counts(out: &mut String, view: &View<'_>, service: &Service) {
+    let columns = &service.columns;
+    let (connected, total) = (columns.connected(), columns.total);
+    let part = Percent(connected, total);
+    put(out, format_args!("<p><b>{part} % available</b>: {connected} of {} connected", Count(total, "probe")));
+    for (number, meaning) in [
+        (columns.conn_slow, "slowly"),
+        (columns.conn_failed, "connects failed"),
+        (columns.dns_fail, "lookups failed"),
+        (columns.dns_slow, "lookups were slow"),
+        (service.resent, "SYNs were sent again"),
+        (service.skipped, "ticks were skipped"),
+    ] {
+        if number > 0 {
+            put(out, format_args!(", {number} {meaning}"));
+        }
+    }
+    out.push('.');
+    if let Some(worst) = &service.worst {
+        let [from, to] = [worst.span.0, worst.span.1].map(view.local);
+        let (failed, total) = (worst.columns.failed(), worst.columns.total);
+        put(out, format_args!(" Worst interval: {failed} of {total} failed from {from} to {to}."));
+    }
+    out.push('\n');
+}
+
+/// Writes the causes with their counts.
+fn write_reasons(out: &mut String, service: &Service) {
+    if service.causes.iter().any(|count| *count > 0) {
+        out.push_str("<p>Reasons: ");
+        // A String takes everything.
+        let _ = times::write_causes(&mut Escaped(out), &service.causes, Some(&service.silent));
+        out.push_str(".\n");
+    }
+}
+
+/// Whether this one of so many lengths is among the longest, of which so many are listed as [`LISTED`] says.
+fn is_listed(at: usize, count: usize, length: &dyn Fn(usize) -> u64) -> bool {
+    let is_longer = |other: &usize| length(*other) > length(at) || (length(*other) == length(at) && *other < at);
+    count <= LISTED || (0..count).filter(is_longer).count() < LISTED
+}
+
+/// The caption of a list of which only the longest are shown.
+fn caption(what: &str, count: u64) -> String {
+    let mut caption = String::from(what);
+    if count > LISTED as u64 {
+        put(&mut caption, format_args!(": the {LISTED} longest of {count}"));
+    }
+    caption
+}
+
+fn write_outages(out: &mut String, view: &View<'_>, service: &Service) {
+    let list = &service.outages.list;
+    let mut cells = String::new();
+    for (at, outage) in list.iter().enumerate() {
+        if !is_listed(at, list.len(), &|at| list[at].seconds) {
+            continue;
+        }
+        put(&mut cells, format_args!("{}\n", (view.local)(outage.begin)));
+        match outage.end {
+            Some(end) => put(&mut cells, format_args!("{}", (view.local)(end))),
+            None => cells.push_str("still down"),
+        }
+        let exact = if outage.exact { "second" } else { "interval" };
+        let common = if outage.common { "; most services were down" } else { "" };
+        let length = Length(outage.seconds as i64);
+        let parts = ["\n", &outage.reason, common, "\n", &outage.endpoint, "\n"];
+        put(&mut cells, format_args!("\n{length}\n{exact}{}", Pieces(&parts)));
+    }
+    let caption = caption("Outages", service.outages.count());
+    table(out, "o", &caption, "Down from|Until|For|To the|Why|Target", &cells);
+}
+
+/// Writes the newest events, of which each text has its parts between bars.
+pub fn write_events(out: &mut String, view: &View<'_>, events: &[Shown], headings: &str) {
+    let parts = headings.bytes().filter(|byte| *byte == b'|').count() - 1;
+    let mut cells = String::new();
+    for event in events {
+        put(&mut cells, format_args!("{}\n", (view.local)(event.at)));
+        let mut rest = event.text.as_str();
+        for _ in 0..parts {
+            let (part, behind) = words::split_once(rest, b'|').unwrap_or((rest, ""));
+            put(&mut cells, format_args!("{}\n", words::trim(part)));
+            rest = behind;
+        }
+        put(&mut cells, format_args!("{}\n", words::trim(rest)));
+    }
+    table(out, "e", "Newest events", headings, &cells);
+}
+
+fn write_unwatched(out: &mut String, view: &View<'_>, service: &Service) {
+    let list = &service.unwatched;
+    let mut cells = String::new();
+    for (at, span) in list.iter().enumerate() {
+        if is_listed(at, list.len(), &|at| list[at].seconds()) {
+            let [begin, end] = [span.begin, span.end].map(view.local);
+            put(&mut cells, format_args!("{begin}\n{end}\n{}\n", Length(span.seconds() as i64)));
+        }
+    }
+    table(out, "q", &caption("Nobody watched", list.len() as u64), "From|Until|For", &cells);
+}
