@@ -52,8 +52,8 @@ pub fn report(cli: Cli, console: &mut Console) -> ! {
         reader.read(place.log_dir.as_str());
     }
     files.iter().for_each(|file| reader.read(file));
-    let (mut has_failed, read) = (reader.has_failed, reader.files);
-    if read == 0 && !has_failed {
+    let mut has_failed = reader.has_failed;
+    if report.files == 0 && !has_failed {
         console.say(
             "report",
             format_args!("there is no daily file of this time, name a file or a directory that has some"),

@@ -25,8 +25,6 @@ pub struct LogFiles<'a> {
     buffer: Vec<u8>,
     /// The files that were read: a link may lead to one of them.
     known: Vec<Identity>,
-    /// How many files were read, and whether one could not be.
-    pub files: u64,
     /// Whether a file or a directory could not be read, which was said.
     pub has_failed: bool,
 }
@@ -35,7 +33,7 @@ impl<'a> LogFiles<'a> {
     /// For the files of these days.
     pub fn new(report: &'a mut Report, days: (i64, i64), console: &'a mut Console) -> Self {
         let buffer = vec![0; PIECE];
-        Self { report, console, days, buffer, known: Vec::new(), files: 0, has_failed: false }
+        Self { report, console, days, buffer, known: Vec::new(), has_failed: false }
     }
 
     /// Reads a file, or the daily files of a directory.
@@ -97,7 +95,6 @@ impl<'a> LogFiles<'a> {
             }
             self.known.push(identity);
         }
-        self.files += 1;
         self.report.begin_file(path);
         let mut filled = 0;
         loop {
