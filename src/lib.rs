@@ -52,6 +52,7 @@
 //! | what a line of a daily file said | [`model::log_line`] |
 //! | what the daily files say of a period | [`core::report`] |
 //! | what `report` shows | [`render::report`], [`render::report_json`], [`render::page`] |
+//! | what a web server may ask for, and how it is answered | [`model::request`], [`render::answer`] |
 //! | how many columns of a terminal a text takes | [`base::width`] |
 //! | whether a run is there, and which process it is | [`shell::place`] |
 //! | what a process may still do | [`shell::sandbox`] |

@@ -198,6 +198,15 @@ pub const LAST_WORDS: Nanos = Nanos::from_secs(2);
 /// to write its own, and much shorter than anything that is measured.
 pub const LOG_LOCK: (u32, Nanos) = (8, Nanos::from_millis(5));
 
+/// The shortest and the longest time that the page of a web server tells of.
+pub const PERIOD: (Nanos, Nanos) = (Nanos::from_secs(60), Nanos::from_secs(366 * 86_400));
+
+/// The time that it tells of unless asked.
+pub const PAGE: Nanos = Nanos::from_secs(86_400);
+
+/// How long an answer to a web server waits for a reader that takes nothing.
+pub const READER: Nanos = Nanos::from_secs(60);
+
 /// When this program was built, in seconds since 1970: a clock that reads less is wrong. A distribution sets it
 /// (reproducible-builds.org, `SOURCE_DATE_EPOCH`). Without that it is the date of the source, 2026-11-23.
 pub const BUILT: i64 = match option_env!("SOURCE_DATE_EPOCH") {

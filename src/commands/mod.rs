@@ -1,5 +1,6 @@
 //! The commands, one file each. Commands that only print a text have no file.
 
+mod cgi;
 mod check;
 mod metrics;
 mod once;
@@ -84,7 +85,7 @@ pub fn main(arguments: impl IntoIterator<Item = &'static str>) -> ! {
         Command::Check => check::check(cli, &mut console),
         Command::Report => report::report(cli, &mut console),
         Command::Metrics => metrics::metrics(cli, &mut console),
-        Command::Cgi => exit(FAILURE),
+        Command::Cgi => cgi::cgi(cli, &mut console),
         Command::Sample => print(&mut console, SAMPLE),
         // The console of a start has no standard output.
         Command::Help => print(&mut Console::new(false), &usage(cli.topic)),

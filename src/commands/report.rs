@@ -14,7 +14,7 @@ use crate::shell::output::Output;
 use crate::shell::place::Place;
 use crate::shell::sandbox::confine_writer;
 use crate::shell::time_zone;
-use crate::sys::{clock, terminal};
+use crate::sys::{clock, environment};
 
 /// The columns of a terminal that does not say how many it has.
 const USUAL: usize = 80;
@@ -82,7 +82,7 @@ fn columns(console: &Console, is_file: bool) -> usize {
     if columns > 0 && !is_file {
         return columns;
     }
-    match words::count(terminal::variable(c"COLUMNS"), u16::MAX.into()) {
+    match words::count(environment::variable(c"COLUMNS"), u16::MAX.into()) {
         Some(columns) => columns as usize,
         None if console.is_terminal() && !is_file => USUAL,
         None => usize::MAX,

@@ -14,7 +14,7 @@ use crate::shell::place::{By, Place};
 use crate::shell::sandbox::confine_command;
 use crate::shell::snapshot::SnapshotError;
 use crate::shell::time_zone;
-use crate::sys::{clock, terminal};
+use crate::sys::{clock, environment};
 
 /// Terminal codes: move to the top, clear a line, clear the rest of the screen.
 const TOP: &str = "\x1b[H";
@@ -95,7 +95,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ! {
 fn screen(console: &Console) -> Screen {
     let [mut columns, mut lines] = console.size();
     if columns == 0 {
-        columns = words::count(terminal::variable(c"COLUMNS"), u16::MAX.into()).unwrap_or(0) as usize;
+        columns = words::count(environment::variable(c"COLUMNS"), u16::MAX.into()).unwrap_or(0) as usize;
     }
     let is_wide = columns >= WIDE;
     if !console.is_terminal() {
@@ -108,7 +108,7 @@ fn screen(console: &Console) -> Screen {
     if lines == 0 {
         lines = USUAL.1;
     }
-    let marks = terminal::variable(c"NO_COLOR").is_empty() && terminal::variable(c"TERM") != "dumb";
+    let marks = environment::variable(c"NO_COLOR").is_empty() && environment::variable(c"TERM") != "dumb";
     // The last line is the prompt's.
     Screen { is_wide, columns, lines: lines - 1, marks }
 }

@@ -36,6 +36,7 @@ pub mod passwd;
 pub mod process_id;
 pub mod reader;
 pub mod reason;
+pub mod request;
 pub mod run;
 pub mod settings;
 pub mod target;

@@ -1,6 +1,7 @@
 //! The output that people and programs read, written to a `fmt::Write`. Pure: the caller passes in the time and
 //! the time zone.
 
+pub mod answer;
 pub mod cells;
 pub mod configuration;
 pub mod events;
@@ -84,7 +85,7 @@ pub struct Seen<'a> {
     /// What its run does.
     pub life: Life,
     /// The services that are shown; all if there is none.
-    pub services: &'a [&'static str],
+    pub services: &'a [&'a str],
     /// The present time.
     pub now: WallTime,
     /// The time zone.

@@ -48,9 +48,20 @@ fn name(subject: Subject, path: &str) -> (Text<32>, u32) {
     (Text::format(format_args!("@tcpmon-{at:08x}")), at)
 }
 
-/// The run that has locked this name. The process of another user, except root and `friend`, is none.
-pub fn run(subject: Subject, path: &str, friend: Option<User>) -> Run {
-    run_at(root().as_ref(), name(subject, path).1, friend)
+/// The names that are locked: the root directory. A process that has locked one loses its lock when this is dropped.
+#[derive(Debug)]
+pub struct Names(OwnedFd);
+
+impl Names {
+    /// `None`: nobody can be asked.
+    pub fn open() -> Option<Self> {
+        root().map(Self)
+    }
+
+    /// The run that has locked this name. The process of another user, except root and `friend`, is none.
+    pub fn run(&self, subject: Subject, path: &str, friend: Option<User>) -> Run {
+        run_at(Some(&self.0), name(subject, path).1, friend)
+    }
 }
 
 #[inline(never)] // Called from two paths.

@@ -11,7 +11,7 @@ use crate::model::run::Run;
 use crate::model::settings::Config;
 use crate::shell::config_file::ConfigFile;
 use crate::shell::console::Console;
-use crate::shell::locks::{self, Subject};
+use crate::shell::locks::{Names, Subject};
 use crate::shell::snapshot::{Snapshot, SnapshotError};
 use crate::sys::process::{Demand, Handle};
 use crate::sys::{Errno, clock, user};
@@ -98,9 +98,19 @@ impl Place {
 
     /// Looks for the run.
     pub fn find(&self) -> Found {
-        let mut found = Found { run: Run::None, by: By::Ledger, snapshot: Snapshot::read(&self.ledger) };
+        self.find_by(Snapshot::read(&self.ledger), Names::open().as_ref())
+    }
+
+    /// The same for a process that may only read, with names that it has opened before.
+    pub fn look(&self, names: Option<&Names>) -> Found {
+        self.find_by(Snapshot::look(&self.ledger), names)
+    }
+
+    #[inline(never)]
+    fn find_by(&self, snapshot: Result<Snapshot, SnapshotError>, names: Option<&Names>) -> Found {
+        let mut found = Found { run: Run::None, by: By::Ledger, snapshot };
         for by in [By::Ledger, By::Name, By::Configuration] {
-            let run = self.run(by, &found);
+            let run = self.run(by, &found, names);
             if run != Run::None {
                 (found.run, found.by) = (run, by);
                 break;
@@ -117,7 +127,7 @@ impl Place {
             if let Run::Here(pid) = found.run {
                 handle = Some(Handle::open(pid));
                 // Before the handle was open, the pid may have become that of another process.
-                if self.run(found.by, &found) != found.run {
+                if self.run(found.by, &found, Names::open().as_ref()) != found.run {
                     (found.run, handle) = (Run::Starting, None);
                 }
             }
@@ -130,13 +140,13 @@ impl Place {
 
     /// The run that is found so.
     #[inline(never)]
-    fn run(&self, by: By, found: &Found) -> Run {
+    fn run(&self, by: By, found: &Found, names: Option<&Names>) -> Run {
         let (subject, path) = match by {
             By::Ledger => return found.snapshot.as_ref().map_or(Run::None, Snapshot::run),
             By::Name => (Subject::Ledger, &self.ledger),
             By::Configuration => (Subject::Configuration, &self.config),
         };
-        locks::run(subject, path.as_str(), self.user)
+        names.map_or(Run::None, |names| names.run(subject, path.as_str(), self.user))
     }
 
     /// The configuration of a run that uses this ledger for another one; `None` if it is not another, or not known.

@@ -154,6 +154,23 @@ fn restrict_command(directory: Option<&Directory>) -> Result<(), Errno> {
     rules.restrict()
 }
 
+/// Confines a command that answers a web server for ever, after it has read its configuration: it may read files, but
+/// write none, has no socket and reaches no other process. Returns the rules that leave it only the files of the log's
+/// directory, which it puts in force when it has read the ledger, and before it looks at the request.
+pub fn confine_answer(is_wanted: bool, log_dir: &str) -> Option<Rules> {
+    let _ = sandbox::set_no_new_privs();
+    if !is_wanted {
+        return None;
+    }
+    let rules = Rules::new().ok();
+    if let Some(rules) = &rules {
+        // Without that directory there is nothing to read.
+        let _ = rules.allow_reading(log_dir);
+    }
+    let _ = sandbox::confine(Role::Answer);
+    rules
+}
+
 /// Whether this is the root directory.
 fn is_root(directory: Result<Identity, Errno>) -> bool {
     directory.is_ok() && directory == file::identity_of_directory("/")

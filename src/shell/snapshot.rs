@@ -34,9 +34,23 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A copy of the ledger at this path.
+    /// A copy of the ledger at this path, with its file opened to stop its run too if that is allowed.
     pub fn read(path: &Path) -> Result<Self, SnapshotError> {
-        let file = open(path)?;
+        Self::of(file::open_again(path.as_str()).or_else(|_| file::open_to_read(path.as_str())))
+    }
+
+    /// The same, with its file opened only to read.
+    pub fn look(path: &Path) -> Result<Self, SnapshotError> {
+        Self::of(file::open_to_read(path.as_str()))
+    }
+
+    #[inline(never)]
+    fn of(opened: Result<(OwnedFd, u64), Errno>) -> Result<Self, SnapshotError> {
+        let file = match opened {
+            Ok((_, 0)) | Err(Errno::ENOENT | Errno::ENOTDIR) => return Err(SnapshotError::Nothing),
+            Ok((file, _)) => file,
+            Err(errno) => return Err(SnapshotError::Trouble(failed(Operation::Open)(errno))),
+        };
         if file::is_foreign(&file) {
             return Err(SnapshotError::Damage(ledger::Damage::Stranger));
         }
@@ -52,15 +66,6 @@ impl Snapshot {
             Run::Elsewhere => read(&self.file).map_or(Run::Elsewhere, |ledger| found(&ledger)),
             run => run,
         }
-    }
-}
-
-/// Opens a ledger, to stop its run too if that is allowed.
-fn open(path: &Path) -> Result<OwnedFd, SnapshotError> {
-    match file::open_again(path.as_str()).or_else(|_| file::open_to_read(path.as_str())) {
-        Ok((_, 0)) | Err(Errno::ENOENT | Errno::ENOTDIR) => Err(SnapshotError::Nothing),
-        Ok((file, _)) => Ok(file),
-        Err(errno) => Err(SnapshotError::Trouble(failed(Operation::Open)(errno))),
     }
 }
 
@@ -124,6 +129,17 @@ pub enum SnapshotError {
     Trouble(Trouble),
     /// It is damaged.
     Damage(ledger::Damage),
+}
+
+impl SnapshotError {
+    /// Whether another user could read it.
+    pub fn lacks_rights(&self) -> bool {
+        match self {
+            SnapshotError::Nothing => false,
+            SnapshotError::Trouble(trouble) => [Errno::EACCES, Errno::EPERM].contains(&trouble.errno),
+            SnapshotError::Damage(damage) => *damage == ledger::Damage::Stranger,
+        }
+    }
 }
 
 impl fmt::Display for SnapshotError {

@@ -8,6 +8,7 @@ pub mod c_library;
 pub mod clock;
 pub mod descriptor;
 pub mod directory;
+pub mod environment;
 pub mod file;
 pub mod heap;
 pub mod helper;

@@ -1,10 +1,10 @@
 //! The word to a service manager that a service runs (sd_notify(3)).
 
-use super::{net, terminal};
+use super::{environment, net};
 
 /// Sends `READY=1` to the socket that the environment names, if it names one.
 pub fn ready() {
-    let socket = terminal::variable(c"NOTIFY_SOCKET");
+    let socket = environment::variable(c"NOTIFY_SOCKET");
     if socket.is_empty() {
         return;
     }

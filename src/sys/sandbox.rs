@@ -32,6 +32,8 @@ pub enum Role {
     Monitor,
     /// A helper, which looks up names.
     Helper,
+    /// An answer to a web server. It may only read: it opens no file for writing, has no socket and signals nobody.
+    Answer,
 }
 
 /// Whether helpers have a filter, and the descriptor of their Landlock rules.

@@ -1,10 +1,8 @@
-//! The size of a terminal, and what the environment says of it.
+//! The size of a terminal.
 
-use core::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{done, system_call};
-use crate::base::words;
 
 /// How many columns and lines the terminal at this descriptor has (ioctl_tty(2)); zeroes if it does not say so, as a
 /// serial line does not.
@@ -15,15 +13,4 @@ pub fn size(terminal: BorrowedFd<'_>) -> [usize; 2] {
     // SAFETY: the request writes a `winsize` at the address.
     let _ = done(unsafe { system_call(libc::SYS_ioctl, arguments) } as libc::c_int);
     [size.ws_col.into(), size.ws_row.into()]
-}
-
-/// An environment variable; empty if there is none.
-pub fn variable(name: &CStr) -> &'static str {
-    // SAFETY: the name ends with a NUL, and the process has one thread: nothing changes the environment meanwhile.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return "";
-    }
-    // SAFETY: getenv(3) gives a string that ends with a NUL. Only `TZ` is ever changed.
-    words::utf8(unsafe { CStr::from_ptr(value) }.to_bytes()).unwrap_or_default()
 }

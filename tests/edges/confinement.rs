@@ -16,7 +16,7 @@ use tcpmon::model::settings::Config;
 use tcpmon::shell::change_user;
 use tcpmon::shell::config_file::ConfigFile;
 use tcpmon::shell::console::Console;
-use tcpmon::shell::sandbox::{Confinement, Writable, confine_command};
+use tcpmon::shell::sandbox::{Confinement, Writable, confine_answer, confine_command};
 use tcpmon::sys::directory::Directory;
 use tcpmon::sys::{helper, net, sandbox};
 
@@ -415,6 +415,97 @@ mod attacked {
             &["no seccomp", "no Landlock"],
             inside,
         );
+    }
+
+    #[test]
+    fn an_answer_to_a_web_server_can_only_read_and_in_the_end_only_the_directory_of_the_log() {
+        in_cases(
+            "confinement::attacked::an_answer_to_a_web_server_can_only_read_and_in_the_end_only_the_directory_of_the_log",
+            &["answer"],
+            answering,
+        );
+    }
+
+    /// The error of a call; 0 where it succeeded.
+    fn error(result: impl Into<i64>) -> Errno {
+        if result.into() < 0 { Errno::last() } else { Errno::UnknownErrno }
+    }
+
+    fn answering(directory: &str, _: &str) {
+        let text = |text: String| CString::new(text).expect("no NUL");
+        let path = |name: &str| text(format!("{directory}/{name}"));
+        fs::create_dir(format!("{directory}/inside/log")).expect("our own directory");
+        for name in ["inside/log/x", "inside/ledger"] {
+            fs::write(format!("{directory}/{name}"), "x").expect("our own directory");
+        }
+        let rules = confine_answer(true, &format!("{directory}/inside/log"));
+        let rules = rules.expect("this kernel has Landlock");
+        // SAFETY: texts that end with a NUL, and numbers.
+        let open = |name: &CString, flags| unsafe { libc::open(name.as_ptr(), flags | libc::O_CLOEXEC, 0o600) };
+        let (log, ledger, shadow) = (path("inside/log/x"), path("inside/ledger"), text("/etc/shadow".into()));
+        let (log_dir, outside) = (path("inside/log"), path("outside/readable"));
+        // At first it may read whatever its user may.
+        let files = [&log, &ledger, &shadow, &outside].map(|name| open(name, libc::O_RDONLY));
+        assert!(files.iter().all(|file| *file > 0), "{files:?}");
+        rules.restrict().expect("this kernel has Landlock");
+        let files = [&log, &log_dir, &ledger, &shadow, &outside].map(|name| error(open(name, libc::O_RDONLY)));
+        assert_eq!(files, [[Errno::UnknownErrno; 2].as_slice(), &[Errno::EACCES; 3]].concat()[..]);
+        let writing = [
+            libc::O_WRONLY,
+            libc::O_RDWR,
+            libc::O_TRUNC,
+            libc::O_CREAT,
+            libc::O_WRONLY | libc::O_APPEND,
+            libc::O_ACCMODE,
+        ];
+        for flags in writing {
+            assert_eq!(error(open(&log, flags)), Errno::EPERM, "{flags:o}");
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a text that ends with a NUL, and numbers.
+            let old = unsafe { libc::syscall(libc::SYS_open, log.as_ptr(), flags, 0o600) };
+            #[cfg(target_arch = "x86_64")]
+            assert_eq!(error(old), Errno::EPERM, "{flags:o}");
+        }
+        let file = open(&log, libc::O_RDONLY);
+        let (from, to, none) = (log.as_ptr(), ledger.as_ptr(), [std::ptr::null(); 1]);
+        // SAFETY: `flock` is plain data for which zeroes are a valid value.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = libc::F_RDLCK as libc::c_short;
+        // SAFETY: calls with numbers, with texts that end with a NUL, a live lock, and an array that ends with a null pointer.
+        let tries: [(&str, &dyn Fn() -> i64); 21] = unsafe {
+            [
+                ("unlink", &|| libc::unlink(from).into()),
+                ("rename", &|| libc::rename(from, to).into()),
+                ("mkdir", &|| libc::mkdir(to, 0o700).into()),
+                ("symlink", &|| libc::symlink(from, to).into()),
+                ("link", &|| libc::link(from, to).into()),
+                ("truncate", &|| libc::truncate(from, 0).into()),
+                ("ftruncate", &|| libc::ftruncate(file, 0).into()),
+                ("fchmod", &|| libc::fchmod(file, 0o777).into()),
+                ("chmod", &|| libc::chmod(from, 0o777).into()),
+                ("utimes", &|| libc::utimes(from, std::ptr::null()).into()),
+                ("flock", &|| libc::flock(file, libc::LOCK_EX | libc::LOCK_NB).into()),
+                ("lock", &|| libc::fcntl(file, libc::F_SETLK, &raw const lock).into()),
+                ("lease", &|| libc::fcntl(file, libc::F_SETLEASE, libc::F_RDLCK).into()),
+                ("tcp", &|| libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0).into()),
+                ("unix", &|| libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0).into()),
+                ("execve", &|| libc::execve(from, none.as_ptr(), none.as_ptr()).into()),
+                ("fork", &|| libc::fork().into()),
+                ("kill", &|| libc::kill(libc::getppid(), 0).into()),
+                ("limit", &|| libc::syscall(libc::SYS_prlimit64, libc::getppid(), libc::RLIMIT_NOFILE, 0, 0)),
+                ("terminal", &|| libc::ioctl(0, libc::TIOCSTI, from).into()),
+                ("ptrace", &|| libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0)),
+            ]
+        };
+        for (name, attempt) in tries {
+            assert_eq!(error(attempt()), Errno::EPERM, "{name}");
+        }
+        // It may ask who has a lock.
+        // SAFETY: numbers, and a live lock.
+        let asked = unsafe {
+            [libc::fcntl(file, libc::F_GETLK, &raw mut lock), libc::flock(file, libc::LOCK_SH | libc::LOCK_NB)]
+        };
+        assert_eq!(asked, [0, 0]);
     }
 
     fn inside(directory: &str, case: &str) {

@@ -23,6 +23,7 @@ mod scratch;
 mod status;
 
 // A static program takes no preloaded library.
+mod cgi;
 mod check;
 #[cfg(target_env = "gnu")]
 mod clockless;

@@ -7,17 +7,21 @@ use libc::{BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET,
 
 use super::Role;
 use crate::sys::{Errno, done, system_call};
-use calls::{CLONE, CLONE3, COMMAND, CPU, FORK, HELPER, IOCTL, MONITOR, SOCKET, UNKNOWN};
+use calls::{
+    ANSWER, CLONE, CLONE3, COMMAND, CPU, FCNTL, FLOCK, FORK, HELPER, IOCTL, MONITOR, OPENAT, PROBES, READER, SOCKET,
+    UNKNOWN,
+};
 
 /// Most instructions of a program: two for each call, and a few at both ends.
 const LENGTH: usize = 300;
 
 /// Offsets in the kernel's description of a call (`struct seccomp_data`): its number, its CPU, and the lower halves of
-/// its first and second argument, which have 64 bits on every CPU.
+/// its first three arguments, which have 64 bits on every CPU.
 const NUMBER: u32 = 0;
 const ON_CPU: u32 = 4;
 const FIRST: u32 = if cfg!(target_endian = "big") { 20 } else { 16 };
 const SECOND: u32 = FIRST + 8;
+const THIRD: u32 = SECOND + 8;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 /// For tests: a build with `--cfg tcpmon_fatal` is killed at a call that is not in the tables.
@@ -66,9 +70,24 @@ static REQUESTS: [c_int; 4] =
 #[cfg(all(target_arch = "x86", target_env = "gnu"))]
 static SERVING: [c_int; 3] = [4, 5, 18];
 
-/// The monitor may fork; a helper may not.
-static PROCESSES: [sock_filter; 5] =
-    [only_if(BPF_JEQ, CLONE as u32, 4), load(FIRST), only_if(BPF_JSET, NEW_NAMESPACE, 1), end(REFUSE), end(ALLOW)];
+/// The flags of open(2) with which a file is written, made or cut (fcntl.h). What is only a path of a file has none of
+/// them.
+const WRITING: u32 = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) as u32;
+
+/// What an answer to a web server asks flock(2): whether there is a lock. One that waits, or that lasts against another
+/// shared one, is not among them.
+static LOCKS: [c_int; 2] = [libc::LOCK_SH | libc::LOCK_NB, libc::LOCK_UN];
+
+/// What it asks fcntl(2): which process has a lock (in both forms on a CPU of 32 bits), and about its descriptors. With the
+/// locks themselves it could pretend to be a run.
+static QUESTIONS: &[c_int] = &[
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_GETLK,
+    #[cfg(target_pointer_width = "32")]
+    if cfg!(target_arch = "mips") { 33 } else { 12 },
+];
 
 static END: [sock_filter; 5] = [
     only_if(BPF_JEQ, CLONE3 as u32, 1),
@@ -105,6 +124,17 @@ impl Program {
         self.push(&[end(other), end(listed)]);
     }
 
+    /// Refuses a call if its argument at this offset has one of these bits.
+    fn check_bits(&mut self, call: u16, argument: u32, bits: u32) {
+        self.push(&[
+            only_if(BPF_JEQ, call.into(), 4),
+            load(argument),
+            only_if(BPF_JSET, bits, 1),
+            end(REFUSE),
+            end(ALLOW),
+        ]);
+    }
+
     fn allow(&mut self, calls: &[&[u16]]) {
         for calls in calls {
             for call in *calls {
@@ -116,18 +146,33 @@ impl Program {
     fn new(role: Role) -> Self {
         let mut program = Self { instructions: [end(REFUSE); LENGTH], length: 0 };
         program.push(&BEGIN);
-        program.check(SOCKET, FIRST, &FAMILIES, false);
-        program.check(IOCTL, SECOND, &REQUESTS, false);
-        // glibc uses it for every call on a socket there.
-        #[cfg(all(target_arch = "x86", target_env = "gnu"))]
-        program.check(libc::SYS_socketcall as u16, FIRST, &SERVING, true);
-        program.allow(HELPER);
+        if role == Role::Answer {
+            program.allow(READER);
+            program.allow(ANSWER);
+            program.check_bits(OPENAT, THIRD, WRITING);
+            #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+            program.check_bits(calls::OPEN, SECOND, WRITING);
+            program.check(FLOCK, SECOND, &LOCKS, false);
+            program.check(FCNTL, SECOND, QUESTIONS, false);
+            #[cfg(target_pointer_width = "32")]
+            program.check(calls::FCNTL64, SECOND, QUESTIONS, false);
+        } else {
+            program.check(SOCKET, FIRST, &FAMILIES, false);
+            program.check(IOCTL, SECOND, &REQUESTS, false);
+            // glibc uses it for every call on a socket there.
+            #[cfg(all(target_arch = "x86", target_env = "gnu"))]
+            program.check(libc::SYS_socketcall as u16, FIRST, &SERVING, true);
+            program.allow(PROBES);
+            program.allow(READER);
+            program.allow(HELPER);
+        }
         match role {
-            Role::Helper => {}
+            Role::Helper | Role::Answer => {}
             Role::Monitor => {
                 program.allow(MONITOR);
                 program.allow(FORK);
-                program.push(&PROCESSES);
+                // It may fork; a helper may not.
+                program.check_bits(CLONE, FIRST, NEW_NAMESPACE);
             }
             Role::Command => {
                 program.allow(MONITOR);
@@ -142,7 +187,7 @@ impl Program {
 /// From now on this process and its children have only the system calls of this role.
 pub fn confine(role: Role) -> Result<(), Errno> {
     #[cfg(all(target_arch = "x86", not(target_env = "gnu")))]
-    if role != Role::Helper {
+    if matches!(role, Role::Monitor | Role::Command) {
         // Linux before 4.3 has only socketcall(2) for all calls on sockets, which no filter can tell apart. This
         // call with a family that does not exist shows whether socket(2) does.
         // SAFETY: the arguments are numbers.
@@ -165,12 +210,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_programs_fit_and_no_call_is_listed_twice() {
-        for role in [Role::Monitor, Role::Helper, Role::Command] {
+    fn the_programs_fit_and_no_call_is_listed_twice() {
+        for role in [Role::Monitor, Role::Helper, Role::Command, Role::Answer] {
             let length = Program::new(role).length;
-            assert!((150..LENGTH).contains(&length), "{role:?} needs {length}");
+            assert!((120..LENGTH).contains(&length), "{role:?} needs {length}");
         }
-        let mut calls: Vec<_> = HELPER.iter().chain(MONITOR).chain(FORK).chain(COMMAND).copied().flatten().collect();
+        let lists = PROBES.iter().chain(READER).chain(HELPER).chain(MONITOR).chain(FORK).chain(COMMAND);
+        let mut calls: Vec<_> = lists.copied().flatten().collect();
         let count = calls.len();
         calls.sort();
         calls.dedup();
@@ -180,7 +226,8 @@ mod tests {
     #[test]
     fn no_call_that_runs_a_program_listens_or_changes_the_box_is_listed() {
         use libc::*;
-        let calls = || HELPER.iter().chain(MONITOR).chain(FORK).copied().flatten().map(|call| c_long::from(*call));
+        let lists = || PROBES.iter().chain(READER).chain(HELPER).chain(MONITOR).chain(FORK).chain(ANSWER);
+        let calls = || lists().copied().flatten().map(|call| c_long::from(*call));
         for call in [
             SYS_execve,
             SYS_execveat,
@@ -207,9 +254,58 @@ mod tests {
         ] {
             assert!(calls().all(|allowed| allowed != call), "{call}");
         }
-        let helper: Vec<_> = HELPER.iter().copied().flatten().map(|call| c_long::from(*call)).collect();
+        let helper: Vec<_> =
+            PROBES.iter().chain(READER).chain(HELPER).copied().flatten().map(|call| c_long::from(*call)).collect();
         for call in [SYS_kill, SYS_clone, SYS_unlinkat, SYS_renameat2, SYS_mkdirat, SYS_ftruncate, SYS_prctl] {
             assert!(!helper.contains(&call), "{call}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_no_call_that_writes_a_file_makes_a_socket_or_reaches_another_process() {
+        use libc::*;
+        let answer: Vec<_> = READER.iter().chain(ANSWER).copied().flatten().map(|call| c_long::from(*call)).collect();
+        for call in [
+            SYS_socket,
+            SYS_socketpair,
+            SYS_connect,
+            SYS_bind,
+            SYS_sendto,
+            SYS_sendmsg,
+            SYS_recvmsg,
+            SYS_clone,
+            SYS_clone3,
+            SYS_kill,
+            SYS_tgkill,
+            SYS_pidfd_open,
+            SYS_pidfd_send_signal,
+            SYS_unlinkat,
+            SYS_renameat2,
+            SYS_mkdirat,
+            SYS_symlinkat,
+            SYS_linkat,
+            SYS_ftruncate,
+            SYS_fallocate,
+            SYS_fchmod,
+            SYS_fchown,
+            SYS_fchmodat,
+            SYS_utimensat,
+            SYS_prlimit64,
+            SYS_prctl,
+            SYS_ioctl,
+            SYS_dup3,
+            // Of these an argument is checked.
+            SYS_openat,
+            SYS_fcntl,
+            SYS_flock,
+        ] {
+            assert!(!answer.contains(&call), "{call}");
+        }
+        for flags in [O_WRONLY, O_RDWR, O_WRONLY | O_APPEND, O_CREAT, O_TRUNC, O_TMPFILE | O_RDWR, O_ACCMODE] {
+            assert_ne!(flags as u32 & WRITING, 0, "{flags:o}");
+        }
+        for flags in [O_RDONLY, O_PATH, O_DIRECTORY, O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_LARGEFILE] {
+            assert_eq!(flags as u32 & WRITING, 0, "{flags:o}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Properties that must hold for any input bytes, one file a target. The fuzzer looks for bytes that
 //! break them (`make fuzz`); `tests/corpus.rs` repeats the inputs it has found at every test run.
 
+pub mod cgi;
 pub mod command_line;
 pub mod config;
 pub mod ledger;
@@ -12,7 +13,8 @@ pub mod text;
 pub type Property = fn(&[u8]);
 
 /// Every target, with the name of its corpus.
-pub const TARGETS: [(&str, Property); 6] = [
+pub const TARGETS: [(&str, Property); 7] = [
+    ("cgi", cgi::holds),
     ("command_line", command_line::holds),
     ("config", config::holds),
     ("ledger", ledger::holds),

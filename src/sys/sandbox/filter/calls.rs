@@ -27,35 +27,60 @@ pub const CLONE3: u16 = BASE + 435;
 pub const SOCKET: u16 = SYS_socket as u16;
 pub const IOCTL: u16 = SYS_ioctl as u16;
 pub const CLONE: u16 = SYS_clone as u16;
+pub const OPENAT: u16 = SYS_openat as u16;
+#[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+pub const OPEN: u16 = SYS_open as u16;
+pub const FLOCK: u16 = SYS_flock as u16;
+pub const FCNTL: u16 = SYS_fcntl as u16;
+#[cfg(target_pointer_width = "32")]
+pub const FCNTL64: u16 = SYS_fcntl64 as u16;
 
-/// A helper's calls: those of every process, and those of getaddrinfo(3) with the modules that it may load. The most
-/// frequent come first, because the kernel compares one after the other.
-pub static HELPER: &[&[u16]] = &[
-    &numbers([SYS_recvfrom, SYS_sendto, SYS_connect, SYS_close, SYS_ppoll, SYS_setsockopt, SYS_clock_gettime]),
+/// The most frequent calls on sockets. The kernel compares a call with one after the other.
+pub static PROBES: &[&[u16]] = &[&numbers([SYS_recvfrom, SYS_sendto, SYS_connect, SYS_setsockopt])];
+
+/// The calls of every process: those that read, and that change nothing outside of it.
+pub static READER: &[&[u16]] = &[
+    &numbers([SYS_close, SYS_ppoll, SYS_clock_gettime]),
     #[cfg(target_pointer_width = "32")]
     &[BASE + 403 /* clock_gettime64 */, BASE + 414 /* ppoll_time64 */],
-    &numbers([SYS_bind, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown]),
-    &numbers([SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_pselect6]),
-    &numbers([SYS_read, SYS_write, SYS_readv, SYS_writev, PREAD, SYS_lseek, SYS_openat, SYS_fstat]),
-    &numbers([STATAT, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_fcntl]),
+    &numbers([SYS_read, SYS_write, SYS_readv, SYS_writev, PREAD, SYS_lseek, SYS_fstat]),
+    &numbers([STATAT, SYS_statx, SYS_faccessat, SYS_readlinkat]),
     &numbers([MMAP, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk]),
     &numbers([SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_clock_getres, SYS_restart_syscall]),
     &numbers([SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid]),
     &numbers([SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack]),
     &numbers([SYS_exit, SYS_exit_group, SYS_set_robust_list, SYS_set_tid_address, RSEQ, SYS_futex]),
-    &numbers([SYS_getrandom, SYS_uname, SYS_sysinfo, SYS_prlimit64, SYS_sched_yield, SYS_sched_getaffinity]),
+    &numbers([SYS_getrandom, SYS_uname, SYS_sysinfo, SYS_sched_yield, SYS_sched_getaffinity]),
     &[BASE + 439 /* faccessat2 */],
     #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
-    &numbers([SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_poll, SELECT]),
+    &numbers([SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_poll]),
     #[cfg(target_arch = "x86_64")]
     &numbers([SYS_time]),
     #[cfg(target_pointer_width = "32")]
-    &numbers([SYS_fstat64, SYS_stat64, SYS_lstat64, SYS_fcntl64, SYS__llseek, SYS_sigreturn]),
-    // clock_getres, clock_nanosleep, pselect6, recvmmsg and futex with a 64-bit time
+    &numbers([SYS_fstat64, SYS_stat64, SYS_lstat64, SYS__llseek, SYS_sigreturn]),
+    // clock_getres, clock_nanosleep and futex with a 64-bit time
     #[cfg(target_pointer_width = "32")]
-    &[BASE + 406, BASE + 407, BASE + 413, BASE + 417, BASE + 422],
+    &[BASE + 406, BASE + 407, BASE + 422],
     #[cfg(any(target_arch = "x86", target_arch = "arm"))]
     &numbers([SYS_getuid32, SYS_geteuid32, SYS_getgid32, SYS_getegid32, SYS_ugetrlimit]),
+];
+
+/// The further calls of an answer to a web server: it lists the directory of the log, and gives up the other files when it
+/// has read the ledger.
+pub static ANSWER: &[&[u16]] = &[&numbers([SYS_getdents64, SYS_getcwd]), &[BASE + 446 /* landlock_restrict_self */]];
+
+/// The further calls of a helper: those of getaddrinfo(3) with the modules that it may load.
+pub static HELPER: &[&[u16]] = &[
+    &numbers([SYS_bind, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_shutdown]),
+    &numbers([SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_pselect6]),
+    &numbers([SYS_openat, SYS_fcntl, SYS_prlimit64]),
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+    &numbers([SYS_open, SELECT]),
+    #[cfg(target_pointer_width = "32")]
+    &numbers([SYS_fcntl64]),
+    // pselect6 and recvmmsg with a 64-bit time
+    #[cfg(target_pointer_width = "32")]
+    &[BASE + 413, BASE + 417],
     #[cfg(any(target_arch = "mips", target_arch = "arm"))]
     &numbers([SYS_send, SYS_recv]),
 ];
