@@ -1,7 +1,7 @@
 //! Tests of the installed program against real sockets, a real kernel and a scripted DNS server.
 //!
 //! `attempts`, `called`, `check`, `confinement`, `connect`, `lookup`, `helpers`, `daily_log`, `events`, `times`, `samples`, `syslog`,
-//! `ledger`, `metrics`, `status`, `console`, `hard_times`, `time_zone`, `clockless`, `keep`, `processes`, `progress`, `report`, `signals` and `typing` hold the tests,
+//! `ledger`, `metrics`, `status`, `console`, `cgi`, `servers`, `hard_times`, `time_zone`, `clockless`, `keep`, `processes`, `progress`, `report`, `signals` and `typing` hold the tests,
 //! the other files hold what these need. No packet leaves the machine: every connect stays on loopback, and a test that
 //! needs an address, a route, a name or a full disk runs in a namespace of its own.
 
@@ -41,6 +41,7 @@ mod processes;
 mod progress;
 mod report;
 mod samples;
+mod servers;
 mod signals;
 mod states;
 mod syslog;

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /usr/local/sbin/tcpmon cgi -c /etc/tcpmon.conf
