@@ -5,18 +5,21 @@ use super::{FAILURE, SUCCESS, exit, view};
 use crate::base::limits;
 use crate::base::said::Said;
 use crate::base::text::Text;
+use crate::base::time::Nanos;
+use crate::core::report::Report;
 use crate::model::cli::Cli;
 use crate::model::request::{Content, Refusal, Request};
 use crate::render::answer::{self, Status};
 use crate::render::cells::put;
-use crate::render::{Seen, json, metrics};
+use crate::render::{Seen, json, metrics, page};
 use crate::shell::console::Console;
 use crate::shell::locks::Names;
+use crate::shell::log_files::{self, LogFiles};
 use crate::shell::place::{Found, Place};
 use crate::shell::sandbox::confine_answer;
 use crate::shell::snapshot::SnapshotError;
 use crate::shell::time_zone;
-use crate::sys::environment;
+use crate::sys::{clock, environment};
 
 /// What is said where not even the place of the ledger is known.
 const NO_PLACE: &str = "the configuration does not say where the ledger is, tcpmon check shows why";
@@ -75,25 +78,51 @@ fn answer(
     if !message.is_empty() {
         console.say("cgi", format_args!("{message}"));
     }
+    let services: Vec<&str> = request.services.iter().map(|service| service.as_str()).collect();
+    let seen = seen.map(|seen| Seen { services: &services, ..seen });
+    let is_page = request.content == Content::Page;
+    if let Some((place, _)) = found.filter(|_| is_page) {
+        if write_page(body, place, seen.as_ref(), (request.last, &services), console)? {
+            return Ok(Status::Content(Content::Page));
+        }
+        body.clear();
+    }
     let Some(seen) = seen else {
         put(body, format_args!("tcpmon: cgi: {message}\n"));
         return Ok(Status::Unavailable);
     };
-    let services: Vec<&str> = request.services.iter().map(|service| service.as_str()).collect();
-    let seen = Seen { services: &services, ..seen };
-    match request.content {
-        Content::Page => return Ok(page(body, &seen, request)),
-        Content::Metrics | Content::Status if !has_all_services(&seen) => return Err(Refusal::Nobody),
-        Content::Metrics => metrics::write(body, &seen),
-        Content::Status => json::write(body, &seen),
+    if !has_all_services(&seen) {
+        return Err(Refusal::Nobody);
+    }
+    if request.content == Content::Metrics {
+        metrics::write(body, &seen);
+    } else {
+        json::write(body, &seen);
     }
     Ok(Status::Content(request.content))
 }
 
-/// Writes the page for a browser.
-fn page(body: &mut String, _: &Seen<'_>, _: &Request) -> Status {
-    body.push_str("no page yet\n");
-    Status::Unavailable
+/// Writes the page for a browser; without a ledger that can be read, it is about the daily files alone. Returns whether there
+/// is either.
+#[inline(never)]
+fn write_page(
+    body: &mut String,
+    place: &Place,
+    seen: Option<&Seen<'_>>,
+    (last, services): (Nanos, &[&str]),
+    console: &mut Console,
+) -> Result<bool, Refusal> {
+    let now = clock::wall();
+    let (from, to) = view::until_now(last, now);
+    let mut report = Report::new(from, to, services, clock::local);
+    LogFiles::new(&mut report, log_files::days(from, to), console).read(place.log_dir.as_str());
+    let is_known = |service: &&str| report.services.iter().any(|known| known.name == **service);
+    if !services.iter().all(is_known) && !seen.is_some_and(has_all_services) {
+        return Err(Refusal::Nobody);
+    }
+    report.finish(Some(now.unix));
+    page::write(&mut |piece| body.push_str(piece), &report, seen, now, clock::local);
+    Ok(seen.is_some() || report.files > 0)
 }
 
 /// Whether each service that was asked for is that of a target.

@@ -43,8 +43,7 @@ pub fn report(cli: Cli, console: &mut Console) -> ! {
     let mut calendar = Calendar::new(clock::local);
     let [mut from, mut to] = span.map(|civil| civil.map(|civil| calendar.unix(civil, i64::MIN)));
     if let Some(last) = last {
-        // A row of this second is one of the last 24 hours, too.
-        (from, to) = (Some(now.unix - last.secs() as i64), Some(now.unix + 1));
+        (from, to) = view::until_now(last, now);
     }
     let mut report = Report::new(from, to, &services, clock::local);
     let mut reader = LogFiles::new(&mut report, log_files::days(from, to), console);

@@ -3,6 +3,7 @@
 use super::boot;
 use crate::base::limits;
 use crate::base::text::Text;
+use crate::base::time::{Nanos, WallTime};
 use crate::core::ledger::Ledger;
 use crate::model::run::Run;
 use crate::render::{Life, Seen};
@@ -10,10 +11,15 @@ use crate::shell::place::{By, Found, Place};
 use crate::sys::{self, clock};
 
 /// What is shown of a run that was found, for these services (all if there is none); `None`: there is no ledger of it.
-pub fn seen<'a>(found: &'a Found, services: &'a [&'static str]) -> Option<Seen<'a>> {
+pub fn seen<'a>(found: &'a Found, services: &'a [&'a str]) -> Option<Seen<'a>> {
     let ledger = &found.ledger()?.ledger;
     let (life, describe) = (life(found.run, ledger), sys::describe_number);
     Some(Seen { ledger, life, services, now: clock::wall(), local: clock::local, describe })
+}
+
+/// The period of this length that ends now, in seconds since 1970; a row of this second is part of it.
+pub fn until_now(last: Nanos, now: WallTime) -> (Option<i64>, Option<i64>) {
+    (Some(now.unix - last.secs() as i64), Some(now.unix + 1))
 }
 
 fn life(run: Run, ledger: &Ledger) -> Life {

@@ -53,7 +53,7 @@ pub struct Report {
     /// The first of them, as `FILE:LINE`.
     pub named: Vec<String>,
     /// The services that are shown; none: all.
-    wanted: Vec<&'static str>,
+    wanted: Vec<String>,
     local: LocalTime,
     calendar: Calendar,
     /// The stamp of the last row, as it is written and as seconds since 1970, by the local clock and by UTC.
@@ -78,7 +78,7 @@ pub struct Report {
 
 impl Report {
     /// A report of nothing yet.
-    pub fn new(from: Option<i64>, to: Option<i64>, wanted: &[&'static str], local: LocalTime) -> Self {
+    pub fn new(from: Option<i64>, to: Option<i64>, wanted: &[&str], local: LocalTime) -> Self {
         let axis = match (from, to) {
             (Some(from), Some(to)) => Axis::of(from, to),
             _ => Axis { base: i64::MIN, width: 300 },
@@ -93,7 +93,7 @@ impl Report {
             events: Vec::new(),
             damaged: 0,
             named: Vec::new(),
-            wanted: wanted.to_vec(),
+            wanted: wanted.iter().copied().map(String::from).collect(),
             local,
             calendar: Calendar::new(local),
             stamp: [0; STAMP],
@@ -298,7 +298,7 @@ impl Report {
         if let Some(known) = self.services.iter().position(is_it) {
             return known;
         }
-        let is_hidden = !self.wanted.is_empty() && !self.wanted.contains(&name);
+        let is_hidden = !self.wanted.is_empty() && self.wanted.iter().all(|wanted| wanted != name);
         self.services.push(Service::new(name, is_hidden));
         self.services.len() - 1
     }
