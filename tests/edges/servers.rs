@@ -64,7 +64,7 @@ const ASKED: [(&str, &str, &str); 8] = [
     ("GET", "/status.json?service=a%26b&last=7d&_=1", "200"),
     ("HEAD", "/status.json", "200"),
     ("GET", "/metrics", "200"),
-    ("GET", "", "503"),
+    ("GET", "", "200"),
     ("GET", "?last=1", "400"),
     ("GET", "/x", "404"),
     ("POST", "/metrics", "405"),
