@@ -256,7 +256,8 @@ impl Report {
                         self.end_bucket(service);
                     }
                     let entry = &mut self.services[service];
-                    entry.add_sample(&sampled);
+                    entry.resent += u64::from(sampled.resent);
+                    entry.skipped += samples::skipped(&sampled);
                     entry.bucket.get_or_insert_with(|| Box::new(Bucket::new(stamp))).add(&sampled);
                     let civil = stamp + i64::from((self.local)(stamp).offset);
                     self.add_row(service, (civil, stamp), &samples::columns(&sampled));

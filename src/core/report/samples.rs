@@ -1,6 +1,5 @@
 //! Samples, made into rows: those of five minutes are taken together.
 
-use super::service::Service;
 use crate::base::histogram::{COARSE, Summary};
 use crate::base::time::Nanos;
 use crate::model::log_line::{Sample, Sampled};
@@ -63,6 +62,14 @@ impl Bucket {
     }
 }
 
+/// How many ticks without a probe a sample stands for.
+pub(super) fn skipped(sample: &Sampled) -> u64 {
+    match sample.ending {
+        Sample::Skipped(ticks) => ticks.into(),
+        Sample::Connected | Sample::ConnectFailed | Sample::LookupFailed => 0,
+    }
+}
+
 /// What a row would have counted of a sample.
 pub(super) fn columns(sample: &Sampled) -> Columns {
     let is_slow = |phase: usize| sample.phases[phase].is_some_and(|micros| micros >= SLOW);
@@ -78,14 +85,4 @@ pub(super) fn columns(sample: &Sampled) -> Columns {
         *(if is_slow(0) { &mut columns.dns_slow } else { &mut columns.dns_fast }) = 1;
     }
     columns
-}
-
-impl Service {
-    /// Takes in what a sample has beside its counts and times.
-    pub(super) fn add_sample(&mut self, sample: &Sampled) {
-        self.resent += u64::from(sample.resent);
-        if let Sample::Skipped(ticks) = sample.ending {
-            self.skipped += u64::from(ticks);
-        }
-    }
 }
