@@ -242,6 +242,7 @@ impl Report {
                 self.set_moment(row.civil);
                 if self.has(self.moment.1) {
                     let service = self.service(row.service);
+                    self.expect_after(service);
                     let number = self.slot(self.moment.1);
                     self.services[service].add_times(&row, &self.labels);
                     self.services[service].add_phases(&row.phases, row.civil, number);
