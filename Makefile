@@ -116,6 +116,13 @@ deploy:
 installtest: all
 	tests/install/run $(BINARY)
 
+# A real Prometheus collects three monitors, in each way of src/fleet; its counters must be those of the daily logs. promtool
+# and it try the rules, and it answers every query of the dashboard (needs prometheus, prometheus-node-exporter, busybox,
+# dnsmasq, and root or sudo).
+.PHONY: fleettest
+fleettest: all
+	tests/fleet/run $(BINARY)
+
 # Static binaries for every CPU of src/dist/targets (make dist ARCH=armv7 for one), and their checks. Needs rust-src
 # and zig, and says how to get them; CROSS=1 builds in containers with cross (cross.toml).
 CROSS ?=
