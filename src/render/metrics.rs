@@ -21,24 +21,23 @@ use crate::model::target::Target;
 /// never change, so that histograms of many boxes can be added up.
 const EDGES: core::ops::RangeInclusive<u32> = 19..=39;
 
-/// The families, each with its name, its type and its help.
-const PROBES: &str = "tcpmon_probes_total counter Probes that have ended, by how their lookup and their connect went.";
-const FAILURES: &str =
-    "tcpmon_failures_total counter Probes that have failed, by the phase that failed and the reason.";
-const DURATIONS: [&str; 2] = [
+/// The families of targets, each with its name, its type and its help.
+static OF_TARGETS: [&str; 9] = [
+    "tcpmon_probes_total counter Probes that have ended, by how their lookup and their connect went.",
+    "tcpmon_failures_total counter Probes that have failed, by the phase that failed and the reason.",
     "tcpmon_lookup_duration_seconds histogram Times of the lookups that gave an address. \
      The sum is made of the middles of buckets and is right within 6.25 %.",
     "tcpmon_connect_duration_seconds histogram Times of the accepted connects. \
      The sum is made of the middles of buckets and is right within 6.25 %.",
-];
-const OF_TARGETS: [&str; 5] = [
     "tcpmon_up gauge Whether the target is up. There is no sample while that is not known or no run watches it.",
     "tcpmon_state_since_timestamp_seconds gauge The probe from which on the target is up or down.",
     "tcpmon_syns_resent_total counter SYNs that the kernel sent again.",
     "tcpmon_addresses_given_up_total counter Addresses that stayed silent, before another one of their name accepted.",
     "tcpmon_skipped_total counter Ticks without a probe, for a shortage of this box.",
 ];
-const OF_MONITOR: [&str; 6] = [
+
+/// Those of the monitor.
+static OF_MONITOR: [&str; 6] = [
     "tcpmon_running gauge Whether a run is there.",
     "tcpmon_start_time_seconds gauge When the last run was started.",
     "tcpmon_alive_timestamp_seconds gauge When the last run was last alive.",
@@ -52,44 +51,40 @@ const OF_MONITOR: [&str; 6] = [
 pub fn write(out: &mut String, seen: &Seen<'_>) {
     let rows = seen.rows(false);
     let labels = labels(&rows);
-    let rows: Vec<_> = rows.iter().zip(&labels).collect();
     let mut to = Family { out, heading: "", is_begun: false };
-    to.begin(PROBES);
-    for ((record, _), labels) in &rows {
-        let tally = record.tally();
-        for outcome in &Outcome::ALL {
-            to.add("", labels, phases(*outcome), &tally.counted().of(*outcome));
-        }
-    }
-    to.begin(FAILURES);
-    for (row, labels) in &rows {
-        write_failures(&mut to, row, labels);
-    }
-    for (heading, phase) in DURATIONS.iter().zip([Phase::Lookup, Phase::Connect]) {
+    for (family, heading) in OF_TARGETS.iter().enumerate() {
         to.begin(heading);
-        for ((record, target), labels) in &rows {
-            if has(target, phase) {
-                write_histogram(&mut to, labels, &|bucket| record.times_in(phase, bucket));
-            }
-        }
-    }
-    for (i, heading) in OF_TARGETS.iter().enumerate() {
-        to.begin(heading);
-        for ((record, _), labels) in &rows {
-            let (state, since) = record.state();
-            let is_known = seen.life.is_current() && state != State::Unknown;
-            let value = match i {
-                0 | 1 if !is_known => continue,
-                0 => u64::from(state == State::Up),
-                1 => since as u64,
-                2 => record.resent().into(),
-                3 => record.causes()[Cause::Silent.index()].into(),
-                _ => record.skipped().into(),
-            };
-            to.add("", labels, "", &value);
+        for (row, labels) in rows.iter().zip(&labels) {
+            write_samples(&mut to, family, seen, row, labels);
         }
     }
     write_monitor(out, seen.life.is_alive(), Some(seen.ledger));
+}
+
+/// Writes the samples of a target in the family of this index in [`OF_TARGETS`].
+fn write_samples(to: &mut Family<'_>, family: usize, seen: &Seen<'_>, row: &Row<'_>, labels: &str) {
+    let (record, target) = row;
+    let (state, since) = record.state();
+    let is_known = seen.life.is_current() && state != State::Unknown;
+    let value = match family {
+        0 => {
+            for outcome in &Outcome::ALL {
+                to.add("", labels, phases(*outcome), &record.tally().counted().of(*outcome));
+            }
+            return;
+        }
+        1 => return write_failures(to, row, labels),
+        2 if target.literal.is_some() => return,
+        2 => return write_histogram(to, labels, &|bucket| record.times_in(Phase::Lookup, bucket)),
+        3 => return write_histogram(to, labels, &|bucket| record.times_in(Phase::Connect, bucket)),
+        4 | 5 if !is_known => return,
+        4 => u64::from(state == State::Up),
+        5 => since as u64,
+        6 => record.resent().into(),
+        7 => record.causes()[Cause::Silent.index()].into(),
+        _ => record.skipped().into(),
+    };
+    to.add("", labels, "", &value);
 }
 
 /// Writes what is known of the monitor: without its ledger only whether it runs, and the version of this program.
@@ -152,13 +147,18 @@ impl Family<'_> {
 
 fn write_failures(to: &mut Family<'_>, (record, target): &Row<'_>, labels: &str) {
     for (cause, count) in Cause::ALL.iter().zip(record.causes()) {
-        let Some((phase, reason)) = cause.failure().filter(|(phase, _)| has(target, *phase)) else { continue };
-        let phase = if phase == Phase::Lookup { "lookup" } else { "connect" };
+        let (phase, reason) = match cause.failure() {
+            Some((Phase::Connect, reason)) => ("connect", reason),
+            // A literal is not looked up.
+            Some((Phase::Lookup, reason)) if target.literal.is_none() => ("lookup", reason),
+            Some(_) | None => continue,
+        };
         let more = Text::<64>::format(format_args!("phase=\"{phase}\",reason=\"{}\"", reason.token()));
         to.add("", labels, more.as_str(), &count);
     }
 }
 
+#[inline(never)] // Called twice.
 fn write_histogram(to: &mut Family<'_>, labels: &str, count_of: &dyn Fn(usize) -> u32) {
     let (mut count, mut sum, mut bucket) = (0, Nanos::ZERO, 0);
     let mut add_up = |end| {
@@ -193,11 +193,6 @@ fn phases(outcome: Outcome) -> &'static str {
         Outcome::SlowSlow => "lookup=\"slow\",connect=\"slow\"",
         Outcome::SlowFailed => "lookup=\"slow\",connect=\"failed\"",
     }
-}
-
-/// Whether a target like this one has this phase: a literal is not looked up.
-fn has(target: &Target, phase: Phase) -> bool {
-    phase == Phase::Connect || target.literal.is_none()
 }
 
 /// The labels of each target. Those of targets that share service, host and port are told apart by their position.

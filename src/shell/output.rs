@@ -132,13 +132,13 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refusal::NoDirectory => "is in a directory that does not exist, make that first",
+            Refusal::NoDirectory => "is in a directory that does not exist",
             Refusal::Directory => "is a directory, name a file in it",
             Refusal::Link => {
                 "is a symbolic link, which is not followed; name the file that it leads to, or use > instead of -o"
             }
             Refusal::Special => "is no regular file, use > instead of -o",
-            Refusal::Busy => "is being written by another process, which does not come to an end",
+            Refusal::Busy => "is held by another process that writes it, try again",
             Refusal::Trouble(errno) => {
                 return write!(f, "cannot be written ({}), it stays as it was", describe(*errno));
             }

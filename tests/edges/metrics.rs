@@ -172,7 +172,7 @@ fn what_a_kill_left_is_removed_and_what_is_no_regular_file_is_refused() {
             "is a symbolic link, which is not followed; name the file that it leads to, or use > instead of -o",
         ),
         ("/dev/null", "is no regular file, use > instead of -o"),
-        ("missing/a.prom", "is in a directory that does not exist, make that first"),
+        ("missing/a.prom", "is in a directory that does not exist"),
     ] {
         let refused = dir.run(&format!("metrics -o {output}"));
         assert_eq!(
