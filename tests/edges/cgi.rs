@@ -84,7 +84,8 @@ fn ended_run(dir: &RunDir) {
     let (web, closed) = (Accepting::new(), Closed::new());
     let targets = format!("target web {}\ntarget a&b {}\n", web.address, closed.address).replace(':', " ");
     dir.write("conf", &format!("log_dir {}/log\nevents on\ntimes on\n{targets}", dir.path().display()));
-    assert_eq!(dir.run("run -q -n 3 --interval 20ms -c conf").outcome(), "exit 0");
+    // On a busy machine ticks are skipped, which is said.
+    assert_eq!(dir.run("run -q --for 1s --interval 20ms -c conf").code(), Some(0));
 }
 
 /// What there is below a directory: each name with its kind, size, inode and times.
