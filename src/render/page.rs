@@ -47,7 +47,9 @@ pub fn write(emit: &mut dyn FnMut(&str), report: &Report, present: Option<&Seen<
     if let Some(seen) = present {
         write_states(&mut out, &view, seen);
     }
-    if !report.services.is_empty() {
+    let has_data =
+        |service: &Service| service.columns.total + service.outages.count() + service.events.len() as u64 > 0;
+    if report.services.iter().any(has_data) {
         write_services(&mut out, &view, emit);
         for number in 0..report.services.len() {
             section::write(&mut out, &view, number);
@@ -74,18 +76,18 @@ const STYLE: &str = concat!(
     "*{box-sizing:border-box}",
     "body{margin:0;font:15px/1.45 system-ui,sans-serif;color:var(--t);background:var(--p);overflow-wrap:anywhere}",
     "main{max-width:76rem;margin:auto;padding:.5rem 1rem 2rem}",
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.94em;overflow-wrap:break-word}",
     "h1{font-size:1rem;margin:.5rem 0}h2{font-size:1.25rem;margin:1.5rem 0 .4rem}",
     "section{border-top:1px solid var(--l);margin-top:2rem}:target h2{background:var(--l)}",
     "p{margin:.4rem 0}.a{font-size:1.35rem;line-height:1.3}h1,.m,thead th,summary,dd{color:var(--m)}",
     "a{color:var(--k)}b.d,p.d{color:var(--d)}",
-    ".w{display:inline-block;vertical-align:top;max-width:100%;overflow-x:auto;margin:.5rem 2rem .5rem 0}",
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;overflow-wrap:break-word}",
+    ".w{overflow-x:auto;margin:.5rem 0}",
     "caption{text-align:left;font-weight:600;padding:.2rem 0}",
     "th,td{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0;border-top:1px solid var(--l)}",
     "thead th{border:0;font-weight:400;vertical-align:bottom}",
     "tbody th{font-weight:400;overflow-wrap:anywhere;min-width:7em}.d>th{font-weight:700}",
-    ".j td{vertical-align:middle;text-align:right}.j th+th{text-align:right}.j td+td{min-width:10rem}.j td+td+td{min-width:0}",
-    "svg{display:block;width:100%}.h{position:absolute;height:0}",
+    ".j td,.j th{vertical-align:middle}.j td{text-align:right}.j th+th{text-align:right}.j td+td{min-width:10rem}.j td+td+td{min-width:0}",
+    "svg{display:block;width:100%}svg svg{overflow:visible}.h{position:absolute;width:0;height:0}",
     ".t,.v{margin-left:3.4rem;width:calc(100% - 3.6rem);overflow:visible;height:50px}.v{height:172px;margin-top:.6rem}",
     ".j .t{margin:0;width:100%;height:20px}",
     "path{fill:none}line{stroke:var(--l)}text{font-size:11px;fill:var(--m);text-anchor:middle}.l{text-anchor:end}",
@@ -98,11 +100,15 @@ const STYLE: &str = concat!(
     "b.x{border-bottom:3px solid var(--k)}b.y{border-bottom:2px dashed var(--y)}",
     "b.z{border-bottom:2px dotted var(--z)}",
     ".c{display:flex;flex-wrap:wrap;gap:0 2rem}figure{flex:1 1 20rem;min-width:0;margin:.6rem 0}",
+    ".e td:first-child,.o td:nth-child(-n+2),.q td:nth-child(-n+2),.n td:nth-child(2){min-width:7em}.n td+td+td+td+td+td{min-width:12em}",
+    ".i span{white-space:nowrap}",
     ".i svg{display:inline-block;width:12px;height:15px;margin:0 .3em 0 .8em}",
-    "@media(min-width:50rem){.w:has(.j){display:block;margin-right:0}.j{width:100%}",
-    ".e td,.o td,.n td{white-space:nowrap}.e td:last-child,.o td:nth-child(5){white-space:normal}}",
-    "@media print{@page{size:A4;margin:12mm}body{font-size:11px}section,tr,figure,.w{break-inside:avoid}",
-    "h2{break-after:avoid}}",
+    "@media print,(max-width:50rem){text:nth-of-type(even):not(.l){display:none}}",
+    "@media(min-width:50rem){.w{display:inline-block;vertical-align:top;max-width:calc(100% - 2rem);margin-right:2rem}",
+    ".w:has(.j){display:block;max-width:none;margin-right:0}.j{width:100%}.j th:nth-child(3){width:45%}",
+    ".e td,.o td,.n td,.q td{white-space:nowrap}.e td:nth-child(3),.o td:nth-child(4){white-space:normal}}",
+    "@media print{@page{size:A4;margin:12mm}body{font-size:8pt}main{padding:0;max-width:none}.w{display:block;overflow:visible}",
+    ".j{width:100%}.j th:nth-child(3){width:35%}section,tr,figure{break-inside:avoid}h2{break-after:avoid}}",
     "</style></head><body><main><h1>tcpmon report</h1>\n",
 );
 
@@ -110,8 +116,8 @@ const STYLE: &str = concat!(
 const WORDS: &str = "<h2>What the words mean</h2><dl>\
     <dt>probe<dd>A lookup of the name, then a connect. One that never ran is neither up nor down.\
     <dt>available<dd>The part of all probes that connected, rounded down: 100 % only if none failed.\
-    <dt>outage<dd>From the first failed probe to the first good one, to the second where the log of events has it. \
-    Else the intervals of the log in which no probe connected.\
+    <dt>outage<dd>From the first failed probe to the first good one, to the second, where the log of events has it. \
+    Else, with a ~, the intervals of the log in which no probe connected.\
     <dt>nobody watched<dd>No monitor was there to probe: neither up nor down.\
     <dt>p50, p95<dd>Half of the times, and 95 % of them, are at most as long: the mean over intervals. \
     The max is the longest of all.</dl>\n</main></body></html>\n";
@@ -186,7 +192,9 @@ fn write_present(out: &mut String, view: &View<'_>, seen: &Seen<'_>) {
     if seen.life.is_current() {
         overview::write_trouble(&mut lines, seen, &view.rows);
     }
-    put(out, format_args!("<p class={class}>Now: "));
+    // Otherwise it begins with `Not running`, or is about the last time.
+    let now = if seen.life.is_current() { "Now: " } else { "" };
+    put(out, format_args!("<p class={class}>{now}"));
     let mut rest = lines.as_str();
     while let Some((line, behind)) = words::split_once(rest, b'\n') {
         text(out, format_args!("{line}"));
@@ -221,7 +229,7 @@ fn write_states(out: &mut String, view: &View<'_>, seen: &Seen<'_>) {
             continue;
         }
         if is_up {
-            put(out, format_args!("<details{}><summary>{number} up</summary>", if up > 40 { "" } else { " open" }));
+            put(out, format_args!("<details><summary>{number} up</summary>"));
         }
         begin_table(out, "n", caption, "State|Since|For|Service|Target|Last failure");
         for row @ (record, target) in &view.rows {
@@ -258,7 +266,7 @@ fn write_services(out: &mut String, view: &View<'_>, emit: &mut dyn FnMut(&str))
         out,
         "j",
         "The least available first",
-        "Service|Available %|<svg class=t><use href=\"#~t\" y=\"-148\"/></svg>|Outages|Down for|Failed|Slow %|Probes|Unwatched",
+        "Service|Available %|<svg class=t role=img><title>When</title><use href=\"#:t\" y=\"-148\"/></svg>|Outages|Down for|Failed|Slow %|Probes|Unwatched",
     );
     let mut order: Vec<(i64, i64)> = services
         .iter()
@@ -284,7 +292,7 @@ fn write_services(out: &mut String, view: &View<'_>, emit: &mut dyn FnMut(&str))
         out.clear();
     }
     if services.len() > 1 {
-        put(out, format_args!("<tfoot><tr><th scope=row>All<td>{}<td>", Percent(all.connected(), all.total)));
+        put(out, format_args!("<tbody><tr><th scope=row>All<td>{}<td>", Percent(all.connected(), all.total)));
         write_numbers(out, sums, all, 0);
     }
     end_table(out);
@@ -310,7 +318,7 @@ fn write_end(out: &mut String, view: &View<'_>) {
     let Report { damaged, named, events, .. } = view.report;
     if !events.is_empty() {
         out.push_str("<h2>The monitor</h2>\n");
-        section::write_events(out, view, events, "Time|Event|Text");
+        section::write_events(out, view, events, false);
     }
     if *damaged > 0 {
         out.push_str("<h2>Damaged lines</h2>\n<p>");

@@ -84,8 +84,18 @@ impl Slots {
     }
 
     /// One of those that are drawn, of a service.
-    fn slot(&self, service: &Service, number: i64) -> Slot {
-        service.slots.get((self.first + number) as usize).copied().unwrap_or_default()
+    fn slot<'a>(&self, service: &'a Service, number: i64) -> Option<&'a Slot> {
+        service.slots.get((self.first + number) as usize)
+    }
+
+    #[inline(never)] // Called from two paths.
+    fn mark(&self, service: &Service, number: i64) -> Mark {
+        self.slot(service, number).map_or(Mark::Unwatched, |slot| slot.mark)
+    }
+
+    #[inline(never)] // LLVM would unroll the loop around it.
+    fn times(&self, service: &Service, number: i64, phase: usize) -> Option<[Nanos; 3]> {
+        self.slot(service, number)?.phases[phase].times()
     }
 }
 
@@ -97,13 +107,13 @@ fn next_label(at: i64, step: i64, local: LocalTime) -> i64 {
     if moved > at { moved } else { next }
 }
 
-/// Writes what all drawings use: the axis of time `~t`, and the axes and the grid of the curves `~v`.
+/// Writes what all drawings use: the axis of time `:t`, and the axes and the grid of the curves `:v`.
 #[inline(never)]
 pub fn define(out: &mut String, slots: &Slots, local: LocalTime) {
     let begin = slots.axis.base + slots.first * slots.axis.width;
     let seconds = slots.count * slots.axis.width;
     let step = STEPS.iter().copied().find(|step| seconds / step <= INTERVALS).unwrap_or(3650 * DAY);
-    out.push_str("<svg class=h aria-hidden=true><defs><g id=\"~t\">");
+    out.push_str("<svg class=h aria-hidden=true><defs><g id=\":t\">");
     let mut grid = String::new();
     let mut at = begin - 1;
     loop {
@@ -126,7 +136,7 @@ pub fn define(out: &mut String, slots: &Slots, local: LocalTime) {
             put(out, format_args!("<text x=\"{x}%\" y=\"{y}\">{}</text>", words::utf8(label).unwrap_or_default()));
         }
     }
-    put(out, format_args!("</g><g id=\"~v\"><use href=\"#~t\"/>{grid}"));
+    put(out, format_args!("</g><g id=\":v\"><use href=\"#:t\"/>{grid}"));
     for (decade, label) in ["0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s"].iter().enumerate() {
         let y = HEIGHT - decade as u32 * DECADE;
         put(
@@ -140,18 +150,21 @@ pub fn define(out: &mut String, slots: &Slots, local: LocalTime) {
     out.push_str("</g></defs></svg>\n");
 }
 
-/// Writes the bars of a service as `~` and its number. Slots with the same mark are one bar.
+/// Writes the bars of a service as `:` and its number. Slots with the same mark are one bar.
 #[inline(never)]
 pub fn define_strip(out: &mut String, service: &Service, number: usize, slots: &Slots) {
     put(
         out,
-        format_args!("<svg viewBox=\"0 0 {} 30\" preserveAspectRatio=none height=30><g id=\"~{number}\">", slots.count),
+        format_args!(
+            "<svg aria-hidden=true viewBox=\"0 0 {} 30\" preserveAspectRatio=none height=30><g id=\":{number}\">",
+            slots.count
+        ),
     );
     for (mark, _, class, y) in &MARKS {
         let mut is_first = true;
         let mut begin = 0;
         for at in 0..=slots.count {
-            let is_it = at < slots.count && slots.slot(service, at).mark == *mark;
+            let is_it = at < slots.count && slots.mark(service, at) == *mark;
             if is_it {
                 continue;
             }
@@ -175,7 +188,7 @@ pub fn legend(out: &mut String) {
         put(
             out,
             format_args!(
-                "<svg viewBox=\"0 0 24 30\" aria-hidden=true><path class={class} d=\"M0 {y}h24\"/></svg>{meaning}"
+                " <span><svg viewBox=\"0 0 24 30\" aria-hidden=true><path class={class} d=\"M0 {y}h24\"/></svg>{meaning}</span>"
             ),
         );
     }
@@ -189,7 +202,7 @@ pub fn describe_strip(out: &mut String, service: &Service, slots: &Slots) {
     text(out, format_args!("{} intervals of {width}", slots.count));
     let mut before = ": ";
     for (mark, meaning, ..) in &MARKS {
-        let count = (0..slots.count).filter(|at| slots.slot(service, *at).mark == *mark).count();
+        let count = (0..slots.count).filter(|at| slots.mark(service, *at) == *mark).count();
         if count > 0 {
             put(out, format_args!("{before}{count} {meaning}"));
             before = ", ";
@@ -204,8 +217,8 @@ pub fn strip(out: &mut String, service: &Service, number: usize, slots: &Slots) 
     put(
         out,
         format_args!(
-            "</title><svg viewBox=\"0 0 {} 30\" preserveAspectRatio=none height=30><use href=\"#~{number}\"/></svg>\
-             <use href=\"#~t\" y=\"-120\"/></svg>\n",
+            "</title><svg viewBox=\"0 0 {} 30\" preserveAspectRatio=none height=30><use href=\"#:{number}\"/></svg>\
+             <use href=\"#:t\" y=\"-120\"/></svg>\n",
             slots.count
         ),
     );
@@ -230,7 +243,7 @@ pub fn curves(out: &mut String, service: &Service, slots: &Slots) {
         put(
             out,
             format_args!(
-                "</figcaption><svg class=v role=img><title>{word} times{title}</title><use href=\"#~v\"/>\
+                "</figcaption><svg class=v role=img><title>{word} times{title}</title><use href=\"#:v\"/>\
                  <svg viewBox=\"-.5 0 {} {HEIGHT}\" preserveAspectRatio=none height={HEIGHT}>",
                 slots.count
             ),
@@ -238,7 +251,7 @@ pub fn curves(out: &mut String, service: &Service, slots: &Slots) {
         for (which, _, class) in &CURVES {
             put(out, format_args!("<path class={class} d=\""));
             path(out, slots.count, &|at| {
-                let times = (at..at + covered).find_map(|at| slots.slot(service, at).phases[phase].times());
+                let times = (at..at + covered).find_map(|at| slots.times(service, at, phase));
                 times.map(|times| HEIGHT - height(times[*which]))
             });
             out.push_str("\"/>");

@@ -45,7 +45,7 @@ pub fn name(out: &mut String, name: fmt::Arguments<'_>) {
 }
 
 /// Writes a name, with percent signs for what is neither a letter nor a digit (RFC 3986): it is an `id`, and the same text is
-/// the fragment that leads there, because a browser looks for the text as it is first. No anchor has a `~`: the page's own
+/// the fragment that leads there, because a browser looks for the text as it is first. No anchor has a colon: the page's own
 /// ids begin with it.
 #[inline(never)] // Called twice.
 pub fn anchor(out: &mut String, name: &str) {

@@ -36,7 +36,7 @@ pub fn write(out: &mut String, view: &View<'_>, number: usize) {
     graph::strip(out, service, number, &view.slots);
     graph::curves(out, service, &view.slots);
     write_outages(out, view, service);
-    write_events(out, view, &service.events, "Time|Event|Target|Text");
+    write_events(out, view, &service.events, true);
     write_unwatched(out, view, service);
     out.push_str("</section>\n");
 }
@@ -119,31 +119,30 @@ fn write_outages(out: &mut String, view: &View<'_>, service: &Service) {
             Some(end) => put(&mut cells, format_args!("{}", (view.local)(end))),
             None => cells.push_str("still down"),
         }
-        let exact = if outage.exact { "second" } else { "interval" };
+        let rough = if outage.exact { "" } else { "~" };
         let common = if outage.common { "; most services were down" } else { "" };
         let length = Length(outage.seconds as i64);
-        let parts = ["\n", &outage.reason, common, "\n", &outage.endpoint, "\n"];
-        put(&mut cells, format_args!("\n{length}\n{exact}{}", Pieces(&parts)));
+        let why = [&outage.reason, common, "\n", &outage.endpoint];
+        put(&mut cells, format_args!("\n{rough}{length}\n{}\n", Pieces(&why)));
     }
     let caption = caption("Outages", service.outages.count());
-    table(out, "o", &caption, "Down from|Until|For|To the|Why|Target", &cells);
+    table(out, "o", &caption, "Down from|Until|For|Why|Target", &cells);
 }
 
-/// Writes the newest events, of which each text has its parts between bars.
-pub fn write_events(out: &mut String, view: &View<'_>, events: &[Shown], headings: &str) {
-    let parts = headings.bytes().filter(|byte| *byte == b'|').count() - 1;
+/// Writes the newest events. The text of each has its parts between bars: its kind, perhaps its target, and what it says.
+pub fn write_events(out: &mut String, view: &View<'_>, events: &[Shown], has_target: bool) {
     let mut cells = String::new();
     for event in events {
-        put(&mut cells, format_args!("{}\n", (view.local)(event.at)));
-        let mut rest = event.text.as_str();
-        for _ in 0..parts {
-            let (part, behind) = words::split_once(rest, b'|').unwrap_or((rest, ""));
-            put(&mut cells, format_args!("{}\n", words::trim(part)));
-            rest = behind;
+        let part = |text| words::split_once(text, b'|').unwrap_or((text, ""));
+        let (kind, rest) = part(&event.text);
+        let (target, text) = if has_target { part(rest) } else { ("", rest) };
+        let parts = [words::trim(kind), "\n", words::trim(text), "\n"];
+        put(&mut cells, format_args!("{}\n{}", (view.local)(event.at), Pieces(&parts)));
+        if has_target {
+            put(&mut cells, format_args!("{}\n", words::trim(target)));
         }
-        put(&mut cells, format_args!("{}\n", words::trim(rest)));
     }
-    table(out, "e", "Newest events", headings, &cells);
+    table(out, "e", "Newest events", if has_target { "Time|Event|Text|Target" } else { "Time|Event|Text" }, &cells);
 }
 
 fn write_unwatched(out: &mut String, view: &View<'_>, service: &Service) {
