@@ -123,6 +123,11 @@ installtest: all
 fleettest: all
 	tests/fleet/run $(BINARY)
 
+# Checks the pages of report --html with the Nu Html Checker, Chromium and axe (needs chromium, npm, java, python3).
+.PHONY: pagetest
+pagetest: all
+	tests/page/run $(BINARY)
+
 # Static binaries for every CPU of src/dist/targets (make dist ARCH=armv7 for one), and their checks. Needs rust-src
 # and zig, and says how to get them; CROSS=1 builds in containers with cross (cross.toml).
 CROSS ?=
