@@ -63,19 +63,20 @@ static PHASES: [&str; 2] = ["Lookup", "Connect"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
     axis: Axis,
-    first: i64,
-    count: i64,
+    first: usize,
+    count: usize,
 }
 
 impl Slots {
     /// Those of the report's period.
     pub fn of(report: &Report) -> Self {
         let (axis, last) = (report.axis, 2 * SLOTS as i64 - 1);
-        let slot = |unix: i64| axis.slot(unix).clamp(0, last);
+        // Without a row the axis has no begin.
+        let slot = |unix: i64| (unix.saturating_sub(axis.base) / axis.width).clamp(0, last) as usize;
         let first = report.from.map_or(0, slot);
         // An interval that ends with the period's last second is in the slot of the second before.
-        let end = report.to.map_or(last, |to| slot(to - 2));
-        Self { axis, first, count: (end - first).max(0) + 1 }
+        let end = slot(report.to.map_or(i64::MAX, |to| to - 2));
+        Self { axis, first, count: end.saturating_sub(first) + 1 }
     }
 
     /// How long one is, in seconds.
@@ -84,17 +85,17 @@ impl Slots {
     }
 
     /// One of those that are drawn, of a service.
-    fn slot<'a>(&self, service: &'a Service, number: i64) -> Option<&'a Slot> {
-        service.slots.get((self.first + number) as usize)
+    fn slot<'a>(&self, service: &'a Service, number: usize) -> Option<&'a Slot> {
+        service.slots.get(self.first + number)
     }
 
     #[inline(never)] // Called from two paths.
-    fn mark(&self, service: &Service, number: i64) -> Mark {
+    fn mark(&self, service: &Service, number: usize) -> Mark {
         self.slot(service, number).map_or(Mark::Unwatched, |slot| slot.mark)
     }
 
     #[inline(never)] // LLVM would unroll the loop around it.
-    fn times(&self, service: &Service, number: i64, phase: usize) -> Option<[Nanos; 3]> {
+    fn times(&self, service: &Service, number: usize, phase: usize) -> Option<[Nanos; 3]> {
         self.slot(service, number)?.phases[phase].times()
     }
 }
@@ -110,8 +111,8 @@ fn next_label(at: i64, step: i64, local: LocalTime) -> i64 {
 /// Writes what all drawings use: the axis of time `:t`, and the axes and the grid of the curves `:v`.
 #[inline(never)]
 pub fn define(out: &mut String, slots: &Slots, local: LocalTime) {
-    let begin = slots.axis.base + slots.first * slots.axis.width;
-    let seconds = slots.count * slots.axis.width;
+    let begin = slots.axis.base + slots.first as i64 * slots.axis.width;
+    let seconds = slots.count as i64 * slots.axis.width;
     let step = STEPS.iter().copied().find(|step| seconds / step <= INTERVALS).unwrap_or(3650 * DAY);
     out.push_str("<svg class=h aria-hidden=true><defs><g id=\":t\">");
     let mut grid = String::new();
@@ -230,7 +231,7 @@ pub fn curves(out: &mut String, service: &Service, slots: &Slots) {
     let mut box_of = "<div class=c>";
     // The times of an interval are in its last slot: it has so many.
     let covered = (service.usual() + slots.width() - 1) / slots.width();
-    let covered = covered.clamp(1, slots.count);
+    let covered = covered.clamp(1, slots.count as i64) as usize;
     for (phase, word) in PHASES.iter().enumerate() {
         let Some(times) = service.phases[phase].times() else { continue };
         put(out, format_args!("{box_of}<figure><figcaption>{word}:"));
@@ -282,9 +283,9 @@ fn height(time: Nanos) -> u32 {
 
 /// Writes a curve through the points that are there: as moves from point to point, one for all points in a row that are
 /// equally high. One point alone is a dot.
-fn path(out: &mut String, count: i64, y: &dyn Fn(i64) -> Option<u32>) {
+fn path(out: &mut String, count: usize, y: &dyn Fn(usize) -> Option<u32>) {
     // The point that was drawn last; from there on to the one before this it is as high.
-    let mut pen: Option<(i64, u32)> = None;
+    let mut pen: Option<(usize, u32)> = None;
     let mut separator = "";
     for at in 0..=count {
         let next = if at < count { y(at) } else { None };
@@ -298,13 +299,13 @@ fn path(out: &mut String, count: i64, y: &dyn Fn(i64) -> Option<u32>) {
         if next == Some(height) {
             continue;
         }
-        if x < at - 1 {
+        if x + 1 < at {
             put(out, format_args!("{separator}{} 0", at - 1 - x));
             separator = " ";
         }
         pen = next.map(|next| (at, next));
         if let Some(next) = next {
-            let change = i64::from(next) - i64::from(height);
+            let change = next as i32 - height as i32;
             put(out, format_args!("{separator}1{}{change}", if change < 0 { "" } else { " " }));
             separator = " ";
         } else if separator == "l" {

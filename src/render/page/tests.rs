@@ -173,6 +173,9 @@ fn without_a_row_the_page_says_so_and_has_no_empty_table() {
     );
     assert!(!page.contains("<table") && !page.contains("<svg"), "{page}");
     assert_eq!(part(&page_of(None, None), "<p class=a>", "\n"), "No data: no row in 1 file.");
+    let later = part(&page_of(Some(BEGIN), None), "<p class=a>", "\n").to_string();
+    assert_eq!(later, "No data: no row from 2025-10-09 16:00:00 in 1 file.");
+    assert!(page_of(None, Some(BEGIN)).contains("No data: no row to 2025-10-09 16:00:00 in 1 file."));
 }
 
 #[test]
