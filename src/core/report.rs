@@ -492,10 +492,28 @@ impl Report {
         if self.to.is_none() && self.latest > i64::MIN {
             self.to = Some(self.latest);
         }
+        self.to = now.or(self.to);
         for number in 0..self.services.len() {
+            self.finish_first(number);
             self.finish_unwatched(number, chosen, now);
         }
         self.mark_common();
+    }
+
+    /// Marks the slots of the first row. While it was read, it was not known yet how long a row is.
+    fn finish_first(&mut self, number: usize) {
+        let entry = &self.services[number];
+        let Some((first, total)) = entry.first.filter(|(_, total)| *total > 0) else { return };
+        let begin = first - entry.watched(entry.usual(), total).max(1);
+        let begin = begin.max(self.from.unwrap_or(i64::MIN)).min(first - 1);
+        let _ = self.slot(begin + 1);
+        let last = self.slot(first);
+        let begin = self.slot(begin + 1);
+        let mark = self.services[number].slot(last).mark;
+        for before in begin..last {
+            let slot = self.services[number].slot(before);
+            slot.mark = mark.max(slot.mark);
+        }
     }
 
     /// Finds out when nobody watched a service, also at the ends of a period that was chosen.

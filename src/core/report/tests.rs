@@ -353,6 +353,16 @@ fn slots_grow_with_the_period_and_none_is_lost() {
 }
 
 #[test]
+fn the_first_row_has_all_slots_of_its_interval() {
+    let text: String = (1..24).map(|hour| row(DAY + hour * 3600, "web", GOOD)).collect();
+    let report = report(Some(DAY), Some(DAY + 86_400), &[&text]);
+    let slots = &report.services[0].slots;
+    assert_eq!((report.axis.width, slots.len()), (900, 92));
+    assert!(slots.iter().all(|slot| slot.mark == Mark::Good), "{slots:?}");
+    assert_eq!(gaps(&report, 0), []);
+}
+
+#[test]
 fn the_hour_that_is_there_twice_is_read_in_its_order() {
     fn berlin(unix: i64) -> WallTime {
         WallTime { unix, nanos: 0, offset: if unix < 1_761_440_400 { 7200 } else { 3600 } }
