@@ -115,7 +115,9 @@ fn write_page(
     let now = clock::wall();
     let (from, to) = view::until_now(last, now);
     let mut report = Report::new(from, to, services, clock::local);
-    LogFiles::new(&mut report, log_files::days(from, to), console).read(place.log_dir.as_str());
+    let mut reader = LogFiles::new(&mut report, log_files::days(from, to), console);
+    reader.add(place.log_dir.as_str());
+    reader.read();
     let is_known = |service: &&str| report.services.iter().any(|known| known.name == **service);
     if !services.iter().all(is_known) && !seen.is_some_and(has_all_services) {
         return Err(Refusal::Nobody);

@@ -48,9 +48,10 @@ pub fn report(cli: Cli, console: &mut Console) -> ! {
     let mut report = Report::new(from, to, &services, clock::local);
     let mut reader = LogFiles::new(&mut report, log_files::days(from, to), console);
     if let Some(place) = &place {
-        reader.read(place.log_dir.as_str());
+        reader.add(place.log_dir.as_str());
     }
-    files.iter().for_each(|file| reader.read(file));
+    files.iter().for_each(|file| reader.add(file));
+    reader.read();
     let mut has_failed = reader.has_failed;
     if report.files == 0 && !has_failed {
         console.say(

@@ -15,7 +15,7 @@ pub use service::{Service, Shown, Worst};
 
 use crate::base::text::Text;
 use crate::base::time::{Calendar, LocalTime, parse_civil};
-use crate::base::words;
+use crate::base::{path, words};
 use crate::model::cause::Cause;
 use crate::model::log_line::{Change, GAP, Line, STAMP, Told};
 use crate::model::outcome::Columns;
@@ -68,9 +68,13 @@ pub struct Report {
     file: String,
     line: u64,
     is_passing: bool,
-    /// The days that have events, and the times without a watch that events tell of.
-    event_days: Vec<i64>,
-    unwatched: Vec<Span>,
+    /// The directories of the files, and which of them the file is in that is read.
+    sources: Vec<String>,
+    source: usize,
+    /// The times without a watch that events tell of, by the directory of their file.
+    unwatched: Vec<Vec<Span>>,
+    /// Whether there are events.
+    pub has_events: bool,
     /// The latest moment that was read.
     latest: i64,
     labels: [Text<48>; Cause::ALL.len()],
@@ -104,8 +108,10 @@ impl Report {
             file: String::new(),
             line: 0,
             is_passing: false,
-            event_days: Vec::new(),
+            sources: Vec::new(),
+            source: 0,
             unwatched: Vec::new(),
+            has_events: false,
             latest: i64::MIN,
             labels: Cause::ALL.map(|cause| Text::format(format_args!("{cause}"))),
         }
@@ -117,6 +123,15 @@ impl Report {
         self.file.push_str(name);
         self.files += 1;
         (self.line, self.is_passing) = (0, false);
+        let directory = path::parent(name);
+        self.source = match self.sources.iter().position(|known| known == directory) {
+            Some(known) => known,
+            None => {
+                self.sources.push(directory.into());
+                self.unwatched.push(Vec::new());
+                self.sources.len() - 1
+            }
+        };
     }
 
     /// Reads whole lines from the front of these bytes, and returns how many bytes they have. A last line without its newline
@@ -228,6 +243,8 @@ impl Report {
     /// Reads a line of any kind.
     #[inline(never)]
     fn read_line(&mut self, line: &[u8]) {
+        // That of the last row is not the moment any more.
+        self.stamp = [0; STAMP];
         match Line::read(line) {
             Line::Header => {}
             Line::Damaged => self.add_damaged(),
@@ -252,7 +269,7 @@ impl Report {
             Line::Sampled(sampled) => {
                 if self.has(sampled.at) {
                     let service = self.service(sampled.service.as_str());
-                    let stamp = Bucket::stamp(&sampled);
+                    let stamp = Bucket::stamp(&sampled).min(self.to.unwrap_or(i64::MAX) - 1);
                     if self.services[service].bucket.as_ref().is_some_and(|bucket| bucket.stamp < stamp) {
                         self.end_bucket(service);
                     }
@@ -301,7 +318,8 @@ impl Report {
             return known;
         }
         let is_hidden = !self.wanted.is_empty() && self.wanted.iter().all(|wanted| wanted != name);
-        self.services.push(Service::new(name, is_hidden));
+        let period = (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX));
+        self.services.push(Service::new(name, is_hidden, period));
         self.services.len() - 1
     }
 
@@ -334,43 +352,37 @@ impl Report {
     /// Adds a row of counts, with its moment by the local clock and by UTC.
     fn add_row(&mut self, service: usize, (civil, unix): (i64, i64), columns: &Columns) {
         let is_in = self.has(unix);
+        let source = self.source;
         let entry = &mut self.services[service];
         if is_in {
             entry.columns.add(columns);
             self.latest = self.latest.max(unix);
+            entry.last = entry.last.max(unix);
+            if entry.first.is_none_or(|(first, _)| unix < first) {
+                entry.first = Some((unix, columns.total));
+            }
+            let is_same = entry.source.is_none_or(|known| known == source);
+            entry.source = Some(if is_same { source } else { usize::MAX });
         }
         if let Some(row) = &mut entry.row {
-            if row.unix >= unix && row.unix - unix < 3600 {
+            if row.unix >= unix && row.unix - unix < 3600 && row.is_in == is_in {
                 // Another target of the service, or samples that ended late.
                 row.columns.add(columns);
                 return;
             }
         }
         let before = entry.row.map(|row| row.unix);
-        if !is_in {
-            // Only its stamp counts: the next row begins there.
-            let columns = Columns::default();
-            self.end_row(service);
-            self.services[service].row = Some(Row { before: None, unix, civil, columns });
-            return;
-        }
-        if entry.first.is_none() {
-            entry.first = Some((unix, columns.total));
-        }
         self.end_row(service);
-        self.services[service].row = Some(Row { before, unix, civil, columns: *columns });
+        self.services[service].row = Some(Row { before, unix, civil, columns: *columns, is_in });
     }
 
-    /// Takes the row that was added up in.
+    /// Takes the row that was added up in. Rows outside of the period only tell when outages began and ended.
     fn end_row(&mut self, service: usize) {
-        let Some(row) = self.services[service].row.filter(|row| self.has(row.unix)) else { return };
-        let Some(begin) = self.services[service].end_row(&row) else { return };
+        let Some(row) = self.services[service].row else { return };
+        let Some(begin) = self.services[service].end_row(&row).filter(|_| row.is_in) else { return };
         let mark = mark(&row.columns);
         let begin = begin.max(self.from.unwrap_or(i64::MIN)).min(row.unix - 1);
-        // Both first: the second may move the first.
-        let _ = self.slot(begin + 1);
-        let last = self.slot(row.unix);
-        let first = self.slot(begin + 1);
+        let (first, last) = self.slots(begin, row.unix);
         let entry = &mut self.services[service];
         entry.mark_day(row.civil, row.unix - begin, mark);
         for number in first..=last {
@@ -379,19 +391,22 @@ impl Report {
         }
     }
 
+    /// The numbers of the first and the last slot of an interval.
+    fn slots(&mut self, begin: i64, end: i64) -> (usize, usize) {
+        // Both before: the second may move the first.
+        let _ = self.slot(begin + 1);
+        let last = self.slot(end);
+        (self.slot(begin + 1), last)
+    }
+
     /// Takes an event in.
     fn add_event(&mut self, told: &Told<'_>) {
         let Told { at, parts: [kind, service, endpoint, text], change } = told;
-        let day = (self.local)(*at).day();
-        if self.event_days.last() != Some(&day) && !self.event_days.contains(&day) {
-            self.event_days.push(day);
-        }
-        if self.has(*at) {
-            self.latest = self.latest.max(*at);
-        }
+        self.has_events = true;
         let is_own = *service == "-" && *endpoint == "-";
         let number = if is_own { None } else { Some(self.service(service)) };
         if self.has(*at) {
+            self.latest = self.latest.max(*at);
             let mut shown = String::new();
             let (bar, endpoint) = if is_own { ("", "") } else { (GAP, *endpoint) };
             let _ = fmt::Write::write_fmt(&mut shown, format_args!("{kind}{bar}{endpoint}{GAP}{text}"));
@@ -401,11 +416,15 @@ impl Report {
             };
             service::push_event(events, Shown { at: *at, text: shown });
         }
-        if let Change::Unwatched(begin, end) = change {
-            outages::push_span(&mut self.unwatched, Span { begin: *begin, end: *end, total: 0 }, UNWATCHED);
+        if let (Change::Unwatched(begin, end), Some(spans)) = (change, self.unwatched.get_mut(self.source)) {
+            outages::push_span(spans, Span { begin: *begin, end: *end, total: 0 }, UNWATCHED);
         }
         let Some(number) = number else { return };
         let entry = &mut self.services[number];
+        if entry.endpoint.is_empty() {
+            entry.endpoint = (*endpoint).into();
+        }
+        entry.several |= entry.endpoint != *endpoint;
         let known = entry.open.iter().position(|open| open.endpoint == *endpoint);
         match change {
             Change::Down(begin, reason) => {
@@ -447,10 +466,32 @@ impl Report {
     fn add_outage(&mut self, number: usize, open: Open, end: Option<i64>) {
         let Open { begin, exact, endpoint, reason } = open;
         let until = end.unwrap_or(self.latest.max(begin));
-        if self.to.is_none_or(|to| begin < to) && self.from.is_none_or(|from| until > from) {
-            let seconds = (until - begin).max(0) as u64;
-            let outage = Outage { begin, end, seconds, exact, common: false, reason, endpoint };
-            self.services[number].outages.push(outage);
+        let entry = &mut self.services[number];
+        if entry.is_in_period(begin, until.max(begin + 1)) {
+            let (seconds, unwatched) = ((until - begin).max(0) as u64, 0);
+            entry.outages.push(Outage { begin, end, seconds, exact, common: false, unwatched, reason, endpoint });
+        }
+    }
+
+    /// Ends the outages of events that have no end. Rows may know better: its event was lost, or the target was removed.
+    fn end_open(&mut self, number: usize) {
+        for open in core::mem::take(&mut self.services[number].open) {
+            let entry = &self.services[number];
+            let (last, usual) = (entry.last, entry.usual());
+            let mut end = None;
+            if entry.first.is_none() {
+                if self.latest > i64::MIN && self.services.iter().any(|other| other.first.is_some()) {
+                    continue;
+                }
+            } else if let Some(civil) =
+                entry.good_from(open.begin + i64::from((self.local)(open.begin).offset)).filter(|_| !entry.several)
+            {
+                end = Some(self.calendar.unix(civil, open.begin));
+            } else if self.latest - last > 2 * usual.max(1) {
+                end = Some(last.max(open.begin));
+            }
+            let exact = open.exact && end.is_none();
+            self.add_outage(number, Open { exact, ..open }, end);
         }
     }
 
@@ -458,57 +499,52 @@ impl Report {
     #[inline(never)]
     pub fn finish(&mut self, now: Option<i64>) {
         self.latest = self.latest.max(now.unwrap_or(i64::MIN));
-        self.services.retain(|service| !service.hidden);
         let chosen = (self.from, self.to);
-        let has_events = !self.event_days.is_empty();
         for number in 0..self.services.len() {
             self.end_bucket(number);
             self.end_row(number);
             self.services[number].end_rows();
-            for open in core::mem::take(&mut self.services[number].open) {
-                self.add_outage(number, open, None);
-            }
-            let in_rows = core::mem::take(&mut self.services[number].in_rows);
-            let entry = &mut self.services[number];
-            if !has_events {
-                entry.outages.others += in_rows.others;
-                entry.outages.seconds +=
-                    in_rows.seconds - in_rows.list.iter().map(|outage| outage.seconds).sum::<u64>();
-            }
-            for outage in in_rows.list {
-                let end = outage.end.unwrap_or(i64::MAX);
-                let days = [outage.begin, outage.end.unwrap_or(outage.begin)].map(|unix| (self.local)(unix).day());
-                let is_told = days.iter().any(|day| self.event_days.contains(day));
-                if !is_told && !entry.outages.overlaps(outage.begin, end) {
-                    entry.outages.push(outage);
-                }
-            }
-            entry.outages.list.sort_by_key(|outage| outage.begin);
-            let columns = entry.columns;
-            self.all.add(&columns);
+            self.finish_first(number);
         }
+        for number in 0..self.services.len() {
+            self.end_open(number);
+            let entry = &mut self.services[number];
+            let in_rows = core::mem::take(&mut entry.in_rows);
+            entry.outages.add_in_rows(in_rows);
+        }
+        self.mark_common();
+        self.services.retain(Service::is_shown);
         let firsts = self.services.iter().filter_map(|service| Some(service.first?.0 - service.usual()));
         self.from = self.from.or(firsts.min());
         if self.to.is_none() && self.latest > i64::MIN {
             self.to = Some(self.latest);
         }
         self.to = now.or(self.to);
+        let (from, to) = (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX));
         for number in 0..self.services.len() {
-            self.finish_first(number);
             self.finish_unwatched(number, chosen, now);
+            let entry = &mut self.services[number];
+            self.all.add(&entry.columns);
+            entry.outages.add_up(from, to);
+            for outage in &mut entry.outages.list {
+                let Span { begin, end, .. } = outage.span();
+                outage.unwatched = outages::overlap(&entry.unwatched, begin, end);
+            }
+            if let Some(worst) = &mut entry.worst {
+                worst.span.0 = worst.span.0.max(from);
+            }
         }
-        self.mark_common();
     }
 
-    /// Marks the slots of the first row. While it was read, it was not known yet how long a row is.
+    /// Marks the slots of the first row, and gives what begins with it its begin. While it was read, it was not known yet how
+    /// long a row is.
     fn finish_first(&mut self, number: usize) {
-        let entry = &self.services[number];
+        let entry = &mut self.services[number];
+        entry.finish_first();
         let Some((first, total)) = entry.first.filter(|(_, total)| *total > 0) else { return };
         let begin = first - entry.watched(entry.usual(), total).max(1);
         let begin = begin.max(self.from.unwrap_or(i64::MIN)).min(first - 1);
-        let _ = self.slot(begin + 1);
-        let last = self.slot(first);
-        let begin = self.slot(begin + 1);
+        let (begin, last) = self.slots(begin, first);
         let mark = self.services[number].slot(last).mark;
         for before in begin..last {
             let slot = self.services[number].slot(before);
@@ -519,22 +555,29 @@ impl Report {
     /// Finds out when nobody watched a service, also at the ends of a period that was chosen.
     fn finish_unwatched(&mut self, number: usize, (from, to): (Option<i64>, Option<i64>), now: Option<i64>) {
         let entry = &mut self.services[number];
-        let mut spans = self.unwatched.clone();
+        let usual = entry.usual();
+        // What a monitor tells of itself is so for the services of its own files.
+        let mut spans = match entry.source {
+            Some(source) => self.unwatched.get(source).cloned().unwrap_or_default(),
+            None => self.unwatched.concat(),
+        };
+        outages::join(&mut spans);
+        let told = spans.clone();
         for span in core::mem::take(&mut entry.unwatched) {
             let seconds = span.end - span.begin;
+            // The run that wrote the row began after that time.
+            let end = span.end - entry.watched(seconds, span.total);
             let is_gap = span.total == 0 || entry.is_long(seconds);
-            let is_told = self.unwatched.iter().any(|told| told.begin < span.end && told.end > span.begin);
-            if is_gap && !is_told {
-                // The run that wrote the row began after that time.
-                spans.push(Span { end: span.end - entry.watched(seconds, span.total), ..span });
+            let is_told = outages::overlap(&told, span.begin, span.end) as i64 + usual >= end - span.begin;
+            if is_gap && (!is_told || told.is_empty()) {
+                spans.push(Span { end, ..span });
             }
         }
-        let last = entry.row.map(|row| row.unix).filter(|_| entry.first.is_some());
-        if let (Some((first, total)), Some(last)) = (entry.first, last) {
-            let begin = first - if entry.usual() == 0 { 1 } else { entry.watched(entry.usual(), total) };
-            for (begin, end) in [(from, Some(begin)), (Some(last), now.or(to))] {
+        if let Some((first, total)) = entry.first {
+            let begin = first - if usual == 0 { 1 } else { entry.watched(usual, total) };
+            for (begin, end) in [(from, Some(begin)), (Some(entry.last), now.or(to))] {
                 if let (Some(begin), Some(end)) = (begin, end) {
-                    if entry.is_long(end - begin) || entry.usual() == 0 {
+                    if entry.is_long(end - begin) || usual == 0 {
                         spans.push(Span { begin, end, total: 0 });
                     }
                 }
@@ -550,36 +593,36 @@ impl Report {
         entry.unwatched = spans;
     }
 
-    /// Marks the outages at some moment of which more than half of all services were down.
+    /// Marks the outages at some moment of which more than half of all services with rows were down, whether they are shown
+    /// or not.
     fn mark_common(&mut self) {
+        let all = self.services.iter().filter(|service| service.first.is_some()).count() as i64;
         let mut changes: Vec<(i64, i64)> = Vec::new();
         for service in &self.services {
-            for outage in &service.outages.list {
-                changes.push((outage.begin, 1));
-                changes.push((outage.begin + outage.seconds as i64, -1));
+            // Two targets of a service are one service.
+            let mut spans: Vec<Span> = service.outages.list.iter().map(Outage::span).collect();
+            outages::join(&mut spans);
+            for span in &spans {
+                changes.push((span.begin, 1));
+                changes.push((span.end, -1));
             }
         }
         // Of the same second an end comes first.
         changes.sort_unstable();
         let (mut down, mut common) = (0, Vec::new());
         for (at, change) in changes {
-            let was_common = down * 2 > self.services.len() as i64;
+            let was_common = down * 2 > all;
             down += change;
-            let is_common = down * 2 > self.services.len() as i64;
+            let is_common = down * 2 > all;
             if is_common && !was_common {
-                common.push((at, at));
+                common.push(Span { begin: at, end: at, total: 0 });
             } else if let (true, Some(span)) = (was_common, common.last_mut()) {
-                span.1 = at;
+                span.end = at;
             }
         }
-        if self.services.len() < 2 {
-            return;
-        }
-        for service in &mut self.services {
-            for outage in &mut service.outages.list {
-                let end = outage.begin + outage.seconds as i64;
-                outage.common = common.iter().any(|(from, to)| outage.begin < *to && end > *from);
-            }
+        for outage in self.services.iter_mut().flat_map(|service| &mut service.outages.list) {
+            let Span { begin, end, .. } = outage.span();
+            outage.common = all > 1 && outages::overlap(&common, begin, end) > 0;
         }
     }
 }

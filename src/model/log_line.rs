@@ -108,6 +108,9 @@ pub enum Line<'a> {
 /// Bytes of a date and a time of day.
 pub const STAMP: usize = 19;
 
+/// The header of samples.
+const SAMPLES: &str = "time,service,host,port,address,dns_ms,connect_ms,outcome,reason,syns_resent";
+
 /// What is between two columns of a table.
 pub const GAP: &str = " | ";
 
@@ -116,7 +119,8 @@ impl<'a> Line<'a> {
     pub fn read(line: &'a [u8]) -> Self {
         let Some(line) = words::utf8(line) else { return Line::Damaged };
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() || line.starts_with("Timestamp ") || line.starts_with("time,service,") {
+        let is_table = line.starts_with("Timestamp ") && (line.ends_with("| Total") || line.ends_with("| Why"));
+        if line.is_empty() || is_table || line == SAMPLES {
             return Line::Header;
         }
         let Some((stamp, rest)) = line.split_at_checked(STAMP) else { return Line::Damaged };
@@ -143,7 +147,8 @@ fn last_cell(line: &str) -> Option<(&str, &str)> {
     Some((words::trim(cell), before))
 }
 
-/// Reads the service and the numbers of a row of counts. They add up in every row, so one that does not was damaged.
+/// Reads the service and the numbers of a row of counts. They add up in every row, so one that does not was damaged; a
+/// service with a bar is what is left of two lines.
 fn counted(civil: i64, line: &str) -> Option<Counted<'_>> {
     let (mut rest, mut numbers) = (line, [0; 7]);
     for number in numbers.iter_mut().rev() {
@@ -153,7 +158,12 @@ fn counted(civil: i64, line: &str) -> Option<Counted<'_>> {
     }
     let columns = Columns::of(numbers);
     let service = words::trim(rest);
-    (columns.is_sum() && !service.is_empty()).then_some(Counted { civil, service, columns })
+    (columns.is_sum() && is_service(service)).then_some(Counted { civil, service, columns })
+}
+
+/// Whether a text can be the service of a row.
+fn is_service(service: &str) -> bool {
+    !service.is_empty() && words::is_clean(service, b'|')
 }
 
 /// Reads the rest of a row of times.
@@ -174,7 +184,7 @@ fn timed(civil: i64, line: &str) -> Option<Timed<'_>> {
     let service = words::trim(before);
     let whole = |[p50, p95, max]: [Option<u32>; 3]| p50.zip(p95).zip(max).map(|((p50, p95), max)| [p50, p95, max]);
     let [resent, skipped] = counts;
-    let is_read = !service.is_empty() && !why.is_empty();
+    let is_read = is_service(service) && !why.is_empty() && words::is_clean(why, b'|');
     let why = if why == "-" { "" } else { why };
     is_read.then_some(Timed { civil, service, phases: phases.map(whole), resent, skipped, why })
 }
@@ -220,6 +230,9 @@ fn told(civil: i64, line: &str) -> Option<Told<'_>> {
         (*part, rest) = rest.split_at_checked(end)?;
     }
     let [kind, service, _, text] = parts;
+    if !words::is_clean(line, b'\n') {
+        return None;
+    }
     let change = match kind {
         "down" => around(text, ", since ").map(|(reason, since, _)| Change::Down(since, reason))?,
         "up" => {
@@ -269,7 +282,7 @@ fn sampled(civil: i64, line: &str) -> Option<Sampled> {
     let (offset, rest) = offset(line.get(4..)?)?;
     let mut rest = rest.strip_prefix(',')?;
     value(&mut rest, &mut room)?;
-    let service = Text::copy(room.as_str()).filter(|service| !service.is_empty())?;
+    let service = Text::copy(room.as_str()).filter(|service| is_service(service.as_str()))?;
     // Host, port and address.
     for _ in 0..3 {
         value(&mut rest, &mut room)?;
@@ -314,9 +327,10 @@ mod tests {
         let columns = Columns::of([120, 15, 135, 0, 0, 8, 143]);
         assert_eq!(read(row), Line::Counted(Counted { civil: 1_760_020_200, service: "promotion-api", columns }));
         assert_eq!(read(&format!("{row}\r")), read(row));
-        // The original may have any name, with a bar, too.
-        let strange = row.replace("promotion-api", "a | b |");
-        assert!(matches!(read(&strange), Line::Counted(Counted { service: "a | b |", .. })), "{strange}");
+        // Of a torn row and the next one it is damaged.
+        for cut in 1..row.len() {
+            assert_eq!(read(&format!("{}{row}", &row[..cut])), Line::Damaged, "{}", &row[..cut]);
+        }
         for header in [
             "Timestamp           | Service              | Conn<1s | Conn1-5s | DNS<1s | DNS1-5s | DNSFail | ConnFailed | Total",
             "time,service,host,port,address,dns_ms,connect_ms,outcome,reason,syns_resent",
@@ -341,6 +355,8 @@ mod tests {
             ("|   143", ""),
             ("15", "-15"),
             ("15", "99999999999"),
+            ("135", "144"),
+            ("web", "we\tb"),
         ] {
             assert_eq!(read(&row.replace(from, to)), Line::Damaged, "{from} {to}");
         }
@@ -348,6 +364,14 @@ mod tests {
             assert!(matches!(read(&row[..cut]), Line::Damaged), "{}", &row[..cut]);
         }
         assert_eq!(Line::read(b"2025-10-09 14:30:00 | \xff"), Line::Damaged);
+    }
+
+    #[test]
+    fn a_torn_header_hides_no_row() {
+        let row = "2025-10-09 14:30:00 | web | 120 | 15 | 135 | 0 | 0 | 8 | 143";
+        for header in ["Timestamp           | Ser", "Timestamp ", "time,service,"] {
+            assert_eq!(read(&format!("{header}{row}")), Line::Damaged, "{header}");
+        }
     }
 
     #[test]

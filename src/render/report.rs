@@ -3,7 +3,6 @@
 use core::fmt;
 
 use super::cells::{self, Column, Kind, MOMENT, Style, WORDS, put};
-use super::overview::Length;
 use super::{LocalTime, times};
 use crate::base::text::Count;
 use crate::base::time::{Nanos, SECS_PER_DAY, WallTime};
@@ -20,6 +19,10 @@ const MARKS: [char; 6] = [' ', '.', '-', 'o', 'O', '#'];
 /// What they mean.
 const LEGEND: &str =
     ". all connected, - some slow, o up to 10 % failed, O more failed, # all failed;\nblank: nobody watched\n";
+
+/// What is said if no outage is known, with events and without.
+const NONE_DOWN: &str = "\nNo service was down.\n";
+const NONE_FOUND: &str = "\nNo outage was found: in each interval some probes connected. There is no log of events.\n";
 
 /// The hours above a strip.
 const HOURS: &str = "0     3     6     9     12    15    18    21";
@@ -39,12 +42,20 @@ impl fmt::Display for Percent {
     }
 }
 
-/// A number of seconds as [`Length`] shows it; `-` if there is none.
-struct Seconds(u64);
+/// A number of seconds in its two largest units: `15m4s`; `-` if there is none.
+pub(super) struct Seconds(pub u64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Length(if self.0 == 0 { -1 } else { self.0 as i64 }).fmt(f)
+        let mut left = self.0;
+        for (unit, smaller, names) in [(86_400, 3600, ["d", "h"]), (3600, 60, ["h", "m"]), (60, 1, ["m", "s"])] {
+            if left >= unit {
+                write!(f, "{}{}", left / unit, names[0])?;
+                left = left % unit / smaller;
+                return if left > 0 { write!(f, "{left}{}", names[1]) } else { Ok(()) };
+            }
+        }
+        if left == 0 { f.write_str("-") } else { write!(f, "{left}s") }
     }
 }
 
@@ -72,13 +83,18 @@ pub(super) fn unwatched(service: &Service) -> u64 {
 pub fn write(out: &mut String, report: &Report, local: LocalTime, columns: usize) {
     let style = Style { gap: "  ", columns, hidden: 0 };
     write_period(out, report, local);
-    if report.services.is_empty() {
+    let has_outage = report.services.iter().any(|service| service.outages.count() > 0);
+    if report.all.total == 0 && !has_outage {
         out.push_str("There is no row of this time.\n");
         return write_damaged(out, report);
     }
     write_services(out, report, style);
     write_worst(out, report, local, style);
-    write_outages(out, report, local, style);
+    if has_outage {
+        write_outages(out, report, local, style);
+    } else {
+        out.push_str(if report.has_events { NONE_DOWN } else { NONE_FOUND });
+    }
     write_unwatched(out, report, local, style);
     write_times(out, report, style);
     write_strips(out, report);
@@ -88,7 +104,8 @@ pub fn write(out: &mut String, report: &Report, local: LocalTime, columns: usize
 fn write_period(out: &mut String, report: &Report, local: LocalTime) {
     if let (Some(from), Some(to)) = (report.from, report.to) {
         let moment = |unix: i64| local(unix).as_moment();
-        put(out, format_args!("From {} to {} ({})\n", moment(from), moment(to), Length(to - from)));
+        let length = Seconds((to - from).max(0) as u64);
+        put(out, format_args!("From {} to {} ({length})\n", moment(from), moment(to)));
     }
 }
 
@@ -103,7 +120,6 @@ fn write_services(out: &mut String, report: &Report, style: Style) {
         let unwatched = unwatched(service);
         write_counts(&mut cells, &service.name, &service.columns, &service.outages, unwatched);
         all.others += service.outages.count();
-        all.seconds += service.outages.seconds;
     }
     if report.services.len() > 1 {
         write_counts(&mut cells, "all", &report.all, &all, 0);
@@ -155,17 +171,24 @@ fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Sty
             }
             let mark = |is_there: bool, mark: &'static str| if is_there { mark } else { "" };
             let (rough, common) = (mark(!outage.exact, "~"), mark(outage.common, "* "));
+            let target = if service.several { outage.endpoint.as_str() } else { "" };
+            let blank = mark(!target.is_empty(), " ");
             put(
                 &mut cells,
-                format_args!("{rough}{}\t{}\t{common}{}\t", Seconds(outage.seconds), service.name, outage.reason),
+                format_args!(
+                    "{rough}{}\t{}{blank}{target}\t{common}{}",
+                    Seconds(outage.seconds),
+                    service.name,
+                    outage.reason
+                ),
             );
+            if outage.unwatched > 0 {
+                put(&mut cells, format_args!("; nobody watched for {} of it", Seconds(outage.unwatched)));
+            }
+            cells.push('\t');
             is_rough |= !outage.exact;
             is_common |= outage.common;
         }
-    }
-    let has_some = report.services.iter().any(|service| service.outages.count() > 0);
-    if !has_some {
-        return out.push_str("\nNo service was down.\n");
     }
     out.push('\n');
     cells::write(out, &[MOMENT, WORDS, NUMBER, NAME, Column(0, Kind::Text)], &cells, style);
@@ -173,7 +196,7 @@ fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Sty
         put(out, format_args!("and {}\n", Count(others, "shorter one")));
     }
     if is_rough {
-        out.push_str("~ found in rows: intervals in which no probe connected\n");
+        out.push_str("~ not to the second: found in rows, as intervals in which no probe connected\n");
     }
     if is_common {
         out.push_str("* more than half of the services were down at the same time\n");

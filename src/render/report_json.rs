@@ -97,9 +97,10 @@ fn write_service(out: &mut String, report: &Report, service: &Service) {
 }
 
 fn write_outage(out: &mut String, outage: &Outage) {
-    let numbers =
-        [at(outage.begin), outage.end.map_or(NONE, at), outage.seconds, outage.exact.into(), outage.common.into()];
-    fill(out, "{\"begin\":#,\"end\":#,\"seconds\":#,\"exact\":?,\"common\":?", &|i| numbers[i]);
+    let end = outage.end.map_or(NONE, at);
+    let numbers = [at(outage.begin), end, outage.seconds, outage.unwatched, outage.exact.into(), outage.common.into()];
+    let keys = "{\"begin\":#,\"end\":#,\"seconds\":#,\"unwatched_seconds\":#,\"exact\":?,\"common\":?";
+    fill(out, keys, &|i| numbers[i]);
     put(out, format_args!(",\"reason\":{},\"target\":{}}}", Quoted(&outage.reason), Quoted(&outage.endpoint)));
 }
 

@@ -3,9 +3,9 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::base::path;
+use crate::base::path::{self, Path};
 use crate::core::report::{LONGEST, Report};
-use crate::model::log_names::{self, Kind, Name};
+use crate::model::log_names::{self, Kind};
 use crate::shell::console::Console;
 use crate::sys::directory::Directory;
 use crate::sys::file::{self, Identity};
@@ -15,6 +15,19 @@ use crate::sys::{Errno, describe};
 const PIECE: usize = 64 << 10;
 const _: () = assert!(PIECE > LONGEST);
 
+/// A daily file that is to be read.
+#[derive(Debug)]
+struct Listed {
+    /// Its kind and its day, in days since 1970, by its name.
+    kind: Kind,
+    day: i64,
+    /// Its position on the command line, or in its directory.
+    number: usize,
+    /// Whether it was found in a directory.
+    is_found: bool,
+    path: Path,
+}
+
 /// What reads files into a report.
 #[derive(Debug)]
 pub struct LogFiles<'a> {
@@ -22,6 +35,7 @@ pub struct LogFiles<'a> {
     console: &'a mut Console,
     /// The first and the last day of which files are read, in days since 1970.
     days: (i64, i64),
+    listed: Vec<Listed>,
     buffer: Vec<u8>,
     /// The files that were read: a link may lead to one of them.
     known: Vec<Identity>,
@@ -33,59 +47,70 @@ impl<'a> LogFiles<'a> {
     /// For the files of these days.
     pub fn new(report: &'a mut Report, days: (i64, i64), console: &'a mut Console) -> Self {
         let buffer = vec![0; PIECE];
-        Self { report, console, days, buffer, known: Vec::new(), has_failed: false }
+        Self { report, console, days, listed: Vec::new(), buffer, known: Vec::new(), has_failed: false }
     }
 
-    /// Reads a file, or the daily files of a directory.
-    pub fn read(&mut self, path: &str) {
+    /// Adds a file, or the daily files of a directory: events of all days, because an outage may have begun or ended on
+    /// another one.
+    pub fn add(&mut self, path: &str) {
+        let (first, last) = self.days;
         match file::open_named(path) {
-            Ok((_, true)) => self.read_directory(path),
-            Ok((file, false)) => self.read_file(&file, path),
+            Ok((_, true)) => {}
+            // It is opened again: a pipe cannot be.
+            Ok((file, false)) if !self.list(path, path::name(path), false) => self.read_file(&file, path),
+            Ok((_, false)) => {}
             Err(errno) => self.fail(path, errno),
+        }
+        if let Ok(directory) = Directory::open(path) {
+            let listed = directory.count(&mut |name| {
+                let known = log_names::kind_and_day(name);
+                if known.is_some_and(|(kind, day)| kind == Kind::Events || (first..=last).contains(&day)) {
+                    self.list(path::within(path, name).as_str(), name, true);
+                }
+                false
+            });
+            if let Err(errno) = listed {
+                self.fail(path, errno);
+            }
+        }
+    }
+
+    /// Adds a file, if its name is that of a daily file.
+    fn list(&mut self, path: &str, name: &str, is_found: bool) -> bool {
+        let known = log_names::kind_and_day(name).zip(Path::copy(path));
+        let number = self.listed.len();
+        if let Some(((kind, day), path)) = known {
+            self.listed.push(Listed { kind, day, number, is_found, path });
+        }
+        known.is_some()
+    }
+
+    /// Reads what was added, the oldest first: the end of a day is the begin of the next one. Of a day that has counts no samples
+    /// are read: they say the same.
+    pub fn read(&mut self) {
+        self.listed.sort_unstable_by_key(|listed| (listed.day, listed.kind.index(), listed.number));
+        let listed = core::mem::take(&mut self.listed);
+        for Listed { day, kind, is_found, path, .. } in &listed {
+            let has_counts = |other: &Listed| {
+                let directories = [&other.path, path].map(|path| path::parent(path.as_str()));
+                other.kind == Kind::Stats && other.day == *day && directories[0] == directories[1]
+            };
+            if *kind == Kind::Samples && listed.iter().any(has_counts) {
+                continue;
+            }
+            let path = path.as_str();
+            match if *is_found { file::open_listed(path) } else { file::open_named(path).map(|(file, _)| file) } {
+                Ok(file) => self.read_file(&file, path),
+                // A link, or it was just deleted.
+                Err(Errno::ELOOP | Errno::EINVAL | Errno::ENOENT) if *is_found => {}
+                Err(errno) => self.fail(path, errno),
+            }
         }
     }
 
     fn fail(&mut self, path: &str, errno: Errno) {
         self.has_failed = true;
         self.console.say("report", format_args!("{path} cannot be read ({}), it is left out", describe(errno)));
-    }
-
-    /// Reads the daily files of a directory. Events of all days: an outage may have begun or ended on another one. Of a day
-    /// that has counts no samples: they say the same.
-    fn read_directory(&mut self, path: &str) {
-        let mut names: Vec<(Kind, i64, Name)> = Vec::new();
-        let (first, last) = self.days;
-        let listed = Directory::open(path).and_then(|directory| {
-            directory.count(&mut |name| {
-                if let (Some((kind, day)), Some(copied)) = (log_names::kind_and_day(name), Name::copy(name)) {
-                    if kind == Kind::Events || (first..=last).contains(&day) {
-                        names.push((kind, day, copied));
-                    }
-                }
-                false
-            })?;
-            Ok(directory)
-        });
-        let directory = match listed {
-            Ok(directory) => directory,
-            Err(errno) => return self.fail(path, errno),
-        };
-        names.sort_unstable_by_key(|(kind, day, _)| (*day, kind.index()));
-        let mut counted = i64::MIN;
-        for (kind, day, name) in &names {
-            match kind {
-                Kind::Stats => counted = *day,
-                Kind::Samples if counted == *day => continue,
-                Kind::Times | Kind::Events | Kind::Samples => {}
-            }
-            let shown = path::within(path, name.as_str());
-            match file::open_listed(&directory, name.as_str()) {
-                Ok(file) => self.read_file(&file, shown.as_str()),
-                // A link, or it was just deleted.
-                Err(Errno::ELOOP | Errno::EINVAL | Errno::ENOENT) => {}
-                Err(errno) => self.fail(shown.as_str(), errno),
-            }
-        }
     }
 
     fn read_file(&mut self, file: &OwnedFd, path: &str) {
@@ -109,9 +134,6 @@ impl<'a> LogFiles<'a> {
         }
     }
 }
-
-/// Every day.
-pub const ALL_DAYS: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// The days around these moments, in days since 1970: files of another machine may be of another time zone.
 pub fn days(from: Option<i64>, to: Option<i64>) -> (i64, i64) {

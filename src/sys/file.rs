@@ -62,10 +62,9 @@ pub fn open_named(path: &str) -> Result<(OwnedFd, bool), Errno> {
     Ok((file, is_directory))
 }
 
-/// Opens a regular file of a directory for reading; no link is followed, and other names that it has do not matter.
-pub fn open_listed(directory: &Directory, name: &str) -> Result<OwnedFd, Errno> {
-    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = open_at(directory.as_raw_fd(), name, flags, 0)?;
+/// Opens a regular file for reading; no link is followed, and other names that it has do not matter.
+pub fn open_listed(path: &str) -> Result<OwnedFd, Errno> {
+    let file = open(path, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY, 0)?;
     if status(&file)?.st_mode & libc::S_IFMT == libc::S_IFREG { Ok(file) } else { Err(Errno::EINVAL) }
 }
 

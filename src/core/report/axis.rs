@@ -42,28 +42,28 @@ pub struct Day {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     rows: u32,
-    p50: u32,
-    p95: u32,
+    p50: u64,
+    p95: u64,
     max: u32,
 }
 
 impl Latency {
     /// Adds a row.
     pub(super) fn add(&mut self, [p50, p95, max]: [u32; 3]) {
-        self.add_sums(&Latency { rows: 1, p50, p95, max });
+        self.add_sums(&Latency { rows: 1, p50: p50.into(), p95: p95.into(), max });
     }
 
     fn add_sums(&mut self, other: &Latency) {
         self.rows += other.rows;
-        self.p50 = self.p50.saturating_add(other.p50);
-        self.p95 = self.p95.saturating_add(other.p95);
+        self.p50 += other.p50;
+        self.p95 += other.p95;
         self.max = self.max.max(other.max);
     }
 
     /// The mean of the rows' p50, that of their p95, and the longest time; `None` if nothing was measured.
     pub fn times(&self) -> Option<[Nanos; 3]> {
-        let mean = |sum: u32| sum / self.rows.max(1);
-        let times = [mean(self.p50), mean(self.p95), self.max].map(|tenths| Nanos::new(u64::from(tenths) * 100_000));
+        let mean = |sum: u64| sum / u64::from(self.rows.max(1));
+        let times = [mean(self.p50), mean(self.p95), self.max.into()].map(|tenths| Nanos::new(tenths * 100_000));
         (self.rows > 0).then_some(times)
     }
 }

@@ -16,10 +16,19 @@ pub struct Outage {
     pub exact: bool,
     /// Whether more than half of all services were down at some moment of it.
     pub common: bool,
+    /// For how many seconds of it nobody watched.
+    pub unwatched: u64,
     /// Why, in words.
     pub reason: String,
     /// `host:port`; empty if only the service is known.
     pub endpoint: String,
+}
+
+impl Outage {
+    /// From its begin to its end, or to the last thing that is known.
+    pub(super) fn span(&self) -> Span {
+        Span { begin: self.begin, end: self.begin + self.seconds as i64, total: 0 }
+    }
 }
 
 /// The longest outages of a service.
@@ -29,38 +38,62 @@ pub struct Outages {
     pub list: Vec<Outage>,
     /// How many others there were.
     pub others: u64,
-    /// How long all of them lasted together, in seconds.
+    /// For how many seconds of the period the service was down, each of them counted once.
     pub seconds: u64,
+    /// How long the others lasted, in seconds.
+    pub(super) others_seconds: u64,
 }
 
 impl Outages {
     /// Adds one.
     pub(super) fn push(&mut self, outage: Outage) {
-        self.seconds += outage.seconds;
-        if self.list.len() < KEPT {
-            self.list.push(outage);
-            return;
+        self.list.push(outage);
+        if self.list.len() > KEPT {
+            let mut shortest = 0;
+            for (at, kept) in self.list.iter().enumerate() {
+                if kept.seconds < self.list[shortest].seconds {
+                    shortest = at;
+                }
+            }
+            self.others += 1;
+            self.others_seconds += self.list.swap_remove(shortest).seconds;
         }
-        self.others += 1;
-        let mut shortest = 0;
-        for (at, kept) in self.list.iter().enumerate() {
-            if kept.seconds < self.list[shortest].seconds {
-                shortest = at;
+    }
+
+    /// How long the shortest one is that is kept, in seconds.
+    fn shortest(&self) -> u64 {
+        self.list.iter().map(|outage| outage.seconds).min().unwrap_or(0)
+    }
+
+    /// Adds those that were found in rows, but for those of which these tell already: one that was not kept is no longer
+    /// than the shortest that is.
+    pub(super) fn add_in_rows(&mut self, in_rows: Outages) {
+        if self.list.is_empty() {
+            self.others += in_rows.others;
+            self.others_seconds += in_rows.others_seconds;
+        }
+        let told = if self.others > 0 && !self.list.is_empty() { self.shortest() } else { 0 };
+        let known = self.list.len();
+        for outage in in_rows.list {
+            let end = outage.end.unwrap_or(i64::MAX);
+            let overlaps = |other: &Outage| other.begin < end && other.end.is_none_or(|ended| ended > outage.begin);
+            if outage.seconds > told.saturating_sub(1) && !self.list[..known].iter().any(overlaps) {
+                self.list.push(outage);
             }
         }
-        if outage.seconds > self.list[shortest].seconds {
-            self.list[shortest] = outage;
-        }
+        self.list.sort_unstable_by_key(|outage| outage.begin);
+    }
+
+    /// Adds up for how many seconds of a period one of them was there, from this begin on.
+    pub(super) fn add_up(&mut self, from: i64, to: i64) {
+        let mut spans: Vec<Span> = self.list.iter().map(Outage::span).collect();
+        join(&mut spans);
+        self.seconds = self.others_seconds + overlap(&spans, from, to);
     }
 
     /// How many there were.
     pub fn count(&self) -> u64 {
         self.list.len() as u64 + self.others
-    }
-
-    /// Whether one of those that are kept has a part of this span.
-    pub(super) fn overlaps(&self, begin: i64, end: i64) -> bool {
-        self.list.iter().any(|outage| outage.begin < end && outage.end.is_none_or(|ended| ended > begin))
     }
 }
 
@@ -105,6 +138,11 @@ pub(super) fn push_span(spans: &mut Vec<Span>, span: Span, most: usize) {
     spans.push(span);
 }
 
+/// For how many seconds these spans, which do not overlap, are within another one.
+pub(super) fn overlap(spans: &[Span], begin: i64, end: i64) -> u64 {
+    spans.iter().map(|span| Span { begin: span.begin.max(begin), end: span.end.min(end), total: 0 }.seconds()).sum()
+}
+
 /// Puts spans in their order, and joins those that overlap.
 pub(super) fn join(spans: &mut Vec<Span>) {
     spans.retain(|span| span.end > span.begin);
@@ -128,11 +166,11 @@ mod tests {
         let mut outages = Outages::default();
         for seconds in 1..=150 {
             let (endpoint, reason) = (String::new(), String::new());
-            outages.push(Outage { begin: 0, end: None, seconds, exact: true, common: false, reason, endpoint });
+            let (begin, end, unwatched) = (0, None, 0);
+            outages.push(Outage { begin, end, seconds, exact: true, common: false, unwatched, reason, endpoint });
         }
         assert_eq!((outages.list.len(), outages.others, outages.count()), (100, 50, 150));
-        assert_eq!(outages.list.iter().map(|outage| outage.seconds).min(), Some(51));
-        assert_eq!(outages.seconds, 150 * 151 / 2);
+        assert_eq!((outages.shortest(), outages.others_seconds), (51, 50 * 51 / 2));
     }
 
     #[test]

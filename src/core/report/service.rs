@@ -13,6 +13,9 @@ use crate::model::outcome::Columns;
 /// The longest time that one row is taken for, in seconds: reports may have been held up while a disk was full.
 const LONGEST: u64 = 31 * 86_400;
 
+/// The most votes for a time between two rows: a report interval that was changed is learned after so many rows.
+const VOTES: u32 = 12;
+
 /// How many lines of events are kept of a service.
 const EVENTS: usize = 10;
 
@@ -98,8 +101,17 @@ pub struct Service {
     pub(super) prefix: Vec<u8>,
     /// The service whose row came after its last one.
     pub(super) next: usize,
-    /// The stamp of the first row of the period, and its probes.
+    /// The stamp of the first row of the period and its probes, and the stamp of the last one.
     pub(super) first: Option<(i64, u64)>,
+    pub(super) last: i64,
+    /// The begin and the end of the period.
+    pub(super) period: (i64, i64),
+    /// The directory whose files have its rows; `usize::MAX` if several have.
+    pub(super) source: Option<usize>,
+    /// Whether events name several targets of it.
+    pub several: bool,
+    /// The target that they named first.
+    pub(super) endpoint: String,
     /// The row that is being added up, and the stamp of the one before.
     pub(super) row: Option<Row>,
     /// The usual time between two rows, found by the vote of Boyer and Moore, and what is for it.
@@ -108,6 +120,8 @@ pub struct Service {
     /// Probes and seconds of rows with that time.
     rate: (u64, u64),
     rows: u32,
+    /// Whether all probes of the first row have failed, of which the begin is not known at first.
+    has_failed_first: bool,
     failing: Option<Failing>,
     pub(super) bucket: Option<Box<Bucket>>,
 }
@@ -121,11 +135,23 @@ pub(super) struct Row {
     /// The same as the local clock showed it.
     pub civil: i64,
     pub columns: Columns,
+    /// Whether it is of the period.
+    pub is_in: bool,
 }
 
 impl Service {
-    pub(super) fn new(name: &str, hidden: bool) -> Self {
-        Self { name: name.into(), hidden, ..Self::default() }
+    pub(super) fn new(name: &str, hidden: bool, period: (i64, i64)) -> Self {
+        Self { name: name.into(), hidden, period, last: i64::MIN, ..Self::default() }
+    }
+
+    /// Whether it has rows, or anything of the period.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.hidden && (self.row.is_some() || self.outages.count() > 0 || !self.events.is_empty())
+    }
+
+    /// Whether a span has a part of the period.
+    pub(super) fn is_in_period(&self, begin: i64, end: i64) -> bool {
+        begin < self.period.1 && end > self.period.0
     }
 
     /// The time that rows usually cover, in seconds; 0 if it is not known.
@@ -156,12 +182,14 @@ impl Service {
             self.vote(seconds, total);
             begin = before;
             // What is usual is not known yet at the first rows.
-            if self.is_long(seconds) || self.rows < 4 || total == 0 {
+            if row.is_in && (self.is_long(seconds) || self.rows < 4 || total == 0) {
                 push_span(&mut self.unwatched, Span { begin, end: row.unix, total }, KEPT);
             }
-            if self.is_long(seconds) {
+            let watched = row.unix - self.watched(seconds, total);
+            // A report that was held up has the probes of the whole time.
+            if self.is_long(seconds) && (watched - before) * 2 > self.usual {
                 is_gap = true;
-                begin = row.unix - self.watched(seconds, total);
+                begin = watched;
             }
             self.rows += 1;
         }
@@ -169,13 +197,17 @@ impl Service {
             self.end_failing();
             return None;
         }
-        if row.columns.failed() > 0 && self.worst.is_none_or(|worst| is_worse(&row.columns, &worst.columns)) {
+        if row.is_in
+            && row.columns.failed() > 0
+            && self.worst.is_none_or(|worst| is_worse(&row.columns, &worst.columns))
+        {
             self.worst = Some(Worst { span: (begin, row.unix), columns: row.columns });
         }
         if row.columns.connected() > 0 || is_gap {
             self.end_failing();
         }
         if row.columns.connected() == 0 {
+            self.has_failed_first |= row.before.is_none();
             let failing = self.failing.get_or_insert(Failing { begin, end: row.unix, columns: Columns::default() });
             failing.end = row.unix;
             failing.columns.add(&row.columns);
@@ -191,7 +223,7 @@ impl Service {
         }
         // The original's reports drift by a second or two.
         if (self.usual - seconds).abs() * 8 <= self.usual && self.votes > 0 {
-            self.votes += 1;
+            self.votes = (self.votes + 1).min(VOTES);
             self.rate.0 += total;
             self.rate.1 += seconds as u64;
         } else if self.votes == 0 {
@@ -217,8 +249,37 @@ impl Service {
     fn push_in_rows(&mut self, begin: i64, end: Option<i64>, known: i64, columns: &Columns) {
         let reason = if columns.dns_fail > columns.conn_failed { "lookup failed" } else { "connect failed" };
         let (seconds, reason) = ((known - begin).max(0) as u64, reason.into());
-        let endpoint = String::new();
-        self.in_rows.push(Outage { begin, end, seconds, exact: false, common: false, reason, endpoint });
+        let (endpoint, unwatched) = (String::new(), 0);
+        if self.is_in_period(begin, known) {
+            self.in_rows.push(Outage { begin, end, seconds, exact: false, common: false, unwatched, reason, endpoint });
+        }
+    }
+
+    /// Gives what begins with the first row the begin of that row, which was not known yet.
+    pub(super) fn finish_first(&mut self) {
+        let Some((first, total)) = self.first else { return };
+        let begin = first - self.watched(self.usual, total);
+        if let Some(worst) = self.worst.as_mut().filter(|worst| worst.span == (first, first)) {
+            worst.span.0 = begin;
+        }
+        let mut in_rows = self.in_rows.list.iter_mut().filter(|_| self.has_failed_first);
+        if let Some(outage) = in_rows.find(|outage| outage.begin == first) {
+            outage.begin = begin;
+            outage.seconds += (first - begin) as u64;
+        }
+    }
+
+    /// The first half hour after this moment by the local clock in which every probe connected.
+    pub(super) fn good_from(&self, civil: i64) -> Option<i64> {
+        for day in &self.days {
+            for (i, mark) in day.marks.iter().enumerate() {
+                let begin = i64::from(day.day) * SECS_PER_DAY + i as i64 * HALF_HOUR;
+                if begin >= civil && matches!(mark, Mark::Good | Mark::Slow) {
+                    return Some(begin);
+                }
+            }
+        }
+        None
     }
 
     /// The last second of a row that ends at `civil`. That of midnight is the last of the day before, but of the first day

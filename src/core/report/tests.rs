@@ -93,10 +93,10 @@ fn gaps(report: &Report, service: usize) -> Vec<(i64, i64)> {
 #[test]
 fn all_sums_are_those_of_the_rows() {
     let counts = [[100, 20, 3, 27], GOOD, [0, 0, 150, 0], DOWN];
-    let text = format!("{HEADER}{}{}", rows(0, "web", &counts), rows(0, "a | b", &counts[..2]));
+    let text = format!("{HEADER}{}{}", rows(0, "web", &counts), rows(0, "a b", &counts[..2]));
     let report = whole(&[&text]);
     let [web, other] = &report.services[..] else { panic!("{:?}", report.services) };
-    assert_eq!((web.name.as_str(), other.name.as_str()), ("web", "a | b"));
+    assert_eq!((web.name.as_str(), other.name.as_str()), ("web", "a b"));
     assert_eq!(web.columns, Columns::of([250, 20, 447, 0, 153, 177, 600]));
     assert_eq!(report.all.total, 900);
     assert_eq!((report.damaged, report.from, report.to), (0, Some(DAY - 300), Some(DAY + 900)));
@@ -175,7 +175,8 @@ fn an_outage_is_that_of_the_events_to_the_second() {
     assert_eq!(outages(&whole(&[&text, &only_end]), 0), [(60, Some(71), true, false)]);
     // It goes on.
     let begun = down(since, "web");
-    let report = whole(&[&text, &begun]);
+    let failing = rows(0, "web", &[&[GOOD; 12][..], &[[70, 0, 0, 80]], &[DOWN; 11]].concat());
+    let report = whole(&[&failing, &begun]);
     assert_eq!(outages(&report, 0), [(60, None, true, false)]);
     assert_eq!(report.services[0].outages.seconds, (23 * 300 - 3601) as u64);
     // It ended after the period.
@@ -208,6 +209,145 @@ fn rows_tell_of_outages_on_days_without_events_only() {
     let events = format!("{}{}", down(DAY + 10, "web"), up(DAY + 10, 250, "web"));
     let report = whole(&[&text, &events]);
     assert_eq!(outages(&report, 0), [(0, Some(4), true, false), (1560, Some(1565), false, false)]);
+}
+
+#[test]
+fn an_outage_whose_end_is_not_told_ends_when_rows_know_better() {
+    let begun = down(DAY + 3601, "web");
+    // All probes of the second half hour from there have connected.
+    let mended = rows(0, "web", &[&[GOOD; 12][..], &[DOWN; 6], &[GOOD; 20]].concat());
+    assert_eq!(outages(&whole(&[&mended, &begun]), 0), [(60, Some(90), false, false)]);
+    // The target was removed.
+    let removed = rows(0, "web", &[&[GOOD; 12][..], &[DOWN; 6]].concat()) + &rows(0, "db", &[GOOD; 50]);
+    assert_eq!(outages(&whole(&[&removed, &begun]), 0), [(60, Some(85), false, false)]);
+    let later = report(Some(DAY + 86_400), None, &[&rows(24 * 60, "db", &[GOOD; 9]), &begun]);
+    assert_eq!(later.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["db"]);
+    // With two targets rows do not tell which one.
+    let other = begun.replace("h:1", "h:2") + &begun;
+    assert_eq!(outages(&whole(&[&mended, &other]), 0).iter().filter(|outage| outage.1.is_none()).count(), 2);
+}
+
+#[test]
+fn rows_behind_the_period_tell_when_an_outage_ended_and_those_before_it_when_it_began() {
+    let text = rows(0, "web", &[&[GOOD; 12][..], &[DOWN; 12], &[GOOD; 12]].concat());
+    for (from, to) in [(0, 5400), (4000, 10_000), (4000, 5400), (3600, 7200)] {
+        let part = report(Some(DAY + from), Some(DAY + to), &[&text]);
+        assert_eq!(outages(&part, 0), [(55, Some(115), false, false)], "{from} {to}");
+        assert!(part.services[0].outages.seconds <= (to - from) as u64);
+    }
+    assert_eq!(outages(&report(Some(DAY), Some(DAY + 3000), &[&text]), 0), []);
+    assert_eq!(outages(&report(Some(DAY + 8000), None, &[&text]), 0), []);
+}
+
+#[test]
+fn a_report_that_was_held_up_splits_no_outage() {
+    let mut text = rows(0, "web", &[GOOD, GOOD, GOOD, GOOD, DOWN, DOWN]);
+    text.push_str(&row(DAY + 45 * 60, "web", [0, 0, 0, 600]));
+    text.push_str(&rows(50, "web", &[DOWN, GOOD]));
+    let report = whole(&[&text]);
+    assert_eq!((outages(&report, 0), gaps(&report, 0)), (vec![(15, Some(50), false, false)], vec![]));
+}
+
+#[test]
+fn an_outage_of_the_first_row_has_all_of_its_interval() {
+    let report = whole(&[&rows(5, "web", &[DOWN, DOWN, GOOD, GOOD])]);
+    assert_eq!(outages(&report, 0), [(0, Some(10), false, false)]);
+    assert_eq!(report.services[0].worst.expect("it failed").span, (DAY, DAY + 300));
+}
+
+#[test]
+fn a_report_interval_that_was_changed_is_no_gap() {
+    let mut text = String::new();
+    for minute in 0..240 {
+        text.push_str(&row(DAY + minute * 60, "web", [30, 0, 0, 0]));
+    }
+    text.push_str(&rows(245, "web", &[[0, 0, 0, 150]; 40]));
+    let report = whole(&[&text]);
+    assert_eq!((outages(&report, 0), gaps(&report, 0)), (vec![(240, None, false, false)], vec![]));
+}
+
+#[test]
+fn a_short_gap_that_is_told_hides_no_long_one() {
+    let text = rows(0, "web", &[GOOD; 12]) + &rows(360, "web", &[GOOD; 12]);
+    let report = whole(&[&text, &unwatched(DAY + 3300, DAY + 3600)]);
+    assert_eq!(gaps(&report, 0), [(3300, 21_300)]);
+}
+
+#[test]
+fn events_of_one_machine_say_nothing_of_another() {
+    let mut report = Report::new(None, None, &[], utc);
+    for (name, text) in [
+        ("m1/rows", rows(0, "web", &[&[GOOD; 12][..], &[DOWN; 3], &[GOOD; 12]].concat())),
+        ("m2/rows", rows(0, "api", &[&[GOOD; 12][..], &[DOWN; 3], &[GOOD; 12]].concat())),
+        ("m1/events", unwatched(DAY + 60, DAY + 120) + &down(DAY + 3301, "web") + &up(DAY + 3301, 900, "web")),
+    ] {
+        report.begin_file(name);
+        assert_eq!(report.read(text.as_bytes(), false), text.len());
+    }
+    report.finish(None);
+    assert_eq!((gaps(&report, 0), gaps(&report, 1)), (vec![(60, 120)], vec![]));
+    assert_eq!(outages(&report, 0), [(55, Some(70), true, true)]);
+    assert_eq!(outages(&report, 1), [(55, Some(70), false, true)]);
+}
+
+#[test]
+fn a_service_with_two_targets_that_are_down_is_one_service() {
+    let text = rows(0, "web", &[GOOD, DOWN, GOOD]) + &rows(0, "db", &[GOOD; 3]) + &rows(0, "x", &[GOOD; 3]);
+    let one = down(DAY + 10, "web") + &up(DAY + 10, 250, "web");
+    let report = whole(&[&text, &one, &one.replace("h:1", "h:2")]);
+    assert_eq!(outages(&report, 0), [(0, Some(4), true, false); 2]);
+    assert_eq!((report.services[0].outages.seconds, report.services[0].several), (250, true));
+}
+
+#[test]
+fn what_is_not_shown_counts_for_what_most_services_were() {
+    let text: String = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|service| rows(0, service, &[GOOD, if *service < "c" { DOWN } else { GOOD }, GOOD]))
+        .collect();
+    let mut report = Report::new(None, None, &["a", "b"], utc);
+    read_pieces(&mut report, &[&text], 4096);
+    report.finish(None);
+    assert_eq!((report.services.len(), outages(&report, 0)), (2, vec![(0, Some(5), false, false)]));
+}
+
+#[test]
+fn an_outage_says_for_how_long_nobody_watched_it() {
+    let text = rows(0, "web", &[&[GOOD; 12][..], &[DOWN; 30]].concat());
+    let events = down(DAY + 3301, "web") + &unwatched(DAY + 4000, DAY + 5000);
+    let report = whole(&[&text, &events]);
+    assert_eq!(report.services[0].outages.list[0].unwatched, 1000);
+}
+
+#[test]
+fn more_outages_than_are_kept_are_counted_also_beside_events() {
+    let counts: Vec<_> = (0..240).flat_map(|_| [GOOD, DOWN]).collect();
+    let text = rows(0, "web", &counts);
+    let alone = whole(&[&text]);
+    let told = whole(&[&text, &event(DAY - 86_400, "start", "-", "tcpmon 0.2.0, 2 targets")]);
+    for report in [alone, told] {
+        let outages = &report.services[0].outages;
+        assert_eq!((outages.count(), outages.seconds), (240, 240 * 300));
+    }
+}
+
+#[test]
+fn samples_count_at_the_end_of_a_chosen_period() {
+    let mut text = String::new();
+    for i in 0..600 {
+        let moment = utc(DAY + i * 2).as_moment().to_string();
+        text.push_str(&format!("{}.000{},web,h,1,192.0.2.7,0.5,10.000,connected,,0\n", &moment[..19], &moment[19..]));
+    }
+    let text = text.replace(",0.5,", ",0.500,");
+    let total = |from, to| report(Some(DAY + from), Some(DAY + to), &[&text]).all.total;
+    assert_eq!((total(0, 600), total(100, 400), total(0, 2), total(1200, 1300)), (300, 150, 1, 0));
+}
+
+#[test]
+fn rows_whose_time_goes_back_have_their_own_time() {
+    let text =
+        row(DAY, "web", GOOD) + &row(DAY + 300, "web", GOOD) + &row(DAY, "db", GOOD) + &row(DAY + 300, "web", GOOD);
+    assert_eq!(report(None, Some(DAY + 180), &[&text]).all.total, 300);
 }
 
 #[test]

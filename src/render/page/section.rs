@@ -8,7 +8,7 @@ use crate::core::health::State;
 use crate::core::report::{Service, Shown};
 use crate::render::cells::put;
 use crate::render::overview::Length;
-use crate::render::report::Percent;
+use crate::render::report::{Percent, Seconds};
 use crate::render::{Row, Seen, times};
 
 /// How many outages, and how many times without a watch, are listed: the longest ones.
@@ -121,9 +121,12 @@ fn write_outages(out: &mut String, view: &View<'_>, service: &Service) {
         }
         let rough = if outage.exact { "" } else { "~" };
         let common = if outage.common { "; most services were down" } else { "" };
-        let length = Length(outage.seconds as i64);
-        let why = [&outage.reason, common, "\n", &outage.endpoint];
-        put(&mut cells, format_args!("\n{rough}{length}\n{}\n", Pieces(&why)));
+        let length = Seconds(outage.seconds);
+        put(&mut cells, format_args!("\n{rough}{length}\n{}{common}", outage.reason));
+        if outage.unwatched > 0 {
+            put(&mut cells, format_args!("; nobody watched for {} of it", Seconds(outage.unwatched)));
+        }
+        put(&mut cells, format_args!("\n{}\n", outage.endpoint));
     }
     let caption = caption("Outages", service.outages.count());
     table(out, "o", &caption, "Down from|Until|For|Why|Target", &cells);

@@ -72,8 +72,8 @@ fn a_strip_has_a_bar_for_all_slots_in_a_row_with_the_same_mark() {
     let page = page(&report, None);
     assert_eq!(
         part(&page, "<svg aria-hidden=true viewBox=\"0 0 65 30\" preserveAspectRatio=none height=30>", "</g>"),
-        "<g id=\":0\"><path class=g d=\"M4 27.5h11M35 27.5h25\"/><path class=f d=\"M25 23.5h5\"/>\
-         <path class=b d=\"M30 20h5\"/><path class=d d=\"M15 15h10\"/><path class=u d=\"M0 20h4M60 20h5\"/>"
+        "<g id=\":0\"><path class=g d=\"M0 27.5h15M35 27.5h25\"/><path class=f d=\"M25 23.5h5\"/>\
+         <path class=b d=\"M30 20h5\"/><path class=d d=\"M15 15h10\"/><path class=u d=\"M60 20h5\"/>"
     );
     assert_eq!(
         part(part(&page, "<section", "</section>"), "<svg class=t role=img><title>", "</svg>\n"),
