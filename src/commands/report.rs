@@ -1,12 +1,13 @@
 //! `tcpmon report`: sums up the daily files of a period. It only reads them, also while they are being written; with `-o` it
 //! writes one file.
 
-use super::{FAILURE, SUCCESS, exit, open_output, view, write_result};
+use super::{FAILURE, SUCCESS, exit, fail, open_output, view, write_result};
 use crate::base::text::Text;
 use crate::base::time::Calendar;
-use crate::base::{limits, words};
+use crate::base::{limits, path, words};
 use crate::core::report::Report;
 use crate::model::cli::Cli;
+use crate::model::log_names;
 use crate::render::{page, report, report_json};
 use crate::shell::console::Console;
 use crate::shell::log_files::{self, LogFiles};
@@ -27,6 +28,9 @@ const LISTED: usize = 8;
 pub fn report(cli: Cli, console: &mut Console) -> ! {
     let Cli { last, span, json, html, quiet, .. } = cli;
     let (services, files) = (cli.services.clone(), cli.files.clone());
+    if let Some(output) = cli.output.filter(|output| log_names::is_log(path::name(output))) {
+        fail("report", format_args!("{output} has the name of a daily file, write another one with -o"), console);
+    }
     let output = open_output("report", cli.output, console);
     let mut place = None;
     // Files that are named need no configuration.

@@ -47,6 +47,7 @@ pub fn message(place: &Place, found: &Found) -> Text<{ limits::MESSAGE }> {
         (By::Configuration, ..) => Text::format(format_args!(
             "the run (pid {pid}) has another one than {ledger}, log_dir or ledger was changed since its start; start it anew (tcpmon stop, then tcpmon start)"
         )),
+        (By::Name, Err(error), _) if error.lacks_rights() => Text::format(format_args!("{ledger} {error}")),
         (By::Name, ..) => Text::format(format_args!(
             "{ledger} is not there or no ledger, a run (pid {pid}) goes on without it; its messages say why (those of a start in the system log): mend that, then tcpmon stop and tcpmon start"
         )),

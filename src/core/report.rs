@@ -379,7 +379,14 @@ impl Report {
     /// Takes the row that was added up in. Rows outside of the period only tell when outages began and ended.
     fn end_row(&mut self, service: usize) {
         let Some(row) = self.services[service].row else { return };
-        let Some(begin) = self.services[service].end_row(&row).filter(|_| row.is_in) else { return };
+        let Some(begin) = self.services[service].end_row(&row) else { return };
+        if !row.is_in {
+            let after = &mut self.services[service].after;
+            if self.to.is_some_and(|to| row.unix >= to) && after.is_none_or(|(_, end)| row.unix < end) {
+                *after = Some((begin, row.unix));
+            }
+            return;
+        }
         let mark = mark(&row.columns);
         let begin = begin.max(self.from.unwrap_or(i64::MIN)).min(row.unix - 1);
         let (first, last) = self.slots(begin, row.unix);
@@ -530,9 +537,6 @@ impl Report {
                 let Span { begin, end, .. } = outage.span();
                 outage.unwatched = outages::overlap(&entry.unwatched, begin, end);
             }
-            if let Some(worst) = &mut entry.worst {
-                worst.span.0 = worst.span.0.max(from);
-            }
         }
     }
 
@@ -575,7 +579,9 @@ impl Report {
         }
         if let Some((first, total)) = entry.first {
             let begin = first - if usual == 0 { 1 } else { entry.watched(usual, total) };
-            for (begin, end) in [(from, Some(begin)), (Some(entry.last), now.or(to))] {
+            let behind = entry.after.map(|(begin, _)| begin.max(entry.last));
+            let until = behind.into_iter().chain(now.or(to)).min();
+            for (begin, end) in [(from, Some(begin)), (Some(entry.last), until)] {
                 if let (Some(begin), Some(end)) = (begin, end) {
                     if entry.is_long(end - begin) || usual == 0 {
                         spans.push(Span { begin, end, total: 0 });
@@ -583,6 +589,8 @@ impl Report {
                 }
             }
         } else if let (Some(begin), Some(end)) = (from, to) {
+            // The row that covers it all may have been written after it.
+            let end = entry.after.map_or(end, |(after, _)| after.clamp(begin, end));
             spans.push(Span { begin, end, total: 0 });
         }
         for span in &mut spans {
@@ -593,8 +601,8 @@ impl Report {
         entry.unwatched = spans;
     }
 
-    /// Marks the outages at some moment of which more than half of all services with rows were down, whether they are shown
-    /// or not.
+    /// Marks the outages during half of which or more, more than half of all services with rows were down, whether they are
+    /// shown or not.
     fn mark_common(&mut self) {
         let all = self.services.iter().filter(|service| service.first.is_some()).count() as i64;
         let mut changes: Vec<(i64, i64)> = Vec::new();
@@ -622,8 +630,16 @@ impl Report {
         }
         for outage in self.services.iter_mut().flat_map(|service| &mut service.outages.list) {
             let Span { begin, end, .. } = outage.span();
-            outage.common = all > 1 && outages::overlap(&common, begin, end) > 0;
+            let seconds = outages::overlap(&common, begin, end);
+            outage.common = all > 1 && seconds > 0 && seconds * 2 >= outage.seconds;
         }
+    }
+}
+
+impl Report {
+    /// When the first row was written behind a period without rows, in seconds since 1970.
+    pub fn next_row(&self) -> Option<i64> {
+        self.services.iter().filter_map(|service| Some(service.after?.1)).min()
     }
 }
 

@@ -22,6 +22,7 @@ say() { echo "tcpmon: $*"; }
 fail() { echo "tcpmon: $*" >&2; exit 1; }
 
 here=$(dirname "$0")
+outer=${DESTDIR-}
 remove= START= DESTDIR= SBINDIR= MANDIR= SYSCONFDIR=/etc LOGDIR=/var/log/tcpmon BINARY=$here/tcpmon CONFIG=$here/tcpmon.conf
 # A router has no /usr/local, and it would not be in its PATH.
 PREFIX=/usr/local
@@ -35,6 +36,8 @@ for word; do
     *) fail "install: \"$word\" is not a known argument, the first lines of $0 list them" ;;
     esac
 done
+# Of the environment they would be ignored, and this box would be changed.
+case " $* " in *' DESTDIR='*) ;; *) [ -z "$outer" ] || fail "install: DESTDIR is in the environment, write it as an argument: install.sh DESTDIR=$outer" ;; esac
 DESTDIR=${DESTDIR%/}
 [ -n "$SBINDIR" ] || SBINDIR=$PREFIX/sbin
 [ -n "$MANDIR" ] || MANDIR=$PREFIX/share/man

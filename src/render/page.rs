@@ -100,7 +100,7 @@ const STYLE: &str = concat!(
     "b.x{border-bottom:3px solid var(--k)}b.y{border-bottom:2px dashed var(--y)}",
     "b.z{border-bottom:2px dotted var(--z)}",
     ".c{display:flex;flex-wrap:wrap;gap:0 2rem}figure{flex:1 1 20rem;min-width:0;margin:.6rem 0}",
-    ".e td:first-child,.o td:nth-child(-n+2),.q td:nth-child(-n+2),.n td:nth-child(2){min-width:7em}.n td+td+td+td+td+td{min-width:12em}",
+    ".e td:first-child,.o td:nth-child(-n+2),.q td:nth-child(-n+2),.n td:nth-child(4){min-width:7em}.n td:nth-child(2){min-width:9em}",
     ".i span{white-space:nowrap}",
     ".i svg{display:inline-block;width:12px;height:15px;margin:0 .3em 0 .8em}",
     "@media print,(max-width:50rem){text:nth-of-type(even):not(.l){display:none}}",
@@ -231,14 +231,12 @@ fn write_states(out: &mut String, view: &View<'_>, seen: &Seen<'_>) {
         if is_up {
             put(out, format_args!("<details><summary>{number} up</summary>"));
         }
-        begin_table(out, "n", caption, "State|Since|For|Service|Target|Last failure");
+        begin_table(out, "n", caption, "Service|Last failure|State|Since|For|Target");
         for row @ (record, target) in &view.rows {
             if (record.state().0 == State::Up) != is_up {
                 continue;
             }
             out.push_str("<tr><td>");
-            section::write_state(out, seen, row, ["<td>", "<td>"]);
-            out.push_str("<td>");
             let service = target.service.as_str();
             if view.report.services.iter().any(|known| known.name == service) {
                 link(out, service);
@@ -246,9 +244,11 @@ fn write_states(out: &mut String, view: &View<'_>, seen: &Seen<'_>) {
                 name(out, format_args!("{service}"));
             }
             out.push_str("<td>");
-            text(out, format_args!("{}", target.endpoint()));
-            out.push_str("<td>");
             overview::write_last_failure(out, record, seen.now.unix);
+            out.push_str("<td>");
+            section::write_state(out, seen, row, ["<td>", "<td>"]);
+            out.push_str("<td>");
+            text(out, format_args!("{}", target.endpoint()));
         }
         end_table(out);
         out.push_str(if is_up { "</details>" } else { "" });

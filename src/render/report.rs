@@ -86,6 +86,9 @@ pub fn write(out: &mut String, report: &Report, local: LocalTime, columns: usize
     let has_outage = report.services.iter().any(|service| service.outages.count() > 0);
     if report.all.total == 0 && !has_outage {
         out.push_str("There is no row of this time.\n");
+        if let Some(next) = report.next_row() {
+            put(out, format_args!("A row is written at the end of its interval: the next one is of {}\n", local(next)));
+        }
         return write_damaged(out, report);
     }
     write_services(out, report, style);
@@ -105,7 +108,7 @@ fn write_period(out: &mut String, report: &Report, local: LocalTime) {
     if let (Some(from), Some(to)) = (report.from, report.to) {
         let moment = |unix: i64| local(unix).as_moment();
         let length = Seconds((to - from).max(0) as u64);
-        put(out, format_args!("From {} to {} ({length})\n", moment(from), moment(to)));
+        put(out, format_args!("Rows written from {} to before {} ({length})\n", moment(from), moment(to)));
     }
 }
 
@@ -161,34 +164,41 @@ fn write_counts(cells: &mut String, name: &str, columns: &Columns, outages: &Out
 fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Style) {
     let mut cells = String::from("Down from\tUntil\tFor\tService\tWhy\t");
     let (mut others, mut is_rough, mut is_common) = (0, false, false);
-    for service in &report.services {
+    let mut order = Vec::new();
+    for (number, service) in report.services.iter().enumerate() {
         others += service.outages.others;
-        for outage in &service.outages.list {
-            put(&mut cells, format_args!("{}\t", local(outage.begin)));
-            match outage.end {
-                Some(end) => put(&mut cells, format_args!("{}\t", Until(outage.begin, end, local))),
-                None => cells.push_str("still down\t"),
-            }
-            let mark = |is_there: bool, mark: &'static str| if is_there { mark } else { "" };
-            let (rough, common) = (mark(!outage.exact, "~"), mark(outage.common, "* "));
-            let target = if service.several { outage.endpoint.as_str() } else { "" };
-            let blank = mark(!target.is_empty(), " ");
-            put(
-                &mut cells,
-                format_args!(
-                    "{rough}{}\t{}{blank}{target}\t{common}{}",
-                    Seconds(outage.seconds),
-                    service.name,
-                    outage.reason
-                ),
-            );
-            if outage.unwatched > 0 {
-                put(&mut cells, format_args!("; nobody watched for {} of it", Seconds(outage.unwatched)));
-            }
-            cells.push('\t');
-            is_rough |= !outage.exact;
-            is_common |= outage.common;
+        for (at, outage) in service.outages.list.iter().enumerate() {
+            order.push((outage.begin, number, at));
         }
+    }
+    order.sort_unstable();
+    for (_, number, at) in order {
+        let service = &report.services[number];
+        let outage = &service.outages.list[at];
+        put(&mut cells, format_args!("{}\t", local(outage.begin)));
+        match outage.end {
+            Some(end) => put(&mut cells, format_args!("{}\t", Until(outage.begin, end, local))),
+            None => cells.push_str("still down\t"),
+        }
+        let mark = |is_there: bool, mark: &'static str| if is_there { mark } else { "" };
+        let (rough, common) = (mark(!outage.exact, "~"), mark(outage.common, "* "));
+        let target = if service.several { outage.endpoint.as_str() } else { "" };
+        let blank = mark(!target.is_empty(), " ");
+        put(
+            &mut cells,
+            format_args!(
+                "{rough}{}\t{}{blank}{target}\t{common}{}",
+                Seconds(outage.seconds),
+                service.name,
+                outage.reason
+            ),
+        );
+        if outage.unwatched > 0 {
+            put(&mut cells, format_args!("; nobody watched for {} of it", Seconds(outage.unwatched)));
+        }
+        cells.push('\t');
+        is_rough |= !outage.exact;
+        is_common |= outage.common;
     }
     out.push('\n');
     cells::write(out, &[MOMENT, WORDS, NUMBER, NAME, Column(0, Kind::Text)], &cells, style);
@@ -199,7 +209,7 @@ fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Sty
         out.push_str("~ not to the second: found in rows, as intervals in which no probe connected\n");
     }
     if is_common {
-        out.push_str("* more than half of the services were down at the same time\n");
+        out.push_str("* for most of it more than half of all services were down\n");
     }
 }
 

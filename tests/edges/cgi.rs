@@ -124,6 +124,17 @@ fn the_status_of_a_run_is_that_of_the_command_and_is_there_after_its_end_too() {
 }
 
 #[test]
+fn the_page_is_about_the_daily_files() {
+    let dir = RunDir::new();
+    ended_run(&dir);
+    let answer = get(&dir, "", "last=2h&service=web");
+    assert_eq!((answer.status(), answer.header("Content-Type")), ("200 OK", Some("text/html; charset=utf-8")));
+    assert!(answer.body.contains("<b>100.000 % available</b>: "), "{answer:?}");
+    assert!(!answer.body.contains("a&amp;b</bdi></h2>"), "{answer:?}");
+    assert!(get(&dir, "/", "").body.contains("a&amp;b</bdi></h2>"));
+}
+
+#[test]
 fn what_is_not_there_or_not_allowed_is_refused_with_what_would_be_right() {
     let dir = RunDir::new();
     ended_run(&dir);

@@ -14,7 +14,7 @@ pub struct Outage {
     pub seconds: u64,
     /// Whether begin and end are those of events, to the second. Otherwise they are those of intervals.
     pub exact: bool,
-    /// Whether more than half of all services were down at some moment of it.
+    /// Whether more than half of all services were down during half of it or more.
     pub common: bool,
     /// For how many seconds of it nobody watched.
     pub unwatched: u64,

@@ -104,6 +104,8 @@ pub struct Service {
     /// The stamp of the first row of the period and its probes, and the stamp of the last one.
     pub(super) first: Option<(i64, u64)>,
     pub(super) last: i64,
+    /// The begin and the end of the first row behind the period.
+    pub(super) after: Option<(i64, i64)>,
     /// The begin and the end of the period.
     pub(super) period: (i64, i64),
     /// The directory whose files have its rows; `usize::MAX` if several have.
@@ -257,6 +259,9 @@ impl Service {
 
     /// Gives what begins with the first row the begin of that row, which was not known yet.
     pub(super) fn finish_first(&mut self) {
+        if let Some((begin, end)) = self.after.as_mut().filter(|(begin, end)| begin == end) {
+            *begin = *end - self.usual;
+        }
         let Some((first, total)) = self.first else { return };
         let begin = first - self.watched(self.usual, total);
         if let Some(worst) = self.worst.as_mut().filter(|worst| worst.span == (first, first)) {

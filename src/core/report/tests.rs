@@ -416,6 +416,11 @@ fn the_ends_of_a_chosen_period_without_rows_are_not_watched() {
     assert_eq!(gaps(&report(Some(DAY + 3400), Some(DAY + 5300), &[&text]), 0), []);
     // The row before the period tells where its first one begins.
     assert_eq!(gaps(&report(Some(DAY + 4000), Some(DAY + 5300), &[&text]), 0), []);
+    // A row that was written after the period covers it, all or in part.
+    let within = |from, to| report(Some(DAY + from), Some(DAY + to), &[&text]);
+    assert_eq!((gaps(&within(3910, 4190), 0), within(3910, 4190).next_row()), (vec![], Some(DAY + 4200)));
+    assert_eq!(gaps(&within(1000, 3500), 0), [(1000, 3300)]);
+    assert_eq!(gaps(&within(3600, 4190), 0), []);
     let nothing = report(Some(DAY + 20_000), Some(DAY + 30_000), &[&text]);
     assert_eq!(gaps(&nothing, 0), [(20_000, 30_000)]);
     // What events and rows both tell counts once.

@@ -77,7 +77,7 @@ fn a_strip_has_a_bar_for_all_slots_in_a_row_with_the_same_mark() {
     );
     assert_eq!(
         part(part(&page, "<section", "</section>"), "<svg class=t role=img><title>", "</svg>\n"),
-        "65 intervals of 1m: 36 all fast, 5 up to 10 % failed, 5 more failed, 10 all failed, 9 nobody watched</title>\
+        "65 intervals of 1m: 40 all fast, 5 up to 10 % failed, 5 more failed, 10 all failed, 5 nobody watched</title>\
          <svg viewBox=\"0 0 65 30\" preserveAspectRatio=none height=30><use href=\"#:0\"/></svg><use href=\"#:t\" y=\"-120\"/>"
     );
     assert!(page.contains("Each bar is the worst of 1m:"), "{page}");
@@ -208,7 +208,7 @@ fn a_section_tells_the_outages_the_reasons_and_the_worst_interval() {
     assert_eq!(
         part(section, "<caption>Outages</caption>", "</table>"),
         "<thead><tr><th scope=col>Down from<th scope=col>Until<th scope=col>For<th scope=col>Why<th scope=col>Target\
-         <tbody><tr><td>2025-10-09 16:15:04<td>2025-10-09 16:25:00<td>9m56s<td>connect refused by 192.0.2.7; most services were down<td>h:1"
+         <tbody><tr><td>2025-10-09 16:15:04<td>2025-10-09 16:25:00<td>9m56s<td>connect refused by 192.0.2.7<td>h:1"
     );
     assert!(
         part(section, "<caption>Newest events</caption>", "</table>")
@@ -285,12 +285,12 @@ fn the_present_comes_first() {
             .to_string()
             + &format!("<p class=m>{}\n", part(&page, "<p class=m>", "\n"))
             + "<h2>Now</h2>\n\
-         <div class=w><table class=n><caption>Not up</caption><thead><tr><th scope=col>State<th scope=col>Since<th scope=col>For\
-         <th scope=col>Service<th scope=col>Target<th scope=col>Last failure<tbody><tr><td><b class=d>down</b><td>2025-10-09 17:00:00\
-         <td>1h<td><bdi>db</bdi><td>192.0.2.7:443<td>-</table></div>\n\
-         <details><summary>1 up</summary><div class=w><table class=n><caption>Up</caption><thead><tr><th scope=col>State\
-         <th scope=col>Since<th scope=col>For<th scope=col>Service<th scope=col>Target<th scope=col>Last failure<tbody><tr><td>\
-         <b class=n>up</b><td>2025-10-09 17:00:00<td>1h<td><a href=\"#web\"><bdi>web</bdi></a><td>192.0.2.7:443<td>-</table></div>\n</details>"
+         <div class=w><table class=n><caption>Not up</caption><thead><tr><th scope=col>Service<th scope=col>Last failure\
+         <th scope=col>State<th scope=col>Since<th scope=col>For<th scope=col>Target<tbody><tr><td><bdi>db</bdi><td>-\
+         <td><b class=d>down</b><td>2025-10-09 17:00:00<td>1h<td>192.0.2.7:443</table></div>\n\
+         <details><summary>1 up</summary><div class=w><table class=n><caption>Up</caption><thead><tr><th scope=col>Service\
+         <th scope=col>Last failure<th scope=col>State<th scope=col>Since<th scope=col>For<th scope=col>Target<tbody><tr>\
+         <td><a href=\"#web\"><bdi>web</bdi></a><td>-<td><b class=n>up</b><td>2025-10-09 17:00:00<td>1h<td>192.0.2.7:443</table></div>\n</details>"
     );
     assert!(
         page.contains("<p>Now <b class=n>up</b> since 2025-10-09 17:00:00, for 1h: <bdi>192.0.2.7:443</bdi>"),

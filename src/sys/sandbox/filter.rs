@@ -71,8 +71,8 @@ static REQUESTS: [c_int; 4] =
 static SERVING: [c_int; 3] = [4, 5, 18];
 
 /// The flags of open(2) with which a file is written, made or cut (fcntl.h). What is only a path of a file has none of
-/// them.
-const WRITING: u32 = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) as u32;
+/// them. `O_ACCMODE` of musl is not used: it has `O_PATH`.
+const WRITING: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
 
 /// What an answer to a web server asks flock(2): whether there is a lock. One that waits, or that lasts against another
 /// shared one, is not among them.
@@ -301,7 +301,7 @@ mod tests {
         ] {
             assert!(!answer.contains(&call), "{call}");
         }
-        for flags in [O_WRONLY, O_RDWR, O_WRONLY | O_APPEND, O_CREAT, O_TRUNC, O_TMPFILE | O_RDWR, O_ACCMODE] {
+        for flags in [O_WRONLY, O_RDWR, O_WRONLY | O_APPEND, O_CREAT, O_TRUNC, O_TMPFILE | O_RDWR, O_WRONLY | O_RDWR] {
             assert_ne!(flags as u32 & WRITING, 0, "{flags:o}");
         }
         for flags in [O_RDONLY, O_PATH, O_DIRECTORY, O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_LARGEFILE] {
