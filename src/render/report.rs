@@ -108,7 +108,7 @@ fn write_period(out: &mut String, report: &Report, local: LocalTime) {
     if let (Some(from), Some(to)) = (report.from, report.to) {
         let moment = |unix: i64| local(unix).as_moment();
         let length = Seconds((to - from).max(0) as u64);
-        put(out, format_args!("Rows written from {} to before {} ({length})\n", moment(from), moment(to)));
+        put(out, format_args!("Rows from {} to {} ({length})\n", moment(from), moment(to)));
     }
 }
 
