@@ -4,6 +4,7 @@
 pub mod histogram;
 pub mod limits;
 pub mod line;
+pub mod order;
 pub mod path;
 pub mod ring;
 pub mod said;

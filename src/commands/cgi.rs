@@ -14,7 +14,7 @@ use crate::render::cells::put;
 use crate::render::{Seen, json, metrics, page};
 use crate::shell::console::Console;
 use crate::shell::locks::Names;
-use crate::shell::log_files::{self, LogFiles};
+use crate::shell::log_files::LogFiles;
 use crate::shell::place::{Found, Place};
 use crate::shell::sandbox::confine_answer;
 use crate::shell::snapshot::SnapshotError;
@@ -115,7 +115,7 @@ fn write_page(
     let now = clock::wall();
     let (from, to) = view::until_now(last, now);
     let mut report = Report::new(from, to, services, clock::local);
-    let mut reader = LogFiles::new(&mut report, log_files::days(from, to), console);
+    let mut reader = LogFiles::new(&mut report, console);
     reader.add(place.log_dir.as_str());
     reader.read();
     let is_known = |service: &&str| report.services.iter().any(|known| known.name == **service);

@@ -1,7 +1,7 @@
 //! `tcpmon metrics`: the content of the ledger for Prometheus. Like `status` it only reads the ledger; with `-o` it writes
 //! one file.
 
-use super::{FAILURE, SUCCESS, exit, open_output, view, write_result};
+use super::{FAILURE, exit, finish, open_output, view};
 use crate::model::cli::Cli;
 use crate::model::run::Run;
 use crate::render::metrics::{write, write_monitor};
@@ -28,6 +28,5 @@ pub fn metrics(cli: Cli, console: &mut Console) -> ! {
         Some(seen) => write(&mut text, seen),
         None => write_monitor(&mut text, found.run != Run::None, None),
     }
-    let is_written = write_result("metrics", output.as_ref(), &text, console) || (quiet && output.is_none());
-    exit(if seen.is_some() && is_written { SUCCESS } else { FAILURE })
+    finish("metrics", output.as_ref(), &text, (quiet, seen.is_some()), console)
 }

@@ -120,14 +120,20 @@ fn open_output(subject: &str, path: Option<&'static str>, console: &mut Console)
     Some(output.unwrap_or_else(|refusal| fail(subject, format_args!("{path} {refusal}"), console)))
 }
 
-/// Writes the result of a command to the file of `-o`, or else to standard output. Returns whether it was written.
-fn write_result(subject: &str, output: Option<&Output>, text: &str, console: &mut Console) -> bool {
-    let Some(output) = output else { return console.lines(text, limits::PATIENCE) };
-    let written = output.replace(text);
-    if let Err(refusal) = &written {
-        console.say(subject, format_args!("{} {refusal}", output.path()));
-    }
-    written.is_ok()
+/// Ends a command: writes its result to the file of `-o`, or else to standard output, which need not take it with `quiet`.
+fn finish(
+    subject: &str,
+    output: Option<&Output>,
+    text: &str,
+    (quiet, has_succeeded): (bool, bool),
+    console: &mut Console,
+) -> ! {
+    let is_written = match output.map(|output| (output, output.replace(text))) {
+        None => console.lines(text, limits::PATIENCE) || quiet,
+        Some((_, Ok(()))) => true,
+        Some((output, Err(refusal))) => fail(subject, format_args!("{} {refusal}", output.path()), console),
+    };
+    exit(if has_succeeded && is_written { SUCCESS } else { FAILURE })
 }
 
 /// Looks for the run for a command that tells it something; waits for one that starts. From now on this process is

@@ -1,33 +1,31 @@
 //! `tcpmon report`: sums up the daily files of a period. It only reads them, also while they are being written; with `-o` it
 //! writes one file.
 
-use super::{FAILURE, SUCCESS, exit, fail, open_output, view, write_result};
-use crate::base::text::Text;
+use core::mem::take;
+
+use super::{FAILURE, exit, fail, finish, open_output, view};
+use crate::base::path;
 use crate::base::time::Calendar;
-use crate::base::{limits, path, words};
 use crate::core::report::Report;
 use crate::model::cli::Cli;
 use crate::model::log_names;
 use crate::render::{page, report, report_json};
 use crate::shell::console::Console;
-use crate::shell::log_files::{self, LogFiles};
+use crate::shell::log_files::LogFiles;
 use crate::shell::output::Output;
 use crate::shell::place::Place;
 use crate::shell::sandbox::confine_writer;
 use crate::shell::time_zone;
-use crate::sys::{clock, environment};
+use crate::sys::clock;
 
 /// The columns of a terminal that does not say how many it has.
 const USUAL: usize = 80;
 
-/// Most services that a message lists.
-const LISTED: usize = 8;
-
 /// Prints the report, or writes it to a file. Exit status: 0, or 1 if a file could not be read, there is no row of a service
 /// that was asked for, or nothing could be written.
-pub fn report(cli: Cli, console: &mut Console) -> ! {
+pub fn report(mut cli: Cli, console: &mut Console) -> ! {
     let Cli { last, span, json, html, quiet, .. } = cli;
-    let (services, files) = (cli.services.clone(), cli.files.clone());
+    let (services, files) = (take(&mut cli.services), take(&mut cli.files));
     if let Some(output) = cli.output.filter(|output| log_names::is_log(path::name(output))) {
         fail("report", format_args!("{output} has the name of a daily file, write another one with -o"), console);
     }
@@ -50,7 +48,7 @@ pub fn report(cli: Cli, console: &mut Console) -> ! {
         (from, to) = view::until_now(last, now);
     }
     let mut report = Report::new(from, to, &services, clock::local);
-    let mut reader = LogFiles::new(&mut report, log_files::days(from, to), console);
+    let mut reader = LogFiles::new(&mut report, console);
     if let Some(place) = &place {
         reader.add(place.log_dir.as_str());
     }
@@ -76,8 +74,7 @@ pub fn report(cli: Cli, console: &mut Console) -> ! {
     } else {
         report::write(&mut text, &report, clock::local, columns(console, output.is_some()));
     }
-    let is_written = write_result("report", output.as_ref(), &text, console) || (quiet && output.is_none());
-    exit(if has_failed || !is_written { FAILURE } else { SUCCESS })
+    finish("report", output.as_ref(), &text, (quiet, !has_failed), console)
 }
 
 /// How many columns the text may have.
@@ -86,33 +83,20 @@ fn columns(console: &Console, is_file: bool) -> usize {
     if columns > 0 && !is_file {
         return columns;
     }
-    match words::count(environment::variable(c"COLUMNS"), u16::MAX.into()) {
-        Some(columns) => columns as usize,
-        None if console.is_terminal() && !is_file => USUAL,
-        None => usize::MAX,
+    match view::columns_of_environment() {
+        0 if console.is_terminal() && !is_file => USUAL,
+        0 => usize::MAX,
+        columns => columns,
     }
 }
 
 /// Whether there is something of each service that was asked for; says if not.
 #[inline(never)]
 fn has_all_services(report: &Report, services: &[&'static str], console: &mut Console) -> bool {
+    let known: Vec<&str> = report.services.iter().map(|known| known.name.as_str()).collect();
     let mut has_all = true;
     for service in services {
-        let known: Vec<&str> = report.services.iter().map(|known| known.name.as_str()).collect();
-        if known.contains(service) {
-            continue;
-        }
-        has_all = false;
-        match words::nearest(service, &known, |known| known) {
-            Some(near) => {
-                console.say("report", format_args!("no line has the service {service}, did you mean {near}?"));
-            }
-            None => {
-                let mut listed = Text::<{ limits::MESSAGE }>::new();
-                known.iter().take(LISTED).for_each(|known| listed.append(format_args!(" {known}")));
-                console.say("report", format_args!("no line has the service {service}, there are:{listed}"));
-            }
-        }
+        has_all &= view::is_known("report", "line", service, &known, console);
     }
     has_all
 }

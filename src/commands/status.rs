@@ -3,7 +3,6 @@
 
 use super::{FAILURE, SUCCESS, exit, view};
 use crate::base::said::Said;
-use crate::base::text::Text;
 use crate::base::{limits, words};
 use crate::model::cli::Cli;
 use crate::render::cells::put;
@@ -30,15 +29,12 @@ const DOWN: u8 = 2;
 /// Exit status: no run.
 const NOT_RUNNING: u8 = 3;
 
-/// Most services that a message lists.
-const LISTED: usize = 8;
-
 /// Shows the ledger, once or repeatedly. Exit status: 0 if a run is there and every configured target is up, 2 if one is
 /// down, 3 if there is no run, 1 for everything else. With services it is that of their targets.
-pub fn status(cli: Cli, console: &mut Console) -> ! {
+pub fn status(mut cli: Cli, console: &mut Console) -> ! {
     let (watch, json) = (cli.watch, cli.json);
     let mut verbose = cli.verbose && !json;
-    let services = cli.services.clone();
+    let services = core::mem::take(&mut cli.services);
     let Some(place) = Place::read(cli, console) else { exit(FAILURE) };
     confine_command(place.sandbox);
     let is_redrawn = watch && !json && console.is_terminal();
@@ -95,7 +91,7 @@ pub fn status(cli: Cli, console: &mut Console) -> ! {
 fn screen(console: &Console) -> Screen {
     let [mut columns, mut lines] = console.size();
     if columns == 0 {
-        columns = words::count(environment::variable(c"COLUMNS"), u16::MAX.into()).unwrap_or(0) as usize;
+        columns = view::columns_of_environment();
     }
     let is_wide = columns >= WIDE;
     if !console.is_terminal() {
@@ -117,25 +113,8 @@ fn screen(console: &Console) -> Screen {
 #[inline(never)]
 fn has_all_services(seen: &Seen<'_>, console: &mut Console) -> bool {
     let rows = Seen { services: &[], ..*seen }.rows(false);
-    for service in seen.services {
-        if rows.iter().all(|(_, target)| target.service.as_str() != *service) {
-            let known: Vec<&str> = rows.iter().map(|(_, target)| target.service.as_str()).collect();
-            match words::nearest(service, &known, |known| known) {
-                Some(near) => {
-                    console.say("status", format_args!("no target has the service {service}, did you mean {near}?"))
-                }
-                None => {
-                    let mut listed = Text::<{ limits::MESSAGE }>::new();
-                    for known in known.iter().take(LISTED) {
-                        listed.append(format_args!(" {known}"));
-                    }
-                    console.say("status", format_args!("no target has the service {service}, there are:{listed}"));
-                }
-            }
-            return false;
-        }
-    }
-    true
+    let known: Vec<&str> = rows.iter().map(|(_, target)| target.service.as_str()).collect();
+    seen.services.iter().all(|service| view::is_known("status", "target", service, &known, console))
 }
 
 #[inline(never)]

@@ -1,14 +1,18 @@
 //! What the commands that only look see of a run, and what they say about its ledger.
 
 use super::boot;
-use crate::base::limits;
 use crate::base::text::Text;
 use crate::base::time::{Nanos, WallTime};
+use crate::base::{limits, words};
 use crate::core::ledger::Ledger;
 use crate::model::run::Run;
 use crate::render::{Life, Seen};
+use crate::shell::console::Console;
 use crate::shell::place::{By, Found, Place};
-use crate::sys::{self, clock};
+use crate::sys::{self, clock, environment};
+
+/// Most services that a message lists.
+const LISTED: usize = 8;
 
 /// What is shown of a run that was found, for these services (all if there is none); `None`: there is no ledger of it.
 pub fn seen<'a>(found: &'a Found, services: &'a [&'a str]) -> Option<Seen<'a>> {
@@ -20,6 +24,30 @@ pub fn seen<'a>(found: &'a Found, services: &'a [&'a str]) -> Option<Seen<'a>> {
 /// The period of this length that ends now, in seconds since 1970; a row of this second is part of it.
 pub fn until_now(last: Nanos, now: WallTime) -> (Option<i64>, Option<i64>) {
     (Some(now.unix - last.secs() as i64), Some(now.unix + 1))
+}
+
+/// How many columns the environment says that there are; 0 if it does not say.
+#[inline(never)] // Called from two commands.
+pub fn columns_of_environment() -> usize {
+    words::count(environment::variable(c"COLUMNS"), u16::MAX.into()).unwrap_or(0) as usize
+}
+
+/// Whether this service is among the known ones; if not, says that no `thing` has it, and which one may be meant.
+#[inline(never)] // Called from two commands.
+pub fn is_known(subject: &str, thing: &str, service: &str, known: &[&str], console: &mut Console) -> bool {
+    if known.contains(&service) {
+        return true;
+    }
+    let mut hint = Text::<{ limits::MESSAGE }>::new();
+    match words::nearest(service, known, |known| known) {
+        Some(near) => hint.append(format_args!("did you mean {near}?")),
+        None => {
+            hint.push("there are:");
+            known.iter().take(LISTED).for_each(|known| hint.append(format_args!(" {known}")));
+        }
+    }
+    console.say(subject, format_args!("no {thing} has the service {service}, {hint}"));
+    false
 }
 
 fn life(run: Run, ledger: &Ledger) -> Life {

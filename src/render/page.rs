@@ -12,7 +12,7 @@ use super::report::{Percent, unwatched};
 use super::{Row, Seen};
 use crate::base::text::Count;
 use crate::base::time::{LocalTime, WallTime};
-use crate::base::words;
+use crate::base::{order, words};
 use crate::core::health::State;
 use crate::core::report::{Report, Service};
 use crate::model::outcome::Columns;
@@ -152,11 +152,8 @@ fn summarize(out: &mut String, view: &View<'_>, is_title: bool) {
             put(out, format_args!("{with} of {count} services had {outages}: "));
         }
     }
-    if is_title {
-        text(out, format_args!("{}", service.name));
-    } else {
-        name(out, format_args!("{}", service.name));
-    }
+    let write_name = if is_title { text } else { name };
+    write_name(out, &service.name);
     match service.outages.count() {
         0 => out.push_str(" had no outage and was "),
         1 => out.push_str(" was down once for "),
@@ -197,7 +194,7 @@ fn write_present(out: &mut String, view: &View<'_>, seen: &Seen<'_>) {
     put(out, format_args!("<p class={class}>{now}"));
     let mut rest = lines.as_str();
     while let Some((line, behind)) = words::split_once(rest, b'\n') {
-        text(out, format_args!("{line}"));
+        text(out, line);
         rest = behind;
         out.push_str(if rest.is_empty() { "\n" } else { "<br>" });
     }
@@ -211,10 +208,10 @@ fn write_moment(out: &mut String, wall: WallTime) {
 
 fn write_period(out: &mut String, view: &View<'_>, now: WallTime) {
     out.push_str("<p class=m>");
-    for (word, moment) in [("From ", view.report.from), (" to ", view.report.to), (". Made at ", Some(now.unix))] {
+    for (word, moment) in &[("From ", view.report.from), (" to ", view.report.to), (". Made at ", Some(now.unix))] {
         if let Some(moment) = moment {
             out.push_str(word);
-            write_moment(out, (view.local)(moment));
+            write_moment(out, (view.local)(*moment));
         }
     }
     put(out, format_args!(" by tcpmon {}.\n", env!("CARGO_PKG_VERSION")));
@@ -241,14 +238,14 @@ fn write_states(out: &mut String, view: &View<'_>, seen: &Seen<'_>) {
             if view.report.services.iter().any(|known| known.name == service) {
                 link(out, service);
             } else {
-                name(out, format_args!("{service}"));
+                name(out, service);
             }
             out.push_str("<td>");
             overview::write_last_failure(out, record, seen.now.unix);
             out.push_str("<td>");
             section::write_state(out, seen, row, ["<td>", "<td>"]);
             out.push_str("<td>");
-            text(out, format_args!("{}", target.endpoint()));
+            text(out, &section::endpoint(target));
         }
         end_table(out);
         out.push_str(if is_up { "</details>" } else { "" });
@@ -268,16 +265,10 @@ fn write_services(out: &mut String, view: &View<'_>, emit: &mut dyn FnMut(&str))
         "The least available first",
         "Service|Available %|<svg class=t role=img><title>When</title><use href=\"#:t\" y=\"-148\"/></svg>|Outages|Down for|Failed|Slow %|Probes|Unwatched",
     );
-    let mut order: Vec<(i64, i64)> = services
-        .iter()
-        .enumerate()
-        .map(|(at, service)| {
-            let Service { columns, .. } = service;
-            let part = (columns.connected() * 1_000_000).checked_div(columns.total).unwrap_or(u64::MAX >> 1);
-            (part as i64, at as i64)
-        })
-        .collect();
-    order.sort_unstable();
+    let order = order::by_number(services.len(), &|at| {
+        let Service { columns, .. } = &services[at];
+        (columns.connected() * 1_000_000).checked_div(columns.total).map_or(i64::MAX, |part| part as i64)
+    });
     let mut sums = [0; 2];
     for (_, number) in order {
         let service = &services[number as usize];
@@ -326,7 +317,7 @@ fn write_end(out: &mut String, view: &View<'_>) {
         let mut before = ": ";
         for line in named {
             out.push_str(before);
-            name(out, format_args!("{line}"));
+            name(out, line);
             before = ", ";
         }
         out.push_str(if *damaged > named.len() as u64 { " and more.\n" } else { ".\n" });

@@ -3,7 +3,9 @@
 
 use std::os::fd::OwnedFd;
 
+use crate::base::order;
 use crate::base::path::{self, Path};
+use crate::base::time::SECS_PER_DAY;
 use crate::core::report::{LONGEST, Report};
 use crate::model::log_names::{self, Kind};
 use crate::shell::console::Console;
@@ -21,8 +23,6 @@ struct Listed {
     /// Its kind and its day, in days since 1970, by its name.
     kind: Kind,
     day: i64,
-    /// Its position on the command line, or in its directory.
-    number: usize,
     /// Whether it was found in a directory.
     is_found: bool,
     path: Path,
@@ -35,6 +35,7 @@ pub struct LogFiles<'a> {
     console: &'a mut Console,
     /// The first and the last day of which files are read, in days since 1970.
     days: (i64, i64),
+    /// The files of the directories and of the command line, as they came.
     listed: Vec<Listed>,
     buffer: Vec<u8>,
     /// The files that were read: a link may lead to one of them.
@@ -44,9 +45,13 @@ pub struct LogFiles<'a> {
 }
 
 impl<'a> LogFiles<'a> {
-    /// For the files of these days.
-    pub fn new(report: &'a mut Report, days: (i64, i64), console: &'a mut Console) -> Self {
+    /// For the files of the report's period and of the days around it: files of another machine may be of another time zone.
+    pub fn new(report: &'a mut Report, console: &'a mut Console) -> Self {
         let buffer = vec![0; PIECE];
+        let day = |unix: i64| unix.div_euclid(SECS_PER_DAY);
+        let first = report.from.map_or(i64::MIN, |from| day(from) - 1);
+        let last = report.to.map_or(i64::MAX, |to| day(to) + 1);
+        let days = (first, last);
         Self { report, console, days, listed: Vec::new(), buffer, known: Vec::new(), has_failed: false }
     }
 
@@ -78,9 +83,8 @@ impl<'a> LogFiles<'a> {
     /// Adds a file, if its name is that of a daily file.
     fn list(&mut self, path: &str, name: &str, is_found: bool) -> bool {
         let known = log_names::kind_and_day(name).zip(Path::copy(path));
-        let number = self.listed.len();
         if let Some(((kind, day), path)) = known {
-            self.listed.push(Listed { kind, day, number, is_found, path });
+            self.listed.push(Listed { kind, day, is_found, path });
         }
         known.is_some()
     }
@@ -88,9 +92,10 @@ impl<'a> LogFiles<'a> {
     /// Reads what was added, the oldest first: the end of a day is the begin of the next one. Of a day that has counts no samples
     /// are read: they say the same.
     pub fn read(&mut self) {
-        self.listed.sort_unstable_by_key(|listed| (listed.day, listed.kind.index(), listed.number));
         let listed = core::mem::take(&mut self.listed);
-        for Listed { day, kind, is_found, path, .. } in &listed {
+        let number = |at: usize| listed[at].day * Kind::ALL.len() as i64 + listed[at].kind.index() as i64;
+        for (_, at) in order::by_number(listed.len(), &number) {
+            let Listed { day, kind, is_found, path } = &listed[at as usize];
             let has_counts = |other: &Listed| {
                 let directories = [&other.path, path].map(|path| path::parent(path.as_str()));
                 other.kind == Kind::Stats && other.day == *day && directories[0] == directories[1]
@@ -133,10 +138,4 @@ impl<'a> LogFiles<'a> {
             filled -= read;
         }
     }
-}
-
-/// The days around these moments, in days since 1970: files of another machine may be of another time zone.
-pub fn days(from: Option<i64>, to: Option<i64>) -> (i64, i64) {
-    let day = |unix: i64| unix.div_euclid(86_400);
-    (from.map_or(i64::MIN, |from| day(from) - 1), to.map_or(i64::MAX, |to| day(to) + 1))
 }

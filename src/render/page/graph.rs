@@ -2,7 +2,6 @@
 //! times. All have the same axis of time, and all curves the same logarithmic axis of lengths of time. These are drawn once,
 //! and used by reference. A slot is one unit wide.
 
-use super::html::text;
 use crate::base::text::Text;
 use crate::base::time::{LocalTime, Nanos};
 use crate::base::words;
@@ -200,7 +199,7 @@ pub fn legend(out: &mut String) {
 #[inline(never)]
 pub fn describe_strip(out: &mut String, service: &Service, slots: &Slots) {
     let width = Length(slots.width());
-    text(out, format_args!("{} intervals of {width}", slots.count));
+    put(out, format_args!("{} intervals of {width}", slots.count));
     let mut before = ": ";
     for (mark, meaning, ..) in &MARKS {
         let count = (0..slots.count).filter(|at| slots.mark(service, *at) == *mark).count();

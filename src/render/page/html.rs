@@ -4,11 +4,11 @@ use core::fmt::{self, Write};
 
 use crate::base::{width, words};
 
-/// Appends formatted parts as text.
+/// Appends text.
 #[inline(never)] // Called from many paths.
-pub fn text(out: &mut String, parts: fmt::Arguments<'_>) {
+pub fn text(out: &mut String, text: &str) {
     // A String takes everything.
-    let _ = Escaped(out).write_fmt(parts);
+    let _ = Escaped(out).write_str(text);
 }
 
 /// Writes text: what would be markup is escaped, and a question mark replaces what no page may contain, and what would turn
@@ -38,7 +38,7 @@ impl fmt::Write for Escaped<'_> {
 
 /// Writes a name, whose direction does not change that of the text around it.
 #[inline(never)] // Called from many paths.
-pub fn name(out: &mut String, name: fmt::Arguments<'_>) {
+pub fn name(out: &mut String, name: &str) {
     out.push_str("<bdi>");
     text(out, name);
     out.push_str("</bdi>");
@@ -68,7 +68,7 @@ pub fn link(out: &mut String, to: &str) {
     out.push_str("<a href=\"#");
     anchor(out, to);
     out.push_str("\">");
-    name(out, format_args!("{to}"));
+    name(out, to);
     out.push_str("</a>");
 }
 
@@ -111,7 +111,7 @@ pub fn write_cells(out: &mut String, columns: usize, mut cells: &str) {
     let mut column = 0;
     while let Some((cell, rest)) = words::split_once(cells, b'\n') {
         out.push_str(if column == 0 { "<tr><td>" } else { "<td>" });
-        text(out, format_args!("{cell}"));
+        text(out, cell);
         column = if column + 1 < columns { column + 1 } else { 0 };
         cells = rest;
     }
@@ -129,11 +129,11 @@ mod tests {
 
     #[test]
     fn no_text_becomes_markup_or_leaves_its_attribute_or_turns_what_is_behind_it() {
-        let text = |it: &str| made(|out| text(out, format_args!("{it}")));
+        let text = |it: &str| made(|out| text(out, it));
         assert_eq!(text("</script><b a=\"'&amp;\">"), "&lt;/script&gt;&lt;b a=&quot;'&amp;amp;&quot;&gt;");
         assert_eq!(text("a\0b\u{1b}c\u{85}\u{202e}\u{2066}\u{200f}\n"), "a?b?c?????");
         assert_eq!(text("\u{fffe}\u{ffff}\u{1ffff}\u{fdd0}\u{fffd}名ש"), "????\u{fffd}名ש");
-        assert_eq!(made(|out| name(out, format_args!("<i>"))), "<bdi>&lt;i&gt;</bdi>");
+        assert_eq!(made(|out| name(out, "<i>")), "<bdi>&lt;i&gt;</bdi>");
     }
 
     #[test]

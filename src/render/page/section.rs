@@ -6,6 +6,7 @@ use crate::base::text::{Count, Pieces};
 use crate::base::words;
 use crate::core::health::State;
 use crate::core::report::{Service, Shown};
+use crate::model::target::Target;
 use crate::render::cells::put;
 use crate::render::overview::Length;
 use crate::render::report::{Percent, Seconds};
@@ -21,14 +22,14 @@ pub fn write(out: &mut String, view: &View<'_>, number: usize) {
     out.push_str("<section id=\"");
     anchor(out, &service.name);
     out.push_str("\"><h2>");
-    name(out, format_args!("{}", service.name));
+    name(out, &service.name);
     out.push_str("</h2>\n");
     if let Some(seen) = view.present {
         for row in view.rows.iter().filter(|row| row.1.service.as_str() == service.name) {
             out.push_str("<p>Now ");
             write_state(out, seen, row, [" since ", ", for "]);
             out.push_str(": ");
-            name(out, format_args!("{}", row.1.endpoint()));
+            name(out, &endpoint(&row.1));
         }
     }
     write_counts(out, view, service);
@@ -39,6 +40,14 @@ pub fn write(out: &mut String, view: &View<'_>, number: usize) {
     write_events(out, view, &service.events, true);
     write_unwatched(out, view, service);
     out.push_str("</section>\n");
+}
+
+/// Host and port of a target.
+#[inline(never)] // Called from two paths.
+pub fn endpoint(target: &Target) -> String {
+    let mut endpoint = String::new();
+    put(&mut endpoint, format_args!("{}", target.endpoint()));
+    endpoint
 }
 
 /// Writes the state of a target; if it is known, behind the two texts since when it has it, and for how long.
