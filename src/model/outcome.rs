@@ -180,8 +180,13 @@ impl Columns {
 
     /// Adds others.
     pub fn add(&mut self, other: &Columns) {
-        let (mine, others) = (self.numbers(), other.numbers());
-        *self = Columns::of(core::array::from_fn(|i| mine[i] + others[i]));
+        self.conn_fast += other.conn_fast;
+        self.conn_slow += other.conn_slow;
+        self.dns_fast += other.dns_fast;
+        self.dns_slow += other.dns_slow;
+        self.dns_fail += other.dns_fail;
+        self.conn_failed += other.conn_failed;
+        self.total += other.total;
     }
 
     /// The numbers in the order of the columns.

@@ -150,7 +150,7 @@ pub(super) fn fill(out: &mut String, text: &str, value: &dyn Fn(usize) -> u64) {
         match (c, value(i)) {
             ('@', 0) | (_, NONE) => out.push_str("null"),
             ('%', nanos) => put(out, format_args!("{}", Nanos::new(nanos).as_millis())),
-            ('?', value) => put(out, format_args!("{}", value == 1)),
+            ('?', value) => out.push_str(if value == 1 { "true" } else { "false" }),
             (_, number) => put(out, format_args!("{number}")),
         }
         i += 1;

@@ -27,8 +27,7 @@ impl fmt::Display for Alone<'_> {
             write!(f, "{before}{name} alone")?;
             match result {
                 Ok(time) => {
-                    let tenths = time.get() / 100_000;
-                    write!(f, " answers in {}.{} ms, write {option}", tenths / 10, tenths % 10)?;
+                    write!(f, " answers in {} ms, write {option}", time.as_tenths())?;
                 }
                 Err(Ending::LookupFailed(reason)) => write!(f, ": {reason}")?,
                 Err(ending) => write!(f, ": {ending}")?,
