@@ -1,6 +1,8 @@
 //! `tcpmon cgi`: answers one request of this box's web server (CGI/1.1, RFC 3875). It only reads, writes nothing but its
 //! answer, and is confined before it looks at the request.
 
+use core::mem::ManuallyDrop;
+
 use super::{FAILURE, SUCCESS, exit, view};
 use crate::base::limits;
 use crate::base::said::Said;
@@ -114,7 +116,8 @@ fn write_page(
 ) -> Result<bool, Refusal> {
     let now = clock::wall();
     let (from, to) = view::until_now(last, now);
-    let mut report = Report::new(from, to, services, clock::local);
+    // Never dropped: the process ends soon.
+    let mut report = ManuallyDrop::new(Report::new(from, to, services, clock::local));
     let mut reader = LogFiles::new(&mut report, console);
     reader.add(place.log_dir.as_str());
     reader.read();

@@ -1,5 +1,7 @@
 //! Outages, and the times when nobody watched: spans with a begin and an end, of which the longest are kept.
 
+use crate::base::order;
+
 /// How many outages of a service are kept, and how many of its times without a watch.
 pub(super) const KEPT: usize = 100;
 
@@ -81,7 +83,7 @@ impl Outages {
                 self.list.push(outage);
             }
         }
-        self.list.sort_unstable_by_key(|outage| outage.begin);
+        self.sort();
     }
 
     /// Adds up for how many seconds of a period one of them was there, from this begin on.
@@ -89,6 +91,19 @@ impl Outages {
         let mut spans: Vec<Span> = self.list.iter().map(Outage::span).collect();
         join(&mut spans);
         self.seconds = self.others_seconds + overlap(&spans, from, to);
+    }
+
+    /// Puts them in the order of their begin; those of the same second stay as they are.
+    fn sort(&mut self) {
+        // There are few, and each is large: it is moved to its place by itself.
+        for end in 1..self.list.len() {
+            for at in (0..end).rev() {
+                if self.list[at].begin <= self.list[at + 1].begin {
+                    break;
+                }
+                self.list.swap(at, at + 1);
+            }
+        }
     }
 
     /// How many there were.
@@ -145,10 +160,12 @@ pub(super) fn overlap(spans: &[Span], begin: i64, end: i64) -> u64 {
 
 /// Puts spans in their order, and joins those that overlap.
 pub(super) fn join(spans: &mut Vec<Span>) {
-    spans.retain(|span| span.end > span.begin);
-    spans.sort_unstable_by_key(|span| span.begin);
     let mut joined: Vec<Span> = Vec::new();
-    for span in spans.drain(..) {
+    for (_, at) in order::by_number(spans.len(), &|at| spans[at].begin) {
+        let span = spans[at as usize];
+        if span.end <= span.begin {
+            continue;
+        }
         match joined.last_mut() {
             Some(last) if last.end >= span.begin => last.end = last.end.max(span.end),
             _ => joined.push(span),
