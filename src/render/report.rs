@@ -6,7 +6,7 @@ use super::cells::{self, Column, Kind, MOMENT, Style, WORDS, put};
 use super::{LocalTime, times};
 use crate::base::text::Count;
 use crate::base::time::{Nanos, SECS_PER_DAY, WallTime};
-use crate::base::words;
+use crate::base::{order, words};
 use crate::core::report::{HALF_HOURS, Latency, Mark, Outages, Report, Service, Worst};
 use crate::model::outcome::Columns;
 
@@ -164,17 +164,13 @@ fn write_counts(cells: &mut String, name: &str, columns: &Columns, outages: &Out
 fn write_outages(out: &mut String, report: &Report, local: LocalTime, style: Style) {
     let mut cells = String::from("Down from\tUntil\tFor\tService\tWhy\t");
     let (mut others, mut is_rough, mut is_common) = (0, false, false);
-    let mut order = Vec::new();
-    for (number, service) in report.services.iter().enumerate() {
+    let mut outages = Vec::new();
+    for service in &report.services {
         others += service.outages.others;
-        for (at, outage) in service.outages.list.iter().enumerate() {
-            order.push((outage.begin, number, at));
-        }
+        outages.extend(service.outages.list.iter().map(|outage| (service, outage)));
     }
-    order.sort_unstable();
-    for (_, number, at) in order {
-        let service = &report.services[number];
-        let outage = &service.outages.list[at];
+    for (_, at) in order::by_number(outages.len(), &|at| outages[at].1.begin) {
+        let (service, outage) = outages[at as usize];
         put(&mut cells, format_args!("{}\t", local(outage.begin)));
         match outage.end {
             Some(end) => put(&mut cells, format_args!("{}\t", Until(outage.begin, end, local))),
