@@ -225,7 +225,7 @@ fn the_manual_has_every_key_of_the_json_of_a_report_and_no_other() {
     report_json::write(&mut text, &report);
     let mut found = BTreeSet::new();
     keys(&serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), &mut found);
-    let section = PAGE.split(".Sh REPORT\n").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
+    let section = PAGE.split(".Sh THE REPORT\n").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
     let named = section.lines().filter_map(|line| line.strip_prefix(".It Va ")).flat_map(|keys| keys.split(" , "));
     assert_eq!(named.map(str::to_string).collect::<BTreeSet<_>>(), found);
 }
