@@ -84,7 +84,7 @@
 //!
 //! | folder | what |
 //! |---|---|
-//! | `base/` | words, text, width, line, order, time, limits, ring, timers, path, histogram, messages that are said once |
+//! | `base/` | words, text, width, line, order, time, limits, ring, timers, path, histogram, messages that are said once, local times |
 //! | `model/` | what is watched and counted, facts, settings and their readers, messages to helpers, names of log files |
 //! | `core/` | the decisions: probe, verdict, health, grid, boundaries, clock, due, ledger, monitor, report |
 //! | `render/` | what is read: table, times, events, samples, the screen and tables of status, JSON, metrics, reports, a configuration in force |

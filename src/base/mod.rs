@@ -1,6 +1,7 @@
 //! The parts that everything else is made of: text and paths in fixed buffers, time, bounds, and the tables of
 //! the loop. Imports nothing.
 
+pub mod calendar;
 pub mod histogram;
 pub mod limits;
 pub mod line;

@@ -4,8 +4,8 @@
 use core::mem::take;
 
 use super::{FAILURE, exit, fail, finish, open_output, view};
+use crate::base::calendar::Calendar;
 use crate::base::path;
-use crate::base::time::Calendar;
 use crate::core::report::Report;
 use crate::model::cli::Cli;
 use crate::model::log_names;

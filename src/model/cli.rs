@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::base::text::Pieces;
 use crate::base::time::Nanos;
-use crate::base::{path, time, words};
+use crate::base::{calendar, path, words};
 pub use crate::model::command::Command;
 use crate::model::command::{self, Sets};
 use crate::model::directive::Directive;
@@ -179,7 +179,7 @@ impl Cli {
             }
             Sets::Service => self.services.push(value),
             Sets::From | Sets::To => {
-                let moment = time::parse_civil(value);
+                let moment = calendar::parse_civil(value);
                 self.span[usize::from(sets == Sets::To)] = moment;
                 if moment.is_none() {
                     wrong(format_args!(
@@ -198,7 +198,7 @@ impl Cli {
             }
             Sets::Duration | Sets::Last => {
                 let is_last = sets == Sets::Last;
-                let found = if is_last { time::parse_days(value) } else { Nanos::parse(value) };
+                let found = if is_last { calendar::parse_days(value) } else { Nanos::parse(value) };
                 let duration = found.filter(|duration| *duration > Nanos::ZERO);
                 *(if is_last { &mut self.last } else { &mut self.duration }) = duration;
                 if duration.is_none() {

@@ -2,8 +2,8 @@
 //! several kinds. It works on bytes, copies nothing that is long, and never fails: what is no such line is [`Line::Damaged`].
 
 use super::outcome::Columns;
+use crate::base::calendar::parse_civil;
 use crate::base::text::Text;
-use crate::base::time::parse_civil;
 use crate::base::{limits, words};
 
 /// A row of the daily log: [`crate::render::table`].

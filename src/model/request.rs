@@ -2,8 +2,8 @@
 //! is kept but a time and the names of services.
 
 use crate::base::text::Text;
-use crate::base::time::{self, Nanos};
-use crate::base::{limits, words};
+use crate::base::time::Nanos;
+use crate::base::{calendar, limits, words};
 
 /// What is asked for, by its path behind the program's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Request {
             let value = value.unwrap_or_default();
             if name == b"last" {
                 let (least, most) = limits::PERIOD;
-                let last = decode(value).and_then(|value| time::parse_days(value.as_str()));
+                let last = decode(value).and_then(|value| calendar::parse_days(value.as_str()));
                 request.last = last.filter(|last| (least..=most).contains(last)).ok_or(Refusal::Last)?;
             } else if name == b"service" {
                 let service = decode(value).filter(|_| request.services.len() < limits::TARGETS);

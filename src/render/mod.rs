@@ -20,7 +20,7 @@ pub mod times;
 
 use core::fmt;
 
-pub use crate::base::time::LocalTime;
+pub use crate::base::calendar::LocalTime;
 use crate::base::time::{Nanos, WallTime};
 use crate::core::health::State;
 use crate::core::ledger::{Ledger, Record, Usage};

@@ -2,8 +2,9 @@
 //! times. All have the same axis of time, and all curves the same logarithmic axis of lengths of time. These are drawn once,
 //! and used by reference. A slot is one unit wide.
 
+use crate::base::calendar::LocalTime;
 use crate::base::text::Text;
-use crate::base::time::{LocalTime, Nanos};
+use crate::base::time::Nanos;
 use crate::base::words;
 use crate::core::report::{Axis, Mark, Report, SLOTS, Service, Slot};
 use crate::render::cells::put;

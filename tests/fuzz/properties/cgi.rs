@@ -1,7 +1,7 @@
 //! A request of a web server: method, path and query, separated by NUL, which no variable of the environment can have.
 
+use tcpmon::base::calendar;
 use tcpmon::base::limits;
-use tcpmon::base::time;
 use tcpmon::model::request::{Content, Refusal, Request};
 use tcpmon::render::answer::{self, Status};
 
@@ -42,7 +42,7 @@ fn simpler(method: &[u8], path: &[u8], query: &[u8]) -> Result<Request, Refusal>
         let (name, value) = (sides.next().unwrap_or_default(), decoded(sides.next().unwrap_or_default()));
         match name {
             b"last" => {
-                let last = value.and_then(|value| time::parse_days(&value)).ok_or(Refusal::Last)?;
+                let last = value.and_then(|value| calendar::parse_days(&value)).ok_or(Refusal::Last)?;
                 if last < limits::PERIOD.0 || last > limits::PERIOD.1 {
                     return Err(Refusal::Last);
                 }
