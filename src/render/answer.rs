@@ -16,11 +16,14 @@ pub enum Status {
 }
 
 /// What every answer says: it is not kept, it is what its type says, and a browser runs and loads nothing because of it.
-const ALWAYS: &str = "Cache-Control: no-store\r\n\
-    X-Content-Type-Options: nosniff\r\n\
-    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; \
-    base-uri 'none'\r\n\
-    Referrer-Policy: no-referrer\r\n";
+const ALWAYS: &str = concat!(
+    "Cache-Control: no-store\r\n",
+    "X-Content-Type-Options: nosniff\r\n",
+    "Content-Security-Policy: default-src 'none'; style-src ",
+    style_source!(),
+    "; form-action 'none'; frame-ancestors 'none'; base-uri 'none'\r\n",
+    "Referrer-Policy: no-referrer\r\n",
+);
 
 /// The type of a line in words.
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -63,13 +66,13 @@ mod tests {
             head
         };
         assert_eq!(
-            head(Status::Content(Content::Page), 4711),
+            head(Status::Content(Content::Page), 4711).replace(style_source!(), "STYLE"),
             "Status: 200 OK\r\n\
              Content-Type: text/html; charset=utf-8\r\n\
              Content-Length: 4711\r\n\
              Cache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n\
-             Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; \
+             Content-Security-Policy: default-src 'none'; style-src STYLE; form-action 'none'; \
              frame-ancestors 'none'; base-uri 'none'\r\n\
              Referrer-Policy: no-referrer\r\n\
              \r\n"

@@ -1,6 +1,13 @@
 //! The output that people and programs read, written to a `fmt::Write`. Pure: the caller passes in the time and
 //! the time zone.
 
+/// What a browser may take for the style of a page (CSP, `style-src`): only its own, by its SHA-256.
+macro_rules! style_source {
+    () => {
+        "'sha256-EJQGMsA5CIVpLPxNJunkES/oYZ8VoqbJLGkiskb9P+o='"
+    };
+}
+
 pub mod answer;
 pub mod cells;
 pub mod configuration;

@@ -37,7 +37,9 @@ pub fn write(emit: &mut dyn FnMut(&str), report: &Report, present: Option<&Seen<
     let view = View { report, present, rows, slots: Slots::of(report), local };
     let mut out = String::from(HEAD);
     summarize(&mut out, &view, true);
-    out.push_str(STYLE);
+    for part in ["</title><style>", STYLE, "</style>", BODY] {
+        out.push_str(part);
+    }
     if let Some(seen) = present {
         write_present(&mut out, &view, seen);
     }
@@ -63,13 +65,16 @@ pub fn write(emit: &mut dyn FnMut(&str), report: &Report, present: Option<&Seen<
 }
 
 /// Begins a page; its title follows.
-const HEAD: &str = "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>\
+const HEAD: &str = concat!(
+    "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>\
     <meta name=viewport content=\"width=device-width,initial-scale=1\">\
-    <meta http-equiv=Content-Security-Policy content=\"default-src 'none';style-src 'unsafe-inline'\"><title>tcpmon: ";
+    <meta http-equiv=Content-Security-Policy content=\"default-src 'none';style-src ",
+    style_source!(),
+    "\"><title>tcpmon: ",
+);
 
-/// What is behind the title. One letter is a mark (`g s f b d u`), a curve (`x y z`) or a part of the page.
+/// The style. One letter is a mark (`g s f b d u`), a curve (`x y z`) or a part of the page.
 const STYLE: &str = concat!(
-    "</title><style>",
     ":root{color-scheme:light dark;--t:#1a1f26;--p:#fff;--m:#59636e;--l:#d5dbe1;--k:#0b57c2;",
     "--g:#6dbd94;--s:#cfa300;--f:#e57a00;--b:#d6401c;--d:#a3003c;--y:#b5500a;--z:#7a7f87}",
     "@media(prefers-color-scheme:dark){:root{--t:#e3e7ec;--p:#12161b;--m:#9aa5b1;--l:#333b45;--k:#7db4ff;",
@@ -110,8 +115,10 @@ const STYLE: &str = concat!(
     ".e td,.o td,.n td,.q td{white-space:nowrap}.e td:nth-child(3),.o td:nth-child(4){white-space:normal}}",
     "@media print{@page{size:A4;margin:12mm}body{font-size:8pt}main{padding:0;max-width:none}.w{display:block;overflow:visible}",
     ".j{width:100%}.j th:nth-child(3){width:35%}section,tr,figure{break-inside:avoid}h2{break-after:avoid}}",
-    "</style></head><body><main><h1>tcpmon report</h1>\n",
 );
+
+/// What is behind the style.
+const BODY: &str = "</head><body><main><h1>tcpmon report</h1>\n";
 
 /// What the words mean, and the end of the page.
 const WORDS: &str = "<h2>What the words mean</h2><dl>\

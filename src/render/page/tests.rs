@@ -67,6 +67,17 @@ const HOUR: [(u64, Option<u32>); 12] = [
 ];
 
 #[test]
+fn a_browser_is_allowed_the_style_of_the_page_and_no_other() {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    use sha2::{Digest, Sha256};
+    let page = page(&report("", None, None), None);
+    let style = part(&page, "<style>", "</style>");
+    assert_eq!(style_source!(), format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(style))));
+    assert!(page.contains(concat!("style-src ", style_source!(), "\"")), "{page}");
+    assert!(!page.contains(" style="), "{page}");
+}
+
+#[test]
 fn a_strip_has_a_bar_for_all_slots_in_a_row_with_the_same_mark() {
     let report = report(&rows("web", &HOUR), Some(BEGIN), Some(BEGIN + 3900));
     let page = page(&report, None);
