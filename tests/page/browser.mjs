@@ -41,6 +41,8 @@ const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '
 // Opens a page, and gives it with all that went wrong: nothing may.
 async function open(name, width, options = {}) {
   const context = await browser.newContext({ viewport: { width, height: 2400 }, ...options });
+  // The page of a thousand has 5 MB, and a machine may have more to do.
+  context.setDefaultTimeout(600_000);
   const page = await context.newPage();
   const wrong = [];
   page.on('console', (message) => wrong.push(`console: ${message.text()}`));
