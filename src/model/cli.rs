@@ -122,7 +122,7 @@ impl Cli {
     fn check_span(&self, tell: &mut dyn FnMut(fmt::Arguments<'_>)) -> bool {
         let [from, to] = self.span;
         let mistake = match (self.last, from.or(to)) {
-            (Some(_), Some(_)) => "--last ends now, write it without --from and --to, or these without it",
+            (Some(_), Some(_)) => "--last already says both ends, leave --from and --to out",
             _ if from.zip(to).is_some_and(|(from, to)| from >= to) => "--to is not later than --from",
             _ if self.json && self.html => "-j and --html are two forms, write one of them",
             _ => return true,
@@ -380,7 +380,7 @@ mod tests {
             ),
             (
                 "report --last 1h --from 2025-10-09",
-                "--last ends now, write it without --from and --to, or these without it".into(),
+                "--last already says both ends, leave --from and --to out".into(),
             ),
             ("report --from 2025-10-09 --to 2025-10-09", "--to is not later than --from".into()),
             ("report -j --html", "-j and --html are two forms, write one of them".into()),

@@ -122,7 +122,7 @@ static OPTIONS: [(Sets, Commands); 18] = [
 
 /// Their lines in the usage of a command, from which their names are read.
 static ROWS: [&str; 18] = [
-    "  -c, --config FILE     read FILE; else, without targets here, ./tcpmon.conf,
+    "  -c, --config FILE     read FILE; else, if no target is given, ./tcpmon.conf,
                         else /etc/tcpmon.conf, else a few public resolvers\n",
     "  -n, --rounds ROUNDS   end after this number of ticks of each target\n",
     "      --for DURATION    end after this time\n",
@@ -136,8 +136,8 @@ static ROWS: [&str; 18] = [
     "      --last DURATION   the time until now: 24h, 14d\n",
     "      --from TIME       from this local time on, 2025-10-09T03:12; a date:
                         from its midnight\n",
-    "      --to TIME         to this time, without it\n",
-    "      --service SERVICE this service; again: that one, too\n",
+    "      --to TIME         before this local time\n",
+    "      --service SERVICE only this service; can be given again for another\n",
     "      --html            a page for a browser\n",
     "  -o, --output FILE     write FILE, which readers never see half written\n",
     "  -h, --help            this text\n",
