@@ -378,10 +378,7 @@ mod tests {
                 "report --last 24",
                 "--last \"24\" is no duration, write a number and its unit, like 90m, 24h or 14d".into(),
             ),
-            (
-                "report --last 1h --from 2025-10-09",
-                "--last already says both ends, leave --from and --to out".into(),
-            ),
+            ("report --last 1h --from 2025-10-09", "--last already says both ends, leave --from and --to out".into()),
             ("report --from 2025-10-09 --to 2025-10-09", "--to is not later than --from".into()),
             ("report -j --html", "-j and --html are two forms, write one of them".into()),
             ("metrics --last 1h", "tcpmon metrics does not know \"--last\", see tcpmon metrics --help".into()),

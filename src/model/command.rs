@@ -137,7 +137,7 @@ static ROWS: [&str; 18] = [
     "      --from TIME       from this local time on, 2025-10-09T03:12; a date:
                         from its midnight\n",
     "      --to TIME         before this local time\n",
-    "      --service SERVICE only this service; can be given again for another\n",
+    "      --service SERVICE only this service; can be repeated\n",
     "      --html            a page for a browser\n",
     "  -o, --output FILE     write FILE, which readers never see half written\n",
     "  -h, --help            this text\n",

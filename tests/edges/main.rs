@@ -39,6 +39,7 @@ mod lookup;
 mod metrics;
 mod processes;
 mod progress;
+mod readme;
 mod report;
 mod samples;
 mod servers;
