@@ -73,9 +73,9 @@ def write(directory, services, hours=24, offset=7200, seed=1, busy=0.3):
     begin = end - hours * 3600
     gap = (begin + hours * 1800, begin + hours * 1800 + 1500)
     common = (begin + hours * 2400, begin + hours * 2400 + 420)
-    files.event(begin + 2, "start", "-", "-", f"tcpmon 0.1.0, {len(services)} targets")
+    files.event(begin + 2, "start", "-", "-", f"tcpmon 0.2.0, {len(services)} targets")
     files.event(gap[1] + 2, "killed", "-", "-", f"nobody watched from {files.iso(gap[0])} to {files.iso(gap[1])}")
-    files.event(gap[1] + 2, "start", "-", "-", f"tcpmon 0.1.0, {len(services)} targets")
+    files.event(gap[1] + 2, "start", "-", "-", f"tcpmon 0.2.0, {len(services)} targets")
     plans = []
     for number, name in enumerate(services):
         outages = []

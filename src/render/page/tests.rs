@@ -207,7 +207,7 @@ fn a_section_tells_the_outages_the_reasons_and_the_worst_interval() {
     text.push_str("2025-10-09T16:15:10+02:00 | down | web | h:1 | connect refused by 192.0.2.7, since 2025-10-09T16:15:04+02:00, 3 failed\n");
     text.push_str("2025-10-09T16:25:02+02:00 | up | web | h:1 | connected to 192.0.2.7 in 1.1 ms, down for 596 s since 2025-10-09T16:15:04+02:00, 298 failed\n");
     text.push_str("2025-10-09T16:20:00+02:00 | up | db | h:2 | connected to 192.0.2.7 in 1.1 ms, down for 9 s since 2025-10-09T16:19:00+02:00, 5 failed\n");
-    text.push_str("2025-10-09T16:59:00+02:00 | start | - | - | tcpmon 0.1.0, 2 targets\nbroken\n");
+    text.push_str("2025-10-09T16:59:00+02:00 | start | - | - | tcpmon 0.2.0, 2 targets\nbroken\n");
     let page = page(&report(&text, Some(BEGIN), Some(BEGIN + 3601)), None);
     let section = part(&page, "<section id=\"web\">", "</section>");
     assert_eq!(
@@ -227,7 +227,7 @@ fn a_section_tells_the_outages_the_reasons_and_the_worst_interval() {
     );
     assert!(
         part(&page, "<h2>The monitor</h2>", "</table>")
-            .contains("<td>2025-10-09 16:59:00<td>start<td>tcpmon 0.1.0, 2 targets")
+            .contains("<td>2025-10-09 16:59:00<td>start<td>tcpmon 0.2.0, 2 targets")
     );
     assert_eq!(
         part(&page, "<h2>Damaged lines</h2>\n<p>", "\n"),
