@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs, updates or uninstalls tcpmon. Needs a POSIX shell and busybox's commands. A second run
 # changes nothing. In the archive it is in the same directory as the files that it installs; `make
-# install` runs it, too.
+# install` runs it, too. As root: sh install.sh; then write your targets in /etc/tcpmon.conf. README.md tells the rest.
 #
 # usage: install.sh [--uninstall] [NAME=VALUE ...]
 #
@@ -48,9 +48,15 @@ for path in "$SBINDIR" "$SYSCONFDIR" "$LOGDIR"; do
     esac
 done
 
+# dpkg would not know of these files, and two installations would start a monitor.
+[ -n "$DESTDIR" ] || case $(dpkg-query -W -f '${db:Status-Status}' tcpmon 2>/dev/null) in
+'' | not-installed | config-files) ;;
+*) fail "install: the Debian package tcpmon is installed here, nothing is changed: update that with apt, or run first: apt remove tcpmon" ;;
+esac
+
 program=$SBINDIR/tcpmon
 config=$SYSCONFDIR/tcpmon.conf
-page=$MANDIR/man8/tcpmon.8
+pages='man8/tcpmon.8 man5/tcpmon.conf.5'
 unit=$SYSCONFDIR/systemd/system/tcpmon.service
 script=$SYSCONFDIR/init.d/tcpmon
 cron_d=$SYSCONFDIR/cron.d/tcpmon
@@ -143,10 +149,11 @@ edit() {
 }
 
 # For edit: the first adds our line at the top, the second removes it, the third brings its command up to date and
-# leaves what the operator has made of the rest. In a crontab, our lines end with the mark.
+# leaves what the operator has made of the rest. In a crontab, our lines end with the mark. The file in cron.d may be that
+# of a removed Debian package, whose line starts nothing without the package's program.
 with_line() { echo "* * * * * $command $mark" && cat; }
 without_line() { sed "/$mark\$/d"; }
-up_to_date() { sed "${1}s|[^[:blank:]]*/tcpmon start\\( --unless-stopped\\)\\{0,1\\} -c [^[:blank:]]*|$command|"; }
+up_to_date() { sed -e "${1}s/test -d [^|]*|| test ! -x [^|]*|| //" -e "${1}s|[^[:blank:]]*/tcpmon start\\( --unless-stopped\\)\\{0,1\\} -c [^[:blank:]]*|$command|"; }
 
 # keep_line FILE PATTERN: brings the lines that match up to date. A comment stays a comment.
 keep_line() {
@@ -265,7 +272,7 @@ if [ -n "$remove" ]; then
     status=0
     [ -n "$DESTDIR" ] || stop "$program" || status=$?
     remove_file "$program"
-    remove_file "$page"
+    for page in $pages; do remove_file "$MANDIR/$page"; done
     remove_file "$config.new"
     rmdir "$DESTDIR$LOGDIR" 2>/dev/null || true
     [ ! -f "$DESTDIR$config" ] || say "$config: kept"
@@ -284,7 +291,7 @@ case $START in
 cron | systemd | procd | none) ;;
 *) fail "install: START=$START is not known, use cron, systemd, procd or none" ;;
 esac
-for file in "$BINARY" "$CONFIG" "$here/tcpmon.8" "$here/tcpmon.service" "$here/tcpmon.procd"; do
+for file in "$BINARY" "$CONFIG" "$here/tcpmon.8" "$here/tcpmon.conf.5" "$here/tcpmon.service" "$here/tcpmon.procd"; do
     [ -f "$file" ] || fail "install: $file is missing, nothing is installed"
 done
 [ -n "$DESTDIR" ] || "$BINARY" --version >/dev/null 2>&1 || fail "install: $BINARY does not run on this CPU ($(uname -m)), nothing is installed"
@@ -311,7 +318,7 @@ if [ -z "$DESTDIR" ]; then
     esac
 fi
 
-put 644 "$page" fitted "$here/tcpmon.8"
+for page in $pages; do put 644 "$MANDIR/$page" fitted "$here/${page##*/}"; done
 if [ ! -e "$DESTDIR$config" ] && [ ! -L "$DESTDIR$config" ]; then
     put 644 "$config" fitted "$CONFIG"
 elif fitted "$CONFIG" | cmp -s - "$DESTDIR$config"; then

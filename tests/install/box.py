@@ -68,8 +68,9 @@ def package(binary, folder, name="tcpmon-test"):
     unpacked = folder / name
     unpacked.mkdir(parents=True)
     shutil.copy(binary, unpacked / "tcpmon")
-    shutil.copy(REPOSITORY / "src/tcpmon.conf", unpacked)
-    for file in ["install.sh", "tcpmon.8", "tcpmon.service", "tcpmon.procd"]:
+    for file in ["README.md", "src/tcpmon.conf"]:
+        shutil.copy(REPOSITORY / file, unpacked)
+    for file in ["install.sh", "tcpmon.8", "tcpmon.conf.5", "tcpmon.service", "tcpmon.procd"]:
         shutil.copy(SHIPPED / file, unpacked)
     return unpacked
 
