@@ -131,9 +131,19 @@ pagetest: all
 # Static binaries for every CPU of src/dist/targets (make dist ARCH=armv7 for one), and their checks. Needs rust-src
 # and zig, and says how to get them; CROSS=1 builds in containers with cross (cross.toml).
 CROSS ?=
-.PHONY: dist size check-dist audit reproducible release-check
+.PHONY: dist deb debtest size check-dist audit reproducible release-check
 dist:
 	@CARGO='$(CARGO)' CROSS='$(CROSS)' src/dist/build $(ARCH)
+
+# Debian packages of the archives in dist, of all that are there or make deb ARCH="x86_64 armv7": installed with
+# apt install ./dist/tcpmon_VERSION_amd64.deb. Compiles nothing (needs dpkg-deb).
+deb:
+	@DIST='$(DIST)' src/dist/deb $(ARCH)
+
+# lintian, and real dpkg, apt and cron in a small Debian, with the archive of this machine's CPU (needs root or sudo,
+# mmdebstrap, lintian, and Debian's archive the first time).
+debtest:
+	@tests/dist/deb
 
 # Size and budget, by crate and part.
 size:
