@@ -14,7 +14,6 @@ mod view;
 use core::fmt;
 
 use crate::base::limits;
-use crate::base::time::Instant;
 use crate::core::ledger;
 use crate::model::cli::{Cli, Command};
 use crate::model::command::usage;
@@ -28,7 +27,7 @@ use crate::shell::place::{By, Found, Place};
 use crate::shell::sandbox::confine_command;
 use crate::sys;
 use crate::sys::descriptor;
-use crate::sys::process::{self, Handle, exit};
+use crate::sys::process::{self, exit};
 use crate::sys::signal::Signals;
 
 /// Exit status: the command has succeeded.
@@ -136,10 +135,8 @@ fn finish(
     exit(if has_succeeded && is_written { SUCCESS } else { FAILURE })
 }
 
-/// Looks for the run for a command that tells it something; waits for one that starts. From now on this process is
-/// confined. The run of another configuration is refused.
-fn find(subject: &str, place: &Place, until: Instant, console: &mut Console) -> (Found, Option<Handle>) {
-    let (found, handle) = place.await_run(until);
+/// Confines a command that tells a run something, when it has found the run. The run of another configuration is refused.
+fn confine(subject: &str, place: &Place, found: &Found, console: &mut Console) {
     confine_command(place.sandbox);
     let mut room = [0; limits::PATH];
     if let (By::Ledger, Run::Here(pid), Some(other)) =
@@ -154,7 +151,6 @@ fn find(subject: &str, place: &Place, until: Instant, console: &mut Console) -> 
             console,
         );
     }
-    (found, handle)
 }
 
 /// Says why a run cannot be told anything, and ends the command.

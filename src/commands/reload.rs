@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{MISTAKES, SUCCESS, exit, fail, find, load, say_unseen};
+use super::{MISTAKES, SUCCESS, confine, exit, fail, load, say_unseen};
 use crate::base::limits;
 use crate::core::ledger::ReloadResult;
 use crate::model::cli::Cli;
@@ -25,7 +25,8 @@ pub fn reload(cli: Cli, console: &mut Console) -> ! {
     }
     let place = Place::of(&config, &file);
     let until = clock::monotonic() + limits::STOP_WAIT;
-    let (found, handle) = find("reload", &place, until, console);
+    let (found, handle) = place.await_run(until);
+    confine("reload", &place, &found, console);
     let Some(handle) = handle else { say_unseen("reload", &found, &place, console) };
     let pid = handle.pid();
     let mut fail = |what: fmt::Arguments<'_>| -> ! { fail("reload", what, console) };

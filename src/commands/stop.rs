@@ -1,15 +1,17 @@
 //! `tcpmon stop`: ends the run of this configuration and waits for its end. It notes in the ledger that the run was
-//! stopped, so that cron does not start it again.
+//! stopped, so that cron does not start it again. A service manager would: the main process of a service goes on, and the
+//! message names the command that stops the service.
 
-use super::{MISTAKES, SUCCESS, boot, exit, fail, find, say_unseen};
+use super::{MISTAKES, SUCCESS, boot, confine, exit, fail, say_unseen};
 use crate::base::limits;
+use crate::base::text::Pieces;
 use crate::core::ledger::Ledger;
 use crate::model::cli::Cli;
 use crate::model::run::Run;
 use crate::shell::console::Console;
 use crate::shell::place::Place;
 use crate::shell::snapshot::{self, Snapshot, SnapshotError};
-use crate::sys::process::Demand;
+use crate::sys::process::{self, Demand};
 use crate::sys::{self, Errno, clock, file};
 
 /// Ends the run. Exit status: 0 if none runs any more, 1 if one still does or this is not known, 2 if it cannot be told
@@ -18,7 +20,10 @@ pub fn stop(cli: Cli, console: &mut Console) -> ! {
     let is_noted = !cli.for_restart;
     let Some(place) = Place::read(cli, console) else { exit(MISTAKES) };
     let until = clock::monotonic() + limits::STOP_WAIT;
-    let (found, handle) = find("stop", &place, until, console);
+    let (found, handle) = place.await_run(until);
+    let mut room = [0; 1024];
+    let stop_command = handle.as_ref().filter(|_| is_noted).and_then(|run| process::stop_command(run.pid(), &mut room));
+    confine("stop", &place, &found, console);
     let snapshot = &found.snapshot;
     let Some(handle) = handle else {
         match (found.run, snapshot) {
@@ -36,6 +41,16 @@ pub fn stop(cli: Cli, console: &mut Console) -> ! {
         }
     };
     let pid = handle.pid();
+    if let Some(command) = stop_command {
+        fail(
+            "stop",
+            format_args!(
+                "pid {pid} is the main process of a service, which would start it again: nothing is stopped, run: {}",
+                Pieces(&command)
+            ),
+            console,
+        );
+    }
     let is_kept = is_noted && note(snapshot, boot(), console);
     match found.send(&handle, Demand::End) {
         Ok(()) | Err(Errno::ESRCH) => {}

@@ -38,6 +38,7 @@ pub mod reader;
 pub mod reason;
 pub mod request;
 pub mod run;
+pub mod service;
 pub mod settings;
 pub mod target;
 pub mod time_zone;

@@ -11,6 +11,7 @@ use super::{Errno, clock, done, made, number};
 use crate::base::text::Text;
 use crate::base::time::Nanos;
 use crate::model::process_id::ProcessId;
+use crate::model::service;
 
 /// A child process that was not reaped yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +161,13 @@ pub fn user(pid: u32) -> Option<u32> {
     // A name of a process may be any text, but has no line of its own.
     let at = status.windows(5).position(|part| part == b"\nUid:")?;
     field(&status[at..], b'\t', 2)
+}
+
+/// The command, in parts, that stops the service whose main process this is, if it is one, and its own user or root asks.
+/// Landlock hides the environment of a process: a confined command sees none.
+pub fn stop_command(pid: u32, room: &mut [u8; 1024]) -> Option<[&str; 3]> {
+    let mut environment = [0; 4096];
+    service::stop_command(read_of(pid, "environ", &mut environment)?, read_of(pid, "cgroup", room)?, pid)
 }
 
 /// What tells this boot of the kernel from another one (random(4), boot_id). `None` without /proc.

@@ -317,6 +317,33 @@ fn a_start_waits_for_a_run_that_ends() {
 }
 
 #[test]
+fn a_run_that_a_service_manager_would_start_again_is_not_stopped() {
+    let web = Accepting::new();
+    let run = Watched::new(&target(&web));
+    // What the script for procd sets. systemd also shows in the control group, which tests/systemd has.
+    let start = |name: &str, value: &str| {
+        let mut start = Command::new(env!("CARGO_BIN_EXE_tcpmon"));
+        start.env(name, value).args(["start", "-c"]).arg(run.dir.path().join("conf"));
+        assert_eq!(run.dir.spawn(start, Stdio::piped()).wait().outcome(), "exit 0");
+        run.pid()
+    };
+    let pid = start("TCPMON_SERVICE", "procd");
+    let words = format!(
+        "tcpmon: stop: pid {pid} is the main process of a service, which would start it again: nothing is stopped, \
+         run: /etc/init.d/tcpmon stop"
+    );
+    assert_eq!(run.ask("stop"), (1, words));
+    assert_eq!(run.pid(), pid, "it goes on");
+    run.is("running", &[]);
+    assert_eq!(run.ask("stop --for-restart"), (0, String::new()));
+    run.is("ended", &[]);
+    // The variables of a service that this run has inherited.
+    start("SYSTEMD_EXEC_PID", "1");
+    assert_eq!(run.ask("stop"), (0, String::new()));
+    run.is("stopped", &[]);
+}
+
+#[test]
 fn a_run_in_another_pid_namespace_or_without_proc_is_known_by_its_lock() {
     namespace::within(|| {
         let web = Accepting::new();
