@@ -30,8 +30,14 @@ pub fn run(cli: Cli, mut console: Console, in_background: bool) -> ! {
     process::set_umask();
     let Some(signals) = prepare(&mut console) else { exit(FAILURE) };
     let (span, unless_stopped) = (Span { rounds: cli.rounds, duration: cli.duration }, cli.unless_stopped);
+    let hand_over = cli.hand_over;
     let mut file = ConfigFile::new(cli);
     let mut config = Config::new();
+    if hand_over {
+        // The run itself, which follows, says what is wrong.
+        let is_valid = file.load(&mut config, &mut |_| ()).is_ok();
+        exit(if is_valid && change_user::give(&config, &file) { SUCCESS } else { FAILURE });
+    }
     let source = match load(&mut file, &mut config, &mut console) {
         Ok(source) => source,
         Err(_) if in_background && file.lacks_targets() => {

@@ -218,7 +218,32 @@ remove_systemd() {
         systemctl disable --now tcpmon || true
     fi
     remove_file "$unit"
+    [ ! -e "$DESTDIR$unit.d/local.conf" ] || say "$unit.d: kept"
     if [ -z "$DESTDIR" ]; then systemctl daemon-reload || true; fi
+}
+
+# An older unit let tcpmon write almost everywhere. What the new one does not allow and this configuration needs is written
+# once into a file beside it, which is then the operator's.
+rights() {
+    "$program" check -v -c "$config" 2>/dev/null | while read -r name value _; do
+        case $name:$value in
+        user:-) echo CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_NET_RAW ;;
+        ledger:/*) echo "${value%/*}" ;;
+        log_dir:/*) echo "$value" ;;
+        esac
+    done | while read -r path; do
+        case $path in
+        /tmp/* | /var/tmp/*) echo PrivateTmp=no ;;
+        /home/* | /root/*) echo ProtectHome=no ;;
+        /var/* | /run/* | /srv/* | /mnt/* | /media/*) continue ;;
+        esac
+        echo "$path" | sed 's|^/|ReadWritePaths=-/|'
+    done
+}
+keep_rights() {
+    [ -f "$unit" ] && [ ! -e "$unit.d/local.conf" ] && ! grep -q '^ProtectSystem=strict' "$unit" || return 0
+    more=$(rights)
+    [ -z "$more" ] || put 644 "$unit.d/local.conf" printf '%s\n' "# What the unit does not allow; its comments say more." "[Service]" "$more"
 }
 
 remove_procd() {
@@ -347,6 +372,7 @@ cron)
 systemd)
     todo="run: systemctl start tcpmon"
     # A link is `systemctl mask`'s, or the operator's own.
+    [ -n "$DESTDIR" ] || keep_rights
     [ -L "$DESTDIR$unit" ] || put 644 "$unit" fitted "$here/tcpmon.service"
     [ -n "$DESTDIR" ] || systemctl daemon-reload ;;
 procd)

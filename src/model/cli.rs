@@ -31,6 +31,8 @@ pub struct Cli {
     pub unless_stopped: bool,
     /// `--for-restart`
     pub for_restart: bool,
+    /// `--hand-over`
+    pub hand_over: bool,
     /// `--strict`
     pub strict: bool,
     /// `-n`
@@ -212,6 +214,7 @@ impl Cli {
             Sets::Json => self.json = true,
             Sets::UnlessStopped => self.unless_stopped = true,
             Sets::ForRestart => self.for_restart = true,
+            Sets::HandOver => self.hand_over = true,
             Sets::Strict => self.strict = true,
             Sets::Html => self.html = true,
             Sets::Help => self.command = Command::Help,
@@ -241,6 +244,7 @@ fn noun(sets: Sets) -> &'static str {
         | Sets::Json
         | Sets::UnlessStopped
         | Sets::ForRestart
+        | Sets::HandOver
         | Sets::Strict
         | Sets::Help
         | Sets::Version => "a file name",

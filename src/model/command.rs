@@ -85,6 +85,7 @@ pub(super) enum Sets {
     Json,
     UnlessStopped,
     ForRestart,
+    HandOver,
     Strict,
     Last,
     From,
@@ -99,7 +100,7 @@ pub(super) enum Sets {
 }
 
 /// The options that are no settings: what each sets, and the commands that use it.
-static OPTIONS: [(Sets, Commands); 18] = [
+static OPTIONS: [(Sets, Commands); 19] = [
     (Sets::File, READERS | FINDERS),
     (Sets::Rounds, RUN | START),
     (Sets::Duration, RUN | START),
@@ -109,6 +110,7 @@ static OPTIONS: [(Sets, Commands); 18] = [
     (Sets::Json, STATUS | ONCE | REPORT),
     (Sets::UnlessStopped, START),
     (Sets::ForRestart, STOP),
+    (Sets::HandOver, RUN),
     (Sets::Strict, CHECK),
     (Sets::Last, REPORT),
     (Sets::From, REPORT),
@@ -121,7 +123,7 @@ static OPTIONS: [(Sets, Commands); 18] = [
 ];
 
 /// Their lines in the usage of a command, from which their names are read.
-static ROWS: [&str; 18] = [
+static ROWS: [&str; 19] = [
     "  -c, --config FILE     read FILE; else, if no target is given, ./tcpmon.conf,
                         else /etc/tcpmon.conf, else a few public resolvers\n",
     "  -n, --rounds ROUNDS   end after this number of ticks of each target\n",
@@ -132,6 +134,7 @@ static ROWS: [&str; 18] = [
     "  -j, --json            one line of JSON, for programs\n",
     "      --unless-stopped  nothing if it was stopped or has no target yet\n",
     "      --for-restart     it does not stay stopped\n",
+    "      --hand-over       end when user has log and ledger\n",
     "      --strict          a warning is a mistake: exit status 2\n",
     "      --last DURATION   the time until now: 24h, 14d\n",
     "      --from TIME       from this local time on, 2025-10-09T03:12; a date:

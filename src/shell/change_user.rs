@@ -50,6 +50,17 @@ pub fn become_user(config: &Config, file: &ConfigFile, kept: bool, console: &mut
     }
 }
 
+/// Gives the configured user the files that a run needs, as [`become_user`] does, for a run without root's rights to give
+/// them. Returns whether there was nothing to give or root could give it; not whether the user got everything.
+pub fn give(config: &Config, file: &ConfigFile) -> bool {
+    let Some(user) = file.user().filter(|user| !user::is(user.uid)) else { return true };
+    let is_root = user::is_root();
+    if is_root {
+        let _ = hand_over(config, user, false);
+    }
+    is_root
+}
+
 /// Nothing is handed over: there is no other user.
 pub const NOTHING: [Result<(), Errno>; 2] = [Err(Errno::EACCES); 2];
 

@@ -54,7 +54,7 @@ fn is_whole(cli: &Cli, words: &[&str]) {
     assert!(cli.services.iter().all(|service| words.contains(service)), "a service that is not in the words");
     let is_option = |word: &&str| word.starts_with('-');
     assert!(!cli.targets.iter().chain(&cli.services).any(is_option), "an option as a target");
-    let flags = [cli.quiet, cli.verbose, cli.watch, cli.json, cli.unless_stopped, cli.for_restart];
+    let flags = [cli.quiet, cli.verbose, cli.watch, cli.json, cli.unless_stopped, cli.for_restart, cli.hand_over];
     let once = [cli.file.is_some(), cli.rounds.is_some(), cli.duration.is_some()].into_iter().chain(flags);
     let said = cli.settings.len() + cli.targets.len() + cli.services.len() + once.filter(|is_said| *is_said).count();
     assert!(said <= words.len(), "more settings than words");
@@ -72,6 +72,7 @@ fn says_the_same_in_full(cli: &Cli) {
         ("--json", cli.json),
         ("--unless-stopped", cli.unless_stopped),
         ("--for-restart", cli.for_restart),
+        ("--hand-over", cli.hand_over),
     ];
     for (flag, is_set) in flags {
         full.extend(is_set.then(|| flag.to_string()));
