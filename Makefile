@@ -116,6 +116,12 @@ deploy:
 installtest: all
 	tests/install/run $(BINARY)
 
+# The service under a real systemd, in qemu: start, kill, reload, stop, upgrades also of an old installation (needs
+# qemu-system-x86, mmdebstrap, e2fsprogs, apt, root or sudo, and the binary of make dist ARCH=x86_64).
+.PHONY: systemdtest
+systemdtest:
+	tests/systemd/run $(STATIC)
+
 # A real Prometheus collects three monitors, in each way of src/fleet; its counters must be those of the daily logs. promtool
 # and it try the rules, and it answers every query of the dashboard (needs prometheus, prometheus-node-exporter, busybox,
 # dnsmasq, and root or sudo).
