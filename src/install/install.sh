@@ -22,7 +22,7 @@ say() { echo "tcpmon: $*"; }
 fail() { echo "tcpmon: $*" >&2; exit 1; }
 
 here=$(dirname "$0")
-outer=${DESTDIR-}
+outer=${DESTDIR-} outer_start=${START-}
 remove= START= DESTDIR= SBINDIR= MANDIR= SYSCONFDIR=/etc LOGDIR=/var/log/tcpmon BINARY=$here/tcpmon CONFIG=$here/tcpmon.conf
 # A router has no /usr/local, and it would not be in its PATH.
 PREFIX=/usr/local
@@ -33,11 +33,15 @@ for word; do
     START=* | DESTDIR=* | PREFIX=* | SBINDIR=* | MANDIR=* | SYSCONFDIR=* | LOGDIR=* | BINARY=* | CONFIG=*)
         value=${word#*=}
         eval "${word%%=*}=\$value" ;;
+    -h | --help)
+        sed -n '2,/^# -C/s/^# \{0,1\}//p' "$0" | sed '$d'
+        exit 0 ;;
     *) fail "install: \"$word\" is not a known argument, the first lines of $0 list them" ;;
     esac
 done
 # Of the environment they would be ignored, and this box would be changed.
 case " $* " in *' DESTDIR='*) ;; *) [ -z "$outer" ] || fail "install: DESTDIR is in the environment, write it as an argument: install.sh DESTDIR=$outer" ;; esac
+case " $* " in *' START='*) ;; *) [ -z "$outer_start" ] || fail "install: START is in the environment, write it as an argument: install.sh START=$outer_start" ;; esac
 DESTDIR=${DESTDIR%/}
 [ -n "$SBINDIR" ] || SBINDIR=$PREFIX/sbin
 [ -n "$MANDIR" ] || MANDIR=$PREFIX/share/man
@@ -395,14 +399,16 @@ systemdactive)
     # The unit waits while a monitor runs that was started by other means.
     systemctl is-active -q tcpmon || end_run || true
     # Not stop and start: a start waits for RestartSec=.
-    systemctl restart tcpmon ;;
+    systemctl restart tcpmon
+    say "tcpmon.service: restarted" ;;
 procdactive)
     [ -n "$renewed" ] || exit 0
     ready || fail "procd: not restarted, the running monitor goes on as before: mend $config, then run: $script restart"
     "$script" stop
     # procd does not wait for its end.
     (end_run) || true
-    "$script" start ;;
+    "$script" start
+    say "$script: restarted" ;;
 systemd)
     systemctl enable -q tcpmon
     first_ready || exit 0
@@ -416,7 +422,7 @@ procd)
     "$script" start ;;
 cron | none | systemdinactive | procdinactive)
     if [ -z "$before" ]; then
-        first_ready || true
+        ! first_ready || say "$todo"
     elif [ -n "$old" ] && [ -z "$ran" ]; then
         ready || { say "not restarted, a running monitor goes on as before until $config is mended"; exit 0; }
         ! end_run || ran=yes
