@@ -7,7 +7,7 @@ use super::{FAILURE, exit, fail, finish, open_output, view};
 use crate::base::calendar::Calendar;
 use crate::base::path;
 use crate::core::report::Report;
-use crate::model::cli::Cli;
+use crate::model::cli::{Cli, Time};
 use crate::model::log_names;
 use crate::render::{page, report, report_json};
 use crate::shell::console::Console;
@@ -43,7 +43,12 @@ pub fn report(mut cli: Cli, console: &mut Console) -> ! {
     time_zone::read(&mut Default::default(), console);
     let now = clock::wall();
     let mut calendar = Calendar::new(clock::local);
-    let [mut from, mut to] = span.map(|civil| civil.map(|civil| calendar.unix(civil, i64::MIN)));
+    let [mut from, mut to] = span.map(|time| {
+        time.map(|time| match time {
+            Time::Local(civil) => calendar.unix(civil, i64::MIN),
+            Time::Moment(unix) => unix,
+        })
+    });
     if let Some(last) = last {
         (from, to) = view::until_now(last, now);
     }

@@ -8,7 +8,35 @@ use crate::base::{calendar, path, words};
 pub use crate::model::command::Command;
 use crate::model::command::{self, Sets};
 use crate::model::directive::Directive;
+use crate::model::log_line;
 use crate::model::settings::NO_DURATION;
+
+/// A time that `--from` or `--to` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// Seconds since 1970 as the local clock shows them (see [`calendar::parse_civil`]).
+    Local(i64),
+    /// Seconds since 1970, of a time with its offset from UTC.
+    Moment(i64),
+}
+
+impl Time {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(civil) = calendar::parse_civil(text) {
+            return Some(Self::Local(civil));
+        }
+        let (unix, rest) = log_line::moment(text)?;
+        rest.is_empty().then_some(Self::Moment(unix))
+    }
+
+    /// Whether it can be before another one. Without a time zone, times of two kinds cannot be compared.
+    fn may_precede(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Local(one), Self::Local(other)) | (Self::Moment(one), Self::Moment(other)) => one < other,
+            (Self::Local(_), Self::Moment(_)) | (Self::Moment(_), Self::Local(_)) => true,
+        }
+    }
+}
 
 /// The command line in parts. Its texts live as long as the process, because a reload reads them again.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,8 +73,8 @@ pub struct Cli {
     pub targets: Vec<&'static str>,
     /// `--last`
     pub last: Option<Nanos>,
-    /// `--from` and `--to`, in seconds since 1970 as the local clock shows them
-    pub span: [Option<i64>; 2],
+    /// `--from` and `--to`
+    pub span: [Option<Time>; 2],
     /// `--html`
     pub html: bool,
     /// `-o`
@@ -125,7 +153,7 @@ impl Cli {
         let [from, to] = self.span;
         let mistake = match (self.last, from.or(to)) {
             (Some(_), Some(_)) => "--last already says both ends, leave --from and --to out",
-            _ if from.zip(to).is_some_and(|(from, to)| from >= to) => "--to is not later than --from",
+            _ if from.zip(to).is_some_and(|(from, to)| !from.may_precede(to)) => "--to is not later than --from",
             _ if self.json && self.html => "-j and --html are two forms, write one of them",
             _ => return true,
         };
@@ -181,14 +209,14 @@ impl Cli {
             }
             Sets::Service => self.services.push(value),
             Sets::From | Sets::To => {
-                let moment = calendar::parse_civil(value);
-                self.span[usize::from(sets == Sets::To)] = moment;
-                if moment.is_none() {
+                let time = Time::parse(value);
+                self.span[usize::from(sets == Sets::To)] = time;
+                if time.is_none() {
                     wrong(format_args!(
                         "\"{value}\" is no time, write 2025-10-09, 2025-10-09T03:12 or 2025-10-09T03:12:00"
                     ));
                 }
-                return moment.is_some();
+                return time.is_some();
             }
             Sets::Setting(directive) => self.settings.push((directive, value)),
             Sets::Rounds => {
@@ -371,9 +399,14 @@ mod tests {
         let span = |line| parse(line).map(|cli| cli.span);
         assert_eq!(
             span("report --from 2025-10-09 --to 2025-10-09T03:12:00"),
-            Ok([Some(1_759_968_000), Some(1_759_979_520)])
+            Ok([Some(Time::Local(1_759_968_000)), Some(Time::Local(1_759_979_520))])
         );
-        assert_eq!(span("report --to 2025-10-09T03:12"), Ok([None, Some(1_759_979_520)]));
+        assert_eq!(span("report --to 2025-10-09T03:12"), Ok([None, Some(Time::Local(1_759_979_520))]));
+        // As events and the report itself print it.
+        assert_eq!(
+            span("report --from 2025-10-09T03:12:00+03:00"),
+            Ok([Some(Time::Moment(1_759_979_520 - 3 * 3600)), None])
+        );
         let no_time = "is no time, write 2025-10-09, 2025-10-09T03:12 or 2025-10-09T03:12:00";
         for (line, mistake) in [
             ("report --from 9.10.2025", format!("--from \"9.10.2025\" {no_time}")),
@@ -384,6 +417,12 @@ mod tests {
             ),
             ("report --last 1h --from 2025-10-09", "--last already says both ends, leave --from and --to out".into()),
             ("report --from 2025-10-09 --to 2025-10-09", "--to is not later than --from".into()),
+            (
+                "report --from 2025-10-09T03:12:00+03:00 --to 2025-10-09T03:13:00+04:00",
+                "--to is not later than --from".into(),
+            ),
+            ("report --from 2025-10-09T03:12:00x03:00", format!("--from \"2025-10-09T03:12:00x03:00\" {no_time}")),
+            ("report --from 2025-10-09T03:12:00+03:00x", format!("--from \"2025-10-09T03:12:00+03:00x\" {no_time}")),
             ("report -j --html", "-j and --html are two forms, write one of them".into()),
             ("metrics --last 1h", "tcpmon metrics does not know \"--last\", see tcpmon metrics --help".into()),
             ("metrics x", "tcpmon metrics does not know \"x\", see tcpmon metrics --help".into()),

@@ -199,13 +199,13 @@ fn tenths(cell: &str) -> Option<u32> {
 /// Reads the offset at the front of a text, `+03:00`, as seconds.
 fn offset(text: &str) -> Option<(i64, &str)> {
     let (offset, rest) = text.split_at_checked(6)?;
-    let (hours, minutes) = words::split_once(offset.get(1..)?, b':')?;
+    let (hours, minutes) = words::split_once(offset.strip_prefix(['+', '-'])?, b':')?;
     let seconds = i64::from(words::number(hours, 99)? * 3600 + words::number(minutes, 59)? * 60);
     Some((if offset.starts_with('-') { -seconds } else { seconds }, rest))
 }
 
-/// Reads a moment at the front of a text, as `2025-10-09T14:28:12+03:00`.
-fn moment(text: &str) -> Option<(i64, &str)> {
+/// Reads a moment at the front of a text, as `2025-10-09T14:28:12+03:00`: its second since 1970, and the text behind it.
+pub(super) fn moment(text: &str) -> Option<(i64, &str)> {
     let (stamp, rest) = text.split_at_checked(STAMP)?;
     let civil = parse_civil(stamp)?;
     let (offset, rest) = offset(rest)?;

@@ -127,9 +127,11 @@ impl Report {
     }
 
     /// Marks the outages during half of which or more, more than half of all services with rows were down, whether they are
-    /// shown or not.
+    /// shown or not. A row that ends behind the period and began before its end is one of them: a period may have no other.
     fn mark_common(&mut self) {
-        let all = self.services.iter().filter(|service| service.first.is_some()).count() as i64;
+        let reaches = |(begin, _): (i64, i64)| self.to.is_some_and(|to| begin < to);
+        let has_rows = |service: &&Service| service.first.is_some() || service.after.is_some_and(reaches);
+        let all = self.services.iter().filter(has_rows).count() as i64;
         let mut changes: Vec<(i64, i64)> = Vec::new();
         for service in &self.services {
             // Two targets of a service are one service.

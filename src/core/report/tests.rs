@@ -344,6 +344,18 @@ fn samples_count_at_the_end_of_a_chosen_period() {
 }
 
 #[test]
+fn an_outage_of_most_services_is_common_in_a_period_between_two_rows_too() {
+    let names = ["web", "db", "api"];
+    let text: String = names.iter().map(|name| rows(0, name, &[GOOD; 4])).collect();
+    for (down_now, is_common) in [(&names[..], true), (&names[..2], true), (&names[..1], false)] {
+        let told = down_now.iter().map(|name| down(DAY + 310, name) + &up(DAY + 310, 60, name));
+        let events: String = told.collect();
+        let part = report(Some(DAY + 320), Some(DAY + 340), &[&text, &events]);
+        assert_eq!(outages(&part, 0), [(5, Some(6), true, is_common)], "{down_now:?}");
+    }
+}
+
+#[test]
 fn rows_whose_time_goes_back_have_their_own_time() {
     let text =
         row(DAY, "web", GOOD) + &row(DAY + 300, "web", GOOD) + &row(DAY, "db", GOOD) + &row(DAY + 300, "web", GOOD);
