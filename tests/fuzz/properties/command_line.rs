@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use tcpmon::base::time::Nanos;
-use tcpmon::model::cli::{Cli, Command};
+use tcpmon::base::time::{Nanos, WallTime};
+use tcpmon::model::cli::{Cli, Command, Time};
 use tcpmon::model::reader::Reader;
 use tcpmon::model::settings::Config;
 
@@ -51,9 +51,12 @@ fn is_whole(cli: &Cli, words: &[&str]) {
     assert_ne!(cli.file, Some(""), "a file without a name");
     assert!(cli.settings.iter().all(|(_, value)| !value.is_empty()), "a setting without a value");
     assert!(cli.targets.iter().all(|target| words.contains(target)), "a target that is not in the words");
-    assert!(cli.services.iter().all(|service| words.contains(service)), "a service that is not in the words");
+    // As words, or as values of an option, which may be behind its name.
+    let is_said = |value: &&str| words.iter().any(|word| word.ends_with(value));
+    assert!(cli.services.iter().chain(&cli.files).all(is_said), "a service or file that is not in the words");
     let is_option = |word: &&str| word.starts_with('-');
-    assert!(!cli.targets.iter().chain(&cli.services).any(is_option), "an option as a target");
+    let services = cli.services.iter().filter(|_| cli.command != Command::Report);
+    assert!(!cli.targets.iter().chain(services).chain(&cli.files).any(is_option), "an option as a target or a file");
     let flags = [cli.quiet, cli.verbose, cli.watch, cli.json, cli.unless_stopped, cli.for_restart, cli.hand_over];
     let once = [cli.file.is_some(), cli.rounds.is_some(), cli.duration.is_some()].into_iter().chain(flags);
     let said = cli.settings.len() + cli.targets.len() + cli.services.len() + once.filter(|is_said| *is_said).count();
@@ -64,7 +67,12 @@ fn is_whole(cli: &Cli, words: &[&str]) {
 fn says_the_same_in_full(cli: &Cli) {
     let mut full = vec![cli.command.word().to_string()];
     full.extend(cli.topic.map(|topic| topic.word().to_string()));
-    full.extend(cli.targets.iter().chain(&cli.services).map(|word| word.to_string()));
+    let services = cli.services.iter().map(|service| match cli.command {
+        Command::Report => format!("--service={service}"),
+        _ => service.to_string(),
+    });
+    full.extend(services);
+    full.extend(cli.targets.iter().chain(&cli.files).map(|word| word.to_string()));
     let flags = [
         ("--quiet", cli.quiet),
         ("--verbose", cli.verbose),
@@ -73,6 +81,8 @@ fn says_the_same_in_full(cli: &Cli) {
         ("--unless-stopped", cli.unless_stopped),
         ("--for-restart", cli.for_restart),
         ("--hand-over", cli.hand_over),
+        ("--strict", cli.strict),
+        ("--html", cli.html),
     ];
     for (flag, is_set) in flags {
         full.extend(is_set.then(|| flag.to_string()));
@@ -80,6 +90,20 @@ fn says_the_same_in_full(cli: &Cli) {
     full.extend(cli.rounds.map(|rounds| format!("--rounds={rounds}")));
     full.extend(cli.duration.map(|duration| format!("--for={duration}")));
     full.extend(cli.file.map(|file| format!("--config={file}")));
+    full.extend(cli.last.map(|last| format!("--last={last}")));
+    full.extend(cli.output.map(|output| format!("--output={output}")));
+    // An offset can lead to a year that cannot be written.
+    let is_out_of_range = |time: &Time| matches!(time, Time::Moment(unix) if !(0..253_402_300_800).contains(unix));
+    if cli.span.iter().flatten().any(is_out_of_range) {
+        return;
+    }
+    for (option, time) in ["--from", "--to"].into_iter().zip(cli.span) {
+        let clock = |unix| WallTime { unix, nanos: 0, offset: 0 };
+        full.extend(time.map(|time| match time {
+            Time::Local(civil) => format!("{option}={}", clock(civil)),
+            Time::Moment(unix) => format!("{option}={}+00:00", clock(unix)),
+        }));
+    }
     for (directive, value) in &cli.settings {
         full.extend([format!("--{}", directive.name().replace('_', "-")), value.to_string()]);
     }
